@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// What a node must do. The caller performs the actions of a step in their order, before the next step, then calls
+// actions_reset, which returns the counts the list holds. No action may fail: what can fail answers by an event.
+#ifndef HVFS_CORE_ACTION_H
+#define HVFS_CORE_ACTION_H
+
+#include "core/error.h"
+#include "core/io.h"
+#include "core/message.h"
+
+enum action_type {
+	ACTION_IO_READ,     // io, index, buf: take the bytes of the io's block number index (0: its first) from buf
+	ACTION_IO_FILL,     // io, index, old, buf: old's bytes (when old is not NULL and not buf), then the io's bytes over
+	                    // them, into buf. IO_ZERO: zeros instead of the io's bytes
+	ACTION_IO_DONE,     // io, error: answer it; the struct is the driver's again
+	ACTION_STORE_READ,  // volume, block, count, store_cookie
+	ACTION_STORE_WRITE, // volume, block, count, bufs[count], store_cookie: zero buffers give space back
+	ACTION_STORE_SYNC,  // volume, store_cookie
+	ACTION_VOLUME_READY, // volume: size and block size are known (core_volume_info): mount it
+	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
+	ACTION_CLOSE,       // link, text: close it because of text; EVENT_LINK_DOWN still comes
+	ACTION_SEND,        // link, message
+	ACTION_STOPPED,     // error: everything is flushed (or not, and why); end
+};
+
+struct action {
+	enum action_type type;
+	uint32_t link;
+	uint32_t volume;
+	uint32_t index;
+	uint32_t count;
+	uint64_t block;
+	uint64_t store_cookie;
+	enum hvfs_error error;
+	struct io *io;
+	struct buf *old, *buf;
+	struct buf **bufs;
+	struct message *message;
+	const char *text;
+};
+
+struct actions;
+
+// An empty list. Never NULL.
+struct actions *actions_create(void);
+void actions_destroy(struct actions *actions);
+
+size_t actions_count(const struct actions *actions);
+struct action *actions_get(struct actions *actions, size_t index);
+
+// Return all counts of buffers and empty the list, keeping its memory.
+void actions_reset(struct actions *actions);
+
+#endif

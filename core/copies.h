@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Where the core keeps its copies of blocks: the interface of the cache (one level today, a stack later), as the core
+// sees it. Implemented by cache/; the simulator uses the same code.
+#ifndef HVFS_CORE_COPIES_H
+#define HVFS_CORE_COPIES_H
+
+#include "core/buf.h"
+#include "core/types.h"
+
+struct copies_ops {
+	// The copy of ${key}, or NULL. Borrowed: valid until the next call. Counts as a use (LRU).
+	struct buf *(*get)(void *self, block_key key);
+
+	// Keep ${buf} (one count is taken) as the copy of ${key}, in place of an older one. May evict clean copies of
+	// other blocks: each is told by the evicted callback, during this call. Never fails.
+	void (*put)(void *self, block_key key, struct buf *buf, bool dirty);
+
+	// A dirty copy is not evicted. No effect when there is no copy.
+	void (*set_dirty)(void *self, block_key key, bool dirty);
+
+	// Forget the copy, if there is one. The evicted callback is not called.
+	void (*drop)(void *self, block_key key);
+
+	// Who is told of evictions: fn(arg, key).
+	void (*on_evicted)(void *self, void (*fn)(void *arg, block_key key), void *arg);
+
+	// Room for this many copies of blocks of ${block_size} bytes. At least 1.
+	uint64_t (*capacity)(void *self, size_t block_size);
+};
+
+struct copies {
+	const struct copies_ops *ops;
+	void *self;
+};
+
+#endif

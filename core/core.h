@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// One node of the tree, as a pure state machine: no I/O, no clock, no threads. core_step takes an event and says what to
+// do; core_deadline says when it wants EVENT_TIMER. Every node, root, proxy or leaf, runs this same code
+// (docs/architecture.md, "The core").
+#ifndef HVFS_CORE_CORE_H
+#define HVFS_CORE_CORE_H
+
+#include "core/action.h"
+#include "core/copies.h"
+#include "core/event.h"
+
+struct core;
+
+enum write_mode { WRITE_ASYNC, WRITE_SEMI_SYNC, WRITE_SYNC };
+
+// Deliberately broken rules, for the test of the tests (tests/sim). Never set by hvfs itself.
+enum core_bug {
+	BUG_NONE,
+	BUG_ANSWER_BEFORE_DROP,  // answer an INVALIDATE before the local copy is gone
+	BUG_GRANT_BEFORE_RECALL, // grant WRITE before the other copies are gone
+	BUG_NO_CROSSING_DATA,    // drop R5: grant an upgrade without data to a child that lost its copy
+	BUG_GRANT_OVER_RECALL,   // drop R18
+	BUG_CLEAN_ON_GRANT,      // drop R12: a dirty copy counts as clean once WRITE is granted below
+	BUG_SKIP_LEASE,          // use blocks after the lease is over
+	BUG_BARRIER_EARLY,       // answer a barrier without flushing first
+	BUG_COUNT
+};
+
+struct core_config {
+	const char *name;        // of the node; copied
+	uint64_t node_id;        // random, not 0
+	uint64_t session_seed;   // random: sessions given to children are counted up from here
+	uint32_t epoch;          // 1 to 2^24 - 1; larger at each start of a root
+	uint32_t ttl_ms;         // per-block lease given to children
+	uint32_t hb_ttl_ms;      // global lease given to children
+	uint32_t io_timeout_ms;  // a local request that cannot go on ends with ERR_TIMED_OUT after this; 0: never
+	uint32_t writeback_ms;   // age at which the sync daemon brings a dirty block up
+	uint64_t dirty_max;      // dirty blocks at which local writes wait
+	uint32_t readahead_blocks; // largest read-ahead window; 0: none
+	uint32_t credits;        // blocks a child may have outstanding here
+	enum write_mode write_mode;
+	bool has_driver;         // this node uses the volumes itself (a mount), not only on behalf of children
+	enum core_bug bug;
+	void (*trace)(void *arg, const char *line); // one line per transition, or NULL
+	void *trace_arg;
+};
+
+// A config with the defaults of docs/protocol.md ("Numbers"); name, node_id, session_seed, epoch remain to be set.
+void core_config_default(struct core_config *config);
+
+// ${copies} and everything it needs outlive the core. Never NULL.
+struct core *core_create(const struct core_config *config, const struct copies *copies);
+void core_destroy(struct core *core);
+
+// This node is root of ${name}: ${size} bytes, a multiple of ${block_size}. Before the first step. Returns the
+// volume's index, or -1 when LIMIT_VOLUMES are there or the name is taken.
+int core_add_root_volume(struct core *core, const char *name, uint64_t size, uint32_t block_size, bool read_only);
+
+// This node takes ${name} from its parent; the size is known at ACTION_VOLUME_READY. Returns as above.
+int core_add_child_volume(struct core *core, const char *name, bool read_only);
+
+// One step: ${now} is not before the last step's. Appends to ${actions}.
+void core_step(struct core *core, moment_us now, const struct event *event, struct actions *actions);
+
+// When the core wants the next EVENT_TIMER, MOMENT_NEVER for never.
+moment_us core_deadline(const struct core *core);
+
+// Verify all invariants within this node (protocol.md I1-I3, I5, structure); stops the process when one is broken.
+// O(state); for tests.
+void core_check(struct core *core);
+
+// ---- What others may ask (status, simulator) ----
+
+struct volume_info {
+	const char *name;
+	bool is_root, ready, read_only;
+	uint64_t size;         // bytes, 0 until ready
+	uint32_t block_size;   // bytes, 0 until ready
+	struct buf_pool *pool; // buffers of this volume's blocks; NULL until ready
+	uint64_t dirty_blocks;
+	uint64_t table_blocks; // blocks the table has an entry for
+	int64_t parent_lease_ms; // what is left of the global lease; -1: none (or root)
+	bool parent_connected;
+	uint64_t blocks_held_read, blocks_held_write; // from the parent
+	// counters since the start
+	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
+};
+
+uint32_t core_volume_count(const struct core *core);
+void core_volume_info(const struct core *core, uint32_t volume, moment_us now, struct volume_info *ret);
+
+struct child_info {
+	const char *name;
+	uint32_t volume;
+	int32_t link;            // -1: absent
+	bool connected;
+	int64_t lease_ms;        // what is left of the lease we gave, 0 when over
+	uint64_t blocks_read, blocks_write;
+};
+
+// The child sessions, ${index} from 0; false when there are no more.
+bool core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret);
+
+// Change while running.
+void core_set_write_mode(struct core *core, enum write_mode mode);
+
+// For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
+struct block_info {
+	enum perm held;        // in time; the root: PERM_WRITE
+	bool readable;         // a local read would be served at once
+	bool writable;         // a local write would be served at once
+	bool dirty;
+	version_t version;
+	struct buf *copy;      // borrowed, NULL when absent
+};
+void core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us now, struct block_info *ret);
+
+#endif

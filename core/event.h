@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What can happen to a node. The caller owns everything an event points to; the core borrows it for the step and takes
+// counts of buffers that it keeps. (The one exception is struct io: borrowed until ACTION_IO_DONE.)
+#ifndef HVFS_CORE_EVENT_H
+#define HVFS_CORE_EVENT_H
+
+#include "core/error.h"
+#include "core/io.h"
+#include "core/message.h"
+
+enum event_type {
+	EVENT_TIMER,       // core_deadline() has come; also allowed earlier
+	EVENT_LINK_UP,     // link: a new link; its id was not in use
+	EVENT_LINK_DOWN,   // link: it is gone; no event names it afterwards until the next EVENT_LINK_UP
+	EVENT_LINK_ROOM,   // link, queued_size: bytes of data that still wait on it
+	EVENT_MESSAGE,     // link, message: DATA items carry buf (one block each), not bytes
+	EVENT_IO,          // io
+	EVENT_IO_CANCEL,   // io: finish it early with ERR_CANCELLED where possible; its ACTION_IO_DONE still comes
+	EVENT_STORE_READ,  // store_cookie, error, bufs[count] (NULL when error): one buffer (or buf_zero()) for each block
+	EVENT_STORE_WROTE, // store_cookie, error: a write or a zeroing has ended
+	EVENT_STORE_SYNCED, // store_cookie, error
+	EVENT_FLUSH,       // volume, io-less barrier: not used by drivers; see core_flush
+	EVENT_STOP,        // flush everything, give everything back, then ACTION_STOPPED
+};
+
+enum link_role {
+	LINK_PARENT, // we dialled; the peer is our parent
+	LINK_CHILD,  // the peer dialled; it is our child
+};
+
+struct event {
+	enum event_type type;
+	uint32_t link;                 // 0 to LIMIT_LINKS - 1, chosen by the caller
+	enum link_role role;           // EVENT_LINK_UP
+	uint64_t queued_size;          // EVENT_LINK_ROOM
+	const struct message *message; // EVENT_MESSAGE
+	struct io *io;                 // EVENT_IO, EVENT_IO_CANCEL
+	uint64_t store_cookie;         // EVENT_STORE_*
+	enum hvfs_error error;         // EVENT_STORE_*
+	struct buf **bufs;             // EVENT_STORE_READ
+	uint32_t count;
+};
+
+#endif

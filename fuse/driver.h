@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The Driver of Fig. 8: presents each volume as DIR/NAME.img on a FUSE mount (libfuse3, low level) and turns file
+// operations into struct io. Runs on the event loop's thread; each kernel request is answered exactly once.
+#ifndef HVFS_FUSE_DRIVER_H
+#define HVFS_FUSE_DRIVER_H
+
+#include "core/io.h"
+
+struct driver;
+struct event_base;
+
+struct driver_options {
+	const char *directory;  // existing, empty or not
+	bool allow_other;
+	bool allow_root;
+};
+
+struct driver_callbacks {
+	// Hand ${io} to the core. Its answer may come during the call.
+	void (*submit)(void *arg, struct io *io);
+	// The client was interrupted or killed: EVENT_IO_CANCEL. ${io} was submitted and is not done.
+	void (*cancel)(void *arg, struct io *io);
+	// Requests read from the kernel in one go have been submitted: flush links, kick stores.
+	void (*batch_end)(void *arg);
+	// SEEK_DATA / SEEK_HOLE: the next offset >= ${offset} of data (or hole); the size when there is none.
+	uint64_t (*seek)(void *arg, uint32_t volume, uint64_t offset, bool data);
+	// The mount went away without driver_unmount (umount, fusermount3 -u).
+	void (*unmounted)(void *arg);
+};
+
+// Mount. Returns NULL and a sentence that names the directory and what is wrong: missing, a mount point in use,
+// fusermount3 missing, no access to /dev/fuse, allow_other not permitted by /etc/fuse.conf.
+struct driver *driver_create(struct event_base *base, const struct driver_options *options,
+	const struct driver_callbacks *callbacks, void *arg, char *error, size_t error_size);
+
+// A file appears. ${volume} is the core's index.
+void driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint64_t size, uint32_t block_size, bool read_only);
+
+// The actions of the core (core/action.h).
+void driver_io_read(struct driver *driver, struct io *io, uint32_t index, struct buf *buf);
+void driver_io_fill(struct driver *driver, struct io *io, uint32_t index, struct buf *old, struct buf *buf);
+void driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error);
+
+// Requests that wait for their answer.
+size_t driver_pending(const struct driver *driver);
+
+// Unmount (lazily when busy) and free. Requests that wait are answered EIO.
+void driver_destroy(struct driver *driver);
+
+#endif

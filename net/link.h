@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// One connection to a neighbour: bytes to messages and back. On libevent; TCP (TCP_NODELAY) or unix stream sockets.
+// Reading never stops while the link is open (protocol.md R15). Writing is tried at once; what the socket does not take
+// waits, in order, with counts of the buffers it needs (no copy of block data).
+#ifndef HVFS_NET_LINK_H
+#define HVFS_NET_LINK_H
+
+#include "core/message.h"
+#include "net/address.h"
+#include "net/wire.h"
+
+struct event_base;
+struct link;
+struct listener;
+struct dialer;
+
+struct link_callbacks {
+	// A message arrived; it and what it points to is valid during the call. DATA items have bytes, not buf.
+	// link_close (of this or another link) may be called from here.
+	void (*message)(void *arg, struct link *link, const struct message *message);
+	// A message did not decode. The link goes on when the message's end was known (${fatal} false).
+	void (*malformed)(void *arg, struct link *link, const struct message *header, const struct wire_error *error, bool fatal);
+	// Less than half of LIMIT_LINK_DATA_SIZE is waiting now, and more was before.
+	void (*room)(void *arg, struct link *link);
+	// The peer or the network ended it, or a write failed; ${why} is a sentence. The link is freed after the call.
+	void (*closed)(void *arg, struct link *link, const char *why);
+};
+
+// Takes over the connected, non-blocking socket ${fd}. ${peer} is a name for logs. Callbacks run from the event loop only,
+// never from within link_send.
+struct link *link_create(struct event_base *base, int fd, const char *peer, const struct link_callbacks *callbacks, void *arg);
+
+// Close and free without the closed callback. Safe inside any callback of any link.
+void link_close(struct link *link);
+
+// Encode and queue ${message}; ${block_size} is that of its data items. Counts of its buffers are taken as needed.
+void link_send(struct link *link, const struct message *message, size_t block_size);
+
+// Write what was queued since the last call: once after a batch of sends.
+void link_flush(struct link *link);
+
+// Bytes that wait in this process.
+size_t link_queued(const struct link *link);
+
+const char *link_peer(const struct link *link);
+void *link_owner(const struct link *link);
+void link_set_owner(struct link *link, void *owner);
+
+// Listen on ${address}; accepted(arg, fd, peer name) owns the non-blocking fd. A stale unix socket (nobody answers) is
+// replaced; one in use is an error. Unix sockets are made with mode 0600. Returns NULL and a sentence.
+struct listener *listener_create(struct event_base *base, const struct address *address,
+	void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size);
+void listener_destroy(struct listener *listener);
+
+// Keeps dialling the ${count} addresses in order, round and round, with backoff (50 ms doubling to 5 s, reset by
+// dialer_succeeded) until a connection is there; then connected(arg, fd, address) owns the fd and the dialer rests until
+// dialer_start is called again. failed(arg, address, why) is called for each attempt that failed.
+struct dialer *dialer_create(struct event_base *base, const struct address *addresses, size_t count,
+	void (*connected)(void *arg, int fd, const struct address *address),
+	void (*failed)(void *arg, const struct address *address, const char *why), void *arg);
+void dialer_start(struct dialer *dialer);
+void dialer_succeeded(struct dialer *dialer);
+void dialer_destroy(struct dialer *dialer);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// A running node: the one place where the layers meet. Feeds the core with events of links, stores, the driver and the
+// clock, performs its actions, answers on the control socket.
+#ifndef HVFS_NODE_NODE_H
+#define HVFS_NODE_NODE_H
+
+#include "core/core.h"
+#include "net/address.h"
+
+struct node;
+
+struct node_volume {
+	char name[LIMIT_NAME_SIZE + 1];
+	char store[4096];  // "" : taken from a parent
+	bool read_only;
+};
+
+struct node_config {
+	char name[LIMIT_NAME_SIZE + 1];
+	struct node_volume volumes[LIMIT_VOLUMES];
+	size_t volume_count;
+	struct address parents[LIMIT_PARENTS];
+	size_t parent_count;
+	struct address listens[LIMIT_LISTENERS];
+	size_t listen_count;
+	char mount[4096];      // "": no mount
+	bool allow_other, allow_root;
+	char control[108];     // path of the control socket
+	uint64_t cache_size;   // bytes of block data kept in memory
+	uint32_t cache_ways;   // 0: default
+	enum write_mode write_mode;
+	bool read_only;        // every volume
+	bool insecure;         // TCP beyond loopback allowed
+	uint32_t hb_ttl_ms, ttl_ms;
+	uint32_t io_timeout_ms;
+	uint32_t writeback_ms;
+	uint32_t readahead_size; // bytes
+};
+
+// The defaults of docs/protocol.md and cli.
+void node_config_default(struct node_config *config);
+
+// Check ${config} (sizes, names, combinations; TCP without insecure) and open stores, listeners, control socket and
+// mount. Returns NULL and a sentence that names the flag or thing, the value and what would be right; nothing is left
+// behind then. ready(arg) is called once from node_run: everything that was asked for is mounted and each volume's size
+// known. failed(arg, text) is called instead when a volume can not be had from the parent (unknown there, parent is no
+// hvfs): node_run then returns 1.
+struct node *node_create(const struct node_config *config, void (*ready)(void *arg), void (*failed)(void *arg, const char *text),
+	void *arg, char *error, size_t error_size);
+
+// Run until SIGTERM, SIGINT, `hvfs stop` or an unmount from outside: flush, unmount, leave in order. Returns the exit
+// status: 0, or 1 when something could not be brought to the root (said on the log).
+int node_run(struct node *node);
+
+void node_destroy(struct node *node);
+
+#endif
