@@ -12,7 +12,8 @@ enum action_type {
 	ACTION_IO_READ,     // io, index, buf: take the bytes of the io's block number index (0: its first) from buf
 	ACTION_IO_FILL,     // io, index, old, buf: old's bytes (when old is not NULL and not buf), then the io's bytes over
 	                    // them, into buf. IO_ZERO: zeros instead of the io's bytes
-	ACTION_IO_DONE,     // io, error: answer it; the struct is the driver's again
+	ACTION_IO_DONE,     // io, error: answer it; the struct is the driver's again. A write whose valid_until has passed
+	                    // by a clock read just before the answer is answered with an I/O error (protocol.md T4)
 	ACTION_STORE_READ,  // volume, block, count, store_cookie
 	ACTION_STORE_WRITE, // volume, block, count, bufs[count], store_cookie: zero buffers give space back
 	ACTION_STORE_SYNC,  // volume, store_cookie
@@ -32,6 +33,7 @@ struct action {
 	uint64_t block;
 	uint64_t store_cookie;
 	enum hvfs_error error;
+	moment_us valid_until;
 	struct io *io;
 	struct buf *old, *buf;
 	struct buf **bufs;

@@ -1,1 +1,183 @@
 // SPDX-License-Identifier: MIT
+#include "core/actions.h"
+#include "core/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A message with the item array behind it that grows; kept and used again in later steps.
+struct slot {
+	struct message message;
+	struct item *items;
+	uint32_t item_count, item_capacity;
+};
+
+struct list {
+	struct action *actions;
+	size_t count, capacity;
+};
+
+struct actions {
+	struct list effects, sends;
+	struct slot **slots;
+	size_t slot_count, slot_capacity; // in use; allocated
+	struct buf ***arrays;             // bufs of store writes, LIMIT_RUN_BLOCKS each, kept and used again
+	size_t array_count, array_capacity;
+};
+
+static void *
+grow(void *memory, size_t count, size_t size)
+{
+	void *grown = realloc(memory, count * size);
+
+	CHECK(grown != NULL);
+	return grown;
+}
+
+struct actions *
+actions_create(void)
+{
+	struct actions *actions = calloc(1, sizeof(*actions));
+
+	CHECK(actions != NULL);
+	return actions;
+}
+
+void
+actions_destroy(struct actions *actions)
+{
+	if (actions == NULL)
+		return;
+	actions_reset(actions);
+	for (size_t i = 0; i < actions->slot_capacity; i++) {
+		free(actions->slots[i]->items);
+		free(actions->slots[i]);
+	}
+	for (size_t i = 0; i < actions->array_capacity; i++)
+		free(actions->arrays[i]);
+	free(actions->slots);
+	free(actions->arrays);
+	free(actions->effects.actions);
+	free(actions->sends.actions);
+	free(actions);
+}
+
+size_t
+actions_count(const struct actions *actions)
+{
+	return actions->effects.count + actions->sends.count;
+}
+
+struct action *
+actions_get(struct actions *actions, size_t index)
+{
+	CHECK(index < actions_count(actions));
+	if (index < actions->effects.count)
+		return &actions->effects.actions[index];
+	return &actions->sends.actions[index - actions->effects.count];
+}
+
+static void
+effect_release(struct action *action)
+{
+	buf_unref(action->old);
+	buf_unref(action->buf);
+	if (action->type == ACTION_STORE_WRITE)
+		for (uint32_t i = 0; i < action->count; i++)
+			buf_unref(action->bufs[i]);
+}
+
+void
+actions_reset(struct actions *actions)
+{
+	for (size_t i = 0; i < actions->effects.count; i++)
+		effect_release(&actions->effects.actions[i]);
+	for (size_t i = 0; i < actions->slot_count; i++) {
+		struct slot *slot = actions->slots[i];
+
+		for (uint32_t j = 0; j < slot->item_count; j++)
+			buf_unref(slot->items[j].buf);
+		slot->item_count = 0;
+	}
+	actions->effects.count = actions->sends.count = 0;
+	actions->slot_count = actions->array_count = 0;
+}
+
+static struct action *
+list_add(struct list *list, enum action_type type)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity ? list->capacity * 2 : 64;
+		list->actions = grow(list->actions, list->capacity, sizeof(*list->actions));
+	}
+	list->actions[list->count] = (struct action){.type = type};
+	return &list->actions[list->count++];
+}
+
+struct action *
+actions_add(struct actions *actions, enum action_type type)
+{
+	return list_add(&actions->effects, type);
+}
+
+struct action *
+actions_last(struct actions *actions)
+{
+	return actions->effects.count > 0 ? &actions->effects.actions[actions->effects.count - 1] : NULL;
+}
+
+void
+actions_add_buf(struct actions *actions, struct action *action, struct buf *buf)
+{
+	CHECK(action->count < LIMIT_RUN_BLOCKS);
+	if (action->bufs == NULL) {
+		if (actions->array_count == actions->array_capacity) {
+			actions->array_capacity++;
+			actions->arrays = grow(actions->arrays, actions->array_capacity, sizeof(*actions->arrays));
+			actions->arrays[actions->array_count] = grow(NULL, LIMIT_RUN_BLOCKS, sizeof(struct buf *));
+		}
+		action->bufs = actions->arrays[actions->array_count++];
+	}
+	action->bufs[action->count++] = buf_ref(buf);
+}
+
+struct message *
+actions_send(struct actions *actions, uint32_t link, uint32_t volume)
+{
+	struct action *action = list_add(&actions->sends, ACTION_SEND);
+	struct slot *slot;
+
+	if (actions->slot_count == actions->slot_capacity) {
+		actions->slot_capacity++;
+		actions->slots = grow(actions->slots, actions->slot_capacity, sizeof(*actions->slots));
+		slot = calloc(1, sizeof(*slot));
+		CHECK(slot != NULL);
+		actions->slots[actions->slot_count] = slot;
+	}
+	slot = actions->slots[actions->slot_count++];
+	memset(&slot->message, 0, sizeof(slot->message));
+	action->link = link;
+	action->volume = volume;
+	action->message = &slot->message;
+	return &slot->message;
+}
+
+void
+actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version, struct buf *buf)
+{
+	struct slot *slot = (struct slot *)message;
+
+	(void)actions;
+	if (slot->item_count == slot->item_capacity) {
+		slot->item_capacity = slot->item_capacity ? slot->item_capacity * 2 : 4;
+		slot->items = grow(slot->items, slot->item_capacity, sizeof(*slot->items));
+	}
+	slot->items[slot->item_count++] = (struct item){.version = version, .kind = kind, .buf = buf_ref(buf)};
+	message->items = slot->items;
+}
+
+uint32_t
+actions_item_count(const struct message *message)
+{
+	return ((const struct slot *)message)->item_count;
+}

@@ -1,1 +1,201 @@
 // SPDX-License-Identifier: MIT
+// Buffers live in chunks of 1 MiB, aligned to their size: the headers (8 bytes each) at the start, the blocks behind
+// them. So a buffer's bytes follow from its header's address, a block costs 8 bytes beyond its data, and an empty
+// chunk goes back to the system whole. One empty chunk is kept, so that a pool at an edge does not thrash.
+#include "core/buf.h"
+#include "core/check.h"
+#include "core/limits.h"
+
+#include <stdlib.h>
+
+enum { CHUNK_SIZE = 1 << 20, FREE_END = UINT32_MAX };
+
+struct buf {
+	uint32_t refs;
+	uint32_t next_free; // index in the chunk, while free
+};
+
+struct chunk {
+	struct buf_pool *pool;
+	struct chunk *next, *prev; // among those with a free buffer
+	uint32_t free_head;
+	uint32_t used;
+	uint32_t count;
+	uint32_t first_offset; // of block 0
+	struct buf bufs[];
+};
+
+struct buf_pool {
+	size_t size;
+	size_t used;
+	struct chunk *free_chunks;
+	size_t empty_count; // chunks in free_chunks without a used buffer
+};
+
+static struct buf zero_buf = {.refs = 1};
+static _Alignas(4096) const uint8_t zeros[LIMIT_BLOCK_SIZE_MAX];
+
+static struct chunk *
+chunk_of(const struct buf *buf)
+{
+	return (struct chunk *)((uintptr_t)buf & ~(uintptr_t)(CHUNK_SIZE - 1));
+}
+
+struct buf_pool *
+buf_pool_create(size_t size)
+{
+	struct buf_pool *pool;
+
+	CHECK(size >= LIMIT_BLOCK_SIZE_MIN && size <= LIMIT_BLOCK_SIZE_MAX && (size & (size - 1)) == 0);
+	pool = calloc(1, sizeof(*pool));
+	if (pool != NULL)
+		pool->size = size;
+	return pool;
+}
+
+static void
+chunk_link(struct chunk *chunk)
+{
+	struct buf_pool *pool = chunk->pool;
+
+	chunk->prev = NULL;
+	chunk->next = pool->free_chunks;
+	if (chunk->next != NULL)
+		chunk->next->prev = chunk;
+	pool->free_chunks = chunk;
+}
+
+static void
+chunk_unlink(struct chunk *chunk)
+{
+	if (chunk->prev != NULL)
+		chunk->prev->next = chunk->next;
+	else
+		chunk->pool->free_chunks = chunk->next;
+	if (chunk->next != NULL)
+		chunk->next->prev = chunk->prev;
+}
+
+static void
+chunk_create(struct buf_pool *pool)
+{
+	struct chunk *chunk = aligned_alloc(CHUNK_SIZE, CHUNK_SIZE);
+	size_t alignment = pool->size < 4096 ? pool->size : 4096;
+	size_t count = (CHUNK_SIZE - sizeof(*chunk) - alignment) / (pool->size + sizeof(struct buf));
+	size_t first = sizeof(*chunk) + count * sizeof(struct buf);
+
+	CHECK(chunk != NULL);
+	*chunk = (struct chunk){.pool = pool, .count = (uint32_t)count};
+	chunk->first_offset = (uint32_t)((first + alignment - 1) & ~(alignment - 1));
+	for (uint32_t i = 0; i < chunk->count; i++)
+		chunk->bufs[i] = (struct buf){.next_free = i + 1 < chunk->count ? i + 1 : FREE_END};
+	chunk_link(chunk);
+	pool->empty_count++;
+}
+
+void
+buf_pool_destroy(struct buf_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	CHECK(pool->used == 0);
+	while (pool->free_chunks != NULL) {
+		struct chunk *chunk = pool->free_chunks;
+
+		chunk_unlink(chunk);
+		free(chunk);
+	}
+	free(pool);
+}
+
+size_t
+buf_pool_used(const struct buf_pool *pool)
+{
+	return pool->used;
+}
+
+struct buf *
+buf_alloc(struct buf_pool *pool)
+{
+	struct chunk *chunk;
+	struct buf *buf;
+
+	if (pool->free_chunks == NULL)
+		chunk_create(pool);
+	chunk = pool->free_chunks;
+	buf = &chunk->bufs[chunk->free_head];
+	CHECK(buf->refs == 0);
+	chunk->free_head = buf->next_free;
+	if (chunk->used++ == 0)
+		pool->empty_count--;
+	if (chunk->free_head == FREE_END)
+		chunk_unlink(chunk);
+	pool->used++;
+	buf->refs = 1;
+	return buf;
+}
+
+static void
+buf_free(struct buf *buf)
+{
+	struct chunk *chunk = chunk_of(buf);
+	struct buf_pool *pool = chunk->pool;
+	bool was_full = chunk->free_head == FREE_END;
+
+	buf->next_free = chunk->free_head;
+	chunk->free_head = (uint32_t)(buf - chunk->bufs);
+	if (was_full)
+		chunk_link(chunk);
+	pool->used--;
+	if (--chunk->used > 0)
+		return;
+	if (pool->empty_count > 0) {
+		chunk_unlink(chunk);
+		free(chunk);
+	} else {
+		pool->empty_count++;
+	}
+}
+
+struct buf *
+buf_zero(void)
+{
+	return &zero_buf;
+}
+
+struct buf *
+buf_ref(struct buf *buf)
+{
+	if (buf != NULL && buf != &zero_buf) {
+		CHECK(buf->refs > 0);
+		buf->refs++;
+	}
+	return buf;
+}
+
+void
+buf_unref(struct buf *buf)
+{
+	if (buf == NULL || buf == &zero_buf)
+		return;
+	CHECK(buf->refs > 0);
+	if (--buf->refs == 0)
+		buf_free(buf);
+}
+
+bool
+buf_is_shared(const struct buf *buf)
+{
+	return buf == &zero_buf || buf->refs > 1;
+}
+
+uint8_t *
+buf_bytes(struct buf *buf)
+{
+	struct chunk *chunk;
+
+	if (buf == &zero_buf)
+		return (uint8_t *)(uintptr_t)zeros;
+	chunk = chunk_of(buf);
+	return (uint8_t *)chunk + chunk->first_offset + (size_t)(buf - chunk->bufs) * chunk->pool->size;
+}

@@ -39,6 +39,7 @@ struct core_config {
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t credits;        // blocks a child may have outstanding here
 	enum write_mode write_mode;
+	bool has_parent;         // a parent is configured: unknown volumes are asked for there
 	bool has_driver;         // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;
 	void (*trace)(void *arg, const char *line); // one line per transition, or NULL
@@ -58,6 +59,12 @@ int core_add_root_volume(struct core *core, const char *name, uint64_t size, uin
 
 // This node takes ${name} from its parent; the size is known at ACTION_VOLUME_READY. Returns as above.
 int core_add_child_volume(struct core *core, const char *name, bool read_only);
+
+// The pool of buffers of ${block_size} bytes, made on demand: for data that comes in. Lives as long as the core.
+struct buf_pool *core_pool(struct core *core, uint32_t block_size);
+
+// The id under which children know ${volume}; for tests that want a certain one.
+void core_set_volume_id(struct core *core, uint32_t volume, uint32_t id);
 
 // One step: ${now} is not before the last step's. Appends to ${actions}.
 void core_step(struct core *core, moment_us now, const struct event *event, struct actions *actions);

@@ -19,7 +19,6 @@ enum event_type {
 	EVENT_STORE_READ,  // store_cookie, error, bufs[count] (NULL when error): one buffer (or buf_zero()) for each block
 	EVENT_STORE_WROTE, // store_cookie, error: a write or a zeroing has ended
 	EVENT_STORE_SYNCED, // store_cookie, error
-	EVENT_FLUSH,       // volume, io-less barrier: not used by drivers; see core_flush
 	EVENT_STOP,        // flush everything, give everything back, then ACTION_STOPPED
 };
 

@@ -35,6 +35,7 @@ struct io {
 	uint64_t barrier;         // IO_SYNC: the dirty sequence it waits for
 	enum hvfs_error error;
 	bool cancelled;
+	bool queued;              // the core has it
 };
 
 #endif
