@@ -189,6 +189,7 @@ struct message {
 	struct blob verifier, key, digest, cookie, range_start, stripe, parent_addr; // carried, given a meaning later
 
 	struct item *items;   // VERSION/DATA/ZERO_RUN/EMPTY_RUN: ${count} of them, or NULL when the message carries none
+	uint32_t data_size;   // decoded: bytes of each ITEM_DATA, to be compared with the volume's block size; 0: no such item
 };
 
 // "GET", "OK_REPLY", …; "?" for a value that is no opcode.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The byte layout of messages; the only file that knows it. Pure functions over bytes; no length is trusted.
+// The byte layout of messages; only net/wire*.c know it. Pure functions over bytes; no length is trusted.
 // docs/protocol.md, "Bytes".
 #ifndef HVFS_NET_WIRE_H
 #define HVFS_NET_WIRE_H
@@ -32,7 +32,7 @@ long wire_split(struct wire_splitter *splitter, const uint8_t *bytes, size_t siz
 // ret->items then points to. Blobs and item bytes point into ${bytes}. Checks lengths, ranges of enumerated values, that
 // required companions are there (BLOCK_COUNT and items with BLOCK_NUM, as many items as blocks) and that no parameter
 // except the item ones comes twice. Sizes of DATA are checked for being equal within the message and a legal block
-// size. Unknown parameters: BAD_PARAM_ID unless optional (>= 0x8000). Returns 0, or -1 with *ret_error; the header
+// size (ret->data_size). Unknown parameters: BAD_PARAM_ID unless optional (>= 0x8000). Returns 0, or -1 with *ret_error; the header
 // fields of *ret are valid in both cases when status is not INVALID_HEADER.
 int wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct message *ret, struct wire_error *ret_error);
 
