@@ -189,6 +189,12 @@ buf_is_shared(const struct buf *buf)
 	return buf == &zero_buf || buf->refs > 1;
 }
 
+size_t
+buf_size(const struct buf *buf)
+{
+	return buf == &zero_buf ? 0 : chunk_of(buf)->pool->size;
+}
+
 uint8_t *
 buf_bytes(struct buf *buf)
 {

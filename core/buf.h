@@ -36,6 +36,9 @@ void buf_unref(struct buf *buf);
 // True when somebody else holds a count too, or the buffer is the zero buffer: then its bytes must not be changed.
 bool buf_is_shared(const struct buf *buf);
 
+// Bytes of memory that the buffer's data takes: its pool's size, 0 for the zero buffer.
+size_t buf_size(const struct buf *buf);
+
 // The bytes; aligned to the block size (at most 4096). The zero buffer gives LIMIT_BLOCK_SIZE_MAX zeros.
 uint8_t *buf_bytes(struct buf *buf);
 

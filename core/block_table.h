@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// The Block Table of Fig. 8, the market square of the core: what this node holds of each block, its copy, and whom it
+// gave what (through directory.h). The faces (client, server, local, store) meet only here and never call each other:
+// whoever changes a block touches it, and transaction.c goes through the touched ones.
+//
+// A block at rest is an entry of 32 bytes. A block about which something is going on, or which is dirty, has a work
+// record besides. A block about which there is nothing to say has no entry at all.
+//
+//   copy      bytes valid?  held           in cache   may be evicted?
+//   -------   ------------  -------------  ---------  ---------------
+//   ABSENT    no            any            no         -
+//   CLEAN     yes           >= READ        yes        yes
+//   DIRTY     yes           WRITE, or NO   yes        no
+//             (held NO: taken away or lost before its flush was acknowledged; not readable)
+#ifndef HVFS_CORE_BLOCK_TABLE_H
+#define HVFS_CORE_BLOCK_TABLE_H
+
+#include "core/io.h"
+#include "core/pool.h"
+#include "core/types.h"
+
+#include <assert.h>
+
+enum copy { COPY_ABSENT, COPY_CLEAN, COPY_DIRTY };
+
+struct entry {
+	block_key key;
+	version_t version;   // of the copy, or the newest this node knows of when it has none
+	uint32_t expiry;     // of what is held from the parent, in ticks; EXPIRY_NEVER at a root
+	uint32_t chain;      // next in the hash bucket
+	uint32_t dir;        // head of its directory records
+	uint32_t held : 2;   // enum perm
+	uint32_t copy : 2;   // enum copy
+	uint32_t spare : 4;
+	uint32_t work : 24;
+};
+
+static_assert(sizeof(struct entry) == 32, "protocol.md 9: memory per cached block");
+
+enum { EXPIRY_SHIFT = 16 }; // a tick is 65.5 ms: a 32-bit expiry lasts for nine years of uptime
+#define EXPIRY_NEVER UINT32_MAX
+
+enum want_kind {
+	WANT_READ,     // local
+	WANT_WRITE,    // local
+	WANT_PREFETCH, // read-ahead: no one waits
+	WANT_RECLAIM,  // dirty without permission after a reconnect: permission again, or lost
+	WANT_GET,      // a child's
+	WANT_PUT,
+	WANT_LOCK,
+};
+
+// A request for one block, in the block's FIFO.
+struct want {
+	uint32_t next;       // in the queue
+	uint8_t kind;        // enum want_kind
+	uint8_t perm;        // enum perm: what it needs
+	bool sync;           // FORCE_SYNC: accepted by the root before the answer
+	bool applied;        // its bytes are in the copy, it waits for the acknowledgement of version
+	uint8_t hops_left;
+	uint16_t child;      // index, for a child's want
+	uint32_t xid;        // the child's request
+	uint32_t io_next;    // wants of one io
+	uint32_t io_prev;
+	uint32_t entry;
+	struct io *io;       // NULL: cancelled
+	struct buf *buf;     // PUT with data
+	version_t version;   // of a FLUSH that waits; of the applied bytes
+};
+
+enum ask_state { ASK_NONE, ASK_WAITING, ASK_SENT };
+
+struct work {
+	uint32_t entry;
+	uint32_t want_head, want_tail;
+	uint32_t sync_head;    // wants that wait until their version is accepted above
+	uint32_t touched_next; // chain of touched blocks
+	bool touched;
+	bool wait_room;        // is on a link's list of blocks that wait for room
+	// Towards the parent: one permission request at a time (R7).
+	uint8_t ask;           // enum ask_state
+	uint8_t ask_perm;
+	uint8_t ask_opcode;
+	uint32_t ask_xid;
+	moment_us ask_at;
+	struct buf *put_buf;   // bytes of a PUT under way
+	// The parent's INVALIDATE, open until everything below is within recall_perm (R4).
+	bool recall_open;
+	bool recall_silent;    // our own: the node is stopping, nobody waits for an answer
+	uint8_t recall_perm;
+	uint32_t recall_xid;
+	// Dirty: what is to go up, and what is on its way.
+	bool in_dirty;         // on the volume's dirty list, by dirty_seq
+	bool flushing;         // a FLUSH or a store write is under way
+	bool rescue;           // dirty without permission, its session gone: a WANT_RECLAIM is queued
+	uint32_t dirty_prev, dirty_next; // dirty list
+	uint32_t flush_prev, flush_next; // list of flushes under way
+	uint64_t dirty_seq, flush_seq;
+	moment_us dirty_since;
+	version_t flush_version;
+	uint32_t flush_xid;
+	// The root's store.
+	bool store_reading;
+	bool read_stale;       // what is being read was overwritten meanwhile
+};
+
+struct block_table {
+	struct pool entries, works, wants;
+	uint32_t *buckets;
+	uint32_t bucket_count;   // a power of two
+	uint32_t touched_head, touched_tail;
+};
+
+void table_init(struct block_table *table);
+void table_fini(struct block_table *table);
+
+// The entry of ${key}, or NULL.
+struct entry *table_find(const struct block_table *table, block_key key);
+
+// The entry of ${key}, made when there is none (held NO, copy ABSENT, version 0). *ret_index when not NULL.
+struct entry *table_make(struct block_table *table, block_key key, uint32_t *ret_index);
+
+uint32_t table_index(const struct block_table *table, const struct entry *entry);
+struct entry *table_entry(const struct block_table *table, uint32_t index);
+
+// Remove an entry that has neither work, copy nor directory records.
+void table_remove(struct block_table *table, struct entry *entry);
+
+// The work record of ${entry}, or NULL; table_work_make makes one.
+struct work *table_work(const struct block_table *table, const struct entry *entry);
+struct work *table_work_make(struct block_table *table, struct entry *entry);
+
+// Drop the work record when nothing is going on; true when there is none afterwards.
+bool table_work_rest(struct block_table *table, struct entry *entry);
+
+// Put the block on the list of blocks to look at again (once).
+void table_touch(struct block_table *table, struct entry *entry);
+
+// Take the next touched block off the list; NULL when there is none.
+struct entry *table_touched(struct block_table *table);
+
+// Append a zeroed want to the block's FIFO.
+struct want *table_want_add(struct block_table *table, struct entry *entry, enum want_kind kind, enum perm perm, uint32_t *ret_index);
+
+// Take the head of the FIFO off; the want's record is not freed.
+uint32_t table_want_pop(struct block_table *table, struct entry *entry);
+
+struct want *table_want(const struct block_table *table, uint32_t index);
+
+#endif
