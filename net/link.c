@@ -1,1 +1,456 @@
 // SPDX-License-Identifier: MIT
+// Reading: an idle link has no buffer. Bytes are read into one buffer that all links of the thread share, and parsed
+// there; only the beginning of a message whose end has not come yet moves to a buffer of the link's own, which is
+// grown once to the largest message when a large one is coming, and freed when nothing is left in it. So memory is
+// bounded by the messages that are really on their way. A readiness event reads a few times at most, so that other
+// links get their turn.
+//
+// Writing: net/send_queue. The socket is written at link_flush; only when it is full an event waits for it.
+//
+// Callbacks may close this or any link. A link that is inside its own event is marked dead and freed at the event's
+// end; every other one is freed at once.
+#include "net/link.h"
+
+#include "core/check.h"
+#include "net/send_queue.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	READS_PER_EVENT = 4,
+	LAST_READS_MAX = 64, // after writing failed
+	SHARED_SIZE = 256 * 1024,
+	OWN_SIZE_SMALL = 64 * 1024,
+	OWN_SIZE_LARGE = LIMIT_MESSAGE_SIZE + 64 * 1024,
+	SOCKET_BUFFER_SIZE = 1024 * 1024,
+	UNSENT_SIZE_MAX = 256 * 1024,        // in the kernel, of TCP (R16: short queues)
+	QUEUE_SIZE_MAX = 64 * 1024 * 1024,   // a peer that does not read is cut off beyond this
+	WRITE_PIECES_MAX = 1024,             // IOV_MAX
+	WHY_SIZE = 160,
+};
+
+struct link {
+	int fd;
+	char *peer;
+	const struct link_callbacks *callbacks;
+	void *arg, *owner;
+	struct event readable, writable, later;
+
+	uint8_t *own;               // the beginning of a message, or NULL
+	size_t own_used, own_size;
+	struct wire_splitter splitter;
+
+	struct send_queue queue;
+	size_t queued_since_room;   // bytes given to link_send since the room callback, and what waited then
+
+	bool waits;   // for writable
+	bool broken;  // a write failed: why says how; told from the loop
+	bool busy;    // inside an event of this link
+	bool dead;    // no more callbacks
+	char why[WHY_SIZE];
+};
+
+// Of all links of a thread.
+static _Thread_local struct {
+	size_t users;
+	uint8_t *bytes;
+	struct item *items;
+} shared;
+
+static void
+shared_acquire(void)
+{
+	if (shared.users++ > 0)
+		return;
+	shared.bytes = malloc(SHARED_SIZE);
+	shared.items = calloc(LIMIT_RUN_BLOCKS, sizeof(*shared.items));
+	CHECK(shared.bytes != NULL && shared.items != NULL);
+}
+
+static void
+shared_release(void)
+{
+	CHECK(shared.users > 0);
+	if (--shared.users > 0)
+		return;
+	free(shared.bytes);
+	free(shared.items);
+	shared.bytes = NULL;
+	shared.items = NULL;
+}
+
+static void
+link_free(struct link *link)
+{
+	free(link->own);
+	free(link->peer);
+	free(link);
+	shared_release();
+}
+
+// Give back all but the struct.
+static void
+link_shut(struct link *link)
+{
+	link->dead = true;
+	event_del(&link->readable);
+	event_del(&link->writable);
+	event_del(&link->later);
+	close(link->fd);
+	link->fd = -1;
+	send_queue_clear(&link->queue);
+}
+
+// The link ended by itself: tell its owner.
+static void
+link_end(struct link *link, const char *why)
+{
+	CHECK(link->busy && !link->dead);
+	link_shut(link);
+	link->callbacks->closed(link->arg, link, why);
+}
+
+static void
+link_leave_event(struct link *link)
+{
+	link->busy = false;
+	if (link->dead)
+		link_free(link);
+}
+
+// ---- Reading ----
+
+static void
+link_tell_malformed(struct link *link, const struct message *header, const struct wire_error *error, bool fatal)
+{
+	link->callbacks->malformed(link->arg, link, header, error, fatal);
+	if (fatal && !link->dead)
+		link_end(link, "the peer sent bytes that are no message");
+}
+
+static void
+link_deliver(struct link *link, const uint8_t *bytes, size_t size)
+{
+	struct message message = {0};
+	struct wire_error error = {0};
+
+	if (wire_decode(bytes, size, shared.items, &message, &error) == 0)
+		link->callbacks->message(link->arg, link, &message);
+	else
+		link_tell_malformed(link, &message, &error, false);
+}
+
+// No end of the message can be found; its header may still say which request it was.
+static void
+link_deliver_fatal(struct link *link, const uint8_t *bytes, size_t size, const struct wire_error *error)
+{
+	struct message header = {0};
+	struct wire_error ignored = {0};
+
+	if (error->status != STATUS_INVALID_HEADER && size >= WIRE_HEADER_SIZE)
+		(void)wire_decode(bytes, WIRE_HEADER_SIZE, shared.items, &header, &ignored);
+	link_tell_malformed(link, &header, error, true);
+}
+
+// Deliver the whole messages of ${bytes}. Returns the bytes they have.
+static size_t
+link_parse(struct link *link, const uint8_t *bytes, size_t size)
+{
+	struct wire_error error = {0};
+	size_t used = 0;
+	long found;
+
+	while (used < size && !link->dead) {
+		found = wire_split(&link->splitter, bytes + used, size - used, &error);
+		if (found == 0)
+			break;
+		link->splitter = (struct wire_splitter){0};
+		if (found < 0) {
+			link_deliver_fatal(link, bytes + used, size - used, &error);
+			break;
+		}
+		CHECK((size_t)found <= size - used);
+		link_deliver(link, bytes + used, (size_t)found);
+		used += (size_t)found;
+	}
+	return used;
+}
+
+// Keep the ${size} bytes that begin a message in the link's own buffer, with room for more.
+static void
+link_keep(struct link *link, const uint8_t *bytes, size_t size)
+{
+	size_t wanted = size < OWN_SIZE_SMALL / 2 ? OWN_SIZE_SMALL : OWN_SIZE_LARGE;
+
+	CHECK(size < OWN_SIZE_LARGE);
+	if (link->own == NULL) {
+		link->own = malloc(wanted);
+		CHECK(link->own != NULL);
+		link->own_size = wanted;
+		memcpy(link->own, bytes, size);
+	} else {
+		memmove(link->own, bytes, size);
+		if (link->own_size < wanted) {
+			link->own = realloc(link->own, wanted);
+			CHECK(link->own != NULL);
+			link->own_size = wanted;
+		}
+	}
+	link->own_used = size;
+}
+
+static void
+link_drop_own(struct link *link)
+{
+	free(link->own);
+	link->own = NULL;
+	link->own_used = link->own_size = 0;
+}
+
+// ${size} fresh bytes lie in the buffer that was read into.
+static void
+link_take(struct link *link, size_t size)
+{
+	const uint8_t *bytes = link->own != NULL ? link->own : shared.bytes;
+	size_t used;
+
+	size += link->own_used;
+	used = link_parse(link, bytes, size);
+	if (link->dead)
+		return;
+	if (used == size)
+		link_drop_own(link);
+	else
+		link_keep(link, bytes + used, size - used);
+}
+
+static void
+link_read_failed(struct link *link, int error)
+{
+	char why[WHY_SIZE];
+
+	snprintf(why, sizeof(why), "reading failed: %s", strerror(error));
+	link_end(link, why);
+}
+
+// One read. Returns false when the socket is empty for now, or the link is dead.
+static bool
+link_read_once(struct link *link)
+{
+	uint8_t *space = link->own != NULL ? link->own + link->own_used : shared.bytes;
+	size_t space_size = link->own != NULL ? link->own_size - link->own_used : SHARED_SIZE;
+	ssize_t got;
+
+	CHECK(space_size > 0);
+	got = recv(link->fd, space, space_size, 0);
+	if (got < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			link_read_failed(link, errno);
+		return false;
+	}
+	if (got == 0) {
+		link_end(link, link->own != NULL ? "the peer closed the connection within a message"
+						 : "the peer closed the connection");
+		return false;
+	}
+	link_take(link, (size_t)got);
+	return !link->dead && (size_t)got == space_size;
+}
+
+static void
+link_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	link->busy = true;
+	for (int i = 0; i < READS_PER_EVENT; i++)
+		if (!link_read_once(link))
+			break;
+	link_leave_event(link);
+}
+
+// ---- Writing ----
+
+static void
+link_break(struct link *link, const char *why)
+{
+	link->broken = true;
+	snprintf(link->why, sizeof(link->why), "%s", why);
+	send_queue_clear(&link->queue);
+	event_active(&link->later, EV_TIMEOUT, 1);
+}
+
+static void
+link_write_failed(struct link *link, int error)
+{
+	char why[WHY_SIZE];
+
+	snprintf(why, sizeof(why), "writing failed: %s", strerror(error));
+	link_break(link, why);
+}
+
+// Write until the queue is empty or the socket is full.
+static void
+link_write(struct link *link)
+{
+	struct iovec iov[WRITE_PIECES_MAX];
+	struct msghdr header = {.msg_iov = iov};
+	ssize_t sent;
+
+	while (link->queue.size > 0) {
+		header.msg_iovlen = (size_t)send_queue_peek(&link->queue, iov, WRITE_PIECES_MAX);
+		sent = sendmsg(link->fd, &header, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && errno == EAGAIN)
+			break;
+		if (sent < 0) {
+			link_write_failed(link, errno);
+			return;
+		}
+		send_queue_advance(&link->queue, (size_t)sent);
+	}
+	if (link->queue.size > 0 && !link->waits) {
+		link->waits = true;
+		event_add(&link->writable, NULL);
+	}
+}
+
+// There is room again, and the owner may think that there is none: he counts what he sent since the last time.
+static bool
+link_has_news(const struct link *link)
+{
+	return link->queued_since_room >= LIMIT_LINK_DATA_SIZE / 2 && link->queue.size < LIMIT_LINK_DATA_SIZE / 2;
+}
+
+static void
+link_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	link->waits = false;
+	link_flush(link);
+}
+
+// What link_send and link_flush found out.
+static void
+link_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	link->busy = true;
+	if (link->broken) {
+		// What the peer said before it went away may be the reason.
+		for (int i = 0; i < LAST_READS_MAX && link_read_once(link); i++)
+			;
+		if (!link->dead)
+			link_end(link, link->why);
+	} else if (link_has_news(link)) {
+		link->queued_since_room = link->queue.size;
+		link->callbacks->room(link->arg, link);
+	}
+	link_leave_event(link);
+}
+
+void
+link_send(struct link *link, const struct message *message, size_t block_size)
+{
+	size_t before = link->queue.size;
+
+	if (link->dead || link->broken)
+		return;
+	send_queue_add(&link->queue, message, block_size);
+	link->queued_since_room += link->queue.size - before;
+	if (link->queue.size > QUEUE_SIZE_MAX)
+		link_break(link, "the peer does not read what is sent to it");
+}
+
+void
+link_flush(struct link *link)
+{
+	if (link->dead || link->broken)
+		return;
+	if (!link->waits)
+		link_write(link);
+	if (!link->broken && link_has_news(link))
+		event_active(&link->later, EV_TIMEOUT, 1);
+}
+
+size_t
+link_queued(const struct link *link)
+{
+	return link->queue.size;
+}
+
+// ---- Life ----
+
+// TCP sizes its buffers by itself, and better than we could; only what is not sent yet is kept short. Unix sockets have
+// what they are given: without the right to more, the system's limit.
+static void
+link_set_options(int fd)
+{
+	int size = SOCKET_BUFFER_SIZE, unsent = UNSENT_SIZE_MAX, one = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+		return;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+struct link *
+link_create(struct event_base *base, int fd, const char *peer, const struct link_callbacks *callbacks, void *arg)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	CHECK(link != NULL);
+	shared_acquire();
+	link->fd = fd;
+	link->peer = strdup(peer);
+	CHECK(link->peer != NULL);
+	link->callbacks = callbacks;
+	link->arg = arg;
+	link_set_options(fd);
+	event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, link_readable, link);
+	event_assign(&link->writable, base, fd, EV_WRITE, link_writable, link);
+	event_assign(&link->later, base, -1, 0, link_later, link);
+	event_add(&link->readable, NULL);
+	return link;
+}
+
+void
+link_close(struct link *link)
+{
+	if (link == NULL || link->dead)
+		return;
+	link_shut(link);
+	if (!link->busy)
+		link_free(link);
+}
+
+const char *
+link_peer(const struct link *link)
+{
+	return link->peer;
+}
+
+void *
+link_owner(const struct link *link)
+{
+	return link->owner;
+}
+
+void
+link_set_owner(struct link *link, void *owner)
+{
+	link->owner = owner;
+}
