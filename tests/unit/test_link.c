@@ -1,1 +1,768 @@
 // SPDX-License-Identifier: MIT
+#include "net/link.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---- Fixture: two links, the ends of one connection ----
+
+enum { BLOCK = 4096, WATCHDOG_S = 30 };
+
+struct end {
+	struct link *link;
+	uint32_t next_xid;      // messages have to come in order
+	uint64_t blocks;        // data items seen
+	unsigned malformed, fatal, rooms, closed;
+	struct wire_error error;
+	struct message header;
+	char why[200];
+	bool close_self;        // in the next message callback
+	struct link **close_other;
+	bool in_call;           // link_send or link_flush is running
+	struct buf_pool *pool;
+};
+
+static struct event_base *base;
+static struct event *watchdog;
+static struct end ends[2];
+static struct buf_pool *pool;
+
+static void
+bark(evutil_socket_t fd, short what, void *arg)
+{
+	ck_abort_msg("nothing happened for %d s", WATCHDOG_S);
+}
+
+static uint8_t
+pattern(uint64_t block)
+{
+	return (uint8_t)(block * 7 + 1);
+}
+
+static void
+on_message(void *arg, struct link *link, const struct message *message)
+{
+	struct end *end = arg;
+
+	ck_assert(!end->in_call && end->link == link);
+	ck_assert_uint_eq(message->xid, end->next_xid);
+	end->next_xid++;
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		if (message->items[i].kind != ITEM_DATA)
+			continue;
+		ck_assert_uint_eq(message->data_size, BLOCK);
+		ck_assert_uint_eq(message->items[i].bytes[0], pattern(message->block + i));
+		ck_assert_uint_eq(message->items[i].bytes[BLOCK - 1], pattern(message->block + i));
+		end->blocks++;
+	}
+	if (end->close_other != NULL) {
+		link_close(*end->close_other);
+		*end->close_other = NULL;
+	}
+	if (end->close_self) {
+		link_close(link);
+		end->link = NULL;
+	}
+}
+
+static void
+on_malformed(void *arg, struct link *link, const struct message *header, const struct wire_error *error, bool fatal)
+{
+	struct end *end = arg;
+
+	end->malformed++;
+	end->fatal += fatal;
+	end->error = *error;
+	end->header = *header;
+}
+
+static void
+on_room(void *arg, struct link *link)
+{
+	struct end *end = arg;
+
+	ck_assert(!end->in_call);
+	ck_assert_uint_lt(link_queued(link), LIMIT_LINK_DATA_SIZE / 2);
+	end->rooms++;
+}
+
+static void
+on_closed(void *arg, struct link *link, const char *why)
+{
+	struct end *end = arg;
+
+	ck_assert(!end->in_call && end->link == link);
+	end->closed++;
+	snprintf(end->why, sizeof(end->why), "%s", why);
+	end->link = NULL;
+}
+
+static const struct link_callbacks callbacks = {
+	.message = on_message, .malformed = on_malformed, .room = on_room, .closed = on_closed};
+
+static void
+adopt(int index, int fd)
+{
+	ends[index].link = link_create(base, fd, index == 0 ? "zero" : "one", &callbacks, &ends[index]);
+}
+
+static void
+make_pair(int fds[2], bool tcp)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof(name);
+	int listener;
+
+	if (!tcp) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		return;
+	}
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&name, size), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&name, size), 0);
+	fds[1] = accept(listener, NULL, NULL);
+	close(listener);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
+}
+
+static void
+setup(void)
+{
+	base = event_base_new();
+	watchdog = evtimer_new(base, bark, NULL);
+	evtimer_add(watchdog, &(struct timeval){.tv_sec = WATCHDOG_S});
+	pool = buf_pool_create(BLOCK);
+	memset(ends, 0, sizeof(ends));
+}
+
+static void
+setup_links(bool tcp)
+{
+	int fds[2];
+
+	make_pair(fds, tcp);
+	adopt(0, fds[0]);
+	adopt(1, fds[1]);
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < 2; i++)
+		link_close(ends[i].link);
+	ck_assert_uint_eq(buf_pool_used(pool), 0);
+	buf_pool_destroy(pool);
+	event_free(watchdog);
+	event_base_free(base);
+}
+
+// ---- Helpers ----
+
+static void
+send_message(struct end *end, const struct message *message)
+{
+	end->in_call = true;
+	link_send(end->link, message, BLOCK);
+	end->in_call = false;
+}
+
+static void
+flush(struct end *end)
+{
+	end->in_call = true;
+	link_flush(end->link);
+	end->in_call = false;
+}
+
+static void
+send_heartbeat(struct end *end, uint32_t xid)
+{
+	send_message(end, &(struct message){.opcode = OP_HEARTBEAT, .hops_left = 1, .xid = xid});
+}
+
+static void
+send_blocks(struct end *end, uint32_t xid, uint64_t block, uint32_t count)
+{
+	struct item items[256] = {{0}};
+	struct message message = {.opcode = OP_OK_REPLY, .hops_left = 1, .xid = xid, .block = block, .count = count,
+		.volume_id = 1, .present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT), .items = items};
+
+	for (uint32_t i = 0; i < count; i++) {
+		items[i].version = version_make(1, block + i + 1);
+		items[i].kind = ITEM_DATA;
+		items[i].buf = buf_alloc(pool);
+		memset(buf_bytes(items[i].buf), pattern(block + i), BLOCK);
+	}
+	send_message(end, &message);
+	for (uint32_t i = 0; i < count; i++)
+		buf_unref(items[i].buf);
+}
+
+static void
+run_until(const unsigned *value, unsigned wanted)
+{
+	while (*value < wanted)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+// The bytes of one heartbeat.
+static size_t
+encode_heartbeat(uint8_t *bytes)
+{
+	struct message message = {.opcode = OP_HEARTBEAT, .hops_left = 1};
+	struct wire_segment segments[16];
+	size_t used = 0;
+
+	ck_assert_uint_le(wire_segment_count(&message), 16);
+	for (size_t i = 0, count = wire_encode(&message, BLOCK, bytes + 512, segments); i < count; i++) {
+		memmove(bytes + used, segments[i].bytes, segments[i].size);
+		used += segments[i].size;
+	}
+	return used;
+}
+
+// A raw socket against ends[1].
+static int
+setup_raw(void)
+{
+	int fds[2];
+
+	make_pair(fds, false);
+	adopt(1, fds[1]);
+	return fds[0];
+}
+
+static void
+raw_send(int fd, const void *bytes, size_t size)
+{
+	ck_assert_int_eq(send(fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+// ---- Cases: links ----
+
+// Messages of all sizes, in both directions at once, arrive whole and in order. 48 MiB in all.
+START_TEST(test_sizes_both_ways)
+{
+	uint32_t sent = 0;
+	uint64_t blocks = 0;
+
+	setup_links(_i == 1);
+	for (int round = 0; round < 6; round++) {
+		for (uint32_t count = 0; count <= 256; count = count * 2 + 1, sent++) {
+			uint32_t use = count > 255 ? 256 : count;
+
+			for (int i = 0; i < 2; i++) {
+				if (use == 0)
+					send_heartbeat(&ends[i], sent);
+				else
+					send_blocks(&ends[i], sent, blocks, use);
+			}
+			blocks += use;
+		}
+		send_blocks(&ends[0], sent, blocks, 256);
+		send_blocks(&ends[1], sent++, blocks, 256);
+		blocks += 256;
+		flush(&ends[0]);
+		flush(&ends[1]);
+	}
+	run_until(&ends[0].next_xid, sent);
+	run_until(&ends[1].next_xid, sent);
+	ck_assert_uint_eq(ends[0].blocks, blocks);
+	ck_assert_uint_eq(ends[1].blocks, blocks);
+	ck_assert_uint_eq(link_queued(ends[0].link), 0);
+	ck_assert_uint_eq(ends[0].malformed + ends[1].malformed, 0);
+}
+END_TEST
+
+// Nobody reads for a while: messages wait with their counts, and come out right later, byte by byte and in gulps.
+START_TEST(test_slow_reader)
+{
+	int fds[2];
+	uint8_t bytes[70000];
+	size_t moved = 0;
+	uint64_t size;
+
+	make_pair(fds, false);
+	adopt(0, fds[0]);
+	for (uint32_t i = 0; i < 8; i++)
+		send_blocks(&ends[0], i, i * 256, 256);
+	size = link_queued(ends[0].link);
+	ck_assert_uint_gt(size, 8u << 20);
+	flush(&ends[0]);
+	ck_assert_uint_gt(link_queued(ends[0].link), 0); // or the test tests nothing
+	ck_assert_uint_gt(buf_pool_used(pool), 0);
+
+	// A second pair carries on what is read here, in pieces of odd sizes.
+	int relay[2];
+	make_pair(relay, false);
+	adopt(1, relay[1]);
+	for (unsigned step = 0; moved < size; step++) {
+		size_t want = step < 40 ? 1 : step % 2 ? 4099 : sizeof(bytes);
+		ssize_t got = recv(fds[1], bytes, want, 0);
+
+		if (got > 0) {
+			for (ssize_t done = 0; done < got;) {
+				ssize_t put = send(relay[0], bytes + done, (size_t)(got - done), MSG_NOSIGNAL);
+
+				if (put > 0)
+					done += put;
+				event_base_loop(base, EVLOOP_NONBLOCK);
+			}
+			moved += (size_t)got;
+		}
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	run_until(&ends[1].next_xid, 8);
+	ck_assert_uint_eq(ends[1].blocks, 8 * 256);
+	ck_assert_uint_eq(buf_pool_used(pool), 0);
+	ck_assert_uint_ge(ends[0].rooms, 1);
+	close(relay[0]);
+	close(fds[1]);
+}
+END_TEST
+
+// Room is told also when every single message went out at once: the owner adds up what it sent.
+START_TEST(test_room_adds_up)
+{
+	setup_links(true);
+	for (uint32_t i = 0; i < 64; i++) {
+		send_blocks(&ends[0], i, i * 4, 4);
+		flush(&ends[0]);
+		run_until(&ends[1].next_xid, i + 1);
+		if (i < 8)
+			ck_assert_uint_eq(ends[0].rooms, 0);
+	}
+	ck_assert_uint_ge(ends[0].rooms, 1);
+	ck_assert_uint_le(ends[0].rooms, 2);
+}
+END_TEST
+
+// The link is closed inside its own callback, with more messages in the same read.
+START_TEST(test_close_self)
+{
+	setup_links(false);
+	for (uint32_t i = 0; i < 3; i++)
+		send_heartbeat(&ends[0], i);
+	ends[1].close_self = true;
+	flush(&ends[0]);
+	run_until(&ends[0].closed, 1);
+	ck_assert_uint_eq(ends[1].next_xid, 1);
+	ck_assert_uint_eq(ends[1].closed, 0);
+	ck_assert_ptr_null(ends[1].link);
+}
+END_TEST
+
+// The callback of one link closes another one that has an event pending in the same turn of the loop.
+START_TEST(test_close_other)
+{
+	int fds[2];
+	uint8_t bytes[1024];
+	size_t size = encode_heartbeat(bytes);
+
+	setup_links(false);
+	link_close(ends[0].link);
+	run_until(&ends[1].closed, 1);
+	make_pair(fds, false);
+	adopt(0, fds[0]);
+	int other[2];
+	make_pair(other, false);
+	adopt(1, other[0]);
+	ends[0].close_other = &ends[1].link;
+	ends[1].close_other = &ends[0].link;
+	raw_send(fds[1], bytes, size);
+	raw_send(other[1], bytes, size);
+	event_base_loop(base, EVLOOP_ONCE);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(ends[0].next_xid + ends[1].next_xid, 1);
+	ck_assert((ends[0].link == NULL) != (ends[1].link == NULL));
+	close(fds[1]);
+	close(other[1]);
+}
+END_TEST
+
+// Not our protocol: told once as fatal, then closed.
+START_TEST(test_garbage)
+{
+	static const char garbage[] = "GET / HTTP/1.1\r\nHost: example\r\nUser-Agent: something else altogether\r\n\r\n";
+	int fd = setup_raw();
+
+	raw_send(fd, garbage, sizeof(garbage));
+	run_until(&ends[1].closed, 1);
+	ck_assert_uint_eq(ends[1].malformed, 1);
+	ck_assert_uint_eq(ends[1].fatal, 1);
+	ck_assert_uint_eq(ends[1].next_xid, 0);
+	ck_assert_msg(strstr(ends[1].why, "no message") != NULL, "%s", ends[1].why);
+	close(fd);
+}
+END_TEST
+
+// A message that is wrong inside, but whose end is known: told with its header, and the link goes on.
+START_TEST(test_malformed_goes_on)
+{
+	uint8_t bytes[1024], bad[64];
+	size_t size = encode_heartbeat(bytes);
+	int fd = setup_raw();
+	// GET with a 3-byte VOLUME_ID, then END_MSG
+	static const uint8_t tail[] = {0x00, 0x02, 0x00, 0x03, 1, 2, 3, 0x00, 0x00, 0x00, 0x00};
+
+	memcpy(bad, bytes, WIRE_HEADER_SIZE);
+	struct message message = {.opcode = OP_GET, .hops_left = 3, .xid = 77};
+	struct wire_segment segments[16];
+	uint8_t scratch[512];
+	ck_assert_uint_ge(wire_encode(&message, BLOCK, scratch, segments), 1);
+	memcpy(bad, segments[0].bytes, WIRE_HEADER_SIZE);
+	bad[2] = 0;
+	bad[3] = FLAG_PARAMS;
+	memcpy(bad + WIRE_HEADER_SIZE, tail, sizeof(tail));
+	raw_send(fd, bad, WIRE_HEADER_SIZE + sizeof(tail));
+	raw_send(fd, bytes, size);
+	run_until(&ends[1].next_xid, 1);
+	ck_assert_uint_eq(ends[1].malformed, 1);
+	ck_assert_uint_eq(ends[1].fatal, 0);
+	ck_assert_uint_eq(ends[1].closed, 0);
+	ck_assert_int_eq(ends[1].error.status, STATUS_BAD_PARAM_LENGTH);
+	ck_assert_uint_eq(ends[1].error.param, PARAM_VOLUME_ID);
+	ck_assert_uint_eq(ends[1].header.xid, 77);
+	ck_assert_int_eq(ends[1].header.opcode, OP_GET);
+	close(fd);
+}
+END_TEST
+
+// The peer dies within a message.
+START_TEST(test_half_message)
+{
+	uint8_t bytes[1024];
+	size_t size = encode_heartbeat(bytes);
+	int fd = setup_raw();
+
+	raw_send(fd, bytes, size);
+	raw_send(fd, bytes, size - 1);
+	close(fd);
+	run_until(&ends[1].closed, 1);
+	ck_assert_uint_eq(ends[1].next_xid, 1);
+	ck_assert_msg(strstr(ends[1].why, "within a message") != NULL, "%s", ends[1].why);
+}
+END_TEST
+
+// Writing to a peer that is gone: no callback from link_send or link_flush, closed comes from the loop, once; and what
+// the peer had said before is still heard.
+START_TEST(test_write_error)
+{
+	uint8_t bytes[1024];
+	size_t size = encode_heartbeat(bytes);
+	int fd = setup_raw();
+
+	raw_send(fd, bytes, size);
+	close(fd);
+	send_blocks(&ends[1], 0, 0, 16);
+	flush(&ends[1]);
+	send_blocks(&ends[1], 0, 0, 16);
+	flush(&ends[1]);
+	ck_assert_uint_eq(ends[1].closed, 0);
+	run_until(&ends[1].closed, 1);
+	ck_assert_uint_eq(ends[1].next_xid, 1);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(ends[1].closed, 1);
+}
+END_TEST
+
+// A peer that never reads does not make us grow without bound.
+START_TEST(test_never_reads)
+{
+	int fd = setup_raw();
+
+	for (uint32_t i = 0; i < 100; i++) {
+		send_blocks(&ends[1], i, 0, 256);
+		flush(&ends[1]);
+	}
+	ck_assert_uint_le(link_queued(ends[1].link), 65u << 20);
+	run_until(&ends[1].closed, 1);
+	ck_assert_msg(strstr(ends[1].why, "does not read") != NULL, "%s", ends[1].why);
+	close(fd);
+}
+END_TEST
+
+// ---- Cases: listener and dialer ----
+
+static struct {
+	unsigned accepted, connected, failed;
+	int accepted_fd, connected_fd;
+	char peer[200], why[200], address[600];
+} seen;
+
+static char directory[] = "/tmp/hvfs-link-XXXXXX";
+static char socket_path[100];
+
+static void
+setup_directory(void)
+{
+	setup();
+	memset(&seen, 0, sizeof(seen));
+	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(socket_path, sizeof(socket_path), "%s/s", directory);
+}
+
+static void
+teardown_directory(void)
+{
+	unlink(socket_path);
+	ck_assert_int_eq(rmdir(directory), 0);
+	teardown();
+}
+
+static void
+on_accepted(void *arg, int fd, const char *peer)
+{
+	seen.accepted++;
+	seen.accepted_fd = fd;
+	snprintf(seen.peer, sizeof(seen.peer), "%s", peer);
+}
+
+static void
+on_connected(void *arg, int fd, const struct address *address)
+{
+	seen.connected++;
+	seen.connected_fd = fd;
+	snprintf(seen.address, sizeof(seen.address), "%s", address->text);
+}
+
+static void
+on_failed(void *arg, const struct address *address, const char *why)
+{
+	seen.failed++;
+	snprintf(seen.why, sizeof(seen.why), "%s", why);
+}
+
+static struct address
+address_of(const char *format, const char *part)
+{
+	struct address address;
+	char text[300], error[300];
+
+	snprintf(text, sizeof(text), format, part);
+	ck_assert_msg(address_parse(text, &address, error, sizeof(error)) == 0, "%s", error);
+	return address;
+}
+
+static struct listener *
+listen_at(const struct address *address)
+{
+	char error[300] = "";
+	struct listener *listener = listener_create(base, address, on_accepted, NULL, error, sizeof(error));
+
+	ck_assert_msg(listener != NULL, "%s", error);
+	return listener;
+}
+
+// A TCP port that nobody listens on.
+static struct address
+free_port(void)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof(name);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char port[8];
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, size), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &size), 0);
+	close(fd);
+	snprintf(port, sizeof(port), "%u", ntohs(name.sin_port));
+	return address_of("127.0.0.1:%s", port);
+}
+
+static void
+close_seen(void)
+{
+	close(seen.accepted_fd);
+	close(seen.connected_fd);
+}
+
+// Nobody listens: failures are told, and tried again; then somebody does, and it is found.
+START_TEST(test_dial_until_there)
+{
+	struct address address = _i == 0 ? address_of("unix:%s", socket_path) : free_port();
+	struct dialer *dialer = dialer_create(base, &address, 1, on_connected, on_failed, NULL);
+	struct listener *listener;
+
+	dialer_start(dialer);
+	ck_assert_uint_eq(seen.failed, 0); // not from within the call
+	run_until(&seen.failed, 3);
+	ck_assert_uint_gt(strlen(seen.why), 0);
+	listener = listen_at(&address);
+	run_until(&seen.connected, 1);
+	run_until(&seen.accepted, 1);
+	ck_assert_uint_gt(strlen(seen.peer), 0);
+	ck_assert_str_eq(seen.address, address.text);
+	ck_assert_int_ne(fcntl(seen.accepted_fd, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_ne(fcntl(seen.connected_fd, F_GETFL) & O_NONBLOCK, 0);
+	close_seen();
+	listener_destroy(listener);
+	dialer_destroy(dialer);
+}
+END_TEST
+
+// The first address is dead, the second answers; after success it stays with the one that worked, and without it
+// goes on to the next.
+START_TEST(test_dial_in_order)
+{
+	struct address addresses[2] = {free_port(), address_of("unix:%s", socket_path)};
+	struct dialer *dialer = dialer_create(base, addresses, 2, on_connected, on_failed, NULL);
+	struct listener *listener = listen_at(&addresses[1]);
+
+	dialer_start(dialer);
+	run_until(&seen.connected, 1);
+	run_until(&seen.accepted, 1);
+	ck_assert_uint_eq(seen.failed, 1);
+	ck_assert_str_eq(seen.address, addresses[1].text);
+	close_seen();
+	dialer_succeeded(dialer);
+	dialer_start(dialer);
+	run_until(&seen.connected, 2);
+	run_until(&seen.accepted, 2);
+	ck_assert_uint_eq(seen.failed, 1);
+	close_seen();
+	dialer_start(dialer);
+	run_until(&seen.connected, 3);
+	run_until(&seen.accepted, 3);
+	ck_assert_uint_eq(seen.failed, 2);
+	close_seen();
+	listener_destroy(listener);
+	dialer_destroy(dialer);
+}
+END_TEST
+
+// A name goes through the lookup thread.
+START_TEST(test_dial_name)
+{
+	struct address address = free_port(), named;
+	struct listener *listener = listen_at(&address);
+	struct dialer *dialer;
+
+	named = address_of("localhost:%s", address.port);
+	dialer = dialer_create(base, &named, 1, on_connected, on_failed, NULL);
+	dialer_start(dialer);
+	run_until(&seen.connected, 1);
+	run_until(&seen.accepted, 1);
+	close_seen();
+	listener_destroy(listener);
+	dialer_destroy(dialer);
+}
+END_TEST
+
+// Destroyed while the lookup, or the connection, is under way.
+START_TEST(test_dial_destroyed)
+{
+	struct address named = address_of("localhost:%s", "1");
+	struct dialer *dialer = dialer_create(base, &named, 1, on_connected, on_failed, NULL);
+
+	dialer_start(dialer);
+	event_base_loop(base, EVLOOP_ONCE);
+	dialer_destroy(dialer);
+	ck_assert_uint_eq(seen.connected, 0);
+}
+END_TEST
+
+// A socket file that nobody listens on is replaced; its mode lets nobody else in.
+START_TEST(test_stale_socket)
+{
+	struct address address = address_of("unix:%s", socket_path);
+	struct listener *listener = listen_at(&address);
+	char moved[120];
+	struct stat status;
+
+	// What a killed process leaves: the file, under the same name again.
+	snprintf(moved, sizeof(moved), "%s.old", socket_path);
+	ck_assert_int_eq(rename(socket_path, moved), 0);
+	listener_destroy(listener);
+	ck_assert_int_eq(rename(moved, socket_path), 0);
+
+	listener = listen_at(&address);
+	ck_assert_int_eq(stat(socket_path, &status), 0);
+	ck_assert_uint_eq(status.st_mode & 0777, 0600);
+	listener_destroy(listener);
+	ck_assert_int_ne(access(socket_path, F_OK), 0);
+}
+END_TEST
+
+// A socket in use, or a file that is none, is an error that names it, and is left alone.
+START_TEST(test_socket_in_use)
+{
+	struct address address = address_of("unix:%s", socket_path);
+	struct listener *listener = listen_at(&address);
+	char error[300] = "";
+
+	ck_assert_ptr_null(listener_create(base, &address, on_accepted, NULL, error, sizeof(error)));
+	ck_assert_msg(strstr(error, socket_path) != NULL && strstr(error, "in use") != NULL, "%s", error);
+	ck_assert_int_eq(access(socket_path, F_OK), 0);
+	listener_destroy(listener);
+	close(open(socket_path, O_CREAT | O_WRONLY, 0600));
+	ck_assert_ptr_null(listener_create(base, &address, on_accepted, NULL, error, sizeof(error)));
+	ck_assert_msg(strstr(error, "no socket") != NULL, "%s", error);
+	ck_assert_int_eq(access(socket_path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_port_in_use)
+{
+	struct address address = free_port();
+	struct listener *listener = listen_at(&address);
+	char error[300] = "";
+
+	ck_assert_ptr_null(listener_create(base, &address, on_accepted, NULL, error, sizeof(error)));
+	ck_assert_msg(strstr(error, address.text) != NULL, "%s", error);
+	listener_destroy(listener);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("link");
+	TCase *links = tcase_create("link");
+	TCase *sockets = tcase_create("listener and dialer");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(links, setup, teardown);
+	tcase_set_timeout(links, 60);
+	tcase_add_loop_test(links, test_sizes_both_ways, 0, 2);
+	tcase_add_test(links, test_slow_reader);
+	tcase_add_test(links, test_room_adds_up);
+	tcase_add_test(links, test_close_self);
+	tcase_add_test(links, test_close_other);
+	tcase_add_test(links, test_garbage);
+	tcase_add_test(links, test_malformed_goes_on);
+	tcase_add_test(links, test_half_message);
+	tcase_add_test(links, test_write_error);
+	tcase_add_test(links, test_never_reads);
+	suite_add_tcase(suite, links);
+	tcase_add_checked_fixture(sockets, setup_directory, teardown_directory);
+	tcase_set_timeout(sockets, 60);
+	tcase_add_loop_test(sockets, test_dial_until_there, 0, 2);
+	tcase_add_test(sockets, test_dial_in_order);
+	tcase_add_test(sockets, test_dial_name);
+	tcase_add_test(sockets, test_dial_destroyed);
+	tcase_add_test(sockets, test_stale_socket);
+	tcase_add_test(sockets, test_socket_in_use);
+	tcase_add_test(sockets, test_port_in_use);
+	suite_add_tcase(suite, sockets);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
