@@ -1,1 +1,168 @@
 // SPDX-License-Identifier: MIT
+// Opening a store: first what can be wrong with it, each with a sentence of its own, and only then what changes it.
+#include "store/store.h"
+
+#include "store/file.h"
+#include "store/lock.h"
+#include "store/metadata.h"
+#include "store/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct opening {
+	const char *spec;
+	bool read_only;
+	char *error;
+	size_t error_size;
+
+	int fd;
+	struct stat status;
+	char metadata_path[PATH_MAX];
+	struct metadata metadata;
+};
+
+__attribute__((format(printf, 2, 3))) static int
+fail(struct opening *opening, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(opening->error, opening->error_size, format, args);
+	va_end(args);
+	return -1;
+}
+
+static int
+open_storage(struct opening *opening)
+{
+	const char *spec = opening->spec;
+	int flags = (opening->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+
+	if (stat(spec, &opening->status) < 0 && errno == ENOENT)
+		return fail(opening, "%s does not exist: make it with hvfs create", spec);
+	if (stat(spec, &opening->status) < 0)
+		return fail(opening, "cannot look at %s: %s", spec, strerror(errno));
+	if (!S_ISREG(opening->status.st_mode) && !S_ISBLK(opening->status.st_mode))
+		return fail(opening, "%s is neither a file nor a block device", spec);
+	if (S_ISBLK(opening->status.st_mode) && !opening->read_only)
+		flags |= O_EXCL; // refused while the device is mounted
+	opening->fd = open(spec, flags);
+	if (opening->fd < 0 && errno == EBUSY)
+		return fail(opening, "%s is in use by this system (mounted, or part of another device) or another root", spec);
+	if (opening->fd < 0)
+		return fail(opening, "cannot open %s for %s: %s", spec, opening->read_only ? "reading" : "writing",
+			strerror(errno));
+	return 0;
+}
+
+static int
+lock_storage(struct opening *opening)
+{
+	int sys_errno = lock_take(opening->fd, opening->read_only);
+	pid_t holder;
+
+	if (sys_errno == 0)
+		return 0;
+	if (sys_errno != EAGAIN)
+		return fail(opening, "cannot lock %s: %s", opening->spec, strerror(sys_errno));
+	holder = lock_find_holder(opening->fd);
+	if (holder == 0)
+		return fail(opening, "%s is in use by another root", opening->spec);
+	return fail(opening, "%s is in use by another root (pid %ld)", opening->spec, (long)holder);
+}
+
+static int
+read_metadata(struct opening *opening)
+{
+	const char *path = opening->metadata_path;
+	int sys_errno = place_find_metadata(opening->spec, &opening->status, opening->metadata_path);
+
+	if (sys_errno != 0)
+		return fail(opening, "%s: cannot tell where its metadata is: %s", opening->spec, strerror(sys_errno));
+	sys_errno = metadata_read(path, &opening->metadata);
+	if (sys_errno == ENOENT)
+		return fail(opening, "%s is no hvfs store (there is no %s): make one with hvfs create", opening->spec, path);
+	if (sys_errno == EBADMSG)
+		return fail(opening, "%s: its metadata %s is damaged", opening->spec, path);
+	if (sys_errno != 0)
+		return fail(opening, "%s: cannot read its metadata %s: %s", opening->spec, path, strerror(sys_errno));
+	return 0;
+}
+
+// A volume that lost its end must not be served at all: reads there would fail one by one, and writes would hide it.
+static int
+check_size(struct opening *opening)
+{
+	uint64_t there, wanted = opening->metadata.size;
+	int sys_errno;
+
+	if (fstat(opening->fd, &opening->status) < 0)
+		return fail(opening, "cannot look at %s: %s", opening->spec, strerror(errno));
+	sys_errno = place_find_size(opening->fd, &opening->status, &there);
+	if (sys_errno != 0)
+		return fail(opening, "%s: cannot tell its size: %s", opening->spec, strerror(sys_errno));
+	if (there < wanted)
+		return fail(opening, "%s is truncated: it has %" PRIu64 " bytes, its volume has %" PRIu64 " (%s)", opening->spec,
+			there, wanted, opening->metadata_path);
+	if (there > wanted && S_ISREG(opening->status.st_mode))
+		return fail(opening, "%s has grown: it has %" PRIu64 " bytes, its volume has %" PRIu64 " (%s)", opening->spec,
+			there, wanted, opening->metadata_path);
+	return 0;
+}
+
+// From here on no version that an earlier root gave can come again (protocol.md R11).
+static int
+raise_epoch(struct opening *opening)
+{
+	int sys_errno;
+
+	if (opening->read_only) {
+		if (opening->metadata.epoch == 0)
+			opening->metadata.epoch = 1;
+		return 0;
+	}
+	if (opening->metadata.epoch >= METADATA_EPOCH_MAX)
+		return fail(opening, "%s was opened %" PRIu32 " times: its epochs are used up", opening->spec,
+			opening->metadata.epoch);
+	opening->metadata.epoch++;
+	sys_errno = metadata_write(opening->metadata_path, &opening->metadata);
+	if (sys_errno != 0)
+		return fail(opening, "%s: cannot write its metadata %s: %s", opening->spec, opening->metadata_path,
+			strerror(sys_errno));
+	return 0;
+}
+
+static struct store *
+start(struct opening *opening)
+{
+	struct file_store *file = file_store_create(opening->spec, opening->fd, opening->error, opening->error_size);
+
+	if (file == NULL)
+		return NULL;
+	file->read_only = opening->read_only;
+	file->is_device = S_ISBLK(opening->status.st_mode);
+	file->store.size = opening->metadata.size;
+	file->store.block_size = opening->metadata.block_size;
+	file->store.epoch = opening->metadata.epoch;
+	return &file->store;
+}
+
+struct store *
+store_open(const char *spec, bool read_only, char *error, size_t error_size)
+{
+	struct opening opening = {.spec = spec, .read_only = read_only, .error = error, .error_size = error_size, .fd = -1};
+	struct store *store = NULL;
+
+	if (open_storage(&opening) == 0 && lock_storage(&opening) == 0 && read_metadata(&opening) == 0 &&
+		check_size(&opening) == 0 && raise_epoch(&opening) == 0)
+		store = start(&opening);
+	if (store == NULL && opening.fd >= 0)
+		close(opening.fd);
+	return store;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// One root for each store: a lock on the storage that ends with its last descriptor, whatever happens to the process.
+#ifndef HVFS_STORE_LOCK_H
+#define HVFS_STORE_LOCK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+// Lock all of ${fd}, against everyone or (shared) against writers only. Belongs to the open file, not to the process: a
+// second open of the same process is refused too, and a forked child keeps it. Returns 0, EAGAIN when somebody has it,
+// or another errno value.
+int lock_take(int fd, bool shared);
+
+// A process that holds a lock on the file of ${fd}, as far as this process may see; 0 when none is found.
+pid_t lock_find_holder(int fd);
+
+#endif

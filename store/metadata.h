@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What hvfs knows of a volume's storage beyond its bytes: a small text file beside it, so that the storage itself is
+// exactly the raw volume.
+#ifndef HVFS_STORE_METADATA_H
+#define HVFS_STORE_METADATA_H
+
+#include "core/types.h"
+
+struct metadata {
+	uint64_t size;       // bytes of the volume
+	uint32_t block_size; // bytes
+	uint32_t epoch;      // of the last open for writing; 0: never
+};
+
+#define METADATA_EPOCH_MAX ((UINT32_C(1) << 24) - 1)
+
+// Read ${path}. Returns 0, EBADMSG when it is damaged or not ours, or the errno value of what failed.
+int metadata_read(const char *path, struct metadata *ret);
+
+// Make ${path} hold ${metadata}, durably and at once: whatever happens, it has the old or the new content. The caller
+// holds the lock of the storage. Returns 0 or an errno value; then the old content is there.
+int metadata_write(const char *path, const struct metadata *metadata);
+
+// Make the directory entry of ${path} durable. Returns 0 or an errno value.
+int metadata_sync_directory(const char *path);
+
+#endif
