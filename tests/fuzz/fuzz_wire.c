@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Arbitrary bytes to splitter and decoder. What must hold: the end of a message does not depend on how the bytes arrive,
+// what decodes is a whole message, and what decodes, encoded and decoded again, is the same.
+#include "tests/fuzz/wire_help.h"
+
+#include "core/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static struct item items[LIMIT_RUN_BLOCKS], items_again[LIMIT_RUN_BLOCKS];
+
+static void
+check_error(const struct wire_error *error)
+{
+	CHECK(error->status != STATUS_NONE && error->value_size <= LIMIT_ERR_VALUE_SIZE);
+	CHECK((error->status == STATUS_INVALID_HEADER) == (error->param == 0) || error->param == PARAM_END_MSG);
+}
+
+// Encode ${message}, decode what came out and compare; the second encoding is the same bytes as the first.
+static void
+check_identity(struct message *message)
+{
+	struct message again;
+	struct wire_error error;
+	uint8_t *first, *second;
+	size_t first_size, second_size;
+
+	wire_help_fill(message);
+	first = wire_help_encode(message, message->data_size, &first_size);
+	wire_help_drop(message);
+	CHECK(wire_help_split(first, first_size, first_size, &error) == (long)first_size);
+	CHECK(wire_decode(first, first_size, items_again, &again, &error) == 0);
+	CHECK(again.data_size == message->data_size);
+	CHECK(wire_help_difference(message, &again, message->data_size) == NULL);
+	wire_help_fill(&again);
+	second = wire_help_encode(&again, again.data_size, &second_size);
+	wire_help_drop(&again);
+	CHECK(first_size == second_size && memcmp(first, second, first_size) == 0);
+	free(first);
+	free(second);
+}
+
+// The message of exactly ${size} bytes, in memory that ends with it.
+static int
+decode_one(const uint8_t *bytes, size_t size)
+{
+	struct message message;
+	struct wire_error error = {0};
+	uint8_t *copy = malloc(size > 0 ? size : 1);
+	int result;
+
+	CHECK(copy);
+	if (size > 0)
+		memcpy(copy, bytes, size);
+	result = wire_decode(copy, size, items, &message, &error);
+	if (result == 0)
+		check_identity(&message);
+	else
+		check_error(&error);
+	free(copy);
+	return result;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	bool first = true;
+
+	while (size > 0) {
+		struct wire_error error = {0}, error_cut = {0};
+		long end = wire_help_split(bytes, size, 0, &error);
+
+		CHECK(end <= (long)size && end <= LIMIT_MESSAGE_SIZE);
+		for (uint64_t seed = 1; seed <= 2; seed++)
+			CHECK(wire_help_split(bytes, size, seed, &error_cut) == end);
+		if (end < 0) {
+			check_error(&error);
+			CHECK(memcmp(&error, &error_cut, sizeof(error)) == 0);
+		}
+		// The decoder takes whole messages only.
+		if (first && end != (long)size)
+			CHECK(decode_one(bytes, size) < 0);
+		first = false;
+		if (end <= 0)
+			return 0;
+		decode_one(bytes, (size_t)end);
+		bytes += end;
+		size -= (size_t)end;
+	}
+	return 0;
+}
