@@ -9,20 +9,25 @@
 
 #include <sys/uio.h>
 
+// The order of operations that run at the same time is open. The caller never has two running that overlap and of which
+// one writes or zeroes.
 enum store_op {
-	STORE_READ,  // offset, iov: all bytes; holes and the part beyond a short end read as an error, not as zeros
-	STORE_WRITE, // offset, iov
+	STORE_READ,  // offset, iov: all bytes; a hole reads as zeros, what lies beyond the end of a cut file is EIO
+	STORE_WRITE, // offset, iov: other readers of the storage see it once it has ended; after an error any part of it
 	STORE_ZERO,  // offset, size: zeros afterwards, space given back where the storage can
-	STORE_SYNC,  // every write that ended before is on stable storage
+	STORE_SYNC,  // every write and zeroing that ended before the submit is on stable storage. Once it has failed, every
+	             // later one fails too until the store is opened again: what the system could not write is lost to it,
+	             // and its next "success" would not cover that
 };
 
 struct store_io {
 	enum store_op op;
 	uint64_t offset;     // bytes
 	uint64_t size;       // bytes in all
-	struct iovec *iov;   // READ and WRITE: the caller's, valid until done
+	struct iovec *iov;   // READ and WRITE: the caller's, not changed, valid until done; size bytes in all, no part empty
 	int iov_count;
-	// Called once, from store_reap. ${sys_errno} is 0 or an errno value.
+	// Called once, from reap. ${sys_errno} is 0 or an errno value: EINVAL beyond the volume, EROFS for a write to a
+	// store opened read-only, else the system's. May submit, this io again too; must not close the store.
 	void (*done)(struct store_io *io, int sys_errno);
 	void *owner;         // the caller's
 	struct store_io *next; // the store's, while it runs
@@ -32,11 +37,12 @@ struct store_io {
 struct store;
 
 struct store_ops {
-	// Start ${io}, owned by the caller until done is called. Never fails at once.
+	// Take ${io}, owned by the caller, until done is called. Any number may be submitted: a bounded number runs, the
+	// others wait in order. Never fails at once: errors too come by done, from the next reap.
 	void (*submit)(struct store *store, struct store_io *io);
 	// Readable when store_reap has something to do.
 	int (*poll_fd)(struct store *store);
-	// Call done for everything that has ended. Never blocks.
+	// Call done for everything that has ended; ends with a kick of what that submitted. Never blocks.
 	void (*reap)(struct store *store);
 	// Hand what was submitted to the system: once after a batch of submits.
 	void (*kick)(struct store *store);
@@ -55,12 +61,16 @@ struct store {
 	const char *engine;   // "io_uring", "threads", "memory"
 };
 
-// Make the storage of a new volume at ${spec} (a path; a sparse file is created, a block device must be at least
-// ${size} or size 0 for all of it). Fails when the file exists. Returns 0, or -1 and a sentence in ${error}.
+// Make the storage of a new volume at ${spec}, a path: a sparse file is created, which must not exist; a block device
+// keeps its bytes and must have at least ${size}, 0 for all of it. The storage is exactly the raw volume; what else is
+// to be known (size, block size, epoch) is in a small file beside it, ${spec}.hvfs, or for a device in the state
+// directory (store/place.c). ${size} is a multiple of ${block_size}. Returns 0, or -1 and a sentence in ${error}; then
+// nothing is left behind.
 int store_create(const char *spec, uint64_t size, uint32_t block_size, char *error, size_t error_size);
 
-// Open for use by one root: locked against a second one. Returns NULL and a sentence that names the store and what is
-// wrong: missing, no hvfs store, truncated, unreadable, in use.
+// Open for use by one root: locked against a second one (${read_only}: against writers). Returns NULL and a sentence that
+// names the store and what is wrong: missing, no hvfs store, truncated, unreadable, in use. The process may fork before
+// the first io and go on in the child; the lock stays with it. HVFS_STORE_ENGINE=io_uring or threads asks for an engine.
 struct store *store_open(const char *spec, bool read_only, char *error, size_t error_size);
 
 #endif
