@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "cli/command.h"
+#include "cli/config.h"
+#include "cli/daemon.h"
+#include "cli/paths.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct serve {
+	struct config config;
+	struct daemon daemon;
+	const char *directory; // to live on in, after --daemon
+};
+
+static void
+on_ready(void *arg)
+{
+	struct serve *serve = arg;
+	daemon_ready(&serve->daemon, serve->config.log_file, serve->directory);
+}
+
+// Said once: by the first process of --daemon, or here.
+static void
+report_failure(struct serve *serve, const char *text)
+{
+	if (serve->daemon.report_fd >= 0)
+		daemon_failed(&serve->daemon, text);
+	else
+		command_fail(&command_serve, "%s", text);
+}
+
+static void
+on_failed(void *arg, const char *text)
+{
+	report_failure(arg, text);
+}
+
+static int
+make_control_directory(struct serve *serve, char *error, size_t error_size)
+{
+	char directory[PATHS_SOCKET_SIZE];
+	if (!serve->config.default_control)
+		return 0;
+	if (paths_control_directory(directory, sizeof directory, error, error_size) != 0)
+		return -1;
+	return paths_make_control_directory(directory, error, error_size);
+}
+
+// The node itself, in the process that stays.
+static int
+run_node(struct serve *serve)
+{
+	char error[2048];
+	struct node *node = NULL;
+	log_set_level(serve->config.log_level);
+	log_set_name(serve->config.node.name);
+	if ((serve->config.log_file[0] == '\0' || daemon_log_to(serve->config.log_file, error, sizeof error) == 0) &&
+	    make_control_directory(serve, error, sizeof error) == 0)
+		node = node_create(&serve->config.node, on_ready, on_failed, serve, error, sizeof error);
+	if (node == NULL) {
+		report_failure(serve, error);
+		return EXIT_FAILED;
+	}
+	int status = node_run(node);
+	node_destroy(node);
+	return status;
+}
+
+static int
+serve_loaded(struct serve *serve)
+{
+	char error[2048];
+	serve->daemon.report_fd = -1;
+	if (serve->config.daemon) {
+		serve->directory = config_make_absolute(&serve->config) ? "/" : NULL;
+		int role = daemon_start(&serve->daemon, error, sizeof error);
+		if (role < 0)
+			return command_fail(&command_serve, "%s", error);
+		if (role > 0)
+			return EXIT_DONE;
+	}
+	return run_node(serve);
+}
+
+static int
+serve_run(int argc, char **argv)
+{
+	char error[2048];
+	struct serve *serve = calloc(1, sizeof *serve);
+	if (serve == NULL)
+		return command_fail(&command_serve, "no memory");
+	int status;
+	if (config_load(&serve->config, argc, argv, error, sizeof error) != 0)
+		status = command_usage(&command_serve, "%s", error);
+	else
+		status = serve_loaded(serve);
+	free(serve);
+	return status;
+}
+
+const struct command command_serve = {
+	.name = "serve",
+	.usage = "serve [-c FILE] [FLAGS]",
+	.summary = "run a node: root, proxy or leaf of volumes",
+	.help = "In the foreground until SIGTERM, SIGINT, 'hvfs stop' or an unmount: then everything written here is\n"
+		"brought to the root, the mount goes, and the node leaves in order. A flag without its '--' is a key of\n"
+		"the file given with -c (lines of KEY = VALUE; a flag given on the command line wins over the file).\n"
+		"Sizes take K, M, G, T; durations ms, s, m, h.\n\n"
+		"  -c FILE                read FILE first\n"
+		"  --name NODE            this node's name (the host's name)\n"
+		"  --volume NAME=STORE    be root of NAME, kept in STORE: a file or block device made by 'hvfs create'\n"
+		"  --volume NAME          take NAME from a parent. Both forms repeatable\n"
+		"  --parent ADDR[,ADDR…]  parents to try, in order: HOST:PORT, [IPv6]:PORT, unix:PATH\n"
+		"  --listen ADDR          serve children here. Repeatable. TCP beyond this machine needs --insecure\n"
+		"  --mount DIR            present each volume as DIR/NAME.img\n"
+		"  --allow-other          others may use the mount (an ordinary user needs user_allow_other in\n"
+		"  --allow-root           /etc/fuse.conf for this); or root alone, as 'hvfs attach' needs it\n"
+		"  --write-mode MODE      when a write is acknowledged: async (in this node's cache; the default),\n"
+		"                         semi-sync (at the parent too), sync (at the root)\n"
+		"  --cache mem:SIZE[,ways=N]  memory for blocks\n"
+		"  --read-only            no writes through this node\n"
+		"  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
+		"  --ttl DURATION         lease of each block given to a child (20m)\n"
+		"  --io-timeout DURATION  when a request that can not go on ends with an error, or 'never'\n"
+		"  --writeback DURATION   age at which a dirty block is brought up\n"
+		"  --readahead SIZE       largest window read ahead of a sequential reader; 0: none\n"
+		"  --control PATH         control socket ($XDG_RUNTIME_DIR/hvfs/NODE.sock, /run/hvfs/NODE.sock for root)\n"
+		"  --daemon               go to the background once ready: mounted, and each volume's size known; or\n"
+		"                         exit 1 and say why\n"
+		"  --log-level LEVEL      error, warn, info (the default), debug\n"
+		"  --log-file FILE        append the log to FILE instead of standard error\n"
+		"  --insecure             listen on TCP addresses that other machines can reach, though links are\n"
+		"                         neither authenticated nor encrypted\n",
+	.run = serve_run,
+};

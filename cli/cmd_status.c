@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "cli/args.h"
+#include "cli/command.h"
+#include "cli/control.h"
+#include "cli/units.h"
+
+#include <string.h>
+
+static uint64_t
+number(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+	return value < 0 ? 0 : (uint64_t)value;
+}
+
+static const char *
+string(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+	return value != NULL ? value : "-";
+}
+
+static const char *
+lease(const json_t *object, char text[UNITS_TEXT_SIZE])
+{
+	const json_t *ms = json_object_get(object, "lease_ms");
+	if (!json_is_integer(ms) || json_integer_value(ms) < 0)
+		return "none";
+	return units_print_duration(number(object, "lease_ms"), text);
+}
+
+static void
+print_parent(const json_t *parent)
+{
+	char text[UNITS_TEXT_SIZE];
+	if (json_is_object(parent))
+		printf("  parent    %-24s %-12s lease %s\n", string(parent, "addr"), string(parent, "state"), lease(parent, text));
+}
+
+static void
+print_children(const json_t *children)
+{
+	char text[UNITS_TEXT_SIZE];
+	size_t index;
+	const json_t *child;
+	json_array_foreach(children, index, child)
+		printf("  child     %-24s %-12s lease %-8s reads %llu, writes %llu blocks  (%s)\n", string(child, "name"),
+		       string(child, "state"), lease(child, text), (unsigned long long)number(child, "blocks_read"),
+		       (unsigned long long)number(child, "blocks_write"), string(child, "addr"));
+}
+
+static void
+print_cache(const json_t *cache)
+{
+	char size[UNITS_TEXT_SIZE], used[UNITS_TEXT_SIZE];
+	size_t index;
+	const json_t *level;
+	json_array_foreach(cache, index, level) {
+		uint64_t hits = number(level, "hits"), all = hits + number(level, "misses");
+		printf("  cache %llu   %-24s %s of %s used, hits %llu of %llu (%.1f%%)\n", (unsigned long long)number(level, "level"),
+		       string(level, "kind"), units_print_size_short(number(level, "used"), used),
+		       units_print_size_short(number(level, "size"), size), (unsigned long long)hits, (unsigned long long)all,
+		       all == 0 ? 0 : 100.0 * (double)hits / (double)all);
+	}
+}
+
+static void
+print_volume(const json_t *volume)
+{
+	char size[UNITS_TEXT_SIZE], block[UNITS_TEXT_SIZE], dirty[UNITS_TEXT_SIZE];
+	printf("volume %s  %s  %s in blocks of %s, %s dirty\n", string(volume, "name"), string(volume, "role"),
+	       units_print_size_short(number(volume, "size"), size), units_print_size_short(number(volume, "block_size"), block),
+	       units_print_size_short(number(volume, "dirty_bytes"), dirty));
+	print_parent(json_object_get(volume, "parent"));
+	print_children(json_object_get(volume, "children"));
+	print_cache(json_object_get(volume, "cache"));
+}
+
+static void
+print_status(const json_t *status)
+{
+	size_t index;
+	const json_t *volume;
+	printf("node %s\n", string(status, "node"));
+	json_array_foreach(json_object_get(status, "volumes"), index, volume)
+		print_volume(volume);
+}
+
+static int
+ask(struct control *control, bool as_json)
+{
+	if (control_send(control, "status", NULL, NULL) != 0)
+		return -1;
+	json_t *status = control_receive(control, NULL);
+	if (status == NULL)
+		return -1;
+	if (as_json)
+		fputs(control->line, stdout);
+	else
+		print_status(status);
+	json_decref(status);
+	return 0;
+}
+
+static int
+status_run(int argc, char **argv)
+{
+	enum { FLAG_CONTROL, FLAG_JSON };
+	static const struct arg_flag flags[] = { { "control", 0, true }, { "json", 0, false }, { .name = NULL } };
+	const char *path = NULL, *value;
+	bool as_json = false;
+	struct args args;
+
+	args_init(&args, argc, argv);
+	for (int flag; (flag = args_next(&args, flags, &value)) != ARGS_END;) {
+		if (flag == ARGS_ERROR)
+			return command_usage(&command_status, "%s", args.error);
+		if (flag == ARGS_WORD)
+			return command_usage(&command_status, "%s: not expected; a node is named by --control PATH", value);
+		if (flag == FLAG_JSON)
+			as_json = true;
+		else
+			path = value;
+	}
+	struct control control;
+	int status = EXIT_DONE;
+	if (control_open(&control, path) != 0 || ask(&control, as_json) != 0)
+		status = command_fail(&command_status, "%s", control.error);
+	control_close(&control);
+	return status;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.usage = "status [--json] [--control PATH]",
+	.summary = "show a node: volumes, parent, children, leases, caches, dirty bytes",
+	.help = "  --json          one JSON object, whose keys are stable (more may come)\n"
+		"  --control PATH  the node's control socket (default: this host's node, or the only one)\n",
+	.run = status_run,
+};
