@@ -435,6 +435,34 @@ START_TEST(test_fork)
 }
 END_TEST
 
+// A system that gives this process no thread: the loop does the work.
+START_TEST(test_no_threads)
+{
+	const struct rlimit none = {0};
+	uint8_t *bytes = allocate(8 * BLOCK);
+	struct store *store = help_create(THREADS_ENGINE, MIB, BLOCK);
+	int status;
+	pid_t child;
+
+	help_pattern(bytes, 8 * BLOCK, 5);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		if ((geteuid() == 0 && setresuid(65534, 65534, 65534) < 0) || setrlimit(RLIMIT_NPROC, &none) < 0)
+			_exit(2);
+		if (help_do(store, STORE_WRITE, 0, bytes, 8 * BLOCK) != 0 || help_do(store, STORE_SYNC, 0, NULL, 0) != 0)
+			_exit(3);
+		store->ops->close(store);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	assert_file_has(0, bytes, 8 * BLOCK);
+	store->ops->close(store);
+	free(bytes);
+}
+END_TEST
+
 static void
 add_engine_cases(Suite *suite)
 {
@@ -451,13 +479,14 @@ add_engine_cases(Suite *suite)
 }
 
 static void
-add_sync_cases(Suite *suite)
+add_threads_cases(Suite *suite)
 {
-	TCase *tcase = tcase_create("barriers");
+	TCase *tcase = tcase_create("threads");
 
 	tcase_add_checked_fixture(tcase, help_setup, help_teardown);
 	tcase_add_test(tcase, test_sync_shared);
 	tcase_add_test(tcase, test_sync_fails);
+	tcase_add_test(tcase, test_no_threads);
 	suite_add_tcase(suite, tcase);
 }
 
@@ -470,7 +499,7 @@ main(void)
 
 	help_find_engines();
 	add_engine_cases(suite);
-	add_sync_cases(suite);
+	add_threads_cases(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
