@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/history.h"
+
+#include "core/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct reg {
+	struct register_op *ops;
+	uint32_t count, size;
+};
+
+struct claim {
+	uint64_t reg, written, found;
+	uint32_t tag;
+};
+
+struct history {
+	struct reg *regs;
+	uint64_t count;
+	uint64_t initial;
+	uint64_t now;
+	struct claim *claims;
+	size_t claim_count, claim_size;
+	struct history_counts counts;
+};
+
+struct history *
+history_create(uint64_t count, uint64_t initial)
+{
+	struct history *history = calloc(1, sizeof *history);
+
+	CHECK(history != NULL);
+	history->regs = calloc(count, sizeof *history->regs);
+	CHECK(history->regs != NULL);
+	history->count = count;
+	history->initial = initial;
+	return history;
+}
+
+void
+history_destroy(struct history *history)
+{
+	if (history == NULL)
+		return;
+	for (uint64_t i = 0; i < history->count; i++)
+		free(history->regs[i].ops);
+	free(history->regs);
+	free(history->claims);
+	free(history);
+}
+
+uint64_t
+history_now(struct history *history)
+{
+	return ++history->now;
+}
+
+static uint32_t
+reg_add(struct history *history, uint64_t index, struct register_op op)
+{
+	struct reg *reg = &history->regs[index];
+
+	CHECK(index < history->count);
+	if (reg->count + 1 >= reg->size) {
+		reg->size = reg->size ? reg->size * 2 : 8;
+		reg->ops = realloc(reg->ops, reg->size * sizeof *reg->ops);
+		CHECK(reg->ops != NULL);
+	}
+	if (reg->count == 0)
+		reg->ops[reg->count++] = (struct register_op){.write = true, .value = history->initial};
+	reg->ops[reg->count] = op;
+	return reg->count++;
+}
+
+uint32_t
+history_write_began(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked)
+{
+	history->counts.writes++;
+	return reg_add(history, reg, (struct register_op){.write = true, .tag = tag, .value = value, .invoked = invoked,
+							  .returned = LINEARIZABLE_UNKNOWN});
+}
+
+void
+history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned)
+{
+	CHECK(history->regs[reg].ops[index].write && history->regs[reg].ops[index].returned == LINEARIZABLE_UNKNOWN);
+	history->regs[reg].ops[index].returned = returned;
+}
+
+void
+history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked, uint64_t returned)
+{
+	history->counts.reads++;
+	reg_add(history, reg, (struct register_op){.tag = tag, .value = value, .invoked = invoked, .returned = returned});
+}
+
+void
+history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t written, uint64_t found)
+{
+	history->counts.claims++;
+	if (written == found)
+		return;
+	if (history->claim_count == history->claim_size) {
+		history->claim_size = history->claim_size ? history->claim_size * 2 : 64;
+		history->claims = realloc(history->claims, history->claim_size * sizeof *history->claims);
+		CHECK(history->claims != NULL);
+	}
+	history->claims[history->claim_count++] = (struct claim){reg, written, found, tag};
+}
+
+static void
+op_print(const struct register_op *op)
+{
+	fprintf(stderr, "    %s %#llx by n%u  [%llu, ", op->write ? "write" : "read ", (unsigned long long)op->value, op->tag,
+		(unsigned long long)op->invoked);
+	if (op->returned == LINEARIZABLE_UNKNOWN)
+		fprintf(stderr, "unknown]\n");
+	else
+		fprintf(stderr, "%llu]\n", (unsigned long long)op->returned);
+}
+
+static bool
+reg_check(const struct history *history, uint64_t index)
+{
+	const struct reg *reg = &history->regs[index];
+	struct linearizable_verdict verdict;
+
+	if (reg->count == 0 || linearizable_check(reg->ops, reg->count, &verdict))
+		return true;
+	fprintf(stderr, "register %llu is not linearizable: %s\n", (unsigned long long)index, verdict.why);
+	for (size_t i = 0; i < verdict.evidence_count; i++)
+		op_print(verdict.evidence[i]);
+	return false;
+}
+
+static bool
+reg_has_write(const struct reg *reg, uint64_t value)
+{
+	for (uint32_t i = 0; i < reg->count; i++)
+		if (reg->ops[i].write && reg->ops[i].value == value)
+			return true;
+	return false;
+}
+
+static bool
+claim_check(const struct history *history, const struct claim *claim)
+{
+	const struct reg *reg = &history->regs[claim->reg];
+	bool known = reg_has_write(reg, claim->found);
+
+	if (known && !linearizable_is_before(reg->ops, reg->count, claim->found, claim->written))
+		return true;
+	fprintf(stderr, "register %llu: n%u was told that %#llx is stored, but the storage held %#llx, %s\n",
+		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->written,
+		(unsigned long long)claim->found, known ? "which is older" : "which nobody wrote");
+	return false;
+}
+
+bool
+history_check(const struct history *history)
+{
+	bool good = true;
+
+	for (uint64_t i = 0; i < history->count; i++)
+		good = reg_check(history, i) && good;
+	for (size_t i = 0; good && i < history->claim_count; i++)
+		good = claim_check(history, &history->claims[i]);
+	return good;
+}
+
+void
+history_get_counts(const struct history *history, struct history_counts *ret)
+{
+	*ret = history->counts;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Everything the clients wrote and saw, one list for each register (a piece of a block that is always written whole with
+// one value), and what the root's storage held when durability was promised. Judged at the end of a run.
+#ifndef HVFS_TESTS_SIM_HISTORY_H
+#define HVFS_TESTS_SIM_HISTORY_H
+
+#include "tests/sim/linearizable.h"
+
+struct history;
+
+// ${count} registers; each begins with a write of ${initial} that ended at moment 0.
+struct history *history_create(uint64_t count, uint64_t initial);
+void history_destroy(struct history *history);
+
+// The next moment of the history's own clock: every call is later than the one before.
+uint64_t history_now(struct history *history);
+
+// A write begins; its outcome is unknown until history_write_ended with the index returned here.
+uint32_t history_write_began(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked);
+void history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned);
+
+// A read that succeeded.
+void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked, uint64_t returned);
+
+// It was promised that ${written} is stored; the storage held ${found} at that moment.
+void history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t written, uint64_t found);
+
+// Everything as it must be? Else the reasons are written to stderr. Every register is looked at.
+bool history_check(const struct history *history);
+
+// Reads that returned a value, writes and claims: a run that saw none has tested nothing.
+struct history_counts {
+	uint64_t reads, writes, claims;
+};
+void history_get_counts(const struct history *history, struct history_counts *ret);
+
+#endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the others.
+#include "tests/sim/run.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *const bug_names[BUG_COUNT] = {
+	[BUG_NONE] = "none",
+	[BUG_ANSWER_BEFORE_DROP] = "answer-before-drop",
+	[BUG_GRANT_BEFORE_RECALL] = "grant-before-recall",
+	[BUG_NO_CROSSING_DATA] = "no-crossing-data",
+	[BUG_GRANT_OVER_RECALL] = "grant-over-recall",
+	[BUG_CLEAN_ON_GRANT] = "clean-on-grant",
+	[BUG_SKIP_LEASE] = "skip-lease",
+	[BUG_BARRIER_EARLY] = "barrier-early",
+};
+
+struct options {
+	struct plan_options plan;
+	uint64_t first, count;
+	bool trace;
+	bool twice;    // run each seed twice: the traces must be equal
+	bool find;     // the bug must be found: succeed at the first seed that fails only with it
+	int jobs;
+};
+
+static void
+usage(void)
+{
+	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
+			"           [--bug NAME [--find]] [--jobs N]\nbugs:");
+	for (int i = 1; i < BUG_COUNT; i++)
+		fprintf(stderr, " %s", bug_names[i]);
+	fprintf(stderr, "\n");
+	exit(2);
+}
+
+static enum core_bug
+bug_parse(const char *text)
+{
+	for (int i = 0; i < BUG_COUNT; i++)
+		if (strcmp(text, bug_names[i]) == 0)
+			return (enum core_bug)i;
+	fprintf(stderr, "sim: no bug is called '%s'\n", text);
+	usage();
+	return BUG_NONE;
+}
+
+static void
+print_line(void *arg, enum trace_kind kind, const char *line)
+{
+	puts(line);
+}
+
+// One seed in this process.
+static void
+seed_run(const struct options *options, uint64_t seed)
+{
+	static struct plan plan;
+	char replay[128];
+	uint64_t hash;
+
+	snprintf(replay, sizeof replay, "%s%s%s", options->plan.bug != BUG_NONE ? " --bug " : "",
+		 options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : "",
+		 options->plan.faults < 0 ? " --faults none" : options->plan.faults > 0 ? " --faults all" : "");
+	if (options->plan.nodes > 0)
+		snprintf(replay + strlen(replay), sizeof replay - strlen(replay), " --nodes %d", options->plan.nodes);
+	setenv("SIM_REPLAY_OPTIONS", replay, 1);
+	plan_draw(seed, &options->plan, &plan);
+	hash = run_plan(&plan, options->trace ? print_line : NULL);
+	if (options->twice && run_plan(&plan, NULL) != hash) {
+		fprintf(stderr, "FAILED: seed %" PRIu64 " gave two different traces\n", seed);
+		exit(1);
+	}
+}
+
+// The same in a child process. Returns its id.
+static pid_t
+seed_start(const struct options *options, uint64_t seed, bool silent)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		perror("sim: fork");
+		exit(2);
+	}
+	if (pid > 0)
+		return pid;
+	if (silent) {
+		int fd = open("/dev/null", O_WRONLY);
+
+		dup2(fd, STDERR_FILENO);
+		dup2(fd, STDOUT_FILENO);
+	}
+	seed_run(options, seed);
+	exit(0);
+}
+
+static bool
+seed_passes(const struct options *options, uint64_t seed)
+{
+	int status;
+
+	waitpid(seed_start(options, seed, true), &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// The test of the tests: with the bug some seed fails which passes without it.
+static int
+bug_find(const struct options *options)
+{
+	struct options healthy = *options;
+
+	healthy.plan.bug = BUG_NONE;
+	for (uint64_t seed = options->first; seed < options->first + options->count; seed++) {
+		if (!seed_passes(options, seed) && seed_passes(&healthy, seed)) {
+			printf("bug %s is found by seed %" PRIu64 "\n", bug_names[options->plan.bug], seed);
+			return 0;
+		}
+	}
+	fprintf(stderr, "FAILED: bug %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n", bug_names[options->plan.bug],
+		options->count, options->first);
+	return 1;
+}
+
+static bool
+wait_one(void)
+{
+	int status;
+
+	return wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int
+seeds_run(const struct options *options)
+{
+	uint64_t failed = 0;
+	int running = 0;
+
+	for (uint64_t i = 0; i < options->count && failed < 3; i++) {
+		if (running == options->jobs) {
+			failed += !wait_one();
+			running--;
+		}
+		seed_start(options, options->first + i, false);
+		running++;
+	}
+	for (; running > 0; running--)
+		failed += !wait_one();
+	printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " failed%s\n", options->count, options->first, failed,
+	       failed >= 3 ? " (and stopped)" : "");
+	return failed > 0;
+}
+
+static struct options
+options_parse(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'S'},
+		{"nodes", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'},
+		{"bug", required_argument, NULL, 'b'}, {"faults", required_argument, NULL, 'f'},
+		{"find", no_argument, NULL, 'F'}, {"twice", no_argument, NULL, '2'},
+		{"jobs", required_argument, NULL, 'j'}, {0},
+	};
+	struct options options = {.first = 1, .count = 1, .jobs = 1};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			options.first = strtoull(optarg, NULL, 10);
+			break;
+		case 'S':
+			if (sscanf(optarg, "%" SCNu64 ":%" SCNu64, &options.first, &options.count) != 2)
+				usage();
+			break;
+		case 'n':
+			options.plan.nodes = atoi(optarg);
+			break;
+		case 't':
+			options.trace = true;
+			break;
+		case 'b':
+			options.plan.bug = bug_parse(optarg);
+			break;
+		case 'f':
+			options.plan.faults = strcmp(optarg, "none") == 0 ? -1 : 1;
+			break;
+		case 'F':
+			options.find = true;
+			break;
+		case '2':
+			options.twice = true;
+			break;
+		case 'j':
+			options.jobs = atoi(optarg);
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind < argc || options.jobs < 1 || options.plan.nodes < 0 || options.plan.nodes > PLAN_NODES_MAX)
+		usage();
+	return options;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = options_parse(argc, argv);
+
+	if (options.find)
+		return bug_find(&options);
+	if (options.count > 1)
+		return seeds_run(&options);
+	seed_run(&options, options.first);
+	printf("seed %" PRIu64 " passed\n", options.first);
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+// A connection is two pipes. A packet leaves when those before it have left (bandwidth), travels for a time of its own,
+// and arrives not before those sent before it (R1). Cutting a connection loses what is under way from a random packet
+// on, in each direction; a packet may still arrive after its sender has noticed. Each end learns of the cut at its own
+// time, so a child can be back on a new connection before its parent has seen the old one die.
+#include "core/check.h"
+#include "net/wire.h"
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BACKOFF_MIN_US = 50000, BACKOFF_MAX_US = 5000000 };
+
+static struct node *
+conn_node(const struct conn *conn, unsigned end)
+{
+	return conn->world->nodes[conn->node[end]];
+}
+
+// ---- Arriving ----
+
+static struct wire_error malformed;
+
+// The message in ${packet}, with a buffer for each block of data, as the performer of a real node would give it.
+static void
+packet_decode(const struct packet *packet, struct node *node, struct item *items, struct message *ret)
+{
+	struct wire_splitter splitter = {0};
+	struct buf_pool *pool = core_pool(node->core, node->world->block_size);
+
+	CHECK(wire_split(&splitter, packet->bytes, packet->size, &malformed) == (long)packet->size);
+	CHECK(wire_decode(packet->bytes, packet->size, items, ret, &malformed) == 0);
+	for (uint32_t i = 0; ret->items != NULL && i < ret->count; i++) {
+		if (items[i].kind != ITEM_DATA)
+			continue;
+		items[i].buf = buf_alloc(pool);
+		memcpy(buf_bytes(items[i].buf), items[i].bytes, node->world->block_size);
+		items[i].bytes = NULL;
+	}
+}
+
+static void
+packet_deliver(void *context, void *arg, uint64_t number)
+{
+	static struct item items[LIMIT_RUN_BLOCKS];
+	struct packet *packet = arg;
+	struct conn *conn = packet->conn;
+	unsigned end = !packet->direction;
+	struct node *node = conn_node(conn, end);
+	struct message *message = node->world->message;
+	char text[200];
+
+	if (world_defer(node, packet_deliver, arg, number))
+		return;
+	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
+		node->world->messages++;
+		packet_decode(packet, node, items, message);
+		trace_add(&node->world->trace, TRACE_RECEIVE, node->world->now, "%s <- %s  %s", node->name,
+			  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+		world_step(node, &(struct event){.type = EVENT_MESSAGE, .link = conn->link[end], .message = message});
+		for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+			if (items[i].kind == ITEM_DATA)
+				buf_unref(items[i].buf);
+	}
+	free(packet);
+}
+
+static void
+packet_arrive(void *context, void *arg, uint64_t number)
+{
+	struct packet *packet = arg;
+	struct conn *conn = packet->conn;
+	struct pipe *pipe = &conn->pipe[packet->direction];
+
+	if (conn->arrived[packet->direction]++ >= conn->heard_max[packet->direction]) {
+		free(packet);
+	} else if (conn_node(conn, PIPE_UP)->hold[packet->direction] || pipe->head != NULL) {
+		*pipe->tail = packet;
+		pipe->tail = &packet->next;
+	} else {
+		packet_deliver(context, packet, 0);
+	}
+}
+
+unsigned
+world_release(struct node *node, unsigned direction, unsigned count)
+{
+	struct pipe *pipe = node->uplink == NULL ? NULL : &node->uplink->pipe[direction];
+	unsigned released = 0;
+
+	while (pipe != NULL && pipe->head != NULL && released < count) {
+		struct packet *packet = pipe->head;
+
+		pipe->head = packet->next;
+		if (pipe->head == NULL)
+			pipe->tail = &pipe->head;
+		packet->next = NULL;
+		packet_deliver(node->world, packet, 0);
+		released++;
+	}
+	return released;
+}
+
+void
+world_hold(struct node *node, unsigned direction, bool hold)
+{
+	node->hold[direction] = hold;
+	if (!hold)
+		world_release(node, direction, UINT32_MAX);
+}
+
+// ---- Leaving ----
+
+static struct packet *
+packet_encode(struct conn *conn, unsigned direction, const struct message *message)
+{
+	uint32_t block_size = conn->world->block_size;
+	uint8_t *scratch = malloc(wire_scratch_size(message) + 1);
+	struct wire_segment *segments = malloc((wire_segment_count(message) + 1) * sizeof *segments);
+	struct packet *packet;
+	size_t count, size = 0;
+
+	CHECK(scratch != NULL && segments != NULL);
+	count = wire_encode(message, block_size, scratch, segments);
+	CHECK(count <= wire_segment_count(message));
+	for (size_t i = 0; i < count; i++)
+		size += segments[i].size;
+	packet = calloc(1, sizeof *packet + size);
+	CHECK(packet != NULL);
+	packet->conn = conn;
+	packet->direction = direction;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(packet->bytes + packet->size, segments[i].bytes, segments[i].size);
+		packet->size += segments[i].size;
+		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
+	}
+	free(segments);
+	free(scratch);
+	return packet;
+}
+
+static void
+room_tell(void *context, void *arg, uint64_t direction)
+{
+	struct conn *conn = arg;
+	struct node *node = conn_node(conn, (unsigned)direction);
+
+	if (world_defer(node, room_tell, arg, direction) || !conn->open[direction] || conn->closed[direction])
+		return;
+	conn->pipe[direction].room_due = false;
+	conn->pipe[direction].since_room = conn->pipe[direction].queued;
+	world_step(node, &(struct event){.type = EVENT_LINK_ROOM, .link = conn->link[direction],
+					 .queued_size = conn->pipe[direction].queued});
+}
+
+// The core counts what it sent since the last EVENT_LINK_ROOM: tell it when much of that has left (as net/link does).
+static void
+room_check(struct conn *conn, unsigned direction)
+{
+	struct pipe *pipe = &conn->pipe[direction];
+
+	if (pipe->room_due || pipe->since_room < LIMIT_LINK_DATA_SIZE / 2 || pipe->queued >= LIMIT_LINK_DATA_SIZE / 2)
+		return;
+	pipe->room_due = true;
+	world_at(conn->world, conn->world->now, room_tell, conn, direction);
+}
+
+// Number: the direction in the lowest bit, the size above it.
+static void
+packet_left(void *context, void *arg, uint64_t number)
+{
+	struct conn *conn = arg;
+
+	conn->pipe[number & 1].queued -= number >> 1;
+	room_check(conn, number & 1);
+}
+
+static void
+packet_schedule(struct packet *packet)
+{
+	struct conn *conn = packet->conn;
+	struct world *world = conn->world;
+	struct pipe *pipe = &conn->pipe[packet->direction];
+	const struct pipe_config *config = &conn_node(conn, PIPE_UP)->pipe[packet->direction];
+	moment_us at = pipe->sent_until > world->now ? pipe->sent_until : world->now;
+
+	if (config->bytes_per_s > 0) {
+		at += packet->size * 1000000 / config->bytes_per_s;
+		pipe->sent_until = at;
+		pipe->queued += packet->data_size;
+		if (packet->data_size > 0)
+			world_at(world, at, packet_left, conn, packet->data_size << 1 | packet->direction);
+	}
+	pipe->since_room += packet->data_size;
+	room_check(conn, packet->direction);
+	at += config->delay_us + (config->jitter_us > 0 ? rng_exponential(&world->rng, config->jitter_us) : 0);
+	if (at < pipe->arrived_until)
+		at = pipe->arrived_until;
+	pipe->arrived_until = at;
+	conn->sent[packet->direction]++;
+	world_at(world, at, packet_arrive, packet, 0);
+}
+
+static unsigned
+conn_end(const struct conn *conn, const struct node *node, uint32_t link)
+{
+	return conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP : PIPE_DOWN;
+}
+
+void
+pipe_send(struct node *node, uint32_t link, const struct message *message)
+{
+	struct conn *conn = link < LIMIT_LINKS ? node->links[link] : NULL;
+	bool beat = message->opcode == OP_HEARTBEAT;
+	unsigned end;
+	char text[200];
+
+	CHECK(conn != NULL);
+	end = conn_end(conn, node, link);
+	if (conn->closed[end])
+		return;
+	trace_add(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, "%s -> %s  %s", node->name,
+		  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+	packet_schedule(packet_encode(conn, end, message));
+}
+
+// ---- Coming and going ----
+
+static void conn_down(void *context, void *arg, uint64_t end);
+
+static void
+conn_schedule_down(struct conn *conn, unsigned end, moment_us at)
+{
+	if (conn->down_due[end])
+		return;
+	conn->down_due[end] = true;
+	world_at(conn->world, at, conn_down, conn, end);
+}
+
+static void
+conn_up(void *context, void *arg, uint64_t end)
+{
+	struct conn *conn = arg;
+	struct node *node = conn_node(conn, (unsigned)end);
+	uint32_t link = 0;
+
+	if (world_defer(node, conn_up, arg, end))
+		return;
+	if (node->stopped || node->stopping || conn->closed[end]) {
+		conn->closed[end] = true;
+		conn_schedule_down(conn, !end, conn->world->now + 1);
+		return;
+	}
+	while (node->links[link] != NULL)
+		link++;
+	CHECK(link < LIMIT_LINKS);
+	node->links[link] = conn;
+	conn->link[end] = link;
+	conn->open[end] = true;
+	if (end == PIPE_UP)
+		node->backoff_us = 0;
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
+		  conn_node(conn, !end)->name);
+	world_step(node, &(struct event){.type = EVENT_LINK_UP, .link = link,
+					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD});
+}
+
+static void
+conn_down(void *context, void *arg, uint64_t end)
+{
+	struct conn *conn = arg;
+	struct node *node = conn_node(conn, (unsigned)end);
+
+	if (world_defer(node, conn_down, arg, end))
+		return;
+	conn->closed[end] = true;
+	if (conn->open[end]) {
+		conn->open[end] = false;
+		node->links[conn->link[end]] = NULL;
+		trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s lost its link to %s", node->name,
+			  conn_node(conn, !end)->name);
+		world_step(node, &(struct event){.type = EVENT_LINK_DOWN, .link = conn->link[end]});
+	}
+	if (end == PIPE_UP && node->uplink == conn) {
+		node->uplink = NULL;
+		pipe_dial(node, conn->world->now + node->backoff_us);
+	}
+}
+
+static void
+dial(void *context, void *arg, uint64_t number)
+{
+	struct node *node = arg, *parent = node->world->nodes[node->parent];
+	struct world *world = context;
+	struct conn *conn;
+
+	if (node->stopped || node->stopping || node->uplink != NULL || world_defer(node, dial, arg, number))
+		return;
+	node->backoff_us = node->backoff_us < BACKOFF_MIN_US ? BACKOFF_MIN_US : node->backoff_us * 2;
+	if (node->backoff_us > BACKOFF_MAX_US)
+		node->backoff_us = BACKOFF_MAX_US;
+	if (parent->stopped) {
+		pipe_dial(node, world->now + node->backoff_us);
+		return;
+	}
+	conn = calloc(1, sizeof *conn);
+	CHECK(conn != NULL);
+	*conn = (struct conn){.next = world->conns, .world = world, .node = {node->index, parent->index},
+			      .heard_max = {UINT64_MAX, UINT64_MAX}};
+	world->conns = node->uplink = conn;
+	for (int i = 0; i < 2; i++)
+		conn->pipe[i].tail = &conn->pipe[i].head;
+	world_at(world, world->now + node->pipe[PIPE_UP].delay_us, conn_up, conn, PIPE_DOWN);
+	world_at(world, world->now + node->pipe[PIPE_UP].delay_us + node->pipe[PIPE_DOWN].delay_us, conn_up, conn, PIPE_UP);
+}
+
+void
+pipe_dial(struct node *node, moment_us at)
+{
+	world_at(node->world, at, dial, node, 0);
+}
+
+// What the closing process has sent before still arrives; then the other end sees the end of the stream.
+void
+pipe_close(struct conn *conn, unsigned end)
+{
+	moment_us at = conn->world->now + conn_node(conn, PIPE_UP)->pipe[end].delay_us;
+
+	if (conn->closed[end])
+		return;
+	conn->closed[end] = true;
+	conn_schedule_down(conn, end, conn->world->now);
+	conn_schedule_down(conn, !end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
+}
+
+void
+world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notices_us, moment_us redial_us)
+{
+	struct world *world = node->world;
+	struct conn *conn = node->uplink;
+
+	if (conn == NULL || !conn->open[PIPE_UP] || !conn->open[PIPE_DOWN] || conn->down_due[PIPE_UP])
+		return;
+	trace_add(&world->trace, TRACE_WORLD, world->now, "%s is cut off from %s", node->name,
+		  conn_node(conn, PIPE_DOWN)->name);
+	for (int i = 0; i < 2; i++)
+		conn->heard_max[i] = rng_between(&world->rng, conn->arrived[i], conn->sent[i]);
+	node->backoff_us = redial_us;
+	conn_schedule_down(conn, PIPE_UP, world->now + child_notices_us);
+	conn_schedule_down(conn, PIPE_DOWN, world->now + parent_notices_us);
+}
+
+// ---- The end of the world ----
+
+void
+pipe_forget(const struct heap_entry *entry)
+{
+	if (entry->fn == packet_arrive || entry->fn == packet_deliver)
+		free(entry->arg);
+}
+
+void
+pipe_free_all(struct world *world)
+{
+	for (struct conn *conn = world->conns, *next; conn != NULL; conn = next) {
+		next = conn->next;
+		for (int i = 0; i < 2; i++) {
+			for (struct packet *packet = conn->pipe[i].head, *behind; packet != NULL; packet = behind) {
+				behind = packet->next;
+				free(packet);
+			}
+		}
+		free(conn);
+	}
+}

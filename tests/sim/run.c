@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+// A run has phases. Load: the clients work, faults strike. Sync: every mount asks for durability. Read: somebody reads
+// everything; what is read must be what the disks durably hold. Quiet: with nothing to do, almost nothing may happen (a
+// livelock would show here). Stop: leaves first, then their parents, up to the root; the disks must still hold the same.
+// Then the history is judged.
+#include "tests/sim/run.h"
+
+#include "core/check.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	RUN_EVENTS_MAX = 3000000, // of one phase: more is a livelock
+	RUN_SLICE_US = 1000000,
+};
+#define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase
+
+static struct run *current;
+
+const char *
+run_volume_name(int volume)
+{
+	static const char *const names[WORLD_VOLUMES] = {"vol0", "vol1", "vol2", "vol3"};
+
+	return names[volume];
+}
+
+// ---- Failing ----
+
+static void
+run_report(const struct run *run)
+{
+	char text[400];
+
+	plan_describe(run->plan, text, sizeof text);
+	trace_dump(&run->world->trace);
+	fprintf(stderr, "seed %" PRIu64 ": phase %s, %" PRIu64 " steps, %s\n", run->plan->seed, run->phase, run->world->steps,
+		text);
+	fprintf(stderr, "replay: sim --seed %" PRIu64 "%s\n", run->plan->seed, getenv("SIM_REPLAY_OPTIONS"));
+}
+
+void
+run_fail(struct run *run, const char *format, ...)
+{
+	va_list args;
+
+	run_report(run);
+	va_start(args, format);
+	fprintf(stderr, "FAILED: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	fflush(stderr);
+	_exit(1);
+}
+
+// A CHECK failed or the core crashed; its own words are already on stderr.
+static void
+run_aborted(int number)
+{
+	struct run *run = current;
+
+	signal(number, SIG_DFL);
+	current = NULL;
+	if (run != NULL)
+		run_report(run);
+	raise(number);
+}
+
+// ---- Phases ----
+
+static bool
+clients_idle(struct run *run)
+{
+	return run->clients_busy == 0;
+}
+
+static bool
+nodes_stopped(struct run *run)
+{
+	for (int i = 0; i < run->world->node_count; i++)
+		if (run->world->nodes[i]->stopping && !run->world->nodes[i]->stopped)
+			return false;
+	return true;
+}
+
+static _Noreturn void
+run_stuck(struct run *run, const char *why)
+{
+	for (size_t i = 0; i < run->client_count; i++) {
+		const struct client *client = &run->clients[i];
+
+		if (client->running)
+			fprintf(stderr, "waiting: %s kind %d [%" PRIu64 ", +%" PRIu64 ") of volume %d\n", client->node->name,
+				client->io.io.kind, client->io.io.offset, client->io.io.size, client->volume);
+	}
+	for (int i = 0; i < run->world->node_count; i++)
+		if (run->world->nodes[i]->stopping && !run->world->nodes[i]->stopped)
+			fprintf(stderr, "waiting: %s does not stop\n", run->world->nodes[i]->name);
+	run_fail(run, "%s", why);
+}
+
+static void
+run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
+{
+	moment_us end = run->world->now + RUN_TIME_MAX;
+	uint64_t events = 0;
+
+	run->phase = phase;
+	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "phase %s", phase);
+	while (!is_over(run)) {
+		moment_us next = heap_next(&run->world->heap);
+		moment_us until = run->world->now + RUN_SLICE_US;
+
+		events += world_run(run->world, next != MOMENT_NEVER && next > until ? next : until, RUN_EVENTS_MAX);
+		if (events >= RUN_EVENTS_MAX)
+			run_stuck(run, "no end after very many events (livelock?)");
+		if (run->world->now > end)
+			run_stuck(run, "a request does not end");
+	}
+}
+
+// One request for each of the drivers (the first client of each), all at once.
+static void
+run_sync_all(struct run *run, int volume)
+{
+	const struct node *last = NULL;
+
+	for (size_t i = 0; i < run->client_count; i++) {
+		if (run->clients[i].node == last)
+			continue;
+		last = run->clients[i].node;
+		run->clients_busy++;
+		workload_request(&run->clients[i], IO_SYNC, volume, 0, 0);
+	}
+	run_phase(run, "sync", clients_idle);
+}
+
+static void
+run_read_all(struct run *run, struct client *client)
+{
+	uint64_t step = RUN_READ_BLOCKS * run->registers_per_block;
+	uint64_t total = run->plan->block_count * run->registers_per_block;
+
+	for (int volume = 0; volume < run->plan->volume_count; volume++) {
+		for (uint64_t first = 0; first < total; first += step) {
+			run->clients_busy++;
+			workload_request(client, IO_READ, volume, first, total - first < step ? total - first : step);
+			run_phase(run, "read", clients_idle);
+			if (client->cancelled)
+				first -= step;
+		}
+	}
+}
+
+static void
+run_compare_disks(struct run *run)
+{
+	uint64_t total = (uint64_t)run->plan->volume_count * run->plan->block_count * run->registers_per_block;
+
+	for (uint64_t reg = 0; reg < total; reg++) {
+		uint64_t stored = workload_stored(run, reg, true);
+
+		if (stored != run->final[reg])
+			run_fail(run, "register %" PRIu64 " is %#" PRIx64 " to its readers, but the disk durably holds %#" PRIx64, reg,
+				 run->final[reg], stored);
+	}
+}
+
+// Heartbeats, lease renewals and the sync daemon go on, each a few times in a lease; nothing else has a reason.
+static void
+run_quiet(struct run *run)
+{
+	uint64_t allowed = 1000 + (uint64_t)run->world->node_count * 400;
+	moment_us span = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000 * 3;
+
+	run->phase = "quiet";
+	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "phase quiet");
+	if (world_run(run->world, run->world->now + span, allowed) >= allowed)
+		run_fail(run, "%" PRIu64 " events in three heartbeat leases without any request", allowed);
+}
+
+static void
+run_stop(struct run *run)
+{
+	for (int depth = PLAN_DEPTH_MAX; depth >= 0; depth--) {
+		for (int i = 0; i < run->world->node_count; i++)
+			if (run->plan->nodes[i].depth == depth)
+				world_stop(run->world->nodes[i]);
+		run_phase(run, "stop", nodes_stopped);
+	}
+}
+
+// ---- Building ----
+
+static void
+on_io_done(void *arg, struct world_io *io)
+{
+	workload_done(arg, io->owner);
+}
+
+static void
+on_volume_ready(void *arg, struct node *node, uint32_t volume)
+{
+	struct run *run = arg;
+
+	for (int i = 0; i < run->plan->volume_count; i++) {
+		if (world_volume_index(node, run_volume_name(i)) == (int)volume) {
+			run->loads[node->index].volume[i] = (int)volume;
+			workload_ready(run, node, i);
+		}
+	}
+}
+
+static void
+on_stepped(void *arg, struct node *node, const struct event *event)
+{
+	oracle_look(arg, node, event);
+}
+
+static void
+run_add_node(struct run *run, int index)
+{
+	const struct plan_node *plan = &run->plan->nodes[index];
+	char name[WORLD_NAME_SIZE];
+	struct node *node;
+
+	snprintf(name, sizeof name, "n%d", index);
+	node = world_add_node(run->world, name, &plan->core, plan->cache_blocks * PLAN_BLOCK_SIZE, plan->cache_ways);
+	node->timer_late_us = plan->timer_late_us;
+	node->answer_late_us = plan->answer_late_us;
+	node->clock_offset_us = plan->clock_offset_us;
+	node->clock_drift_ppm = plan->clock_drift_ppm;
+	for (int volume = 0; volume < WORLD_VOLUMES; volume++)
+		run->loads[index].volume[volume] = -1;
+	for (int volume = 0; volume < run->plan->volume_count; volume++) {
+		if (index == 0)
+			world_add_root_volume(node, run_volume_name(volume), run->disks[volume], false);
+		else if (plan->knows_volumes)
+			CHECK(core_add_child_volume(node->core, run_volume_name(volume), false) >= 0);
+	}
+	if (index > 0)
+		world_set_parent(node, run->world->nodes[plan->parent], plan->pipe, plan->dial_after_us);
+}
+
+static void
+run_build(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	uint64_t registers;
+
+	run->world = world_create(plan->seed, PLAN_BLOCK_SIZE);
+	run->rng.state = plan->seed ^ UINT64_C(0xa5a5a5a55a5a5a5a);
+	run->registers_per_block = PLAN_BLOCK_SIZE / plan->register_size;
+	registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
+	run->history = history_create(registers, plan->initial);
+	for (int i = 0; i < plan->volume_count; i++) {
+		run->disks[i] = disk_create(PLAN_BLOCK_SIZE, plan->block_count);
+		run->disks[i]->latency_us = plan->store_latency_us;
+		run->disks[i]->sync_us = plan->store_sync_us;
+		if (plan->initial != 0)
+			disk_fill(run->disks[i], plan->initial);
+	}
+	run->world->hooks = (struct world_hooks){.arg = run, .io_done = on_io_done, .volume_ready = on_volume_ready,
+						 .stepped = on_stepped};
+	run->world->check_every = plan->block_count > 64 || plan->node_count > 30 ? 16 : 1;
+	for (int i = 0; i < plan->node_count; i++)
+		run_add_node(run, i);
+	workload_create(run);
+	for (int volume = 0; volume < plan->volume_count && plan->nodes[0].has_driver; volume++)
+		on_volume_ready(run, run->world->nodes[0], (uint32_t)world_volume_index(run->world->nodes[0], run_volume_name(volume)));
+}
+
+// ---- The whole ----
+
+static void
+run_judge(struct run *run)
+{
+	struct history_counts counts;
+
+	run->phase = "judge";
+	history_get_counts(run->history, &counts);
+	if (!history_check(run->history))
+		run_fail(run, "the history is wrong");
+	if (counts.reads == 0 || run->readable_looks == 0)
+		run_fail(run, "nothing was tested: %" PRIu64 " reads, %" PRIu64 " looks", counts.reads, run->readable_looks);
+}
+
+static void
+run_phases(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	uint64_t registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
+
+	faults_schedule(run, plan->requests * (plan->think_us + 20000) + 500000);
+	run_phase(run, "load", clients_idle);
+	for (int volume = 0; volume < plan->volume_count; volume++)
+		run_sync_all(run, volume);
+	run->final = calloc(registers, sizeof *run->final);
+	CHECK(run->final != NULL);
+	run_read_all(run, &run->clients[rng_below(&run->rng, run->client_count)]);
+	run_compare_disks(run);
+	run_read_all(run, &run->clients[rng_below(&run->rng, run->client_count)]);
+	run_compare_disks(run);
+	oracle_look_at_all(run);
+	run_quiet(run);
+	run_stop(run);
+	run_compare_disks(run);
+	run_judge(run);
+}
+
+uint64_t
+run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, const char *line))
+{
+	struct run *run = calloc(1, sizeof *run);
+	uint64_t hash;
+
+	CHECK(run != NULL);
+	run->plan = plan;
+	run->phase = "build";
+	run_build(run);
+	current = run;
+	signal(SIGABRT, run_aborted);
+	signal(SIGSEGV, run_aborted);
+	run->world->trace.sink = sink;
+	run_phases(run);
+	current = NULL;
+	hash = run->world->trace.hash;
+	world_destroy(run->world);
+	history_destroy(run->history);
+	workload_destroy(run);
+	free(run->final);
+	free(run);
+	return hash;
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// A simulated world: nodes (each the real core over the real cache), links between them, disks, and virtual time. It
+// performs the cores' actions with simulated effects. It draws no fault and issues no request by itself: the
+// simulator (run.h) and the scenarios (tests/scenario) do.
+//
+//	world.c     time, nodes, steps           perform.c   the actions of a step
+//	pipe.c      links: FIFO, delay, bandwidth, hold, cut, reconnect
+#ifndef HVFS_TESTS_SIM_WORLD_H
+#define HVFS_TESTS_SIM_WORLD_H
+
+#include "cache/set_cache.h"
+#include "core/core.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/heap.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/trace.h"
+
+enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16 };
+
+// One direction of a connection to the parent.
+struct pipe_config {
+	moment_us delay_us;      // least
+	moment_us jitter_us;     // mean of what comes on top
+	uint64_t bytes_per_s;    // 0: without bound
+};
+
+enum { PIPE_UP, PIPE_DOWN }; // child to parent, parent to child; also the ends: child's, parent's
+
+struct packet {
+	struct packet *next;
+	struct conn *conn;
+	unsigned direction;
+	uint64_t data_size;      // bytes of blocks in it
+	size_t size;
+	uint8_t bytes[];
+};
+
+struct pipe {
+	struct packet *head, **tail; // arrived, not yet given to the receiver (held)
+	moment_us sent_until;        // the sender's side is busy until then
+	moment_us arrived_until;     // arrival of the last packet: the next is not earlier
+	uint64_t queued;             // bytes of blocks that still wait at the sender
+	uint64_t since_room;         // bytes of blocks sent since EVENT_LINK_ROOM, and what waited then (as net/link)
+	bool room_due;
+};
+
+// A connection between a child and its parent.
+struct conn {
+	struct conn *next;
+	struct world *world;
+	int node[2];          // by end
+	uint32_t link[2];     // the id it has at each end
+	bool open[2];         // the end has had EVENT_LINK_UP and not yet EVENT_LINK_DOWN
+	bool closed[2];       // the end's process takes and gives nothing any more
+	bool down_due[2];     // EVENT_LINK_DOWN is scheduled
+	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
+	uint64_t sent[2], arrived[2];
+	struct pipe pipe[2];
+};
+
+struct node {
+	struct world *world;
+	int index;
+	char name[WORLD_NAME_SIZE];
+	struct core *core;
+	struct set_cache *cache;
+	struct conn *links[LIMIT_LINKS]; // by link id
+	int parent;                      // whom it dials, or WORLD_NO_NODE
+	struct pipe_config pipe[2];      // of that connection
+	bool hold[2];                    // packets of that connection wait for world_release
+	struct conn *uplink;             // open or opening connection to it
+	moment_us backoff_us;
+	bool stopping, stopped;
+	moment_us paused_until;          // the process does not run
+	struct heap_entry *deferred;     // events that wait for its end
+	size_t deferred_count, deferred_size;
+	moment_us timer_at;              // when EVENT_TIMER is scheduled
+	uint64_t timer_generation;
+	moment_us timer_late_us;         // timers come up to this much late
+	moment_us answer_late_us;        // as long may pass between ACTION_IO_DONE and the answer
+	int64_t clock_offset_us;         // its clock is true time + offset + drift
+	int64_t clock_drift_ppm;
+	struct disk *disks[WORLD_VOLUMES]; // by volume index, for a root
+	moment_us sync_end[WORLD_VOLUMES]; // syncs of one disk end in order
+	uint64_t steps;
+};
+
+// A local request. The world owns what the core sees; whoever submits owns the struct.
+struct world_io {
+	struct io io;
+	struct node *node;
+	uint8_t *bytes;         // io.size: to be written, or what was read; NULL for IO_ZERO and IO_SYNC
+	bool done;              // the core has ended it
+	bool lapsed;            // the answer came after valid_until: it was made an error (protocol.md T4)
+	enum hvfs_error error;
+	moment_us valid_until;
+	void *owner;
+};
+
+// Called in the midst of a step: who wants to go on schedules it with world_at.
+struct world_hooks {
+	void *arg;
+	void (*io_done)(void *arg, struct world_io *io);
+	void (*volume_ready)(void *arg, struct node *node, uint32_t volume);
+	void (*volume_failed)(void *arg, struct node *node, uint32_t volume, enum hvfs_error error);
+	void (*stepped)(void *arg, struct node *node, const struct event *event);
+};
+
+struct world {
+	moment_us now;
+	struct rng rng;           // delays, lateness
+	struct heap heap;
+	struct trace trace;
+	struct world_hooks hooks; // members may be NULL
+	uint32_t block_size;
+	struct node **nodes;
+	int node_count;
+	struct conn *conns;       // all there ever were
+	struct actions *actions;
+	unsigned check_every;     // core_check after each so many steps of a node; 0: never
+	uint64_t steps, messages;
+	struct message *message;  // being delivered
+};
+
+// A world at moment 0 whose blocks have ${block_size} bytes.
+struct world *world_create(uint64_t seed, uint32_t block_size);
+
+// End everything, running or not.
+void world_destroy(struct world *world);
+
+// Add a node. ${config}'s trace and name are set here. It is not connected to anything.
+struct node *world_add_node(struct world *world, const char *name, const struct core_config *config, uint64_t cache_size,
+			    uint32_t cache_ways);
+
+// ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
+int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);
+
+// From now on ${node} dials ${parent}, first after ${after_us}, and again when the connection is lost.
+void world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us);
+
+// The index ${node} has given to the volume ${name}, or -1.
+int world_volume_index(const struct node *node, const char *name);
+
+// The node's own clock now.
+moment_us world_clock(const struct node *node);
+
+// Call fn(world, arg, number) at ${at}.
+void world_at(struct world *world, moment_us at, void (*fn)(void *world, void *arg, uint64_t number), void *arg,
+	      uint64_t number);
+
+// Run everything that is due until ${until} (included), at most ${events} of it. Returns the number of events run; time
+// stands at ${until} afterwards, unless the number was reached.
+uint64_t world_run(struct world *world, moment_us until, uint64_t events);
+
+// Give ${node} an event now.
+void world_step(struct node *node, const struct event *event);
+
+// Submit a local request. io.kind, volume, offset, size, stream, force_sync and bytes are set by the caller.
+void world_submit(struct node *node, struct world_io *io);
+
+// Interrupt it (EVENT_IO_CANCEL).
+void world_cancel(struct world_io *io);
+
+// Ask ${node} to stop; node->stopped becomes true some time later.
+void world_stop(struct node *node);
+
+// Stop the process of ${node} (SIGSTOP) until ${until}: what comes in waits.
+void world_pause(struct node *node, moment_us until);
+
+// ---- pipe.c ----
+
+// Packets to or from the parent of ${node} wait from now on (${hold}), or go on.
+void world_hold(struct node *node, unsigned direction, bool hold);
+
+// Let ${count} of the waiting packets through. Returns how many there were.
+unsigned world_release(struct node *node, unsigned direction, unsigned count);
+
+// Cut the connection of ${node} to its parent: of what is under way a part is lost. Each end notices after its time.
+// The node dials again ${redial_us} after it noticed.
+void world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notices_us, moment_us redial_us);
+
+// Queue a message from ${node} on its link.
+void pipe_send(struct node *node, uint32_t link, const struct message *message);
+
+// The process at ${end} closes the connection.
+void pipe_close(struct conn *conn, unsigned end);
+
+// ${node} dials its parent at ${at}.
+void pipe_dial(struct node *node, moment_us at);
+
+// If this scheduled call carries a packet, free it.
+void pipe_forget(const struct heap_entry *entry);
+
+// Free the connections; nothing may be under way.
+void pipe_free_all(struct world *world);
+
+// ---- perform.c ----
+
+// Perform the actions of ${node}'s last step.
+void perform(struct node *node, struct actions *actions);
+
+// If this scheduled call carries an operation of a disk, free it.
+void perform_forget(const struct heap_entry *entry);
+
+// ---- world.c, for the other two ----
+
+// If ${node} is paused, keep this call for later and return true.
+bool world_defer(struct node *node, void (*fn)(void *world, void *arg, uint64_t number), void *arg, uint64_t number);
+
+#endif
