@@ -1,1 +1,197 @@
 // SPDX-License-Identifier: MIT
+// Putting a node together and taking it apart. What can fail without leaving a trace comes first (checks, storage),
+// what others see last (sockets, then the mount).
+#include "node/internal.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+enum { BLOCK_SIZE_USUAL = 4096 };
+
+// As many links as the system lets us have.
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn("can not raise the limit of open files");
+}
+
+// A disk that waits for this process must not be waited for by this process when memory is short.
+static void
+become_io_flusher(void)
+{
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
+		log_debug("not permitted to be an I/O flusher; under memory pressure a loop device on the mount may stall");
+}
+
+static void
+trace_line(void *arg, const char *line)
+{
+	log_debug("%s", line);
+}
+
+static uint64_t
+random_nonzero(void)
+{
+	uint64_t value;
+
+	do
+		randombytes_buf(&value, sizeof(value));
+	while (value == 0);
+	return value;
+}
+
+static void
+core_configure(const struct node *node, const struct volume *opened, uint32_t block_size, struct core_config *ret)
+{
+	const struct node_config *config = &node->config;
+	uint64_t cached = config->cache_size / block_size;
+
+	core_config_default(ret);
+	ret->name = config->name;
+	ret->node_id = random_nonzero();
+	ret->session_seed = random_nonzero();
+	ret->epoch = 1;
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (opened[i].store != NULL && opened[i].store->epoch > ret->epoch)
+			ret->epoch = opened[i].store->epoch;
+	ret->ttl_ms = config->ttl_ms;
+	ret->hb_ttl_ms = config->hb_ttl_ms;
+	ret->io_timeout_ms = config->io_timeout_ms;
+	ret->writeback_ms = config->writeback_ms;
+	ret->dirty_max = cached / 2 > 0 ? cached / 2 : 1;
+	ret->readahead_blocks = config->readahead_size / block_size;
+	ret->write_mode = config->write_mode;
+	ret->has_driver = config->mount[0] != '\0';
+	if (log_get_level() >= LOG_LEVEL_DEBUG)
+		ret->trace = trace_line;
+}
+
+// The smallest block of the volumes known now; a child learns its own later.
+static uint32_t
+cache_block_size(const struct volume *opened)
+{
+	uint32_t block_size = 0;
+
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (opened[i].store != NULL && (block_size == 0 || opened[i].store->block_size < block_size))
+			block_size = opened[i].store->block_size;
+	return block_size != 0 ? block_size : BLOCK_SIZE_USUAL;
+}
+
+static void
+core_start(struct node *node, const struct volume *opened)
+{
+	uint32_t block_size = cache_block_size(opened);
+	struct core_config config;
+	struct copies copies;
+
+	node->cache = set_cache_create(node->config.cache_size, block_size, node->config.cache_ways);
+	copies = set_cache_copies(node->cache);
+	core_configure(node, opened, block_size, &config);
+	node->core = core_create(&config, &copies);
+}
+
+static int
+node_assemble(struct node *node, struct volume *opened, char *error, size_t error_size)
+{
+	node->base = event_base_new();
+	if (node->base == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0) {
+		snprintf(error, error_size, "the event loop can not be started");
+		return -1;
+	}
+	if (node_volumes_open(node, opened, error, error_size) != 0)
+		return -1;
+	core_start(node, opened);
+	if (node_volumes_add(node, opened, error, error_size) != 0)
+		return -1;
+	if (node->config.control[0] != '\0') {
+		node->control = control_create(node, node->config.control, error, error_size);
+		if (node->control == NULL)
+			return -1;
+	}
+	if (node_links_init(node, error, error_size) != 0)
+		return -1;
+	return node_mount(node, error, error_size);
+}
+
+struct node *
+node_create(const struct node_config *config, void (*ready)(void *arg), void (*failed)(void *arg, const char *text), void *arg,
+	char *error, size_t error_size)
+{
+	struct volume *opened;
+	struct node *node;
+	int rc;
+
+	if (node_config_check(config, error, error_size) != 0)
+		return NULL;
+	CHECK(sodium_init() >= 0);
+	node = calloc(1, sizeof(*node));
+	opened = calloc(LIMIT_VOLUMES, sizeof(*opened));
+	CHECK(node != NULL && opened != NULL);
+	node->config = *config;
+	node->ready = ready;
+	node->failed = failed;
+	node->arg = arg;
+	node->started = node_now();
+	node->timer_fd = -1;
+	raise_file_limit();
+	if (config->mount[0] != '\0')
+		become_io_flusher();
+	rc = node_assemble(node, opened, error, error_size);
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
+		node_store_close(&opened[i]);
+	free(opened);
+	if (rc == 0)
+		return node;
+	node_destroy(node);
+	return NULL;
+}
+
+int
+node_run(struct node *node)
+{
+	node->running = true;
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
+		if (node->volumes[i].store != NULL)
+			node_volume_ready(node, i);
+	node_check_ready(node);
+	node_links_start(node);
+	node_feed(node, &(struct event){.type = EVENT_TIMER});
+	event_base_dispatch(node->base);
+	node_leave(node);
+	return node->status;
+}
+
+void
+node_destroy(struct node *node)
+{
+	if (node == NULL)
+		return;
+	if (!node->left && node->base != NULL)
+		node_leave(node);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES && node->store_operations == 0; i++)
+		node_store_close(&node->volumes[i]);
+	if (node->core != NULL)
+		core_destroy(node->core);
+	if (node->cache != NULL)
+		set_cache_destroy(node->cache);
+	control_destroy(node->control);
+	node_perform_fini(node);
+	if (node->base != NULL)
+		event_base_free(node->base);
+	free(node);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	CACHE_SIZE_DEFAULT = 256 << 20,
+	CACHE_SIZE_MIN = 1 << 20,
+	LEASE_MS_MIN = 100,
+	LEASE_MS_MAX = 24 * 3600 * 1000,
+	FILE_NAME_MAX_SIZE = LIMIT_NAME_SIZE - 4, // NAME.img is a file's name
+};
+
+static int __attribute__((format(printf, 3, 4)))
+config_fail(char *error, size_t error_size, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(error, error_size, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+void
+node_config_default(struct node_config *config)
+{
+	struct core_config core;
+
+	core_config_default(&core);
+	memset(config, 0, sizeof(*config));
+	if (gethostname(config->name, sizeof(config->name) - 1) != 0)
+		strcpy(config->name, "node");
+	config->cache_size = CACHE_SIZE_DEFAULT;
+	config->write_mode = core.write_mode;
+	config->hb_ttl_ms = core.hb_ttl_ms;
+	config->ttl_ms = core.ttl_ms;
+	config->io_timeout_ms = core.io_timeout_ms;
+	config->writeback_ms = core.writeback_ms;
+	config->readahead_size = core.readahead_blocks * 4096;
+}
+
+// A name becomes a file's name in the mount, and part of log lines.
+static int
+check_name(const char *what, const char *name, size_t size_max, char *error, size_t error_size)
+{
+	if (name[0] == '\0')
+		return config_fail(error, error_size, "%s: the name is empty", what);
+	if (strlen(name) > size_max)
+		return config_fail(error, error_size, "%s %s: the name has %zu bytes, at most %zu are allowed", what, name, strlen(name),
+			size_max);
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') != NULL)
+		return config_fail(error, error_size, "%s %s: the name must do as a file's name: no '/', not '.' or '..'", what, name);
+	for (const char *c = name; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return config_fail(error, error_size, "%s: the name has a control character, 0x%02x", what, (unsigned char)*c);
+	return 0;
+}
+
+static int
+check_volumes(const struct node_config *config, char *error, size_t error_size)
+{
+	if (config->volume_count == 0 && (config->parent_count == 0 || config->listen_count == 0))
+		return config_fail(error, error_size, "nothing to serve: give --volume NAME=STORE, or --volume NAME and --parent ADDR");
+	for (size_t i = 0; i < config->volume_count; i++) {
+		const struct node_volume *volume = &config->volumes[i];
+
+		if (check_name("--volume", volume->name, FILE_NAME_MAX_SIZE, error, error_size) != 0)
+			return -1;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(config->volumes[j].name, volume->name) == 0)
+				return config_fail(error, error_size, "--volume %s: given twice", volume->name);
+		if (volume->store[0] == '\0' && config->parent_count == 0)
+			return config_fail(error, error_size,
+				"--volume %s: no STORE is given and no --parent to take it from; use --volume %s=STORE or --parent ADDR",
+				volume->name, volume->name);
+	}
+	return 0;
+}
+
+static int
+check_listens(const struct node_config *config, char *error, size_t error_size)
+{
+	for (size_t i = 0; i < config->listen_count; i++) {
+		if (config->insecure || address_is_local(&config->listens[i]))
+			continue;
+		return config_fail(error, error_size,
+			"--listen %s: links are not authenticated; use a loopback address, unix:PATH, or --insecure",
+			config->listens[i].text);
+	}
+	return 0;
+}
+
+static int
+check_duration(const char *flag, uint32_t ms, char *error, size_t error_size)
+{
+	if (ms >= LEASE_MS_MIN && ms <= LEASE_MS_MAX)
+		return 0;
+	return config_fail(error, error_size, "%s %" PRIu32 "ms: use 100ms to 24h", flag, ms);
+}
+
+int
+node_config_check(const struct node_config *config, char *error, size_t error_size)
+{
+	if (check_name("--name", config->name, LIMIT_NAME_SIZE, error, error_size) != 0 ||
+		check_volumes(config, error, error_size) != 0 || check_listens(config, error, error_size) != 0 ||
+		check_duration("--hb-ttl", config->hb_ttl_ms, error, error_size) != 0 ||
+		check_duration("--ttl", config->ttl_ms, error, error_size) != 0)
+		return -1;
+	if (config->cache_size < CACHE_SIZE_MIN)
+		return config_fail(error, error_size, "--cache mem:%" PRIu64 ": use at least 1M", config->cache_size);
+	if (config->mount[0] != '\0' && config->volume_count == 0)
+		return config_fail(error, error_size, "--mount %s: there is no --volume to present", config->mount);
+	if (config->allow_other && config->allow_root)
+		return config_fail(error, error_size, "--allow-other and --allow-root exclude each other; use one");
+	return 0;
+}

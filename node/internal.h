@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// The node's parts among themselves. Nobody outside node/ includes this.
+//
+//   perform.c  a step: event in, actions out; the timer; flushing after a batch
+//   links.c    accepting, dialling, messages in
+//   stores.c   the storage of root volumes
+//   volumes.c  opening volumes, mounting them, the driver's calls
+//   control.c  the control socket;  status.c  what it tells
+//   stop.c     leaving in order
+//   config.c   defaults and checks
+#ifndef HVFS_NODE_INTERNAL_H
+#define HVFS_NODE_INTERNAL_H
+
+#include "cache/set_cache.h"
+#include "core/check.h"
+#include "fuse/driver.h"
+#include "net/link.h"
+#include "node/log.h"
+#include "node/node.h"
+#include "store/store.h"
+
+#include <event2/event.h>
+#include <jansson.h>
+
+struct control;
+
+// One open link; its slot is what the core calls it.
+struct node_link {
+	struct node *node;
+	struct link *link;
+	uint32_t slot;
+	enum link_role role;
+	bool heard;   // a valid message came
+	bool written; // is in node->written
+	struct node_link *next_written;
+};
+
+// What the node keeps of a volume, by the core's index.
+struct volume {
+	struct store *store;          // root: its storage, else NULL
+	struct event *store_readable; // its poll_fd
+	bool kick;                    // operations were submitted since the last kick
+	int last_errno;               // of the store, that was logged
+	bool configured;              // named in the configuration: readiness waits for it
+	bool ready;                   // its size is known, and it is mounted
+	uint32_t block_size;          // 0 until known
+	const char *store_name;       // root: as configured
+};
+
+// Events that arose within a step; they wait until it is over.
+struct event_queue {
+	struct event *events;
+	size_t head, count, capacity; // a ring
+};
+
+struct node {
+	struct node_config config;
+	void (*ready)(void *arg);
+	void (*failed)(void *arg, const char *text);
+	void *arg;
+	moment_us started;
+
+	struct event_base *base;
+	struct core *core;
+	struct actions *actions;
+	struct set_cache *cache;
+	bool stepping;
+	struct event_queue waiting;
+	struct event *batch;     // ends the batch once the loop has run what was due
+	bool batch_due;
+	int timer_fd;            // CLOCK_BOOTTIME, as leases are
+	struct event *timer;
+	moment_us timer_armed;
+
+	struct node_link *links[LIMIT_LINKS];
+	uint32_t free_slots[LIMIT_LINKS]; // a stack
+	uint32_t free_count;
+	struct node_link *written;        // links that have something to flush
+	struct listener *listeners[LIMIT_LISTENERS];
+	struct dialer *dialer;
+	struct node_link *parent;         // NULL: not connected
+	size_t parent_index;              // of config.parents, connected last
+	uint32_t foreign_parents;         // bit i: parents[i] does not speak hvfs
+	bool parent_fault_told;           // that it can not be reached
+
+	struct volume volumes[LIMIT_VOLUMES];
+	size_t store_operations;          // that run
+	struct driver *driver;
+	struct control *control;
+
+	struct event *signals[2];         // SIGTERM, SIGINT
+	bool running;                     // node_run was called
+	bool is_ready;
+	bool failed_told;
+	bool stopping;                    // EVENT_STOP was given
+	bool left;                        // the core gets no more events
+	bool hurry;                       // do not wait for anything any more
+	struct event *stop_timer;
+	uint64_t stop_dirty;              // bytes, when the stop timer was set
+	int status;
+	char why[1024];                   // what was not brought to the root; empty: nothing
+};
+
+// ---- perform.c ----
+moment_us node_now(void);
+int node_perform_init(struct node *node);
+void node_perform_fini(struct node *node);
+// Give ${event} to the core and do what it says; within a step: after it.
+void node_feed(struct node *node, const struct event *event);
+// Flush what the steps since the last call wrote; set the timer. Happens by itself once the loop has run what was due.
+void node_end_batch(struct node *node);
+
+// ---- links.c ----
+int node_links_init(struct node *node, char *error, size_t error_size);
+void node_links_start(struct node *node);
+void node_links_fini(struct node *node);
+void node_link_send(struct node *node, const struct action *action);
+void node_link_close(struct node *node, uint32_t slot, const char *why);
+// The address of the parent: the one connected, or the one tried first.
+const char *node_parent_address(const struct node *node);
+
+// ---- stores.c ----
+int node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size);
+// Reap what ends from now on. ${volume} does not move any more.
+void node_store_watch(struct node *node, struct volume *volume);
+void node_store_perform(struct node *node, const struct action *action);
+void node_stores_kick(struct node *node);
+void node_store_close(struct volume *volume);
+
+// ---- volumes.c ----
+// Open the storage of config.volumes[i] into ${opened}[i]; then, with a core, move it to node->volumes.
+int node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size);
+int node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size);
+int node_mount(struct node *node, char *error, size_t error_size);
+void node_volume_ready(struct node *node, uint32_t index);
+void node_volume_failed(struct node *node, const struct action *action);
+void node_check_ready(struct node *node);
+// What was asked for can not be had: tell, and end node_run. Only before the node is ready.
+void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Bytes of ${volume} (-1: of all) that are not yet at the root.
+uint64_t node_dirty_bytes(struct node *node, int volume);
+
+// ---- control.c ----
+struct control *control_create(struct node *node, const char *path, char *error, size_t error_size);
+// Answer those who wait for the end: ${error} NULL means all is well.
+void control_tell_stopped(struct control *control, const char *error);
+void control_destroy(struct control *control);
+// Is ${io} one of ours (a flush)? Then it is finished.
+bool control_io_done(struct control *control, struct io *io, enum hvfs_error error);
+
+// ---- status.c ----
+json_t *node_status(struct node *node);
+
+// ---- stop.c ----
+int node_signals_init(struct node *node);
+void node_stop(struct node *node, const char *why);
+void node_stopped(struct node *node, enum hvfs_error error);
+// Unmount, close links, wait for the storage, answer who waits.
+void node_leave(struct node *node);
+
+// ---- config.c ----
+int node_config_check(const struct node_config *config, char *error, size_t error_size);
+
+#endif

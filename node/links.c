@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// Links get a slot each: the number by which the core knows them. One slot is kept back for the parent, so that a crowd
+// of children can not cut the node off from it.
+//
+// Block data is copied once here, from the link's receive buffer to a counted buffer that then serves as cache slot,
+// reply and message. Blocks of zeros become the zero buffer.
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- Slots ----
+
+static struct node_link *
+slot_take(struct node *node, enum link_role role)
+{
+	uint32_t reserved = role == LINK_CHILD && node->config.parent_count > 0 ? 1 : 0;
+	struct node_link *link;
+
+	if (node->free_count <= reserved)
+		return NULL;
+	link = calloc(1, sizeof(*link));
+	CHECK(link != NULL);
+	link->node = node;
+	link->role = role;
+	link->slot = node->free_slots[--node->free_count];
+	node->links[link->slot] = link;
+	return link;
+}
+
+static void
+written_remove(struct node *node, struct node_link *link)
+{
+	struct node_link **at = &node->written;
+
+	if (!link->written)
+		return;
+	while (*at != link)
+		at = &(*at)->next_written;
+	*at = link->next_written;
+}
+
+static void
+slot_free(struct node_link *link)
+{
+	struct node *node = link->node;
+
+	written_remove(node, link);
+	node->links[link->slot] = NULL;
+	node->free_slots[node->free_count++] = link->slot;
+	if (node->parent == link)
+		node->parent = NULL;
+	free(link);
+}
+
+// The link is gone: the core learns it, and a parent is dialled again.
+static void
+link_gone(struct node_link *link)
+{
+	struct node *node = link->node;
+	bool was_parent = link->role == LINK_PARENT;
+	uint32_t slot = link->slot;
+
+	slot_free(link);
+	node_feed(node, &(struct event){.type = EVENT_LINK_DOWN, .link = slot});
+	if (was_parent && !node->left)
+		dialer_start(node->dialer);
+}
+
+static const char *
+role_name(const struct node_link *link)
+{
+	return link->role == LINK_PARENT ? "parent" : "child";
+}
+
+// ---- What links tell ----
+
+static bool
+is_all_zero(const uint8_t *bytes, size_t size)
+{
+	uint64_t first, last;
+
+	memcpy(&first, bytes, sizeof(first));
+	memcpy(&last, bytes + size - sizeof(last), sizeof(last));
+	return (first | last) == 0 && memcmp(bytes, bytes + sizeof(first), size - sizeof(first)) == 0;
+}
+
+static void
+message_take_data(struct node *node, const struct message *message)
+{
+	struct buf_pool *pool = core_pool(node->core, message->data_size);
+
+	for (uint32_t i = 0; i < message->count; i++) {
+		struct item *item = &message->items[i];
+
+		if (item->kind != ITEM_DATA)
+			continue;
+		if (is_all_zero(item->bytes, message->data_size)) {
+			item->buf = buf_zero();
+		} else {
+			item->buf = buf_alloc(pool);
+			memcpy(buf_bytes(item->buf), item->bytes, message->data_size);
+		}
+	}
+}
+
+static void
+message_drop_data(const struct message *message)
+{
+	for (uint32_t i = 0; i < message->count; i++) {
+		if (message->items[i].kind == ITEM_DATA)
+			buf_unref(message->items[i].buf);
+		message->items[i].buf = NULL;
+	}
+}
+
+static void
+on_message(void *arg, struct link *unused, const struct message *message)
+{
+	struct node_link *link = arg;
+	struct node *node = link->node;
+	bool has_data = message->items != NULL && message->data_size != 0;
+
+	if (link->role == LINK_PARENT && !link->heard && message->opcode == OP_OK_REPLY) {
+		link->heard = true;
+		dialer_succeeded(node->dialer);
+	}
+	link->heard = link->heard || link->role == LINK_CHILD;
+	if (has_data)
+		message_take_data(node, message);
+	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
+	if (has_data)
+		message_drop_data(message);
+}
+
+// Before it said anything sensible, and before we are ready: this address is a mistake. Others of the list may be right.
+static void
+parent_is_foreign(struct node *node)
+{
+	node->foreign_parents |= 1u << node->parent_index;
+	if (node->foreign_parents == (1u << node->config.parent_count) - 1)
+		node_fail(node, "--parent %s: %s does not speak hvfs", node->config.parents[node->parent_index].text,
+			node->config.parents[node->parent_index].text);
+}
+
+static void
+reply_malformed(struct node_link *link, const struct message *header, const struct wire_error *error)
+{
+	struct message reply = {
+		.opcode = OP_ERR_REPLY,
+		.hops_left = LIMIT_HOPS,
+		.xid = header->xid,
+		.present = PRESENT(STATUS),
+		.status = error->status,
+		.err_param = error->param,
+		.err_value = {error->value, error->value_size},
+	};
+
+	if (error->param != 0)
+		reply.present |= PRESENT(ERR_PARAM);
+	if (error->value_size > 0)
+		reply.present |= PRESENT(ERR_VALUE);
+	link_send(link->link, &reply, LIMIT_BLOCK_SIZE_MIN);
+	link_flush(link->link);
+}
+
+static void
+on_malformed(void *arg, struct link *unused, const struct message *header, const struct wire_error *error, bool fatal)
+{
+	struct node_link *link = arg;
+	bool is_reply = header->opcode == OP_OK_REPLY || header->opcode == OP_ERR_REPLY;
+
+	log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s", role_name(link), link_peer(link->link),
+		message_opcode_name(header->opcode), message_status_text(error->status),
+		error->param != 0 ? message_param_name(error->param) : "none", error->param, fatal ? "; closing the link" : "");
+	if (link->role == LINK_PARENT && !link->heard)
+		parent_is_foreign(link->node);
+	if (!is_reply)
+		reply_malformed(link, header, error);
+}
+
+static void
+on_room(void *arg, struct link *unused)
+{
+	struct node_link *link = arg;
+
+	node_feed(link->node,
+		&(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = link_queued(link->link)});
+}
+
+static void
+on_closed(void *arg, struct link *unused, const char *why)
+{
+	struct node_link *link = arg;
+
+	log_info("%s %s is gone: %s", role_name(link), link_peer(link->link), why);
+	link_gone(link);
+}
+
+static const struct link_callbacks link_callbacks = {
+	.message = on_message,
+	.malformed = on_malformed,
+	.room = on_room,
+	.closed = on_closed,
+};
+
+// ---- New links ----
+
+static struct node_link *
+link_new(struct node *node, int fd, const char *peer, enum link_role role)
+{
+	struct node_link *link = slot_take(node, role);
+
+	if (link == NULL)
+		return NULL;
+	link->link = link_create(node->base, fd, peer, &link_callbacks, link);
+	return link;
+}
+
+static void
+on_accepted(void *arg, int fd, const char *peer)
+{
+	struct node *node = arg;
+	struct node_link *link = link_new(node, fd, peer, LINK_CHILD);
+
+	if (link == NULL) {
+		log_warnx("child %s is turned away: %d links are open, no more are allowed", peer, LIMIT_LINKS);
+		close(fd);
+		return;
+	}
+	log_info("child %s connected", peer);
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = link->slot, .role = LINK_CHILD});
+}
+
+static void
+on_connected(void *arg, int fd, const struct address *address)
+{
+	struct node *node = arg;
+
+	CHECK(node->parent == NULL);
+	node->parent = link_new(node, fd, address->text, LINK_PARENT);
+	CHECK(node->parent != NULL);
+	for (size_t i = 0; i < node->config.parent_count; i++)
+		if (strcmp(node->config.parents[i].text, address->text) == 0)
+			node->parent_index = i;
+	node->parent_fault_told = false;
+	log_info("parent %s connected", address->text);
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = node->parent->slot, .role = LINK_PARENT});
+}
+
+static void
+on_dial_failed(void *arg, const struct address *address, const char *why)
+{
+	struct node *node = arg;
+
+	if (!node->parent_fault_told)
+		log_warnx("parent %s can not be reached: %s; trying on", address->text, why);
+	else
+		log_debug("parent %s can not be reached: %s", address->text, why);
+	node->parent_fault_told = true;
+}
+
+// ---- What the core says ----
+
+void
+node_link_send(struct node *node, const struct action *action)
+{
+	struct node_link *link = node->links[action->link];
+	size_t block_size = LIMIT_BLOCK_SIZE_MIN; // of a message without data
+
+	if (link == NULL)
+		return; // its end is on the way to the core
+	if (action->message->items != NULL) {
+		struct volume *volume = &node->volumes[action->volume];
+
+		if (volume->block_size == 0) {
+			struct volume_info info;
+
+			core_volume_info(node->core, action->volume, node_now(), &info);
+			volume->block_size = info.block_size;
+		}
+		CHECK(volume->block_size != 0);
+		block_size = volume->block_size;
+	}
+	link_send(link->link, action->message, block_size);
+	if (!link->written) {
+		link->written = true;
+		link->next_written = node->written;
+		node->written = link;
+	}
+}
+
+// The core's last words, an ERR_REPLY mostly, are still tried.
+void
+node_link_close(struct node *node, uint32_t slot, const char *why)
+{
+	struct node_link *link = node->links[slot];
+
+	if (link == NULL)
+		return;
+	log_warnx("closing the link to %s %s: %s", role_name(link), link_peer(link->link), why != NULL ? why : "no reason given");
+	link_flush(link->link);
+	link_close(link->link);
+	link_gone(link);
+}
+
+const char *
+node_parent_address(const struct node *node)
+{
+	return node->config.parent_count > 0 ? node->config.parents[node->parent_index].text : "";
+}
+
+// ---- Life ----
+
+int
+node_links_init(struct node *node, char *error, size_t error_size)
+{
+	for (uint32_t slot = LIMIT_LINKS; slot-- > 0;)
+		node->free_slots[node->free_count++] = slot; // low ones are taken first
+	for (size_t i = 0; i < node->config.listen_count; i++) {
+		node->listeners[i] = listener_create(node->base, &node->config.listens[i], on_accepted, node, error, error_size);
+		if (node->listeners[i] == NULL)
+			return -1;
+	}
+	if (node->config.parent_count == 0)
+		return 0;
+	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected, on_dial_failed, node);
+	if (node->dialer == NULL) {
+		snprintf(error, error_size, "out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+void
+node_links_start(struct node *node)
+{
+	if (node->dialer != NULL)
+		dialer_start(node->dialer);
+}
+
+void
+node_links_fini(struct node *node)
+{
+	for (size_t i = 0; i < LIMIT_LISTENERS; i++) {
+		listener_destroy(node->listeners[i]);
+		node->listeners[i] = NULL;
+	}
+	dialer_destroy(node->dialer);
+	node->dialer = NULL;
+	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++) {
+		if (node->links[slot] == NULL)
+			continue;
+		link_close(node->links[slot]->link);
+		slot_free(node->links[slot]);
+	}
+}

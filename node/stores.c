@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+// The core speaks of blocks and buffers, storage of bytes and vectors. An action becomes a job with one or more parts:
+// a write is cut where data and zeros meet (zeros give space back) and where a vector would be too long. A job answers
+// once, when its last part has ended, with the first error.
+#include "node/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PART_BLOCKS_MAX = 1024 }; // IOV_MAX
+
+struct job;
+
+struct part {
+	struct store_io io;
+	struct job *job;
+};
+
+struct job {
+	struct node *node;
+	struct volume *volume;
+	enum action_type type;
+	uint64_t cookie;
+	uint64_t block;
+	uint32_t count;       // of blocks
+	uint32_t running;     // parts
+	int sys_errno;        // the first one
+	struct buf **bufs;    // count, each with a count of ours
+	struct iovec *iov;    // count
+	struct part parts[];
+};
+
+static enum hvfs_error
+error_of_errno(int sys_errno)
+{
+	switch (sys_errno) {
+	case 0:
+		return ERR_OK;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return ERR_NO_SPACE;
+	case EROFS:
+		return ERR_READ_ONLY;
+	default:
+		return ERR_IO;
+	}
+}
+
+// Said once for each kind of error, until something goes well again: a full disk fails every write.
+static void
+log_outcome(const struct job *job)
+{
+	static const char *const verbs[] = {"read", "write", "sync"};
+	struct volume *volume = job->volume;
+	struct volume_info info;
+
+	if (job->sys_errno != 0 && job->sys_errno != volume->last_errno) {
+		core_volume_info(job->node->core, (uint32_t)(volume - job->node->volumes), node_now(), &info);
+		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s", info.name,
+			verbs[job->type - ACTION_STORE_READ], job->count, job->block, volume->store_name, strerror(job->sys_errno));
+	}
+	if (job->sys_errno != 0 || job->type != ACTION_STORE_READ)
+		volume->last_errno = job->sys_errno;
+}
+
+static void
+job_free(struct job *job)
+{
+	for (uint32_t i = 0; i < job->count; i++)
+		buf_unref(job->bufs[i]);
+	free(job->bufs);
+	free(job->iov);
+	free(job);
+}
+
+static void
+job_ended(struct job *job)
+{
+	struct event event = {.store_cookie = job->cookie, .error = error_of_errno(job->sys_errno)};
+
+	log_outcome(job);
+	switch (job->type) {
+	case ACTION_STORE_READ:
+		event.type = EVENT_STORE_READ;
+		event.bufs = job->sys_errno == 0 ? job->bufs : NULL;
+		event.count = job->count;
+		break;
+	case ACTION_STORE_WRITE:
+		event.type = EVENT_STORE_WROTE;
+		break;
+	default:
+		event.type = EVENT_STORE_SYNCED;
+		break;
+	}
+	job->node->store_operations--;
+	node_feed(job->node, &event);
+	job_free(job);
+}
+
+static void
+part_ended(struct store_io *io, int sys_errno)
+{
+	struct part *part = io->owner;
+	struct job *job = part->job;
+
+	if (job->sys_errno == 0)
+		job->sys_errno = sys_errno;
+	CHECK(job->running > 0);
+	if (--job->running == 0)
+		job_ended(job);
+}
+
+// ---- Cutting an action into parts ----
+
+static enum store_op
+block_op(const struct job *job, uint32_t index)
+{
+	if (job->type == ACTION_STORE_READ)
+		return STORE_READ;
+	return job->bufs[index] == buf_zero() ? STORE_ZERO : STORE_WRITE;
+}
+
+// How many blocks from ${first} on make one part.
+static uint32_t
+part_blocks(const struct job *job, uint32_t first)
+{
+	enum store_op op = block_op(job, first);
+	uint32_t count = 1;
+
+	while (first + count < job->count && block_op(job, first + count) == op && (op == STORE_ZERO || count < PART_BLOCKS_MAX))
+		count++;
+	return count;
+}
+
+static void
+part_fill(struct job *job, struct part *part, uint32_t first, uint32_t count)
+{
+	uint32_t block_size = job->volume->block_size;
+	struct store_io *io = &part->io;
+
+	memset(part, 0, sizeof(*part));
+	part->job = job;
+	io->op = block_op(job, first);
+	io->offset = (job->block + first) * block_size;
+	io->size = (uint64_t)count * block_size;
+	io->done = part_ended;
+	io->owner = part;
+	if (io->op == STORE_ZERO)
+		return;
+	io->iov = job->iov + first;
+	io->iov_count = (int)count;
+	for (uint32_t i = first; i < first + count; i++)
+		job->iov[i] = (struct iovec){.iov_base = buf_bytes(job->bufs[i]), .iov_len = block_size};
+}
+
+static struct job *
+job_cut(struct job *job)
+{
+	uint32_t parts = 0;
+
+	for (uint32_t first = 0; first < job->count; first += part_blocks(job, first))
+		parts++;
+	job = realloc(job, sizeof(*job) + (parts > 0 ? parts : 1) * sizeof(job->parts[0]));
+	CHECK(job != NULL);
+	for (uint32_t first = 0; first < job->count;) {
+		uint32_t count = part_blocks(job, first);
+
+		part_fill(job, &job->parts[job->running++], first, count);
+		first += count;
+	}
+	return job;
+}
+
+static struct job *
+job_create(struct node *node, const struct action *action)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	CHECK(job != NULL);
+	job->node = node;
+	job->volume = &node->volumes[action->volume];
+	job->type = action->type;
+	job->cookie = action->store_cookie;
+	job->block = action->block;
+	if (action->type == ACTION_STORE_SYNC)
+		return job;
+	job->count = action->count;
+	job->bufs = calloc(action->count, sizeof(struct buf *));
+	job->iov = calloc(action->count, sizeof(*job->iov));
+	CHECK(action->count > 0 && job->bufs != NULL && job->iov != NULL);
+	return job;
+}
+
+static struct job *
+job_create_sync(struct node *node, const struct action *action)
+{
+	struct job *job = job_create(node, action);
+
+	job = realloc(job, sizeof(*job) + sizeof(job->parts[0]));
+	CHECK(job != NULL);
+	memset(&job->parts[0], 0, sizeof(job->parts[0]));
+	job->parts[0].job = job;
+	job->parts[0].io = (struct store_io){.op = STORE_SYNC, .done = part_ended, .owner = &job->parts[0]};
+	job->running = 1;
+	return job;
+}
+
+void
+node_store_perform(struct node *node, const struct action *action)
+{
+	struct volume *volume = &node->volumes[action->volume];
+	struct job *job;
+	uint32_t parts;
+
+	CHECK(volume->store != NULL);
+	if (action->type == ACTION_STORE_SYNC) {
+		job = job_create_sync(node, action);
+	} else {
+		job = job_create(node, action);
+		for (uint32_t i = 0; i < job->count; i++)
+			job->bufs[i] = action->type == ACTION_STORE_READ ? buf_alloc(core_pool(node->core, volume->block_size))
+									   : buf_ref(action->bufs[i]);
+		job = job_cut(job);
+	}
+	node->store_operations++;
+	volume->kick = true;
+	parts = job->running;
+	for (uint32_t i = 0; i < parts; i++)
+		volume->store->ops->submit(volume->store, &job->parts[i].io);
+}
+
+// ---- Life ----
+
+static void
+store_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct volume *volume = arg;
+
+	volume->store->ops->reap(volume->store);
+}
+
+int
+node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size)
+{
+	volume->store = store_open(spec, read_only, error, error_size);
+	if (volume->store == NULL)
+		return -1;
+	volume->store_name = spec;
+	volume->block_size = volume->store->block_size;
+	return 0;
+}
+
+void
+node_store_watch(struct node *node, struct volume *volume)
+{
+	if (volume->store == NULL)
+		return;
+	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
+		store_readable, volume);
+	CHECK(volume->store_readable != NULL && event_add(volume->store_readable, NULL) == 0);
+}
+
+void
+node_stores_kick(struct node *node)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		struct volume *volume = &node->volumes[i];
+
+		if (!volume->kick)
+			continue;
+		volume->kick = false;
+		volume->store->ops->kick(volume->store);
+	}
+}
+
+void
+node_store_close(struct volume *volume)
+{
+	if (volume->store == NULL)
+		return;
+	if (volume->store_readable != NULL)
+		event_free(volume->store_readable);
+	volume->store->ops->close(volume->store);
+	volume->store = NULL;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Volumes come from storage (this node is their root: size known at once) or from a parent (known when it answered).
+// Each becomes a file of the mount as soon as its size is known; the node is ready when that is so for all of them.
+#include "node/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+// Storage is opened before there is a core: its epochs and block sizes are the core's configuration.
+int
+node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size)
+{
+	for (size_t i = 0; i < node->config.volume_count; i++) {
+		const struct node_volume *volume = &node->config.volumes[i];
+
+		if (volume->store[0] == '\0')
+			continue;
+		if (node_store_open(&opened[i], volume->store, volume->read_only || node->config.read_only, error, error_size) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
+{
+	bool read_only = config->read_only || node->config.read_only;
+	int index;
+
+	if (opened->store != NULL)
+		index = core_add_root_volume(node->core, config->name, opened->store->size, opened->store->block_size, read_only);
+	else
+		index = core_add_child_volume(node->core, config->name, read_only);
+	if (index < 0)
+		return -1;
+	node->volumes[index] = *opened;
+	opened->store = NULL; // it has moved
+	node->volumes[index].configured = true;
+	node_store_watch(node, &node->volumes[index]);
+	return 0;
+}
+
+int
+node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size)
+{
+	for (size_t i = 0; i < node->config.volume_count; i++) {
+		if (volume_add(node, &node->config.volumes[i], &opened[i]) == 0)
+			continue;
+		snprintf(error, error_size, "--volume %s: can not be added; at most %d volumes are allowed", node->config.volumes[i].name,
+			LIMIT_VOLUMES);
+		return -1;
+	}
+	return 0;
+}
+
+// ---- The driver's calls ----
+
+static void
+on_submit(void *arg, struct io *io)
+{
+	node_feed(arg, &(struct event){.type = EVENT_IO, .io = io});
+}
+
+static void
+on_cancel(void *arg, struct io *io)
+{
+	node_feed(arg, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
+}
+
+static void
+on_batch_end(void *arg)
+{
+	node_end_batch(arg);
+}
+
+static bool
+children_may_write(struct node *node, uint32_t volume)
+{
+	struct child_info child;
+
+	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
+		if (child.volume == volume && child.blocks_write > 0)
+			return true;
+	return false;
+}
+
+// The storage knows where holes are, as long as nothing newer is elsewhere. In all other cases everything counts as
+// data, which is always a right answer.
+static uint64_t
+on_seek(void *arg, uint32_t index, uint64_t offset, bool data)
+{
+	struct node *node = arg;
+	struct store *store = node->volumes[index].store;
+	struct volume_info info;
+
+	core_volume_info(node->core, index, node_now(), &info);
+	if (store != NULL && info.dirty_blocks == 0 && !children_may_write(node, index))
+		return store->ops->seek(store, offset, data);
+	return data && offset < info.size ? offset : info.size;
+}
+
+static void
+on_unmounted(void *arg)
+{
+	struct node *node = arg;
+
+	node_stop(node, "the mount was taken away");
+}
+
+int
+node_mount(struct node *node, char *error, size_t error_size)
+{
+	static const struct driver_callbacks callbacks = {
+		.submit = on_submit,
+		.cancel = on_cancel,
+		.batch_end = on_batch_end,
+		.seek = on_seek,
+		.unmounted = on_unmounted,
+	};
+	struct driver_options options = {
+		.directory = node->config.mount,
+		.allow_other = node->config.allow_other,
+		.allow_root = node->config.allow_root,
+	};
+
+	if (node->config.mount[0] == '\0')
+		return 0;
+	node->driver = driver_create(node->base, &options, &callbacks, node, error, error_size);
+	return node->driver != NULL ? 0 : -1;
+}
+
+// ---- Readiness ----
+
+// Also for volumes that only pass through here: children asked for them by name.
+void
+node_volume_ready(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+	struct volume_info info;
+
+	core_volume_info(node->core, index, node_now(), &info);
+	volume->block_size = info.block_size;
+	if (volume->ready)
+		return;
+	volume->ready = true;
+	log_info("volume %s: %llu bytes in blocks of %u%s", info.name, (unsigned long long)info.size, info.block_size,
+		info.read_only ? ", read-only" : "");
+	if (node->driver != NULL && volume->configured)
+		driver_add_volume(node->driver, index, info.name, info.size, info.block_size, info.read_only);
+	node_check_ready(node);
+}
+
+void
+node_check_ready(struct node *node)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (node->volumes[i].configured && !node->volumes[i].ready)
+			return;
+	if (node->is_ready || !node->running || node->stopping || node->failed_told)
+		return;
+	node->is_ready = true;
+	log_info("ready");
+	node->ready(node->arg);
+}
+
+// May the next try go better by itself?
+static bool
+error_is_final(enum hvfs_error error)
+{
+	return error == ERR_NO_VOLUME || error == ERR_REFUSED || error == ERR_LOOP || error == ERR_PROTOCOL ||
+	       error == ERR_READ_ONLY || error == ERR_TOO_MANY || error == ERR_OUT_OF_RANGE;
+}
+
+void
+node_volume_failed(struct node *node, const struct action *action)
+{
+	struct volume_info info;
+	const char *text = action->text != NULL ? action->text : hvfs_error_text(action->error);
+
+	core_volume_info(node->core, action->volume, node_now(), &info);
+	log_warnx("volume %s is not given by parent %s: %s", info.name, node_parent_address(node), text);
+	if (node->volumes[action->volume].configured && error_is_final(action->error))
+		node_fail(node, "--volume %s: not given by parent %s: %s", info.name, node_parent_address(node), text);
+}
+
+void
+node_fail(struct node *node, const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	if (node->is_ready || node->failed_told || node->stopping)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	node->failed_told = true;
+	node->status = 1;
+	node->failed(node->arg, text);
+	event_base_loopexit(node->base, NULL);
+}
+
+uint64_t
+node_dirty_bytes(struct node *node, int volume)
+{
+	struct volume_info info;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		if (volume >= 0 && (uint32_t)volume != i)
+			continue;
+		core_volume_info(node->core, i, node_now(), &info);
+		bytes += info.dirty_blocks * info.block_size;
+	}
+	return bytes;
+}
