@@ -1,113 +1,162 @@
 // SPDX-License-Identifier: MIT
-// What no node can see alone (protocol.md I2, I4): over the whole tree at most one node may write a block, and then no
-// other may read it; whoever may read has the same bytes and version. The oracle looks at all nodes at one true moment,
-// each by its own clock.
-#include "tests/sim/run.h"
+#include "tests/sim/oracle.h"
 
+#include "core/check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { ORACLE_RUN_BLOCKS = 8, ORACLE_ALL_BLOCKS = 64 };
+enum { ORACLE_RUN_BLOCKS = 8, ORACLE_ALL_BLOCKS = 64, ORACLE_ALL_EVERY = 16 };
 
-// The index the node gave to the volume, once it is ready there; -1 before.
-static int
-node_volume(struct run *run, const struct node *node, int volume)
+void
+oracle_fini(struct oracle *oracle)
 {
-	struct load *load = &run->loads[node->index];
+	free(oracle->indices);
+	oracle->indices = NULL;
+	oracle->index_count = 0;
+}
+
+// ---- Volumes ----
+
+static void
+indices_grow(struct oracle *oracle)
+{
+	oracle->indices = realloc(oracle->indices, (size_t)oracle->world->node_count * sizeof *oracle->indices);
+	CHECK(oracle->indices != NULL);
+	for (; oracle->index_count < oracle->world->node_count; oracle->index_count++)
+		for (int volume = 0; volume < WORLD_VOLUMES; volume++)
+			oracle->indices[oracle->index_count][volume] = -1;
+}
+
+int
+oracle_volume(struct oracle *oracle, const struct node *node, int volume)
+{
 	struct volume_info info;
 	int index;
 
-	if (load->volume[volume] >= 0)
-		return load->volume[volume];
-	index = world_volume_index(node, run_volume_name(volume));
+	if (oracle->index_count < oracle->world->node_count)
+		indices_grow(oracle);
+	if (oracle->indices[node->index][volume] >= 0)
+		return oracle->indices[node->index][volume];
+	index = world_volume_index(node, oracle->volume_names[volume]);
 	if (index < 0)
 		return -1;
 	core_volume_info(node->core, (uint32_t)index, world_clock(node), &info);
 	if (!info.ready)
 		return -1;
-	return load->volume[volume] = index;
+	return oracle->indices[node->index][volume] = index;
 }
+
+// ---- One block, all nodes ----
 
 struct view {
-	int writer, reader;      // nodes, or -1
-	struct block_info first; // what the reader has
+	int volume;
+	uint64_t block;
+	const struct node *writer, *reader; // found so far
+	struct block_info first;            // what the reader has
 };
 
-static void
-view_add(struct run *run, struct view *view, const struct node *node, int volume, uint64_t block,
-	 const struct block_info *info)
+static void __attribute__((format(printf, 3, 4)))
+view_fail(struct oracle *oracle, const struct view *view, const char *format, ...)
 {
-	const struct world *world = run->world;
-	const char *reader = view->reader < 0 ? "" : world->nodes[view->reader]->name;
+	char text[400];
+	int used = snprintf(text, sizeof text, "volume %d block %" PRIu64 ": ", view->volume, view->block);
+	va_list args;
 
-	if (info->writable && view->writer >= 0)
-		run_fail(run, "volume %d block %llu: %s and %s may both write", volume, (unsigned long long)block,
-			 world->nodes[view->writer]->name, node->name);
-	if (!info->readable)
-		return;
-	if (view->reader >= 0 && (info->writable || view->writer >= 0))
-		run_fail(run, "volume %d block %llu: %s and %s may read although one of them may write", volume,
-			 (unsigned long long)block, reader, node->name);
-	if (view->reader >= 0 && view->first.version != info->version)
-		run_fail(run, "volume %d block %llu: %s reads version %#llx, %s version %#llx", volume, (unsigned long long)block,
-			 reader, (unsigned long long)view->first.version, node->name, (unsigned long long)info->version);
-	if (view->reader >= 0 && view->first.copy != NULL && info->copy != NULL &&
-	    memcmp(buf_bytes(view->first.copy), buf_bytes(info->copy), run->world->block_size) != 0)
-		run_fail(run, "volume %d block %llu: %s and %s read different bytes of version %#llx", volume,
-			 (unsigned long long)block, reader, node->name, (unsigned long long)info->version);
-	view->reader = node->index;
-	view->first = *info;
+	va_start(args, format);
+	vsnprintf(text + used, sizeof text - (size_t)used, format, args);
+	va_end(args);
+	oracle->fail(oracle->arg, text);
 }
 
 static void
-block_look(struct run *run, int volume, uint64_t block)
+view_compare(struct oracle *oracle, const struct view *view, const struct node *node, const struct block_info *info)
 {
-	struct view view = {.writer = -1, .reader = -1};
+	const struct block_info *first = &view->first;
 
-	run->looks++;
-	for (int i = 0; i < run->world->node_count; i++) {
-		const struct node *node = run->world->nodes[i];
-		int index = node->stopped ? -1 : node_volume(run, node, volume);
+	if (info->writable || view->writer != NULL)
+		view_fail(oracle, view, "%s and %s may read although one of them may write", view->reader->name, node->name);
+	if (first->version != info->version)
+		view_fail(oracle, view, "%s reads version %#" PRIx64 ", %s version %#" PRIx64, view->reader->name, first->version,
+			  node->name, info->version);
+	if (first->copy != NULL && info->copy != NULL &&
+	    memcmp(buf_bytes(first->copy), buf_bytes(info->copy), oracle->world->block_size) != 0)
+		view_fail(oracle, view, "%s and %s read different bytes of version %#" PRIx64, view->reader->name, node->name,
+			  info->version);
+}
+
+static void
+view_add(struct oracle *oracle, struct view *view, const struct node *node, const struct block_info *info)
+{
+	if (info->writable && view->writer != NULL)
+		view_fail(oracle, view, "%s and %s may both write", view->writer->name, node->name);
+	if (info->readable && view->reader != NULL)
+		view_compare(oracle, view, node, info);
+	else if (info->readable && view->writer != NULL)
+		view_fail(oracle, view, "%s may read although %s may write", node->name, view->writer->name);
+	else if (info->writable && view->reader != NULL)
+		view_fail(oracle, view, "%s may read although %s may write", view->reader->name, node->name);
+	if (info->readable) {
+		view->reader = node;
+		view->first = *info;
+	}
+	if (info->writable)
+		view->writer = node;
+}
+
+static void
+block_look(struct oracle *oracle, int volume, uint64_t block)
+{
+	struct view view = {.volume = volume, .block = block};
+
+	oracle->looks++;
+	for (int i = 0; i < oracle->world->node_count; i++) {
+		const struct node *node = oracle->world->nodes[i];
+		int index = node->stopped ? -1 : oracle_volume(oracle, node, volume);
 		struct block_info info;
 
 		if (index < 0)
 			continue;
 		core_block_info(node->core, (uint32_t)index, block, world_clock(node), &info);
-		view_add(run, &view, node, volume, block, &info);
-		if (info.writable)
-			view.writer = i;
+		view_add(oracle, &view, node, &info);
 	}
-	run->readable_looks += view.reader >= 0;
+	oracle->readable_looks += view.reader != NULL;
 }
 
+// ---- Which blocks ----
+
 static void
-blocks_look(struct run *run, uint64_t first, uint64_t count)
+blocks_look(struct oracle *oracle, uint64_t first, uint64_t count)
 {
 	if (count > ORACLE_RUN_BLOCKS)
 		count = ORACLE_RUN_BLOCKS;
-	for (int volume = 0; volume < run->plan->volume_count; volume++)
-		for (uint64_t block = first; block < first + count && block < run->plan->block_count; block++)
-			block_look(run, volume, block);
+	for (int volume = 0; volume < oracle->volume_count; volume++)
+		for (uint64_t block = first; block < first + count && block < oracle->block_count; block++)
+			block_look(oracle, volume, block);
 }
 
 void
-oracle_look(struct run *run, struct node *node, const struct event *event)
+oracle_look(struct oracle *oracle, const struct event *event)
 {
-	if (run->world->steps % run->plan->oracle_every != 0)
+	uint32_t block_size = oracle->world->block_size;
+
+	if (oracle->world->steps % oracle->every != 0)
 		return;
 	if (event->type == EVENT_MESSAGE && event->message->present & PRESENT(BLOCK_NUM))
-		blocks_look(run, event->message->block, event->message->count);
+		blocks_look(oracle, event->message->block, event->message->count);
 	else if (event->type == EVENT_IO && event->io->kind != IO_SYNC)
-		blocks_look(run, event->io->offset / PLAN_BLOCK_SIZE, event->io->size / PLAN_BLOCK_SIZE + 1);
-	else if (run->world->steps % 16 == 0)
-		oracle_look_at_all(run);
+		blocks_look(oracle, event->io->offset / block_size, event->io->size / block_size + 1);
+	else if (oracle->world->steps % (oracle->every * ORACLE_ALL_EVERY) == 0)
+		oracle_look_at_all(oracle);
 }
 
 void
-oracle_look_at_all(struct run *run)
+oracle_look_at_all(struct oracle *oracle)
 {
-	uint64_t count = run->plan->block_count;
-
-	for (int volume = 0; volume < run->plan->volume_count; volume++)
-		for (uint64_t block = 0; block < count && block < ORACLE_ALL_BLOCKS; block++)
-			block_look(run, volume, block);
+	for (int volume = 0; volume < oracle->volume_count; volume++)
+		for (uint64_t block = 0; block < oracle->block_count && block < ORACLE_ALL_BLOCKS; block++)
+			block_look(oracle, volume, block);
 }

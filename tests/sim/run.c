@@ -221,7 +221,15 @@ on_volume_ready(void *arg, struct node *node, uint32_t volume)
 static void
 on_stepped(void *arg, struct node *node, const struct event *event)
 {
-	oracle_look(arg, node, event);
+	struct run *run = arg;
+
+	oracle_look(&run->oracle, event);
+}
+
+static void
+on_oracle_fail(void *arg, const char *what)
+{
+	run_fail(arg, "%s", what);
 }
 
 static void
@@ -237,8 +245,6 @@ run_add_node(struct run *run, int index)
 	node->answer_late_us = plan->answer_late_us;
 	node->clock_offset_us = plan->clock_offset_us;
 	node->clock_drift_ppm = plan->clock_drift_ppm;
-	for (int volume = 0; volume < WORLD_VOLUMES; volume++)
-		run->loads[index].volume[volume] = -1;
 	for (int volume = 0; volume < run->plan->volume_count; volume++) {
 		if (index == 0)
 			world_add_root_volume(node, run_volume_name(volume), run->disks[volume], false);
@@ -269,6 +275,11 @@ run_build(struct run *run)
 	}
 	run->world->hooks = (struct world_hooks){.arg = run, .io_done = on_io_done, .volume_ready = on_volume_ready,
 						 .stepped = on_stepped};
+	run->oracle = (struct oracle){.world = run->world, .volume_count = plan->volume_count,
+				      .block_count = plan->block_count, .every = plan->oracle_every,
+				      .fail = on_oracle_fail, .arg = run};
+	for (int i = 0; i < plan->volume_count; i++)
+		run->oracle.volume_names[i] = run_volume_name(i);
 	run->world->check_every = plan->block_count > 64 || plan->node_count > 30 ? 16 : 1;
 	for (int i = 0; i < plan->node_count; i++)
 		run_add_node(run, i);
@@ -288,8 +299,8 @@ run_judge(struct run *run)
 	history_get_counts(run->history, &counts);
 	if (!history_check(run->history))
 		run_fail(run, "the history is wrong");
-	if (counts.reads == 0 || run->readable_looks == 0)
-		run_fail(run, "nothing was tested: %" PRIu64 " reads, %" PRIu64 " looks", counts.reads, run->readable_looks);
+	if (counts.reads == 0 || run->oracle.readable_looks == 0)
+		run_fail(run, "nothing was tested: %" PRIu64 " reads, %" PRIu64 " looks", counts.reads, run->oracle.readable_looks);
 }
 
 static void
@@ -308,7 +319,7 @@ run_phases(struct run *run)
 	run_compare_disks(run);
 	run_read_all(run, &run->clients[rng_below(&run->rng, run->client_count)]);
 	run_compare_disks(run);
-	oracle_look_at_all(run);
+	oracle_look_at_all(&run->oracle);
 	run_quiet(run);
 	run_stop(run);
 	run_compare_disks(run);
@@ -332,6 +343,7 @@ run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, 
 	run_phases(run);
 	current = NULL;
 	hash = run->world->trace.hash;
+	oracle_fini(&run->oracle);
 	world_destroy(run->world);
 	history_destroy(run->history);
 	workload_destroy(run);

@@ -4,6 +4,7 @@
 #define HVFS_TESTS_SIM_RUN_H
 
 #include "tests/sim/history.h"
+#include "tests/sim/oracle.h"
 #include "tests/sim/plan.h"
 
 enum { RUN_READ_BLOCKS = 32 };
@@ -36,7 +37,7 @@ struct promise {
 // What the run knows of a node beyond the world.
 struct load {
 	bool ready[WORLD_VOLUMES];      // by volume of the plan
-	int volume[WORLD_VOLUMES];      // the node's index of it, -1: not known yet
+	int volume[WORLD_VOLUMES];      // the node's index of it
 	struct promise *promises;
 	size_t promise_count, promise_size, promise_kept;
 };
@@ -56,8 +57,7 @@ struct run {
 	bool *zeroed;                 // registers that have had their one IO_ZERO
 	uint64_t *final;              // what the last reader saw, by register
 	const char *phase;
-	uint64_t looks;               // of the oracle
-	uint64_t readable_looks;
+	struct oracle oracle;
 };
 
 // Run the plan; returns the hash of its trace. A failure is reported on stderr and ends the process with status 1 (an
@@ -87,15 +87,6 @@ void workload_request(struct client *client, enum io_kind kind, int volume, uint
 
 // The value a disk's durable image (or what reads see) has in a register.
 uint64_t workload_stored(const struct run *run, uint64_t reg, bool durable);
-
-// ---- oracle.c ----
-
-// Compare all nodes' views of the blocks that ${event} touched at ${node}: at most one writer, then no other reader; all
-// readable copies equal.
-void oracle_look(struct run *run, struct node *node, const struct event *event);
-
-// The same for every block of small volumes.
-void oracle_look_at_all(struct run *run);
 
 // ---- faults.c ----
 
