@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The byte layout of messages. docs/protocol.md, "Bytes", is the listing; this is how it is done.
 //
-// One table, wire_params[], says for each parameter its type, the length of its value, the range of its value and the field of
-// struct message it lives in. Decoder and encoder both walk it, so that they can not disagree, and the encoder CHECKs
-// what the decoder refuses: what this process sends, a neighbour of the same version accepts.
+// One table, wire_params[], says for each parameter its type, the length of its value, the range of its value and the
+// field of struct message it lives in. Decoder and encoder both walk it, so that they can not disagree, and the encoder
+// CHECKs what the decoder refuses: what this process sends, a neighbour of the same version accepts.
 //
-// The parameters of blocks (VERSION, DATA, ZERO_RUN, EMPTY_RUN) are not in the table's fields: in the order in which they
-// come they append to message.items, block after block.
+// The parameters of blocks (VERSION, DATA, ZERO_RUN, EMPTY_RUN) are not in the table's fields: in the order in which
+// they come they append to message.items, block after block.
 //
-// Decoding trusts no length: each is compared with what is left before a byte of the value is read, nothing is allocated,
-// and the number of items is bounded before they are written (a run of 8 bytes makes at most LIMIT_RUN_BLOCKS of them).
-// The splitter only walks over lengths and remembers how far it came, so that a message of 1 MiB that arrives in small
-// pieces costs each of its parameters once.
+// Decoding trusts no length: each is compared with what is left before a byte of the value is read, nothing is
+// allocated, and the number of items is bounded before they are written (a run of 8 bytes makes at most
+// LIMIT_RUN_BLOCKS of them). The splitter only walks over lengths and remembers how far it came, so that a message of 1
+// MiB that arrives in small pieces costs each of its parameters once.
 #include "net/wire.h"
 
 #include "core/check.h"
@@ -88,11 +88,11 @@ wire_split(struct wire_splitter *splitter, const uint8_t *bytes, size_t size, st
 
 struct decoder {
 	struct message *message;
-	struct item *items;       // room for LIMIT_RUN_BLOCKS
+	struct item *items; // room for LIMIT_RUN_BLOCKS
 	size_t item_count;
-	size_t data_count;        // ITEM_DATA among them
-	version_t version;        // of the items that follow
-	bool version_is_unused;   // no item followed it yet
+	size_t data_count;      // ITEM_DATA among them
+	version_t version;      // of the items that follow
+	bool version_is_unused; // no item followed it yet
 	struct wire_error *error;
 };
 

@@ -13,8 +13,8 @@ enum { WIRE_HEADER_SIZE = 12, WIRE_PARAM_SIZE = 4 };
 // What is wrong with a message, in the words of an ERR_REPLY.
 struct wire_error {
 	enum status status;
-	uint16_t param;                         // type of the parameter, 0 when the header is wrong
-	uint8_t value[LIMIT_ERR_VALUE_SIZE];    // the offending bytes, cut
+	uint16_t param;                      // type of the parameter, 0 when the header is wrong
+	uint8_t value[LIMIT_ERR_VALUE_SIZE]; // the offending bytes, cut
 	size_t value_size;
 };
 
@@ -23,18 +23,19 @@ struct wire_splitter {
 	size_t scanned; // bytes up to here are whole parameters (or the header)
 };
 
-// Is there a whole message at the start of ${bytes}, of which ${size} have arrived? Returns its size; 0: not yet; -1: it
-// can not become one (header, or longer than LIMIT_MESSAGE_SIZE), *ret_error says why. Work already done is
+// Is there a whole message at the start of ${bytes}, of which ${size} have arrived? Returns its size; 0: not yet; -1:
+// it can not become one (header, or longer than LIMIT_MESSAGE_SIZE), *ret_error says why. Work already done is
 // remembered in ${splitter}; the same bytes must be given again with more behind them.
 long wire_split(struct wire_splitter *splitter, const uint8_t *bytes, size_t size, struct wire_error *ret_error);
 
 // Decode the message of exactly ${size} bytes. Items are written to ${items} (room for LIMIT_RUN_BLOCKS), which
-// ret->items then points to. Blobs and item bytes point into ${bytes}. Checks lengths, ranges of enumerated values, that
-// required companions are there (BLOCK_COUNT and items with BLOCK_NUM, as many items as blocks) and that no parameter
-// except the item ones comes twice. Sizes of DATA are checked for being equal within the message and a legal block
-// size (ret->data_size). Unknown parameters: BAD_PARAM_ID unless optional (>= 0x8000). Returns 0, or -1 with *ret_error; the header
-// fields of *ret are valid in both cases when status is not INVALID_HEADER.
-int wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct message *ret, struct wire_error *ret_error);
+// ret->items then points to. Blobs and item bytes point into ${bytes}. Checks lengths, ranges of enumerated values,
+// that required companions are there (BLOCK_COUNT and items with BLOCK_NUM, as many items as blocks) and that no
+// parameter except the item ones comes twice. Sizes of DATA are checked for being equal within the message and a legal
+// block size (ret->data_size). Unknown parameters: BAD_PARAM_ID unless optional (>= 0x8000). Returns 0, or -1 with
+// *ret_error; the header fields of *ret are valid in both cases when status is not INVALID_HEADER.
+int wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct message *ret,
+		struct wire_error *ret_error);
 
 // Bytes that wire_encode needs at most in ${scratch} for ${message} (all but the bytes of blocks).
 size_t wire_scratch_size(const struct message *message);

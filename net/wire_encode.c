@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Messages to bytes. Block data is not copied: a message becomes segments, by turns bytes in scratch (header, parameters,
-// the heads of DATA) and the bytes of a block where they lie. The form is canonical: fields in the order of the table, a
-// VERSION only where it changes, runs as long as they can be; it is never longer than another form of the same message,
-// but for the three bytes that CONNECT_FLAGS may save.
+// Messages to bytes. Block data is not copied: a message becomes segments, by turns bytes in scratch (header,
+// parameters, the heads of DATA) and the bytes of a block where they lie. The form is canonical: fields in the order of
+// the table, a VERSION only where it changes, runs as long as they can be; it is never longer than another form of the
+// same message, but for the three bytes that CONNECT_FLAGS may save.
 #include "core/check.h"
 #include "net/wire.h"
 #include "net/wire_params.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The listing of parameters: docs/protocol.md, "Bytes", in C. A parameter that is added to core/message.h needs its line
-// here.
+// The listing of parameters: docs/protocol.md, "Bytes", in C. A parameter that is added to core/message.h needs its
+// line here.
 #include "net/wire_params.h"
 
 #define FIELD_WIDTH(field) sizeof(((struct message *)NULL)->field)
+#define FIELD(field) FIELD_WIDTH(field), offsetof(struct message, field)
 #define PARAM(name, kind, size, field, min, max) \
-	[PRESENT_INDEX_##name] = {PARAM_##name, kind, size, FIELD_WIDTH(field), offsetof(struct message, field), min, max}
+	[PRESENT_INDEX_##name] = {PARAM_##name, kind, size, FIELD(field), min, max}
 #define STRUCTURE(name) [PRESENT_INDEX_##name] = {PARAM_##name, KIND_STRUCTURE, 0, 0, 0, 0, 0}
 #define NUMBER(name, size, field, min, max) PARAM(name, KIND_NUMBER, size, field, min, max)
 #define BLOB(name, field, min, max) PARAM(name, KIND_BLOB, 0, field, min, max)

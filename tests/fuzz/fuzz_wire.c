@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arbitrary bytes to splitter and decoder. What must hold: the end of a message does not depend on how the bytes arrive,
-// what decodes is a whole message, and what decodes, encoded and decoded again, is the same.
+// Arbitrary bytes to splitter and decoder. What must hold: the end of a message does not depend on how the bytes
+// arrive, what decodes is a whole message, and what decodes, encoded and decoded again, is the same.
 #include "tests/fuzz/wire_help.h"
 
 #include "core/check.h"

@@ -105,26 +105,33 @@ items_differ(const struct message *a, const struct message *b, size_t block_size
 	return false;
 }
 
+#define MESSAGE_NUMBERS(X)                                                                                          \
+	X(opcode)                                                                                                   \
+	X(hops_left) X(flags) X(origin) X(xid) X(present) X(volume_id) X(connect_flags) X(block) X(count) X(perm)   \
+		X(ttl_ms) X(hb_ttl_ms) X(status) X(err_param) X(parent_id) X(grant) X(epoch) X(protocol) X(node_id) \
+			X(session) X(path_count) X(credits) X(volume_size) X(block_size)
+#define MESSAGE_BLOBS(X) \
+	X(volume_name)   \
+	X(err_value) X(node_name) X(verifier) X(key) X(digest) X(cookie) X(range_start) X(stripe) X(parent_addr)
+
 const char *
 wire_help_difference(const struct message *a, const struct message *b, size_t block_size)
 {
-#define SAME(field)                \
-	if (a->field != b->field)  \
+#define SAME(field)               \
+	if (a->field != b->field) \
 		return #field;
-#define SAME_BLOB(field)                         \
-	if (blobs_differ(a->field, b->field))    \
+#define SAME_BLOB(field)                      \
+	if (blobs_differ(a->field, b->field)) \
 		return #field;
-	SAME(opcode) SAME(hops_left) SAME(flags) SAME(origin) SAME(xid) SAME(present)
-	SAME(volume_id) SAME(connect_flags) SAME(block) SAME(count) SAME(perm) SAME(ttl_ms) SAME(hb_ttl_ms)
-	SAME(status) SAME(err_param) SAME(parent_id) SAME(grant) SAME(epoch) SAME(protocol) SAME(node_id)
-	SAME(session) SAME(path_count) SAME(credits) SAME(volume_size) SAME(block_size)
-	SAME_BLOB(volume_name) SAME_BLOB(err_value) SAME_BLOB(node_name) SAME_BLOB(verifier) SAME_BLOB(key)
-	SAME_BLOB(digest) SAME_BLOB(cookie) SAME_BLOB(range_start) SAME_BLOB(stripe) SAME_BLOB(parent_addr)
-	for (size_t i = 0; i < LIMIT_HOPS; i++)
-		SAME(path[i])
-	return items_differ(a, b, block_size) ? "items" : NULL;
+	MESSAGE_NUMBERS(SAME)
+	MESSAGE_BLOBS(SAME_BLOB)
 #undef SAME
 #undef SAME_BLOB
+	for (size_t i = 0; i < LIMIT_HOPS; i++) {
+		if (a->path[i] != b->path[i])
+			return "path";
+	}
+	return items_differ(a, b, block_size) ? "items" : NULL;
 }
 
 long

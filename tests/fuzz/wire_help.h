@@ -18,7 +18,8 @@ struct sample {
 // breaks its own promises on segments and scratch.
 uint8_t *wire_help_encode(const struct message *message, size_t block_size, size_t *ret_size);
 
-// Give the decoded data items of ${message} counted copies of their bytes, so that it can be encoded; and take them away.
+// Give the decoded data items of ${message} counted copies of their bytes, so that it can be encoded; and take them
+// away.
 void wire_help_fill(struct message *message);
 void wire_help_drop(struct message *message);
 

@@ -35,7 +35,8 @@ set_items(struct sample *sample)
 	sample->block_size = message->data_size = 512;
 	set_run(message, 1000, 6);
 	for (size_t i = 0; i < 6; i++) {
-		sample->items[i] = (struct item){.version = version_make(1, 5 + i / 2), .kind = kinds[i], .bytes = sample->text};
+		sample->items[i] =
+			(struct item){.version = version_make(1, 5 + i / 2), .kind = kinds[i], .bytes = sample->text};
 	}
 	message->items = sample->items;
 	wire_help_fill(message);
