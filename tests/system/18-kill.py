@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 of a leaf: what it had synced is there, the others go on at once with their blocks and, after its lease, with the
+dead one's; it comes back under its name. Then the same with the proxy between them."""
+import os
+
+from lab import BLOCK, check, main, need_fuse, read_at, write_at
+
+SYNCED = b"synced before the end"
+
+
+def others_go_on(nodes):
+    """Blocks that the dead one never had, written here and read there."""
+    for number, node in enumerate(nodes):
+        data = os.urandom(BLOCK)
+        write_at(node.image(), (100 + number) * BLOCK, data, sync=True)
+        for other in nodes:
+            check(read_at(other.image(), (100 + number) * BLOCK, BLOCK) == data, other.name, "reads something else")
+
+
+def blocks_of_the_dead(nodes):
+    """Each waits until the dead one's lease is over; then it is as if the dead one had never had them."""
+    for node in nodes:
+        check(read_at(node.image(), 0, len(SYNCED)) == SYNCED, node.name, "has not what was synced")
+        # Not synced: old or new, whole, and the same for all.
+        data = read_at(node.image(), 10 * BLOCK, BLOCK)
+        check(data in (bytes(BLOCK), b"u" * BLOCK), node.name, "reads a mixture")
+        check(data == read_at(nodes[0].image(), 10 * BLOCK, BLOCK), node.name, "reads something else than", nodes[0].name)
+    write_at(nodes[-1].image(), 10 * BLOCK, b"n" * BLOCK, sync=True)
+    check(read_at(nodes[0].image(), 10 * BLOCK, BLOCK) == b"n" * BLOCK, "a block of the dead one can not be written")
+
+
+def use_and_die(victim):
+    write_at(victim.image(), 0, SYNCED, sync=True)
+    write_at(victim.image(), 10 * BLOCK, b"u" * BLOCK)
+    read_at(victim.image(), 50 * BLOCK, 20 * BLOCK)
+    victim.kill()
+
+
+def test(lab):
+    need_fuse()
+    root = lab.root("--hb-ttl", "2s")
+    proxy = lab.proxy("proxy", "--hb-ttl", "2s")
+    victim, other, below = lab.leaf("victim"), lab.leaf("other"), lab.leaf("below", parent="proxy")
+    use_and_die(victim)
+    others_go_on([root, other, below])
+    blocks_of_the_dead([root, other, below])
+    victim = lab.leaf("victim")
+    others_go_on([root, victim, other, below])
+    below_victim = lab.leaf("second", parent="proxy")
+    use_and_die(below_victim)
+    others_go_on([below, root, other, victim])
+    blocks_of_the_dead([below, root, other, victim])
+    check(not proxy.has_ended() and not root.has_ended(), "a parent died with its child")
+    lab.stop_all()
+    check(read_at("disk.img", 0, len(SYNCED)) == SYNCED, "the root's disk has not what was synced")
+
+
+main(test)
