@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { RECORD_SIZE_MAX = 512, DIGEST_SIZE = 16 };
@@ -130,10 +131,12 @@ metadata_sync_directory(const char *path)
 	return sys_errno;
 }
 
-// A new, durable file with ${text}. Returns 0 or an errno value; then it is gone.
+// A new, durable file with ${text}, that belongs to whom ${model} belongs, if there is one: root may serve a user's
+// store once and the user still opens it afterwards. Returns 0 or an errno value; then it is gone.
 static int
-write_file(const char *path, const char *text, size_t size)
+write_file(const char *path, const char *model, const char *text, size_t size)
 {
+	struct stat status;
 	int fd, sys_errno;
 
 	if (unlink(path) < 0 && errno != ENOENT) // left by one that died here
@@ -141,6 +144,8 @@ write_file(const char *path, const char *text, size_t size)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno;
+	if (stat(model, &status) == 0)
+		(void)!fchown(fd, status.st_uid, status.st_gid); // not ours to give: then it is ours
 	sys_errno = write_all(fd, text, size);
 	if (sys_errno == 0 && fsync(fd) < 0)
 		sys_errno = errno;
@@ -160,7 +165,7 @@ metadata_write(const char *path, const struct metadata *metadata)
 
 	if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
 		return ENAMETOOLONG;
-	sys_errno = write_file(new_path, text, size);
+	sys_errno = write_file(new_path, path, text, size);
 	if (sys_errno != 0)
 		return sys_errno;
 	if (rename(new_path, path) < 0) {

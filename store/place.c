@@ -34,7 +34,7 @@ find_state_directory(char ret_path[PATH_MAX])
 		size = snprintf(ret_path, PATH_MAX, "%s/.local/state/hvfs", home);
 	else
 		return ENOENT;
-	return size < PATH_MAX ? 0 : ENAMETOOLONG;
+	return size < PATH_MAX - NAME_MAX ? 0 : ENAMETOOLONG;
 }
 
 // The first line of a sysfs file, with nothing in it that a file name may not have. Returns true when there is some.
@@ -94,7 +94,7 @@ place_find_metadata(const char *spec, const struct stat *status, char ret_path[P
 		if (sys_errno != 0)
 			return sys_errno;
 		identify_device(status->st_rdev, name);
-		size = snprintf(ret_path, PATH_MAX, "%.*s/%s.hvfs", PATH_MAX / 2, base, name);
+		size = snprintf(ret_path, PATH_MAX, "%.*s/%.*s.hvfs", PATH_MAX - NAME_MAX, base, NAME_MAX - 8, name);
 	} else {
 		if (realpath(spec, base) == NULL)
 			return errno;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store_help.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
 #include <sched.h>
@@ -183,4 +184,26 @@ help_mount(const char *type, const char *options)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("none", help_dir, type, 0, options) == 0;
+}
+
+uint8_t *
+help_allocate(size_t size)
+{
+	uint8_t *bytes = calloc(1, size);
+
+	ck_assert_ptr_nonnull(bytes);
+	return bytes;
+}
+
+void
+help_file_has(uint64_t offset, const uint8_t *bytes, size_t size)
+{
+	uint8_t *found = help_allocate(size);
+	int fd = open(help_path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, found, size, (off_t)offset), (ssize_t)size);
+	ck_assert_int_eq(memcmp(found, bytes, size), 0);
+	close(fd);
+	free(found);
 }

@@ -50,6 +50,12 @@ int help_do(struct store *store, enum store_op op, uint64_t offset, void *bytes,
 // Fill ${bytes} with what only ${seed} gives.
 void help_pattern(uint8_t *bytes, size_t size, uint32_t seed);
 
+// Zeros, to be freed.
+uint8_t *help_allocate(size_t size);
+
+// ${size} bytes of help_path at ${offset}, by another descriptor: what fsck or a loop device would see.
+void help_file_has(uint64_t offset, const uint8_t *bytes, size_t size);
+
 // In a mount namespace of its own: mount ${type} at help_dir. Returns false where that is not permitted.
 bool help_mount(const char *type, const char *options);
 

@@ -213,6 +213,21 @@ START_TEST(test_epoch)
 }
 END_TEST
 
+// The metadata stays its owner's, whoever opens the store.
+START_TEST(test_metadata_owner)
+{
+	struct stat status;
+
+	create(MIB, 4096);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(metadata_path(), 1234, 1235), 0);
+	ck_assert_uint_eq(open_and_close(false), 1);
+	ck_assert_int_eq(stat(metadata_path(), &status), 0);
+	ck_assert_uint_eq(status.st_uid, geteuid() == 0 ? 1234 : geteuid());
+	ck_assert_int_eq(status.st_mode & 0777, 0600);
+}
+END_TEST
+
 // A root that died while it wrote the metadata leaves a part of the new one: it is not in the way.
 START_TEST(test_open_after_crash)
 {
@@ -428,6 +443,7 @@ add_open_cases(Suite *suite)
 	tcase_add_checked_fixture(tcase, help_setup, help_teardown);
 	tcase_add_loop_test(tcase, test_open, 0, help_engine_count);
 	tcase_add_test(tcase, test_epoch);
+	tcase_add_test(tcase, test_metadata_owner);
 	tcase_add_test(tcase, test_open_after_crash);
 	tcase_add_test(tcase, test_open_link);
 	tcase_add_test(tcase, test_open_missing);

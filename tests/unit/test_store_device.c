@@ -115,6 +115,28 @@ START_TEST(test_create)
 }
 END_TEST
 
+// A device that the system itself uses, as a mount does.
+START_TEST(test_claimed)
+{
+	struct store *store;
+	int claim;
+
+	if (!setup_device())
+		return;
+	claim = open(help_path, O_RDWR | O_EXCL | O_CLOEXEC);
+	ck_assert_int_ge(claim, 0);
+	assert_create_fails(0, "in use by this system");
+	close(claim);
+	store = help_create(_i, 0, BLOCK);
+	store->ops->close(store);
+	claim = open(help_path, O_RDWR | O_EXCL | O_CLOEXEC);
+	ck_assert_int_ge(claim, 0);
+	help_open_fails(false, "in use by this system");
+	close(claim);
+	teardown_device();
+}
+END_TEST
+
 // Bytes that were there stay; a volume may be smaller than its device.
 START_TEST(test_keeps_bytes)
 {
@@ -171,6 +193,7 @@ main(void)
 	help_find_engines();
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_create, 0, help_engine_count);
+	tcase_add_loop_test(tcase, test_claimed, 0, help_engine_count);
 	tcase_add_loop_test(tcase, test_keeps_bytes, 0, help_engine_count);
 	tcase_add_loop_test(tcase, test_write_and_zero, 0, help_engine_count);
 	suite_add_tcase(suite, tcase);

@@ -3,60 +3,18 @@
 #include "store_help.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS_ENGINE = 0, BLOCK = 4096 };
+enum { BLOCK = 4096 };
 
-// ---- Helpers and assertions ----
-
-// The threads engine's fdatasync: counted, and made to fail when a test says so. (io_uring has no call to replace; what
-// follows a failure is the same code for both.)
-static int sync_calls, sync_errno_next;
-
-int
-fdatasync(int fd)
-{
-	int sys_errno = __atomic_exchange_n(&sync_errno_next, 0, __ATOMIC_SEQ_CST);
-
-	__atomic_add_fetch(&sync_calls, 1, __ATOMIC_SEQ_CST);
-	if (sys_errno != 0) {
-		errno = sys_errno;
-		return -1;
-	}
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-static uint8_t *
-allocate(size_t size)
-{
-	uint8_t *bytes = calloc(1, size);
-
-	ck_assert_ptr_nonnull(bytes);
-	return bytes;
-}
-
-// ${size} bytes of help_path at ${offset}, by another descriptor: what fsck or a loop device would see.
-static void
-assert_file_has(uint64_t offset, const uint8_t *bytes, size_t size)
-{
-	uint8_t *found = allocate(size);
-	int fd = open(help_path, O_RDONLY | O_CLOEXEC);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, found, size, (off_t)offset), (ssize_t)size);
-	ck_assert_int_eq(memcmp(found, bytes, size), 0);
-	close(fd);
-	free(found);
-}
+// ---- Helpers ----
 
 static uint64_t
 room_taken(void)
@@ -72,13 +30,13 @@ room_taken(void)
 // What is written is read back, through the store, another descriptor, and after another open; the rest is zeros.
 START_TEST(test_round_trip)
 {
-	uint8_t *written = allocate(3 * BLOCK), *found = allocate(3 * BLOCK);
+	uint8_t *written = help_allocate(3 * BLOCK), *found = help_allocate(3 * BLOCK);
 	struct store *store = help_create(_i, MIB, BLOCK);
 
 	help_pattern(written, BLOCK, 1);
 	ck_assert_int_eq(help_do(store, STORE_WRITE, 5 * BLOCK, written, BLOCK), 0);
 	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), 0);
-	assert_file_has(5 * BLOCK, written, BLOCK);
+	help_file_has(5 * BLOCK, written, BLOCK);
 	store->ops->close(store);
 	store = help_open(_i, false);
 	memset(found, 0xff, 3 * BLOCK);
@@ -95,7 +53,7 @@ END_TEST
 // The last bytes belong to it, and not one more; sizes that wrap round do not get by.
 START_TEST(test_range)
 {
-	uint8_t *bytes = allocate(2 * BLOCK);
+	uint8_t *bytes = help_allocate(2 * BLOCK);
 	struct store *store = help_create(_i, MIB, BLOCK);
 
 	ck_assert_int_eq(help_do(store, STORE_WRITE, MIB - BLOCK, bytes, BLOCK), 0);
@@ -116,7 +74,7 @@ START_TEST(test_many)
 {
 	enum { COUNT = 1000 };
 	static struct test_io ios[COUNT + 20];
-	uint8_t *written = allocate(COUNT * BLOCK), *found = allocate(COUNT * BLOCK);
+	uint8_t *written = help_allocate(COUNT * BLOCK), *found = help_allocate(COUNT * BLOCK);
 	struct store *store = help_create(_i, COUNT * BLOCK, BLOCK);
 
 	for (int i = 0; i < COUNT; i++) {
@@ -132,7 +90,7 @@ START_TEST(test_many)
 	help_wait(store, ios, COUNT + 10);
 	for (int i = 0; i < COUNT + 10; i++)
 		ck_assert_int_eq(ios[i].result, 0);
-	assert_file_has(0, written, COUNT * BLOCK);
+	help_file_has(0, written, COUNT * BLOCK);
 	for (int i = 0; i < COUNT; i++)
 		help_submit(store, &ios[i], STORE_READ, (uint64_t)i * BLOCK, found + (size_t)i * BLOCK, BLOCK);
 	help_wait(store, ios, COUNT);
@@ -142,6 +100,23 @@ START_TEST(test_many)
 	store->ops->close(store);
 	free(written);
 	free(found);
+}
+END_TEST
+
+// A thousand that are refused, each told by a kick of its own, before anybody looks.
+START_TEST(test_many_refused)
+{
+	static struct test_io ios[1000];
+	struct store *store = help_create(_i, MIB, BLOCK);
+
+	for (int i = 0; i < 1000; i++) {
+		help_submit(store, &ios[i], STORE_ZERO, MIB, NULL, BLOCK);
+		store->ops->kick(store);
+	}
+	help_wait(store, ios, 1000);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(ios[i].result, EINVAL);
+	store->ops->close(store);
 }
 END_TEST
 
@@ -168,7 +143,7 @@ chain_done(struct store_io *io, int sys_errno)
 
 START_TEST(test_submit_in_done)
 {
-	uint8_t *bytes = allocate(BLOCK);
+	uint8_t *bytes = help_allocate(BLOCK);
 	struct chain chain = {.left = 100};
 	struct test_io last;
 
@@ -183,7 +158,7 @@ START_TEST(test_submit_in_done)
 		help_wait(chain.store, &last, 1);
 	}
 	ck_assert_int_eq(chain.result, 0);
-	assert_file_has(99 * BLOCK, bytes, BLOCK);
+	help_file_has(99 * BLOCK, bytes, BLOCK);
 	chain.store->ops->close(chain.store);
 	free(bytes);
 }
@@ -194,7 +169,7 @@ START_TEST(test_long_list)
 {
 	enum { COUNT = 2 * IOV_MAX + 17, PART = 512, SIZE = COUNT * PART };
 	struct iovec *list = calloc(COUNT, sizeof(*list));
-	uint8_t *written = allocate(SIZE), *found = allocate(SIZE);
+	uint8_t *written = help_allocate(SIZE), *found = help_allocate(SIZE);
 	struct store *store = help_create(_i, 4 * MIB, PART);
 	struct test_io io;
 
@@ -204,7 +179,7 @@ START_TEST(test_long_list)
 	help_submit_list(store, &io, STORE_WRITE, PART, list, COUNT);
 	help_wait(store, &io, 1);
 	ck_assert_int_eq(io.result, 0);
-	assert_file_has(PART, written, SIZE);
+	help_file_has(PART, written, SIZE);
 	for (int i = 0; i < COUNT; i++)
 		list[i] = (struct iovec){.iov_base = found + (size_t)i * PART, .iov_len = PART};
 	help_submit_list(store, &io, STORE_READ, PART, list, COUNT);
@@ -222,7 +197,7 @@ END_TEST
 START_TEST(test_zero_and_seek)
 {
 	enum { PART = 1 << 20 };
-	uint8_t *written = allocate(8 * PART), *found = allocate(8 * PART);
+	uint8_t *written = help_allocate(8 * PART), *found = help_allocate(8 * PART);
 	struct store *store = help_create(_i, 16 * MIB, BLOCK);
 	uint64_t before;
 
@@ -260,7 +235,7 @@ END_TEST
 START_TEST(test_zero_without_holes)
 {
 	enum { SIZE = 3 << 20 };
-	uint8_t *written = allocate(SIZE), *found = allocate(SIZE);
+	uint8_t *written = help_allocate(SIZE), *found = help_allocate(SIZE);
 	struct store *store;
 
 	if (help_mount("ramfs", NULL)) {
@@ -280,7 +255,7 @@ END_TEST
 
 START_TEST(test_read_only)
 {
-	uint8_t *bytes = allocate(BLOCK), *zeros = allocate(BLOCK);
+	uint8_t *bytes = help_allocate(BLOCK), *zeros = help_allocate(BLOCK);
 	struct store *store = help_create(_i, MIB, BLOCK);
 
 	store->ops->close(store);
@@ -300,7 +275,7 @@ END_TEST
 // Somebody cuts the file under a running root: reads of what is gone fail, they do not give zeros; the rest goes on.
 START_TEST(test_cut_under_us)
 {
-	uint8_t *bytes = allocate(4 * BLOCK);
+	uint8_t *bytes = help_allocate(4 * BLOCK);
 	struct store *store = help_create(_i, MIB, BLOCK);
 
 	ck_assert_int_eq(truncate(help_path, 10 * BLOCK), 0);
@@ -316,7 +291,7 @@ END_TEST
 START_TEST(test_write_error)
 {
 	struct rlimit limit = {.rlim_cur = MIB, .rlim_max = MIB};
-	uint8_t *bytes = allocate(4 * BLOCK);
+	uint8_t *bytes = help_allocate(4 * BLOCK);
 	struct store *store = help_create(_i, 4 * MIB, BLOCK);
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -325,7 +300,7 @@ START_TEST(test_write_error)
 	ck_assert_int_eq(help_do(store, STORE_WRITE, 2 * MIB, bytes, BLOCK), EFBIG);
 	ck_assert_int_eq(help_do(store, STORE_WRITE, MIB - 2 * BLOCK, bytes, 4 * BLOCK), EFBIG);
 	ck_assert_int_eq(help_do(store, STORE_WRITE, 0, bytes, BLOCK), 0);
-	assert_file_has(0, bytes, BLOCK);
+	help_file_has(0, bytes, BLOCK);
 	store->ops->close(store);
 	free(bytes);
 }
@@ -335,7 +310,7 @@ END_TEST
 START_TEST(test_disk_full)
 {
 	enum { SIZE = 2 << 20 };
-	uint8_t *bytes = allocate(SIZE);
+	uint8_t *bytes = help_allocate(SIZE);
 	struct store *store;
 
 	if (help_mount("tmpfs", "size=1m")) {
@@ -343,66 +318,12 @@ START_TEST(test_disk_full)
 		help_pattern(bytes, SIZE, 8);
 		ck_assert_int_eq(help_do(store, STORE_WRITE, 0, bytes, MIB / 4), 0);
 		ck_assert_int_eq(help_do(store, STORE_WRITE, MIB, bytes, SIZE), ENOSPC);
-		assert_file_has(0, bytes, MIB / 4);
+		help_file_has(0, bytes, MIB / 4);
 		ck_assert_int_eq(help_do(store, STORE_ZERO, MIB, NULL, SIZE), 0);
 		ck_assert_int_eq(help_do(store, STORE_WRITE, 4 * MIB, bytes, MIB / 4), 0);
-		assert_file_has(4 * MIB, bytes, MIB / 4);
+		help_file_has(4 * MIB, bytes, MIB / 4);
 		store->ops->close(store);
 	}
-	free(bytes);
-}
-END_TEST
-
-// Barriers that are asked for together cost one fdatasync; so do all that come while it runs.
-START_TEST(test_sync_shared)
-{
-	struct test_io ios[50];
-	struct store *store = help_create(THREADS_ENGINE, MIB, BLOCK);
-
-	sync_calls = 0;
-	for (int i = 0; i < 25; i++)
-		help_submit(store, &ios[i], STORE_SYNC, 0, NULL, 0);
-	store->ops->kick(store);
-	for (int i = 25; i < 50; i++) {
-		help_submit(store, &ios[i], STORE_SYNC, 0, NULL, 0);
-		store->ops->kick(store);
-	}
-	help_wait(store, ios, 50);
-	for (int i = 0; i < 50; i++)
-		ck_assert_int_eq(ios[i].result, 0);
-	ck_assert_int_eq(sync_calls, 2);
-	store->ops->close(store);
-}
-END_TEST
-
-// After a failed fdatasync no barrier succeeds, though the system would say so, until the store is opened again. Those
-// that were asked for while it ran fail too. Reads and writes go on.
-START_TEST(test_sync_fails)
-{
-	struct test_io ios[2];
-	uint8_t *bytes = allocate(BLOCK);
-	struct store *store = help_create(THREADS_ENGINE, MIB, BLOCK);
-
-	sync_errno_next = EINTR; // not a failure: tried again
-	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), 0);
-	sync_errno_next = EIO;
-	help_submit(store, &ios[0], STORE_SYNC, 0, NULL, 0);
-	store->ops->kick(store);
-	help_submit(store, &ios[1], STORE_SYNC, 0, NULL, 0);
-	help_wait(store, ios, 2);
-	ck_assert_int_eq(ios[0].result, EIO);
-	ck_assert_int_eq(ios[1].result, EIO);
-	sync_calls = 0;
-	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), EIO);
-	ck_assert_int_eq(help_do(store, STORE_WRITE, 0, bytes, BLOCK), 0);
-	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), EIO);
-	ck_assert_int_eq(help_do(store, STORE_READ, 0, bytes, BLOCK), 0);
-	ck_assert_int_eq(sync_calls, 0);
-	store->ops->close(store);
-	store = help_open(THREADS_ENGINE, false);
-	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), 0);
-	ck_assert_int_eq(sync_calls, 1);
-	store->ops->close(store);
 	free(bytes);
 }
 END_TEST
@@ -410,7 +331,7 @@ END_TEST
 // A daemon opens the store, forks, and works in the child; the process that opened it ends.
 START_TEST(test_fork)
 {
-	uint8_t *bytes = allocate(64 * BLOCK), *found = allocate(64 * BLOCK);
+	uint8_t *bytes = help_allocate(64 * BLOCK), *found = help_allocate(64 * BLOCK);
 	struct store *store = help_create(_i, MIB, BLOCK);
 	int status;
 	pid_t child;
@@ -428,38 +349,10 @@ START_TEST(test_fork)
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);
-	assert_file_has(0, bytes, 64 * BLOCK);
+	help_file_has(0, bytes, 64 * BLOCK);
 	store->ops->close(store);
 	free(bytes);
 	free(found);
-}
-END_TEST
-
-// A system that gives this process no thread: the loop does the work.
-START_TEST(test_no_threads)
-{
-	const struct rlimit none = {0};
-	uint8_t *bytes = allocate(8 * BLOCK);
-	struct store *store = help_create(THREADS_ENGINE, MIB, BLOCK);
-	int status;
-	pid_t child;
-
-	help_pattern(bytes, 8 * BLOCK, 5);
-	child = fork();
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		if ((geteuid() == 0 && setresuid(65534, 65534, 65534) < 0) || setrlimit(RLIMIT_NPROC, &none) < 0)
-			_exit(2);
-		if (help_do(store, STORE_WRITE, 0, bytes, 8 * BLOCK) != 0 || help_do(store, STORE_SYNC, 0, NULL, 0) != 0)
-			_exit(3);
-		store->ops->close(store);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
-	assert_file_has(0, bytes, 8 * BLOCK);
-	store->ops->close(store);
-	free(bytes);
 }
 END_TEST
 
@@ -467,7 +360,7 @@ static void
 add_engine_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("each engine");
-	const TTest *tests[] = {test_round_trip, test_range, test_many, test_submit_in_done, test_long_list,
+	const TTest *tests[] = {test_round_trip, test_range, test_many, test_many_refused, test_submit_in_done, test_long_list,
 		test_zero_and_seek, test_zero_without_holes, test_read_only, test_cut_under_us, test_write_error,
 		test_disk_full, test_fork};
 
@@ -475,18 +368,6 @@ add_engine_cases(Suite *suite)
 	tcase_set_timeout(tcase, 60);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_loop_test(tcase, tests[i], 0, help_engine_count);
-	suite_add_tcase(suite, tcase);
-}
-
-static void
-add_threads_cases(Suite *suite)
-{
-	TCase *tcase = tcase_create("threads");
-
-	tcase_add_checked_fixture(tcase, help_setup, help_teardown);
-	tcase_add_test(tcase, test_sync_shared);
-	tcase_add_test(tcase, test_sync_fails);
-	tcase_add_test(tcase, test_no_threads);
 	suite_add_tcase(suite, tcase);
 }
 
@@ -499,7 +380,6 @@ main(void)
 
 	help_find_engines();
 	add_engine_cases(suite);
-	add_threads_cases(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
