@@ -5,6 +5,7 @@
 
 #include "store/store.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 // First in, first out, linked by store_io.next.
@@ -41,6 +42,7 @@ struct file_store {
 	void *engine_state;
 	int fd;
 	bool read_only, is_device;
+	char metadata_path[PATH_MAX];
 	atomic_int zero_way_known;  // enum zero_way
 	uint64_t running;           // submitted, done not yet called
 

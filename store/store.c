@@ -7,6 +7,8 @@
 #include "store/metadata.h"
 #include "store/place.h"
 
+#include "core/check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -147,6 +149,7 @@ start(struct opening *opening)
 		return NULL;
 	file->read_only = opening->read_only;
 	file->is_device = S_ISBLK(opening->status.st_mode);
+	memcpy(file->metadata_path, opening->metadata_path, sizeof(file->metadata_path));
 	file->store.size = opening->metadata.size;
 	file->store.block_size = opening->metadata.block_size;
 	file->store.epoch = opening->metadata.epoch;
@@ -165,4 +168,23 @@ store_open(const char *spec, bool read_only, char *error, size_t error_size)
 	if (store == NULL && opening.fd >= 0)
 		close(opening.fd);
 	return store;
+}
+
+int
+store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error_size)
+{
+	struct file_store *file = (struct file_store *)store;
+	struct metadata metadata = {.size = store->size, .block_size = store->block_size, .epoch = epoch};
+	int sys_errno;
+
+	CHECK(epoch >= store->epoch && epoch <= METADATA_EPOCH_MAX);
+	if (!file->read_only && epoch > store->epoch) {
+		sys_errno = metadata_write(file->metadata_path, &metadata);
+		if (sys_errno != 0) {
+			snprintf(error, error_size, "cannot write %s: %s", file->metadata_path, strerror(sys_errno));
+			return -1;
+		}
+	}
+	store->epoch = epoch;
+	return 0;
 }

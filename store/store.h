@@ -73,4 +73,8 @@ int store_create(const char *spec, uint64_t size, uint32_t block_size, char *err
 // the first io and go on in the child; the lock stays with it. HVFS_STORE_ENGINE=io_uring or threads asks for an engine.
 struct store *store_open(const char *spec, bool read_only, char *error, size_t error_size);
 
+// ${store} is served under ${epoch}, which is not below its own: a node of several volumes has one epoch, the largest of
+// theirs. Made durable, so that the next open goes on from there. Before the first io. Returns 0, or -1 and a sentence.
+int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error_size);
+
 #endif

@@ -213,6 +213,30 @@ START_TEST(test_epoch)
 }
 END_TEST
 
+// A node that serves several volumes has one epoch: a store that was served under a larger one goes on from that.
+START_TEST(test_raise_epoch)
+{
+	struct store *store;
+
+	create(MIB, 4096);
+	store = help_open(0, false);
+	ck_assert_int_eq(store_raise_epoch(store, 1, help_error, sizeof(help_error)), 0);
+	ck_assert_int_eq(store_raise_epoch(store, 7, help_error, sizeof(help_error)), 0);
+	ck_assert_uint_eq(store->epoch, 7);
+	store->ops->close(store);
+	ck_assert_uint_eq(open_and_close(true), 7);
+	store = help_open(0, false);
+	ck_assert_uint_eq(store->epoch, 8);
+	ck_assert_uint_eq(store->size, MIB);
+	ck_assert_uint_eq(store->block_size, 4096);
+	store->ops->close(store);
+	store = help_open(0, true); // changes nothing on the disk
+	ck_assert_int_eq(store_raise_epoch(store, 99, help_error, sizeof(help_error)), 0);
+	store->ops->close(store);
+	ck_assert_uint_eq(open_and_close(false), 9);
+}
+END_TEST
+
 // The metadata stays its owner's, whoever opens the store.
 START_TEST(test_metadata_owner)
 {
@@ -443,6 +467,7 @@ add_open_cases(Suite *suite)
 	tcase_add_checked_fixture(tcase, help_setup, help_teardown);
 	tcase_add_loop_test(tcase, test_open, 0, help_engine_count);
 	tcase_add_test(tcase, test_epoch);
+	tcase_add_test(tcase, test_raise_epoch);
 	tcase_add_test(tcase, test_metadata_owner);
 	tcase_add_test(tcase, test_open_after_crash);
 	tcase_add_test(tcase, test_open_link);
