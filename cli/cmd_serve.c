@@ -3,6 +3,7 @@
 #include "cli/config.h"
 #include "cli/daemon.h"
 #include "cli/paths.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,14 +68,24 @@ run_node(struct serve *serve)
 	return status;
 }
 
+// What to say when nothing fails and nothing gets ready: only a parent can be the reason.
+static void
+explain_late(const struct config *config, char *text, size_t text_size)
+{
+	char patience[UNITS_TEXT_SIZE];
+	snprintf(text, text_size, "--parent %.300s: no volume came from there within %s; is a node running there? (--io-timeout says how long is waited)",
+		 config->node.parents[0].text, units_print_duration(config->node.io_timeout_ms, patience));
+}
+
 static int
 serve_loaded(struct serve *serve)
 {
-	char error[2048];
+	char error[2048], late[512];
 	serve->daemon.report_fd = -1;
 	if (serve->config.daemon) {
 		serve->directory = config_make_absolute(&serve->config) ? "/" : NULL;
-		int role = daemon_start(&serve->daemon, error, sizeof error);
+		explain_late(&serve->config, late, sizeof late);
+		int role = daemon_start(&serve->daemon, serve->config.node.io_timeout_ms, late, error, sizeof error);
 		if (role < 0)
 			return command_fail(&command_serve, "%s", error);
 		if (role > 0)

@@ -386,7 +386,8 @@ static int
 check_together(const struct config *config, char *error, size_t error_size)
 {
 	const struct node_config *node = &config->node;
-	if (node->volume_count == 0)
+	// A proxy may leave it to its children which volumes pass through it.
+	if (node->volume_count == 0 && (node->parent_count == 0 || node->listen_count == 0))
 		return fail(error, error_size, "no volume; --volume NAME=STORE (be its root) or --volume NAME (take it from a --parent) is needed");
 	for (size_t i = 0; i < node->volume_count; i++)
 		if (node->volumes[i].store[0] == '\0' && node->parent_count == 0)

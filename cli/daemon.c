@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,20 +61,37 @@ explain_end(pid_t child, const char *report, size_t size, char *error, size_t er
 		snprintf(error, error_size, "the node ended before it was ready");
 }
 
+// Wait for the first byte, or the end. False when it took too long.
+static bool
+wait_for_report(int fd, uint32_t patience_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int timeout = patience_ms == 0 || patience_ms > INT_MAX ? -1 : (int)patience_ms;
+	int result;
+	while ((result = poll(&poll_fd, 1, timeout)) < 0 && errno == EINTR)
+		;
+	return result != 0;
+}
+
 static int
-wait_for_report(pid_t child, int fd, char *error, size_t error_size)
+judge_report(pid_t child, int fd, bool in_time, const char *late, char *error, size_t error_size)
 {
 	char report[2048];
+	if (!in_time)
+		kill(child, SIGTERM);
 	size_t size = read_report(fd, report, sizeof report);
 	close(fd);
-	if (size == 1 && report[0] == 'R')
+	// It may have become ready while it was told to end; then it is not, and ends.
+	if (in_time && size == 1 && report[0] == 'R')
 		return 1;
 	explain_end(child, report, size, error, error_size);
+	if (!in_time)
+		snprintf(error, error_size, "%s", late);
 	return -1;
 }
 
 int
-daemon_start(struct daemon *daemon, char *error, size_t error_size)
+daemon_start(struct daemon *daemon, uint32_t patience_ms, const char *late, char *error, size_t error_size)
 {
 	int ends[2];
 	pid_t first = getpid();
@@ -89,7 +109,8 @@ daemon_start(struct daemon *daemon, char *error, size_t error_size)
 	}
 	if (child > 0) {
 		close(ends[1]);
-		return wait_for_report(child, ends[0], error, error_size);
+		bool in_time = wait_for_report(ends[0], patience_ms);
+		return judge_report(child, ends[0], in_time, late, error, error_size);
 	}
 	close(ends[0]);
 	daemon->report_fd = ends[1];

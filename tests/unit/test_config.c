@@ -274,6 +274,7 @@ START_TEST(bad_flags_are_named_with_their_value)
 	assert_refused("--volume v=", "--volume v=: ");
 	assert_refused("--volume v=d --allow-other --allow-root", "only one");
 	assert_refused("--name n", "no volume");
+	assert_refused("--name n --parent unix:p", "no volume");
 	assert_refused("--volume v", "--volume v: without =STORE");
 	assert_refused("-c a -c b", "-c b: a second file");
 	assert_refused("-c /nonexistent/file", "-c /nonexistent/file: No such file");
@@ -294,6 +295,13 @@ START_TEST(bad_volume_names_are_refused)
 	ck_assert_int_eq(config_load(&config, 6, (char **)argv, error, sizeof error), -1);
 	name[LIMIT_NAME_SIZE] = '\0';
 	ck_assert_int_eq(config_load(&config, 6, (char **)argv, error, sizeof error), 0);
+}
+END_TEST
+
+// Its children say which volumes.
+START_TEST(a_pure_proxy_needs_no_volume)
+{
+	ck_assert_msg(load("--name p --parent unix:p.sock --listen unix:l.sock") == 0, "%s", error);
 }
 END_TEST
 
@@ -441,7 +449,7 @@ main(void)
 				       sizes_print_as_they_parse, sizes_print_short, durations, NULL };
 	const TTest *const words[] = { words_of_a_command_line, words_are_not_abbreviated, NULL };
 	const TTest *const flags[] = { flags_make_a_config, defaults, a_store_may_have_an_equals_sign,
-				       bad_flags_are_named_with_their_value, bad_volume_names_are_refused, too_many_are_refused, NULL };
+				       bad_flags_are_named_with_their_value, bad_volume_names_are_refused, a_pure_proxy_needs_no_volume, too_many_are_refused, NULL };
 	const TTest *const files[] = { a_file_says_what_flags_say, a_flag_wins_over_the_file, bad_lines_are_named_by_number, NULL };
 	const TTest *const others[] = { paths_become_absolute_together, a_sector_fits_what_is_on_the_image, NULL };
 	Suite *suite = suite_create("config");
