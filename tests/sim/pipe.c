@@ -212,14 +212,17 @@ void
 pipe_send(struct node *node, uint32_t link, const struct message *message)
 {
 	struct conn *conn = link < LIMIT_LINKS ? node->links[link] : NULL;
-	bool beat = message->opcode == OP_HEARTBEAT;
 	unsigned end;
+	bool beat;
 	char text[200];
 
 	CHECK(conn != NULL);
 	end = conn_end(conn, node, link);
 	if (conn->closed[end])
 		return;
+	if (message->opcode == OP_HEARTBEAT)
+		conn->beat_xid[end] = message->xid;
+	beat = message->opcode == OP_HEARTBEAT || (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
 	trace_add(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, "%s -> %s  %s", node->name,
 		  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
 	packet_schedule(packet_encode(conn, end, message));

@@ -55,6 +55,7 @@ struct conn {
 	bool down_due[2];     // EVENT_LINK_DOWN is scheduled
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
+	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
 	struct pipe pipe[2];
 };
 

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// Time, credits and connections (protocol.md T1-T5, R15, F1, F3, F8, F9): leases that end, processes that stand still,
+// links that break, parents in a circle.
+#include "tests/scenario/scenario.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { HB_TTL_MS = 3000 };
+
+// A root and two children, each 10 ms away, with short leases.
+static struct scenario *
+pair_create(uint32_t credits)
+{
+	struct scenario *scenario = scenario_create(16);
+
+	scenario->config.hb_ttl_ms = HB_TTL_MS;
+	scenario->config.ttl_ms = 20 * 1000;
+	scenario->config.credits = credits > 0 ? credits : scenario->config.credits;
+	scenario_root(scenario, "A");
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	scenario_child(scenario, "C", "A", 10, 10, true);
+	scenario_connect(scenario, "B");
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 1000);
+	scenario_forget(scenario);
+	return scenario;
+}
+
+static struct request *
+read_now(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *read = scenario_read(scenario, name, 7);
+
+	scenario_run(scenario, 500);
+	request_expect_letter(read, letter);
+	return read;
+}
+
+// ---- Processes that stand still ----
+
+// T4, H4: B is stopped across its lease, with a copy of the block. C writes meanwhile (A waits for B's lease to end).
+// Awake again, B must not answer the read that waits for it from its old copy.
+START_TEST(stopped_process_across_its_lease)
+{
+	struct scenario *scenario = pair_create(0);
+	struct request *c, *b;
+
+	read_now(scenario, "B", '.');
+	world_pause(scenario_node(scenario, "B"), scenario->world->now + 20 * HB_TTL_MS * 1000);
+	c = scenario_write(scenario, "C", 7, 'c');
+	b = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 500);
+	request_expect_waiting(c); // B may read it until its lease is over
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	request_expect_ok(c);
+	scenario_run(scenario, 20 * HB_TTL_MS);
+	request_expect_letter(b, 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// T4, H3: the write was done in time, the process stood still before it could say so, the lease ended meanwhile: no
+// success may be reported.
+START_TEST(lease_ends_between_check_and_acknowledgement)
+{
+	struct scenario *scenario = pair_create(0);
+	struct node *node = scenario_node(scenario, "B");
+	struct request *b;
+
+	request_expect_ok(read_now(scenario, "B", '.'));
+	b = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 100);
+	request_expect_ok(b);
+	node->answer_late_us = 2;
+	b = scenario_write(scenario, "B", 7, 'B'); // a local hit: done at once, answered later
+	request_expect_waiting(b);
+	world_pause(node, scenario->world->now + 3 * HB_TTL_MS * 1000);
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	request_expect_error(b, ERR_IO);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// T1-T3: a child that hears nothing more from its parent stops using its copies before the parent gives them away.
+START_TEST(silent_link_ends_the_lease)
+{
+	struct scenario *scenario = pair_create(0);
+	struct request *c, *b;
+
+	read_now(scenario, "B", '.');
+	scenario_hold(scenario, "A", "B", true);
+	c = scenario_write(scenario, "C", 7, 'c'); // its recall does not reach B; the oracle watches
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	request_expect_ok(c);
+	b = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 200);
+	request_expect_waiting(b);
+	scenario_hold(scenario, "A", "B", false);
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	request_expect_letter(b, 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// T3: heartbeats renew the lease: a copy stays usable without any request, much longer than one lease.
+START_TEST(heartbeats_keep_the_lease)
+{
+	struct scenario *scenario = pair_create(0);
+
+	read_now(scenario, "B", '.');
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	scenario_forget(scenario);
+	read_now(scenario, "B", '.');
+	ck_assert_uint_eq(scenario_count(scenario, "GET"), 0);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// T5: a block's TTL is over: the copy is not used without asking.
+START_TEST(ttl_ends)
+{
+	struct scenario *scenario = pair_create(0);
+
+	read_now(scenario, "B", '.');
+	scenario_run(scenario, 30 * 1000);
+	scenario_forget(scenario);
+	read_now(scenario, "B", '.');
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  GET") + scenario_count(scenario, "B -> A  LOCK"), 1);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Credits ----
+
+// R15: B has one credit and it is in use; the recall of another block, and its answer, must go through all the same.
+START_TEST(credits_are_used_up_while_recalls_are_due)
+{
+	struct scenario *scenario = pair_create(1);
+	struct request *b[3], *c;
+
+	b[0] = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 200);
+	request_expect_ok(b[0]);
+	scenario->disk->latency_us = 200000;
+	b[1] = scenario_read(scenario, "B", 1); // takes the credit for a long time
+	b[2] = scenario_read(scenario, "B", 2);
+	c = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 60);
+	request_expect_letter(c, 'b');
+	scenario_run(scenario, 5000);
+	request_expect_letter(b[1], '.');
+	request_expect_letter(b[2], '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Links ----
+
+// F3, H27: the child is back before its parent has noticed that the old link is dead. Nothing it wrote is lost.
+START_TEST(child_reconnects_before_the_parent_noticed)
+{
+	struct scenario *scenario = pair_create(0);
+	struct request *b = scenario_write(scenario, "B", 7, 'b'), *sync;
+
+	scenario_run(scenario, 200);
+	request_expect_ok(b);
+	world_cut(scenario_node(scenario, "B"), 1000, 1000000, 50000);
+	scenario_run(scenario, 300);
+	read_now(scenario, "C", 'b');
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 2000);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The link breaks with a request and its answer in flight: the request is asked again.
+START_TEST(link_cut_with_answers_in_flight)
+{
+	struct scenario *scenario = pair_create(0);
+
+	for (int after_ms = 0; after_ms < 25; after_ms++) {
+		struct request *b = scenario_write_half(scenario, "B", 7, (char)('a' + after_ms)), *c;
+
+		scenario_run(scenario, (uint64_t)after_ms);
+		world_cut(scenario_node(scenario, "B"), 2000, 5000, 20000);
+		scenario_run(scenario, 1000);
+		request_expect_ok(b);
+		c = scenario_read(scenario, "C", 7);
+		scenario_run(scenario, 500);
+		request_expect_halves(c, (char)('a' + after_ms), '.');
+	}
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R14: a barrier meets the loss of its link: it starts again, and means what it says.
+START_TEST(barrier_meets_a_reconnect)
+{
+	struct scenario *scenario = pair_create(0);
+	struct request *sync;
+
+	for (int after_ms = 0; after_ms < 40; after_ms += 3) {
+		scenario_write(scenario, "B", 7, (char)('a' + after_ms % 26));
+		scenario_run(scenario, 200);
+		sync = scenario_sync(scenario, "B");
+		scenario_run(scenario, (uint64_t)after_ms);
+		world_cut(scenario_node(scenario, "B"), 1000, 1000, 20000);
+		scenario_run(scenario, 1000);
+		request_expect_ok(sync);
+		ck_assert_int_eq(scenario_stored(scenario, 7), 'a' + after_ms % 26);
+	}
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F8: B's parent is C and C's parent is B. Neither becomes ready; both say why.
+static unsigned failed_volumes;
+static enum hvfs_error failed_error;
+
+static void
+on_volume_failed(void *arg, struct node *node, uint32_t volume, enum hvfs_error error)
+{
+	failed_volumes++;
+	failed_error = error;
+}
+
+START_TEST(parents_in_a_circle)
+{
+	struct scenario *scenario = scenario_create(16);
+	struct volume_info info;
+
+	scenario->world->hooks.volume_failed = on_volume_failed;
+	scenario_root(scenario, "A");
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	scenario_child(scenario, "C", "B", 10, 10, true);
+	scenario_node(scenario, "B")->parent = scenario_node(scenario, "C")->index;
+	scenario_connect(scenario, "B");
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 5000);
+	ck_assert_uint_ge(failed_volumes, 1);
+	ck_assert_int_eq(failed_error, ERR_LOOP);
+	ck_assert_uint_ge(scenario_count(scenario, "the request came round"), 1);
+	for (int i = 1; i <= 2; i++) {
+		core_volume_info(scenario->world->nodes[i]->core, 0, scenario->world->now, &info);
+		ck_assert(!info.ready);
+	}
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("leases");
+	TCase *tcase = tcase_create("leases");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, stopped_process_across_its_lease);
+	tcase_add_test(tcase, lease_ends_between_check_and_acknowledgement);
+	tcase_add_test(tcase, silent_link_ends_the_lease);
+	tcase_add_test(tcase, heartbeats_keep_the_lease);
+	tcase_add_test(tcase, ttl_ends);
+	tcase_add_test(tcase, credits_are_used_up_while_recalls_are_due);
+	tcase_add_test(tcase, child_reconnects_before_the_parent_noticed);
+	tcase_add_test(tcase, link_cut_with_answers_in_flight);
+	tcase_add_test(tcase, barrier_meets_a_reconnect);
+	tcase_add_test(tcase, parents_in_a_circle);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
