@@ -165,7 +165,7 @@ run_compare_disks(struct run *run)
 	uint64_t total = (uint64_t)run->plan->volume_count * run->plan->block_count * run->registers_per_block;
 
 	for (uint64_t reg = 0; reg < total; reg++) {
-		uint64_t stored = workload_stored(run, reg, true);
+		uint64_t stored = workload_stored(run, reg);
 
 		if (stored != run->final[reg])
 			run_fail(run, "register %" PRIu64 " is %#" PRIx64 " to its readers, but the disk durably holds %#" PRIx64, reg,

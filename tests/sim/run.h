@@ -85,8 +85,8 @@ void workload_done(struct run *run, struct client *client);
 // Let client ${client} make one request of ${kind} for ${count} registers from ${first}.
 void workload_request(struct client *client, enum io_kind kind, int volume, uint64_t first, uint64_t count);
 
-// The value a disk's durable image (or what reads see) has in a register.
-uint64_t workload_stored(const struct run *run, uint64_t reg, bool durable);
+// The value a disk durably holds in a register.
+uint64_t workload_stored(const struct run *run, uint64_t reg);
 
 // ---- faults.c ----
 

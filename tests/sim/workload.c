@@ -21,12 +21,31 @@ promise_add(struct load *load, uint64_t reg, uint64_t value)
 }
 
 uint64_t
-workload_stored(const struct run *run, uint64_t reg, bool durable)
+workload_stored(const struct run *run, uint64_t reg)
 {
 	uint64_t per_volume = run->plan->block_count * run->registers_per_block, value;
 	const struct disk *disk = run->disks[reg / per_volume];
 
-	memcpy(&value, (durable ? disk->durable : disk->image) + reg % per_volume * run->plan->register_size, sizeof value);
+	memcpy(&value, disk->durable + reg % per_volume * run->plan->register_size, sizeof value);
+	return value;
+}
+
+// What the root has of a register, in its cache or else on its disk: where a synchronous write must have arrived.
+static uint64_t
+root_value(const struct run *run, uint64_t reg)
+{
+	uint64_t per_volume = run->plan->block_count * run->registers_per_block, value;
+	int volume = (int)(reg / per_volume);
+	uint64_t at = reg % per_volume * run->plan->register_size;
+	struct node *root = run->world->nodes[0];
+	struct block_info info;
+
+	core_block_info(root->core, (uint32_t)world_volume_index(root, run_volume_name(volume)), at / PLAN_BLOCK_SIZE,
+			world_clock(root), &info);
+	if (info.copy != NULL)
+		memcpy(&value, buf_bytes(info.copy) + at % PLAN_BLOCK_SIZE, sizeof value);
+	else
+		memcpy(&value, run->disks[volume]->image + at, sizeof value);
 	return value;
 }
 
@@ -181,7 +200,7 @@ write_ended(struct client *client, uint64_t returned)
 		promise_add(&run->loads[client->node->index], reg, client->value);
 		if (mode_sync || client->io.io.force_sync)
 			history_claim(run->history, reg, (uint32_t)client->node->index, client->value,
-				      workload_stored(run, reg, client->io.io.force_sync));
+				      root_value(run, reg));
 	}
 }
 
@@ -197,7 +216,7 @@ sync_ended(struct client *client)
 
 		if (promise->reg >= base && promise->reg < end)
 			history_claim(run->history, promise->reg, (uint32_t)client->node->index, promise->value,
-				      workload_stored(run, promise->reg, true));
+				      workload_stored(run, promise->reg));
 	}
 	if (run->plan->volume_count == 1 && client->promised > load->promise_kept)
 		load->promise_kept = client->promised;
