@@ -35,7 +35,8 @@ text_add(struct scenario *scenario, const char *line)
 	scenario->text[scenario->text_size] = '\0';
 }
 
-// Keep what a story tells: messages other than heartbeats. Microseconds are cut off: "[   2.000000] x" to "[   2.000] x".
+// Keep what a story tells: messages other than heartbeats. Microseconds are cut off: "[   2.000000] x" to "[   2.000]
+// x".
 static void
 on_trace(void *arg, enum trace_kind kind, const char *line)
 {
@@ -55,8 +56,8 @@ tell(struct scenario *scenario, const char *name, const char *what)
 	moment_us ms = scenario->world->now / 1000;
 	char text[TRACE_LINE_SIZE];
 
-	snprintf(text, sizeof text, "[%4llu.%03llu] %s %s", (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
-		 name, what);
+	snprintf(text, sizeof text, "[%4llu.%03llu] %s %s", (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), name, what);
 	text_add(scenario, text);
 }
 
@@ -152,8 +153,13 @@ scenario_create(uint64_t blocks)
 	world->trace.sink = on_trace;
 	world->trace.arg = scenario;
 	world->hooks = (struct world_hooks){.arg = scenario, .io_done = on_io_done, .stepped = on_stepped};
-	scenario->oracle = (struct oracle){.world = world, .volume_count = 1, .volume_names = {SCENARIO_VOLUME},
-					   .block_count = blocks, .every = 1, .fail = on_oracle_fail, .arg = scenario};
+	scenario->oracle = (struct oracle){.world = world,
+					   .volume_count = 1,
+					   .volume_names = {SCENARIO_VOLUME},
+					   .block_count = blocks,
+					   .every = 1,
+					   .fail = on_oracle_fail,
+					   .arg = scenario};
 	current = scenario;
 	signal(SIGABRT, on_abort);
 	return scenario;
@@ -257,15 +263,21 @@ request_begin(struct scenario *scenario, const char *name, struct io io, char le
 struct request *
 scenario_read_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count)
 {
-	return request_begin(scenario, name, (struct io){.kind = IO_READ, .offset = block * SCENARIO_BLOCK_SIZE,
-							 .size = (uint64_t)count * SCENARIO_BLOCK_SIZE}, '!');
+	return request_begin(scenario, name,
+			     (struct io){.kind = IO_READ,
+					 .offset = block * SCENARIO_BLOCK_SIZE,
+					 .size = (uint64_t)count * SCENARIO_BLOCK_SIZE},
+			     '!');
 }
 
 struct request *
 scenario_write_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count, char letter)
 {
-	return request_begin(scenario, name, (struct io){.kind = IO_WRITE, .offset = block * SCENARIO_BLOCK_SIZE,
-							 .size = (uint64_t)count * SCENARIO_BLOCK_SIZE}, letter);
+	return request_begin(scenario, name,
+			     (struct io){.kind = IO_WRITE,
+					 .offset = block * SCENARIO_BLOCK_SIZE,
+					 .size = (uint64_t)count * SCENARIO_BLOCK_SIZE},
+			     letter);
 }
 
 struct request *
@@ -283,15 +295,21 @@ scenario_write(struct scenario *scenario, const char *name, uint64_t block, char
 struct request *
 scenario_write_half(struct scenario *scenario, const char *name, uint64_t block, char letter)
 {
-	return request_begin(scenario, name, (struct io){.kind = IO_WRITE, .offset = block * SCENARIO_BLOCK_SIZE,
-							 .size = SCENARIO_BLOCK_SIZE / 2}, letter);
+	return request_begin(
+		scenario, name,
+		(struct io){.kind = IO_WRITE, .offset = block * SCENARIO_BLOCK_SIZE, .size = SCENARIO_BLOCK_SIZE / 2},
+		letter);
 }
 
 struct request *
 scenario_write_sync(struct scenario *scenario, const char *name, uint64_t block, char letter)
 {
-	return request_begin(scenario, name, (struct io){.kind = IO_WRITE, .offset = block * SCENARIO_BLOCK_SIZE,
-							 .size = SCENARIO_BLOCK_SIZE, .force_sync = true}, letter);
+	return request_begin(scenario, name,
+			     (struct io){.kind = IO_WRITE,
+					 .offset = block * SCENARIO_BLOCK_SIZE,
+					 .size = SCENARIO_BLOCK_SIZE,
+					 .force_sync = true},
+			     letter);
 }
 
 struct request *
@@ -326,16 +344,16 @@ request_expect_halves(const struct request *request, char first, char second)
 	request_expect_ok(request);
 	found[0] = letter_of(request->bytes, SCENARIO_BLOCK_SIZE / 2);
 	found[1] = letter_of(request->bytes + SCENARIO_BLOCK_SIZE / 2, SCENARIO_BLOCK_SIZE / 2);
-	ck_assert_msg(found[0] == first && found[1] == second, "%s read '%c%c' in place of '%c%c'", request->io.node->name,
-		      found[0], found[1], first, second);
+	ck_assert_msg(found[0] == first && found[1] == second, "%s read '%c%c' in place of '%c%c'",
+		      request->io.node->name, found[0], found[1], first, second);
 }
 
 void
 request_expect_error(const struct request *request, enum hvfs_error error)
 {
 	ck_assert_msg(request->ended, "the request of %s has not ended", request->io.node->name);
-	ck_assert_msg(request->io.error == error, "the request of %s ended with '%s' in place of '%s'", request->io.node->name,
-		      hvfs_error_text(request->io.error), hvfs_error_text(error));
+	ck_assert_msg(request->io.error == error, "the request of %s ended with '%s' in place of '%s'",
+		      request->io.node->name, hvfs_error_text(request->io.error), hvfs_error_text(error));
 }
 
 void
@@ -361,8 +379,8 @@ link_find(struct scenario *scenario, const char *from, const char *to, unsigned 
 	struct node *sender = scenario_node(scenario, from), *receiver = scenario_node(scenario, to);
 
 	*ret_direction = sender->parent == receiver->index ? PIPE_UP : PIPE_DOWN;
-	ck_assert_msg(sender->parent == receiver->index || receiver->parent == sender->index, "%s and %s are no neighbours",
-		      from, to);
+	ck_assert_msg(sender->parent == receiver->index || receiver->parent == sender->index,
+		      "%s and %s are no neighbours", from, to);
 	return *ret_direction == PIPE_UP ? sender : receiver;
 }
 

@@ -22,13 +22,13 @@ struct request {
 
 struct scenario {
 	struct world *world;
-	struct core_config config;  // of the nodes that will be added
+	struct core_config config; // of the nodes that will be added
 	uint64_t cache_blocks;
 	struct oracle oracle;
 	struct disk *disk;
 	struct request requests[SCENARIO_REQUESTS];
 	size_t request_count;
-	bool show_store;            // lines of the root's store belong to the trace
+	bool show_store;               // lines of the root's store belong to the trace
 	char text[SCENARIO_TEXT_SIZE]; // the trace since the last scenario_expect
 	size_t text_size;
 };
@@ -42,8 +42,8 @@ void scenario_destroy(struct scenario *scenario);
 // A root of the volume, with a driver.
 void scenario_root(struct scenario *scenario, const char *name);
 
-// A child of ${parent}, with messages that take the given times. It has the volume (${mounts}), or learns of it from its
-// children. It is not connected before scenario_connect.
+// A child of ${parent}, with messages that take the given times. It has the volume (${mounts}), or learns of it from
+// its children. It is not connected before scenario_connect.
 void scenario_child(struct scenario *scenario, const char *name, const char *parent, unsigned up_ms, unsigned down_ms,
 		    bool mounts);
 
@@ -56,7 +56,8 @@ void scenario_connect(struct scenario *scenario, const char *name);
 
 struct node *scenario_node(struct scenario *scenario, const char *name);
 
-// Begin a request: read a block, write a block (its first half) full of ${letter}, ask for durability. The result is the scenario's.
+// Begin a request: read a block, write a block (its first half) full of ${letter}, ask for durability. The result is
+// the scenario's.
 struct request *scenario_read(struct scenario *scenario, const char *name, uint64_t block);
 struct request *scenario_write(struct scenario *scenario, const char *name, uint64_t block, char letter);
 struct request *scenario_write_half(struct scenario *scenario, const char *name, uint64_t block, char letter);
@@ -65,13 +66,14 @@ struct request *scenario_sync(struct scenario *scenario, const char *name);
 
 // The same for a run of up to four blocks.
 struct request *scenario_read_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count);
-struct request *scenario_write_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count, char letter);
+struct request *scenario_write_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count,
+				   char letter);
 
 // Let time pass.
 void scenario_run(struct scenario *scenario, uint64_t ms);
 
-// Hold back, or let through, what ${from} sends to its neighbour ${to}. Held messages are delivered by scenario_deliver,
-// or all when the hold ends.
+// Hold back, or let through, what ${from} sends to its neighbour ${to}. Held messages are delivered by
+// scenario_deliver, or all when the hold ends.
 void scenario_hold(struct scenario *scenario, const char *from, const char *to, bool hold);
 unsigned scenario_deliver(struct scenario *scenario, const char *from, const char *to, unsigned count);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The seed's Examples One to Four, on the nodes of its Figure 7, as one story: each example goes on where the one before
-// ended. The whole trace is given as text: virtual time, sender, receiver, message.
+// The seed's Examples One to Four, on the nodes of its Figure 7, as one story: each example goes on where the one
+// before ended. The whole trace is given as text: virtual time, sender, receiver, message.
 //
 // Messages between A and C take one second each way, as the seed's "round-trip time between C and A (2 seconds)" says;
 // the others take 100 ms.

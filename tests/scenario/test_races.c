@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Races that broke other systems (protocol.md, section 6): messages that cross, on the nodes of Fig. 7. Each test names
-// the rules it is about; where messages must cross, some are held back. core_check runs after each step, the oracle looks
-// at the whole tree: a test fails where a rule is broken, also when the bytes come out right by luck.
+// the rules it is about; where messages must cross, some are held back. core_check runs after each step, the oracle
+// looks at the whole tree: a test fails where a rule is broken, also when the bytes come out right by luck.
 #include "tests/scenario/scenario.h"
 
 #include <check.h>
@@ -47,8 +47,8 @@ all_read_halves(const char *names, char first, char second)
 
 // ---- Upgrades ----
 
-// R5, R18, H13: C's LOCK is under way while A recalls C's copy for B. C obeys at once; when its turn comes it gets WRITE
-// with the data that B wrote, which its partial write needs.
+// R5, R18, H13: C's LOCK is under way while A recalls C's copy for B. C obeys at once; when its turn comes it gets
+// WRITE with the data that B wrote, which its partial write needs.
 START_TEST(upgrade_crosses_recall)
 {
 	struct request *b, *c;

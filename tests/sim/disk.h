@@ -9,12 +9,12 @@
 struct disk {
 	uint32_t block_size;
 	uint64_t block_count;
-	uint8_t *image;        // as reads see it
-	uint8_t *durable;      // what is on stable storage
-	uint64_t *unsynced;    // blocks written since the last sync began
+	uint8_t *image;     // as reads see it
+	uint8_t *durable;   // what is on stable storage
+	uint64_t *unsynced; // blocks written since the last sync began
 	size_t unsynced_count, unsynced_size;
-	unsigned latency_us;   // mean of one operation
-	unsigned sync_us;      // mean of a sync
+	unsigned latency_us; // mean of one operation
+	unsigned sync_us;    // mean of a sync
 };
 
 // What a sync will make durable: the blocks written before it began, as they were then.

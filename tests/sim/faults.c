@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Fair faults: links that break and processes that are stopped, both for less than a lease, so that a living writer loses
-// nothing and every request ends. A cut loses what is under way; the two ends notice at different times, the child may be
-// back before the parent knows. Crashes have their place in struct sim_faults, not here yet: what a crash may undo
-// splits the history, and the checker must be asked for each part.
+// Fair faults: links that break and processes that are stopped, both for less than a lease, so that a living writer
+// loses nothing and every request ends. A cut loses what is under way; the two ends notice at different times, the
+// child may be back before the parent knows. Crashes have their place in struct sim_faults, not here yet: what a crash
+// may undo splits the history, and the checker must be asked for each part.
 #include "tests/sim/run.h"
 
 static void

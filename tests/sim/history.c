@@ -78,8 +78,12 @@ uint32_t
 history_write_began(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked)
 {
 	history->counts.writes++;
-	return reg_add(history, reg, (struct register_op){.write = true, .tag = tag, .value = value, .invoked = invoked,
-							  .returned = LINEARIZABLE_UNKNOWN});
+	return reg_add(history, reg,
+		       (struct register_op){.write = true,
+					    .tag = tag,
+					    .value = value,
+					    .invoked = invoked,
+					    .returned = LINEARIZABLE_UNKNOWN});
 }
 
 void
@@ -93,7 +97,8 @@ void
 history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked, uint64_t returned)
 {
 	history->counts.reads++;
-	reg_add(history, reg, (struct register_op){.tag = tag, .value = value, .invoked = invoked, .returned = returned});
+	reg_add(history, reg,
+		(struct register_op){.tag = tag, .value = value, .invoked = invoked, .returned = returned});
 }
 
 void
@@ -113,8 +118,8 @@ history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t writ
 static void
 op_print(const struct register_op *op)
 {
-	fprintf(stderr, "    %s %#llx by n%u  [%llu, ", op->write ? "write" : "read ", (unsigned long long)op->value, op->tag,
-		(unsigned long long)op->invoked);
+	fprintf(stderr, "    %s %#llx by n%u  [%llu, ", op->write ? "write" : "read ", (unsigned long long)op->value,
+		op->tag, (unsigned long long)op->invoked);
 	if (op->returned == LINEARIZABLE_UNKNOWN)
 		fprintf(stderr, "unknown]\n");
 	else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Everything the clients wrote and saw, one list for each register (a piece of a block that is always written whole with
-// one value), and what the root's storage held when durability was promised. Judged at the end of a run.
+// Everything the clients wrote and saw, one list for each register (a piece of a block that is always written whole
+// with one value), and what the root's storage held when durability was promised. Judged at the end of a run.
 #ifndef HVFS_TESTS_SIM_HISTORY_H
 #define HVFS_TESTS_SIM_HISTORY_H
 
@@ -20,7 +20,8 @@ uint32_t history_write_began(struct history *history, uint64_t reg, uint32_t tag
 void history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned);
 
 // A read that succeeded.
-void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked, uint64_t returned);
+void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked,
+		  uint64_t returned);
 
 // It was promised that ${written} is stored; the storage held ${found} at that moment.
 void history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t written, uint64_t found);

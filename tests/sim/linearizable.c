@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A cluster is one write and the reads that returned its value. In any explanation of the history a cluster's operations
-// stand together (no other write between them), so the question is whether the clusters can be put in a row. Let f be
-// the earliest response in a cluster and s its latest invocation. Cluster A must come before B exactly when one of A's
-// operations ended before one of B's began: A.f < B.s. The history is linearizable iff every value read was written, no
-// read ended before its write began, and no two clusters must come before each other: A.f < B.s and B.f < A.s (longer
-// circles contain such a pair). These are the conditions of Gibbons and Korach, "Testing shared memories", 1997.
+// A cluster is one write and the reads that returned its value. In any explanation of the history a cluster's
+// operations stand together (no other write between them), so the question is whether the clusters can be put in a row.
+// Let f be the earliest response in a cluster and s its latest invocation. Cluster A must come before B exactly when
+// one of A's operations ended before one of B's began: A.f < B.s. The history is linearizable iff every value read was
+// written, no read ended before its write began, and no two clusters must come before each other: A.f < B.s and B.f <
+// A.s (longer circles contain such a pair). These are the conditions of Gibbons and Korach, "Testing shared memories",
+// 1997.
 //
 // At least one cluster of a conflicting pair has f < s ("forward": it cannot shrink to a moment). So: sort the forward
 // ones by f, keep the running maximum of s, and look each cluster up.
@@ -16,12 +17,12 @@
 
 struct cluster {
 	uint64_t value;
-	uint64_t first;                        // f
-	uint64_t last;                         // s
+	uint64_t first; // f
+	uint64_t last;  // s
 	const struct register_op *write;
-	const struct register_op *first_op;    // that gives f
-	const struct register_op *last_op;     // that gives s
-	const struct cluster *prefix_latest;   // forward clusters: the one with the greatest s up to here
+	const struct register_op *first_op;  // that gives f
+	const struct register_op *last_op;   // that gives s
+	const struct cluster *prefix_latest; // forward clusters: the one with the greatest s up to here
 };
 
 static int
@@ -91,7 +92,8 @@ clusters_build(const struct register_op **sorted, size_t count, struct cluster *
 			if (sorted[end]->write)
 				return refuse(ret, "two writes have the same value", sorted[i], sorted[end]), -1;
 			if (sorted[end]->returned < sorted[i]->invoked)
-				return refuse(ret, "a value was read before it was written", sorted[i], sorted[end]), -1;
+				return refuse(ret, "a value was read before it was written", sorted[i], sorted[end]),
+				       -1;
 			cluster_add(&cluster, sorted[end]);
 		}
 		if (end == i + 1 && sorted[i]->returned == LINEARIZABLE_UNKNOWN && !keep_unread)

@@ -13,7 +13,7 @@
 // failed is left out by the caller.
 struct register_op {
 	bool write;
-	uint32_t tag;      // the caller's: who did it
+	uint32_t tag; // the caller's: who did it
 	uint64_t value;
 	uint64_t invoked;  // moments on one clock
 	uint64_t returned; // not before invoked; LINEARIZABLE_UNKNOWN for writes only
@@ -31,9 +31,9 @@ struct linearizable_verdict {
 // O(n log n). Returns true, or false with *ret filled in.
 bool linearizable_check(const struct register_op *ops, size_t count, struct linearizable_verdict *ret);
 
-// In every order that explains the (linearizable) history, does the write of ${value} come before the write of ${other}?
-// False for equal values. This decides whether a store that holds ${value} has lost ${other} (testing.md, "Crash
-// consistency").
+// In every order that explains the (linearizable) history, does the write of ${value} come before the write of
+// ${other}? False for equal values. This decides whether a store that holds ${value} has lost ${other} (testing.md,
+// "Crash consistency").
 bool linearizable_is_before(const struct register_op *ops, size_t count, uint64_t value, uint64_t other);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the others.
+// The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the
+// others.
 #include "tests/sim/run.h"
 
 #include <fcntl.h>
@@ -26,16 +27,17 @@ struct options {
 	struct plan_options plan;
 	uint64_t first, count;
 	bool trace;
-	bool twice;    // run each seed twice: the traces must be equal
-	bool find;     // the bug must be found: succeed at the first seed that fails only with it
+	bool twice; // run each seed twice: the traces must be equal
+	bool find;  // the bug must be found: succeed at the first seed that fails only with it
 	int jobs;
 };
 
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
-			"           [--bug NAME [--find]] [--jobs N]\nbugs:");
+	fprintf(stderr,
+		"usage: sim [--seed N | --seeds FROM:COUNT] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
+		"           [--bug NAME [--find]] [--jobs N]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\n");
@@ -69,7 +71,9 @@ seed_run(const struct options *options, uint64_t seed)
 
 	snprintf(replay, sizeof replay, "%s%s%s", options->plan.bug != BUG_NONE ? " --bug " : "",
 		 options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : "",
-		 options->plan.faults < 0 ? " --faults none" : options->plan.faults > 0 ? " --faults all" : "");
+		 options->plan.faults < 0   ? " --faults none"
+		 : options->plan.faults > 0 ? " --faults all"
+					    : "");
 	if (options->plan.nodes > 0)
 		snprintf(replay + strlen(replay), sizeof replay - strlen(replay), " --nodes %d", options->plan.nodes);
 	setenv("SIM_REPLAY_OPTIONS", replay, 1);
@@ -127,8 +131,8 @@ bug_find(const struct options *options)
 			return 0;
 		}
 	}
-	fprintf(stderr, "FAILED: bug %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n", bug_names[options->plan.bug],
-		options->count, options->first);
+	fprintf(stderr, "FAILED: bug %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n",
+		bug_names[options->plan.bug], options->count, options->first);
 	return 1;
 }
 
@@ -165,11 +169,11 @@ static struct options
 options_parse(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'S'},
+		{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'S'},
 		{"nodes", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'},
-		{"bug", required_argument, NULL, 'b'}, {"faults", required_argument, NULL, 'f'},
-		{"find", no_argument, NULL, 'F'}, {"twice", no_argument, NULL, '2'},
-		{"jobs", required_argument, NULL, 'j'}, {0},
+		{"bug", required_argument, NULL, 'b'},   {"faults", required_argument, NULL, 'f'},
+		{"find", no_argument, NULL, 'F'},        {"twice", no_argument, NULL, '2'},
+		{"jobs", required_argument, NULL, 'j'},  {0},
 	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1};
 	int option;

@@ -78,14 +78,15 @@ view_compare(struct oracle *oracle, const struct view *view, const struct node *
 	const struct block_info *first = &view->first;
 
 	if (info->writable || view->writer != NULL)
-		view_fail(oracle, view, "%s and %s may read although one of them may write", view->reader->name, node->name);
+		view_fail(oracle, view, "%s and %s may read although one of them may write", view->reader->name,
+			  node->name);
 	if (first->version != info->version)
-		view_fail(oracle, view, "%s reads version %#" PRIx64 ", %s version %#" PRIx64, view->reader->name, first->version,
-			  node->name, info->version);
+		view_fail(oracle, view, "%s reads version %#" PRIx64 ", %s version %#" PRIx64, view->reader->name,
+			  first->version, node->name, info->version);
 	if (first->copy != NULL && info->copy != NULL &&
 	    memcmp(buf_bytes(first->copy), buf_bytes(info->copy), oracle->world->block_size) != 0)
-		view_fail(oracle, view, "%s and %s read different bytes of version %#" PRIx64, view->reader->name, node->name,
-			  info->version);
+		view_fail(oracle, view, "%s and %s read different bytes of version %#" PRIx64, view->reader->name,
+			  node->name, info->version);
 }
 
 static void

@@ -11,8 +11,8 @@ struct oracle {
 	struct world *world;
 	int volume_count;
 	const char *volume_names[WORLD_VOLUMES];
-	uint64_t block_count;          // of each volume
-	unsigned every;                // look after each so many steps of the world
+	uint64_t block_count; // of each volume
+	unsigned every;       // look after each so many steps of the world
 	void (*fail)(void *arg, const char *what);
 	void *arg;
 	int (*indices)[WORLD_VOLUMES]; // by node: the index it has given to each volume, -1 not known yet

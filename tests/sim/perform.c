@@ -201,7 +201,8 @@ io_answer(void *context, void *arg, uint64_t number)
 
 	if (world_defer(node, io_answer, arg, number))
 		return;
-	if ((io->io.kind == IO_WRITE || io->io.kind == IO_ZERO) && io->error == ERR_OK && io->valid_until < world_clock(node)) {
+	if ((io->io.kind == IO_WRITE || io->io.kind == IO_ZERO) && io->error == ERR_OK &&
+	    io->valid_until < world_clock(node)) {
 		io->lapsed = true;
 		io->error = ERR_IO;
 	}
@@ -234,13 +235,15 @@ node_stopped(struct node *node, const struct action *action)
 {
 	struct world *world = node->world;
 
-	trace_add(&world->trace, TRACE_WORLD, world->now, "%s has stopped: %s", node->name, hvfs_error_text(action->error));
+	trace_add(&world->trace, TRACE_WORLD, world->now, "%s has stopped: %s", node->name,
+		  hvfs_error_text(action->error));
 	node->stopped = true;
 	for (uint32_t link = 0; link < LIMIT_LINKS; link++) {
 		struct conn *conn = node->links[link];
 
 		if (conn != NULL)
-			pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP : PIPE_DOWN);
+			pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP
+													   : PIPE_DOWN);
 	}
 }
 
@@ -266,7 +269,8 @@ link_close(struct node *node, const struct action *action)
 	CHECK(conn != NULL);
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s closes a link: %s", node->name,
 		  action->text != NULL ? action->text : "");
-	pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == action->link ? PIPE_UP : PIPE_DOWN);
+	pipe_close(conn,
+		   conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == action->link ? PIPE_UP : PIPE_DOWN);
 }
 
 void

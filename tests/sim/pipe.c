@@ -150,7 +150,8 @@ room_tell(void *context, void *arg, uint64_t direction)
 		return;
 	conn->pipe[direction].room_due = false;
 	conn->pipe[direction].since_room = conn->pipe[direction].queued;
-	world_step(node, &(struct event){.type = EVENT_LINK_ROOM, .link = conn->link[direction],
+	world_step(node, &(struct event){.type = EVENT_LINK_ROOM,
+					 .link = conn->link[direction],
 					 .queued_size = conn->pipe[direction].queued});
 }
 
@@ -222,7 +223,8 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 		return;
 	if (message->opcode == OP_HEARTBEAT)
 		conn->beat_xid[end] = message->xid;
-	beat = message->opcode == OP_HEARTBEAT || (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
+	beat = message->opcode == OP_HEARTBEAT ||
+	       (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
 	trace_add(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, "%s -> %s  %s", node->name,
 		  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
 	packet_schedule(packet_encode(conn, end, message));
@@ -265,7 +267,8 @@ conn_up(void *context, void *arg, uint64_t end)
 		node->backoff_us = 0;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);
-	world_step(node, &(struct event){.type = EVENT_LINK_UP, .link = link,
+	world_step(node, &(struct event){.type = EVENT_LINK_UP,
+					 .link = link,
 					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD});
 }
 
@@ -309,13 +312,16 @@ dial(void *context, void *arg, uint64_t number)
 	}
 	conn = calloc(1, sizeof *conn);
 	CHECK(conn != NULL);
-	*conn = (struct conn){.next = world->conns, .world = world, .node = {node->index, parent->index},
+	*conn = (struct conn){.next = world->conns,
+			      .world = world,
+			      .node = {node->index, parent->index},
 			      .heard_max = {UINT64_MAX, UINT64_MAX}};
 	world->conns = node->uplink = conn;
 	for (int i = 0; i < 2; i++)
 		conn->pipe[i].tail = &conn->pipe[i].head;
 	world_at(world, world->now + node->pipe[PIPE_UP].delay_us, conn_up, conn, PIPE_DOWN);
-	world_at(world, world->now + node->pipe[PIPE_UP].delay_us + node->pipe[PIPE_DOWN].delay_us, conn_up, conn, PIPE_UP);
+	world_at(world, world->now + node->pipe[PIPE_UP].delay_us + node->pipe[PIPE_DOWN].delay_us, conn_up, conn,
+		 PIPE_UP);
 }
 
 void

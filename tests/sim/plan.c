@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Swarm testing: each class of settings (short leases, tiny caches, slow links, faults, ...) is off in about half of the
-// seeds, so that one does not hide what another would show. Leases are kept longer than the slowest round trip through
-// the tree: shorter ones give no progress, which is no defect.
+// Swarm testing: each class of settings (short leases, tiny caches, slow links, faults, ...) is off in about half of
+// the seeds, so that one does not hide what another would show. Leases are kept longer than the slowest round trip
+// through the tree: shorter ones give no progress, which is no defect.
 #include "tests/sim/plan.h"
 
 #include <stdio.h>
@@ -205,7 +205,8 @@ plan_describe(const struct plan *plan, char *text, size_t size)
 		drivers += plan->nodes[i].has_driver;
 	}
 	snprintf(text, size,
-		 "%d nodes (depth %d, %d drivers), %d*%llu blocks, registers of %u, %u requests each, ttl %u ms, hb_ttl %u "
+		 "%d nodes (depth %d, %d drivers), %d*%llu blocks, registers of %u, %u requests each, ttl %u ms, "
+		 "hb_ttl %u "
 		 "ms, %u cuts, %u pauses",
 		 plan->node_count, depth, drivers, plan->volume_count, (unsigned long long)plan->block_count,
 		 plan->register_size, plan->requests, first->core.ttl_ms, first->core.hb_ttl_ms, plan->faults.cuts,

@@ -9,26 +9,26 @@ enum { PLAN_NODES_MAX = 200, PLAN_DEPTH_MAX = 8, PLAN_BLOCK_SIZE = 512 };
 
 // What the user of the simulator asks for. Zeroed: the seed decides.
 struct plan_options {
-	int nodes;          // 0: drawn
-	int faults;         // -1: none; 0: drawn; 1: all classes
+	int nodes;  // 0: drawn
+	int faults; // -1: none; 0: drawn; 1: all classes
 	enum core_bug bug;
 };
 
 // Faults of a run. A cut or pause is fair when it is over before the lease ends: then a living writer loses nothing.
 struct sim_faults {
-	unsigned cuts;           // how many links are cut, in all
-	moment_us notice_us;     // an end notices at the latest after this
-	moment_us redial_us;     // the child dials again at the latest after this
-	unsigned pauses;         // how many times a process is stopped
-	moment_us pause_us;      // for at most this long
-	unsigned crashes;        // a place for node crashes: not yet drawn (the history must be split at each)
+	unsigned cuts;       // how many links are cut, in all
+	moment_us notice_us; // an end notices at the latest after this
+	moment_us redial_us; // the child dials again at the latest after this
+	unsigned pauses;     // how many times a process is stopped
+	moment_us pause_us;  // for at most this long
+	unsigned crashes;    // a place for node crashes: not yet drawn (the history must be split at each)
 };
 
 struct plan_node {
-	int parent;              // WORLD_NO_NODE for the root
+	int parent; // WORLD_NO_NODE for the root
 	int depth;
 	bool has_driver;
-	bool knows_volumes;      // a proxy without a driver may learn of a volume from its child
+	bool knows_volumes; // a proxy without a driver may learn of a volume from its child
 	struct pipe_config pipe[2];
 	struct core_config core;
 	uint64_t cache_blocks;
@@ -43,17 +43,17 @@ struct plan {
 	int node_count;
 	struct plan_node nodes[PLAN_NODES_MAX];
 	int volume_count;
-	uint64_t block_count;      // of each volume
-	uint32_t register_size;    // bytes: divides the block size
-	uint64_t initial;          // what each word of the disks holds at first
+	uint64_t block_count;   // of each volume
+	uint32_t register_size; // bytes: divides the block size
+	uint64_t initial;       // what each word of the disks holds at first
 	unsigned store_latency_us, store_sync_us;
 	int clients_per_node;
-	unsigned requests;         // of each client
-	unsigned hot_blocks;       // most requests go to so many blocks
-	moment_us think_us;        // mean time between a client's requests
+	unsigned requests;   // of each client
+	unsigned hot_blocks; // most requests go to so many blocks
+	moment_us think_us;  // mean time between a client's requests
 	unsigned write_percent, sync_percent, zero_percent, cancel_percent;
-	uint64_t run_blocks;       // blocks of one request, at most
-	unsigned oracle_every;     // the cross-node oracle looks after each so many steps
+	uint64_t run_blocks;   // blocks of one request, at most
+	unsigned oracle_every; // the cross-node oracle looks after each so many steps
 	struct sim_faults faults;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A run has phases. Load: the clients work, faults strike. Sync: every mount asks for durability. Read: somebody reads
 // everything; what is read must be what the disks durably hold. Quiet: with nothing to do, almost nothing may happen (a
-// livelock would show here). Stop: leaves first, then their parents, up to the root; the disks must still hold the same.
-// Then the history is judged.
+// livelock would show here). Stop: leaves first, then their parents, up to the root; the disks must still hold the
+// same. Then the history is judged.
 #include "tests/sim/run.h"
 
 #include "core/check.h"
@@ -40,8 +40,8 @@ run_report(const struct run *run)
 
 	plan_describe(run->plan, text, sizeof text);
 	trace_dump(&run->world->trace);
-	fprintf(stderr, "seed %" PRIu64 ": phase %s, %" PRIu64 " steps, %s\n", run->plan->seed, run->phase, run->world->steps,
-		text);
+	fprintf(stderr, "seed %" PRIu64 ": phase %s, %" PRIu64 " steps, %s\n", run->plan->seed, run->phase,
+		run->world->steps, text);
 	fprintf(stderr, "replay: sim --seed %" PRIu64 "%s\n", run->plan->seed, getenv("SIM_REPLAY_OPTIONS"));
 }
 
@@ -97,8 +97,9 @@ run_stuck(struct run *run, const char *why)
 		const struct client *client = &run->clients[i];
 
 		if (client->running)
-			fprintf(stderr, "waiting: %s kind %d [%" PRIu64 ", +%" PRIu64 ") of volume %d\n", client->node->name,
-				client->io.io.kind, client->io.io.offset, client->io.io.size, client->volume);
+			fprintf(stderr, "waiting: %s kind %d [%" PRIu64 ", +%" PRIu64 ") of volume %d\n",
+				client->node->name, client->io.io.kind, client->io.io.offset, client->io.io.size,
+				client->volume);
 	}
 	for (int i = 0; i < run->world->node_count; i++)
 		if (run->world->nodes[i]->stopping && !run->world->nodes[i]->stopped)
@@ -168,8 +169,10 @@ run_compare_disks(struct run *run)
 		uint64_t stored = workload_stored(run, reg);
 
 		if (stored != run->final[reg])
-			run_fail(run, "register %" PRIu64 " is %#" PRIx64 " to its readers, but the disk durably holds %#" PRIx64, reg,
-				 run->final[reg], stored);
+			run_fail(run,
+				 "register %" PRIu64 " is %#" PRIx64
+				 " to its readers, but the disk durably holds %#" PRIx64,
+				 reg, run->final[reg], stored);
 	}
 }
 
@@ -273,11 +276,14 @@ run_build(struct run *run)
 		if (plan->initial != 0)
 			disk_fill(run->disks[i], plan->initial);
 	}
-	run->world->hooks = (struct world_hooks){.arg = run, .io_done = on_io_done, .volume_ready = on_volume_ready,
-						 .stepped = on_stepped};
-	run->oracle = (struct oracle){.world = run->world, .volume_count = plan->volume_count,
-				      .block_count = plan->block_count, .every = plan->oracle_every,
-				      .fail = on_oracle_fail, .arg = run};
+	run->world->hooks = (struct world_hooks){
+		.arg = run, .io_done = on_io_done, .volume_ready = on_volume_ready, .stepped = on_stepped};
+	run->oracle = (struct oracle){.world = run->world,
+				      .volume_count = plan->volume_count,
+				      .block_count = plan->block_count,
+				      .every = plan->oracle_every,
+				      .fail = on_oracle_fail,
+				      .arg = run};
 	for (int i = 0; i < plan->volume_count; i++)
 		run->oracle.volume_names[i] = run_volume_name(i);
 	run->world->check_every = plan->block_count > 64 || plan->node_count > 30 ? 16 : 1;
@@ -285,7 +291,8 @@ run_build(struct run *run)
 		run_add_node(run, i);
 	workload_create(run);
 	for (int volume = 0; volume < plan->volume_count && plan->nodes[0].has_driver; volume++)
-		on_volume_ready(run, run->world->nodes[0], (uint32_t)world_volume_index(run->world->nodes[0], run_volume_name(volume)));
+		on_volume_ready(run, run->world->nodes[0],
+				(uint32_t)world_volume_index(run->world->nodes[0], run_volume_name(volume)));
 }
 
 // ---- The whole ----
@@ -300,7 +307,8 @@ run_judge(struct run *run)
 	if (!history_check(run->history))
 		run_fail(run, "the history is wrong");
 	if (counts.reads == 0 || run->oracle.readable_looks == 0)
-		run_fail(run, "nothing was tested: %" PRIu64 " reads, %" PRIu64 " looks", counts.reads, run->oracle.readable_looks);
+		run_fail(run, "nothing was tested: %" PRIu64 " reads, %" PRIu64 " looks", counts.reads,
+			 run->oracle.readable_looks);
 }
 
 static void

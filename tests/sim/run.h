@@ -16,17 +16,17 @@ struct client {
 	struct run *run;
 	struct node *node;
 	uint32_t index;
-	unsigned left;            // requests still to be made
+	unsigned left; // requests still to be made
 	bool running;
 	bool cancelled;
-	uint64_t generation;      // of its request: a late interruption names it
+	uint64_t generation; // of its request: a late interruption names it
 	struct world_io io;
-	int volume;               // of the plan
-	uint64_t first, count;    // registers of the request
+	int volume;            // of the plan
+	uint64_t first, count; // registers of the request
 	uint64_t value;
 	uint64_t invoked;
-	uint32_t *begun;          // per register: index in the history
-	size_t promised;          // IO_SYNC: how many of the node's writes it covers
+	uint32_t *begun; // per register: index in the history
+	size_t promised; // IO_SYNC: how many of the node's writes it covers
 };
 
 // A write that was acknowledged; a sync must make it, or a newer one, durable.
@@ -36,8 +36,8 @@ struct promise {
 
 // What the run knows of a node beyond the world.
 struct load {
-	bool ready[WORLD_VOLUMES];      // by volume of the plan
-	int volume[WORLD_VOLUMES];      // the node's index of it
+	bool ready[WORLD_VOLUMES]; // by volume of the plan
+	int volume[WORLD_VOLUMES]; // the node's index of it
 	struct promise *promises;
 	size_t promise_count, promise_size, promise_kept;
 };
@@ -46,16 +46,16 @@ struct run {
 	const struct plan *plan;
 	struct world *world;
 	struct history *history;
-	struct rng rng;               // the load and the faults
+	struct rng rng; // the load and the faults
 	struct disk *disks[WORLD_VOLUMES];
 	struct load loads[PLAN_NODES_MAX];
 	struct client *clients;
 	size_t client_count;
-	size_t clients_busy;          // have requests left or running
+	size_t clients_busy; // have requests left or running
 	uint64_t registers_per_block;
 	uint64_t next_value;
-	bool *zeroed;                 // registers that have had their one IO_ZERO
-	uint64_t *final;              // what the last reader saw, by register
+	bool *zeroed;    // registers that have had their one IO_ZERO
+	uint64_t *final; // what the last reader saw, by register
 	const char *phase;
 	struct oracle oracle;
 };

@@ -45,8 +45,7 @@ struct text {
 	size_t size, used;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-text_add(struct text *text, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) text_add(struct text *text, const char *format, ...)
 {
 	va_list args;
 	int added;

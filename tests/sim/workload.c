@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Clients: random requests with unique values. A register is a piece of a block that every write covers whole, filled
-// with one 64-bit value, so that a torn register is seen at once and the history of each register can be judged exactly.
-// The value zero is not unique: a register gets at most one IO_ZERO (or write of zeros), and only when it did not begin
-// as zeros.
+// with one 64-bit value, so that a torn register is seen at once and the history of each register can be judged
+// exactly. The value zero is not unique: a register gets at most one IO_ZERO (or write of zeros), and only when it did
+// not begin as zeros.
 #include "core/check.h"
 #include "tests/sim/run.h"
 
@@ -92,19 +92,24 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 	client->count = count;
 	client->invoked = history_now(run->history);
 	client->promised = load->promise_count;
-	client->io.io = (struct io){.kind = kind, .volume = (uint32_t)load->volume[volume], .offset = first * size,
-				    .size = count * size, .stream = client->index};
+	client->io.io = (struct io){.kind = kind,
+				    .volume = (uint32_t)load->volume[volume],
+				    .offset = first * size,
+				    .size = count * size,
+				    .stream = client->index};
 	if (kind == IO_WRITE || kind == IO_ZERO) {
 		client->value = kind == IO_ZERO ? 0 : (uint64_t)(client->node->index + 1) << 32 | ++run->next_value;
 		client->io.io.force_sync = kind == IO_WRITE && rng_chance(&run->rng, 5);
 		for (uint64_t i = 0; i < count; i++)
-			client->begun[i] = history_write_began(run->history, client->first + i, (uint32_t)client->node->index,
-							       client->value, client->invoked);
+			client->begun[i] =
+				history_write_began(run->history, client->first + i, (uint32_t)client->node->index,
+						    client->value, client->invoked);
 	}
 	if (kind == IO_WRITE)
 		request_fill(client);
 	if (rng_chance(&run->rng, run->plan->cancel_percent))
-		world_at(run->world, run->world->now + rng_below(&run->rng, 50000), cancel_due, client, client->generation);
+		world_at(run->world, run->world->now + rng_below(&run->rng, 50000), cancel_due, client,
+			 client->generation);
 	world_submit(client->node, &client->io);
 }
 
@@ -131,7 +136,8 @@ range_draw(struct run *run, uint64_t *ret_first, uint64_t *ret_count)
 static bool
 zero_may(struct client *client, int volume, uint64_t first, uint64_t count)
 {
-	bool *zeroed = client->run->zeroed + (uint64_t)volume * client->run->plan->block_count * client->run->registers_per_block;
+	bool *zeroed = client->run->zeroed +
+		       (uint64_t)volume * client->run->plan->block_count * client->run->registers_per_block;
 
 	for (uint64_t i = 0; i < count; i++)
 		if (zeroed[first + i])
@@ -181,7 +187,8 @@ read_ended(struct client *client, uint64_t returned)
 				run_fail(run, "%s read a torn register %llu: %#llx and %#llx", client->node->name,
 					 (unsigned long long)(client->first + i), (unsigned long long)reg[0],
 					 (unsigned long long)reg[word]);
-		history_read(run->history, client->first + i, (uint32_t)client->node->index, reg[0], client->invoked, returned);
+		history_read(run->history, client->first + i, (uint32_t)client->node->index, reg[0], client->invoked,
+			     returned);
 		if (run->final != NULL)
 			run->final[client->first + i] = reg[0];
 	}
@@ -238,7 +245,8 @@ workload_done(struct run *run, struct client *client)
 	else if (error == ERR_OK)
 		write_ended(client, returned);
 	if (client->left > 0)
-		world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us), client_next, client, 0);
+		world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us), client_next,
+			 client, 0);
 	else
 		run->clients_busy--;
 }
@@ -251,7 +259,8 @@ client_create(struct run *run, struct node *node)
 	uint64_t registers = (run->plan->run_blocks + RUN_READ_BLOCKS) * run->registers_per_block;
 	struct client *client = &run->clients[run->client_count];
 
-	*client = (struct client){.run = run, .node = node, .index = (uint32_t)run->client_count, .left = run->plan->requests};
+	*client = (struct client){
+		.run = run, .node = node, .index = (uint32_t)run->client_count, .left = run->plan->requests};
 	client->io.bytes = malloc(registers * run->plan->register_size);
 	client->begun = calloc(registers, sizeof *client->begun);
 	CHECK(client->io.bytes != NULL && client->begun != NULL);
@@ -287,8 +296,8 @@ workload_ready(struct run *run, struct node *node, int volume)
 			return;
 	for (size_t i = 0; i < run->client_count; i++)
 		if (run->clients[i].node == node)
-			world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us), client_next,
-				 &run->clients[i], 0);
+			world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us),
+				 client_next, &run->clients[i], 0);
 }
 
 void

@@ -168,15 +168,19 @@ void
 world_submit(struct node *node, struct world_io *io)
 {
 	static const char *const kinds[] = {"read", "write", "zero", "sync"};
-	struct io clean = {.kind = io->io.kind, .volume = io->io.volume, .offset = io->io.offset, .size = io->io.size,
-			   .stream = io->io.stream, .force_sync = io->io.force_sync};
+	struct io clean = {.kind = io->io.kind,
+			   .volume = io->io.volume,
+			   .offset = io->io.offset,
+			   .size = io->io.size,
+			   .stream = io->io.stream,
+			   .force_sync = io->io.force_sync};
 
 	CHECK(!node->stopped);
 	io->io = clean;
 	io->node = node;
 	io->done = io->lapsed = false;
-	trace_add(&node->world->trace, TRACE_IO, node->world->now, "%s %s [%llu, +%llu)%s", node->name, kinds[io->io.kind],
-		  (unsigned long long)io->io.offset, (unsigned long long)io->io.size,
+	trace_add(&node->world->trace, TRACE_IO, node->world->now, "%s %s [%llu, +%llu)%s", node->name,
+		  kinds[io->io.kind], (unsigned long long)io->io.offset, (unsigned long long)io->io.size,
 		  io->io.force_sync ? " force_sync" : "");
 	io_submit(node->world, io, 0);
 }
@@ -252,7 +256,8 @@ world_add_node(struct world *world, const char *name, const struct core_config *
 int
 world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only)
 {
-	int volume = core_add_root_volume(node->core, name, disk->block_count * disk->block_size, disk->block_size, read_only);
+	int volume = core_add_root_volume(node->core, name, disk->block_count * disk->block_size, disk->block_size,
+					  read_only);
 
 	CHECK(volume >= 0 && volume < WORLD_VOLUMES);
 	node->disks[volume] = disk;

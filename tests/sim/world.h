@@ -19,9 +19,9 @@ enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16 };
 
 // One direction of a connection to the parent.
 struct pipe_config {
-	moment_us delay_us;      // least
-	moment_us jitter_us;     // mean of what comes on top
-	uint64_t bytes_per_s;    // 0: without bound
+	moment_us delay_us;   // least
+	moment_us jitter_us;  // mean of what comes on top
+	uint64_t bytes_per_s; // 0: without bound
 };
 
 enum { PIPE_UP, PIPE_DOWN }; // child to parent, parent to child; also the ends: child's, parent's
@@ -30,7 +30,7 @@ struct packet {
 	struct packet *next;
 	struct conn *conn;
 	unsigned direction;
-	uint64_t data_size;      // bytes of blocks in it
+	uint64_t data_size; // bytes of blocks in it
 	size_t size;
 	uint8_t bytes[];
 };
@@ -48,11 +48,11 @@ struct pipe {
 struct conn {
 	struct conn *next;
 	struct world *world;
-	int node[2];          // by end
-	uint32_t link[2];     // the id it has at each end
-	bool open[2];         // the end has had EVENT_LINK_UP and not yet EVENT_LINK_DOWN
-	bool closed[2];       // the end's process takes and gives nothing any more
-	bool down_due[2];     // EVENT_LINK_DOWN is scheduled
+	int node[2];           // by end
+	uint32_t link[2];      // the id it has at each end
+	bool open[2];          // the end has had EVENT_LINK_UP and not yet EVENT_LINK_DOWN
+	bool closed[2];        // the end's process takes and gives nothing any more
+	bool down_due[2];      // EVENT_LINK_DOWN is scheduled
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
 	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
@@ -72,14 +72,14 @@ struct node {
 	struct conn *uplink;             // open or opening connection to it
 	moment_us backoff_us;
 	bool stopping, stopped;
-	moment_us paused_until;          // the process does not run
-	struct heap_entry *deferred;     // events that wait for its end
+	moment_us paused_until;      // the process does not run
+	struct heap_entry *deferred; // events that wait for its end
 	size_t deferred_count, deferred_size;
-	moment_us timer_at;              // when EVENT_TIMER is scheduled
+	moment_us timer_at; // when EVENT_TIMER is scheduled
 	uint64_t timer_generation;
-	moment_us timer_late_us;         // timers come up to this much late
-	moment_us answer_late_us;        // as long may pass between ACTION_IO_DONE and the answer
-	int64_t clock_offset_us;         // its clock is true time + offset + drift
+	moment_us timer_late_us;  // timers come up to this much late
+	moment_us answer_late_us; // as long may pass between ACTION_IO_DONE and the answer
+	int64_t clock_offset_us;  // its clock is true time + offset + drift
 	int64_t clock_drift_ppm;
 	struct disk *disks[WORLD_VOLUMES]; // by volume index, for a root
 	moment_us sync_end[WORLD_VOLUMES]; // syncs of one disk end in order
@@ -90,9 +90,9 @@ struct node {
 struct world_io {
 	struct io io;
 	struct node *node;
-	uint8_t *bytes;         // io.size: to be written, or what was read; NULL for IO_ZERO and IO_SYNC
-	bool done;              // the core has ended it
-	bool lapsed;            // the answer came after valid_until: it was made an error (protocol.md T4)
+	uint8_t *bytes; // io.size: to be written, or what was read; NULL for IO_ZERO and IO_SYNC
+	bool done;      // the core has ended it
+	bool lapsed;    // the answer came after valid_until: it was made an error (protocol.md T4)
 	enum hvfs_error error;
 	moment_us valid_until;
 	void *owner;
@@ -109,18 +109,18 @@ struct world_hooks {
 
 struct world {
 	moment_us now;
-	struct rng rng;           // delays, lateness
+	struct rng rng; // delays, lateness
 	struct heap heap;
 	struct trace trace;
 	struct world_hooks hooks; // members may be NULL
 	uint32_t block_size;
 	struct node **nodes;
 	int node_count;
-	struct conn *conns;       // all there ever were
+	struct conn *conns; // all there ever were
 	struct actions *actions;
-	unsigned check_every;     // core_check after each so many steps of a node; 0: never
+	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
-	struct message *message;  // being delivered
+	struct message *message; // being delivered
 };
 
 // A world at moment 0 whose blocks have ${block_size} bytes.
@@ -130,8 +130,8 @@ struct world *world_create(uint64_t seed, uint32_t block_size);
 void world_destroy(struct world *world);
 
 // Add a node. ${config}'s trace and name are set here. It is not connected to anything.
-struct node *world_add_node(struct world *world, const char *name, const struct core_config *config, uint64_t cache_size,
-			    uint32_t cache_ways);
+struct node *world_add_node(struct world *world, const char *name, const struct core_config *config,
+			    uint64_t cache_size, uint32_t cache_ways);
 
 // ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
 int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);

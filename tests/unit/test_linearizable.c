@@ -71,7 +71,8 @@ brute_try(struct brute *brute, bool written, uint64_t value, int depth)
 static struct brute
 brute_run(const struct register_op *ops, size_t count, uint64_t value, uint64_t other)
 {
-	struct brute brute = {.ops = ops, .count = count, .value = value, .other = other, .value_at = -1, .other_at = -1};
+	struct brute brute = {
+		.ops = ops, .count = count, .value = value, .other = other, .value_at = -1, .other_at = -1};
 
 	brute_try(&brute, false, 0, 0);
 	return brute;
@@ -110,7 +111,8 @@ START_TEST(agrees_with_brute_force)
 		bool found = linearizable_check(ops, count, &verdict);
 		struct brute brute = brute_run(ops, count, 1, 2);
 
-		ck_assert_msg(found == brute.legal, "round %d: checker says %d, brute force %d", round, found, brute.legal);
+		ck_assert_msg(found == brute.legal, "round %d: checker says %d, brute force %d", round, found,
+			      brute.legal);
 		legal += found;
 		illegal += !found;
 		// Which came first is asked only of writes that are known to have happened.
