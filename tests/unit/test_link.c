@@ -337,12 +337,14 @@ END_TEST
 // Room is told also when every single message went out at once: the owner adds up what it sent.
 START_TEST(test_room_adds_up)
 {
+	const uint32_t per_room = LIMIT_LINK_DATA_SIZE / 2 / (4 * BLOCK);
+
 	setup_links(true);
-	for (uint32_t i = 0; i < 64; i++) {
+	for (uint32_t i = 0; i < 2 * per_room; i++) {
 		send_blocks(&ends[0], i, i * 4, 4);
 		flush(&ends[0]);
 		run_until(&ends[1].next_xid, i + 1);
-		if (i < 8)
+		if (i < per_room / 2)
 			ck_assert_uint_eq(ends[0].rooms, 0);
 	}
 	ck_assert_uint_ge(ends[0].rooms, 1);
