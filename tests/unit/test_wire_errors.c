@@ -160,6 +160,9 @@ START_TEST(lengths_between_are_refused)
 	start(OP_CONNECT);
 	raw_param(&raw, PARAM_PATH, block, 12);
 	refused(STATUS_BAD_PARAM_LENGTH, PARAM_PATH);
+	start(OP_CONNECT);
+	raw_param(&raw, PARAM_PATH, block, 8 * 33); // a node too many
+	refused(STATUS_BAD_PARAM_LENGTH, PARAM_PATH);
 	start_run(1);
 	raw_param(&raw, PARAM_DATA, block, 1536);
 	refused(STATUS_BAD_PARAM_LENGTH, PARAM_DATA);
