@@ -48,6 +48,7 @@ const struct param *wire_param_find(uint16_t type);
 // Is ${value} one that the integer parameter may have?
 bool wire_param_allows(const struct param *param, uint64_t value);
 
+// Is ${opcode} one of MESSAGE_OPCODES?
 bool wire_opcode_is_known(unsigned opcode);
 
 static inline bool

@@ -44,8 +44,13 @@ struct raw {
 	size_t size;
 };
 
+// Begin anew with a header: 3 hops left, origin 10.0.0.1, transaction 0x102.
 void raw_header(struct raw *raw, uint8_t opcode, uint16_t flags);
+
+// Append a parameter of any type, with ${size} bytes of ${value}.
 void raw_param(struct raw *raw, uint16_t type, const void *value, size_t size);
+
+// Append a parameter whose value is an integer of ${size} bytes, 1 to 8; higher bytes of ${value} are cut off.
 void raw_number(struct raw *raw, uint16_t type, uint64_t value, size_t size);
 
 #endif
