@@ -13,8 +13,7 @@
 
 #define FORMS "use HOST:PORT, [IPv6]:PORT or unix:PATH"
 
-static int __attribute__((format(printf, 3, 4)))
-address_fail(char *error, size_t error_size, const char *format, ...)
+static int __attribute__((format(printf, 3, 4))) address_fail(char *error, size_t error_size, const char *format, ...)
 {
 	va_list arguments;
 
@@ -32,8 +31,9 @@ address_parse_unix(const char *text, struct address *ret, char *error, size_t er
 	if (*path == '\0')
 		return address_fail(error, error_size, "address '%s': the path is missing; use unix:PATH", text);
 	if (strlen(path) >= sizeof(ret->path))
-		return address_fail(error, error_size, "address '%s': the path has %zu bytes, a unix socket may have %zu", text,
-			strlen(path), sizeof(ret->path) - 1);
+		return address_fail(error, error_size,
+				    "address '%s': the path has %zu bytes, a unix socket may have %zu", text,
+				    strlen(path), sizeof(ret->path) - 1);
 	ret->is_unix = true;
 	memcpy(ret->path, path, strlen(path) + 1);
 	return 0;
@@ -82,16 +82,18 @@ address_parse_tcp(const char *text, struct address *ret, char *error, size_t err
 	if (host_size == 0)
 		return address_fail(error, error_size, "address '%s': the host is missing; " FORMS, text);
 	if (host_size >= sizeof(ret->host))
-		return address_fail(error, error_size, "address '%s': the host has %zu bytes, at most %zu are allowed", text, host_size,
-			sizeof(ret->host) - 1);
+		return address_fail(error, error_size, "address '%s': the host has %zu bytes, at most %zu are allowed",
+				    text, host_size, sizeof(ret->host) - 1);
 	memcpy(ret->host, host, host_size);
 	ret->host[host_size] = '\0';
 	if (*text == '[' && inet_pton(AF_INET6, ret->host, &number) != 1)
 		return address_fail(error, error_size, "address '%s': '%s' is no IPv6 address", text, ret->host);
 	if (*text != '[' && strchr(ret->host, ':') != NULL)
-		return address_fail(error, error_size, "address '%s': write an IPv6 address in brackets, [IPv6]:PORT", text);
+		return address_fail(error, error_size, "address '%s': write an IPv6 address in brackets, [IPv6]:PORT",
+				    text);
 	if (!port_is_valid(port))
-		return address_fail(error, error_size, "address '%s': port '%s' is no number from 1 to 65535", text, port);
+		return address_fail(error, error_size, "address '%s': port '%s' is no number from 1 to 65535", text,
+				    port);
 	memcpy(ret->port, port, strlen(port) + 1);
 	return 0;
 }
@@ -103,11 +105,12 @@ address_parse(const char *text, struct address *ret, char *error, size_t error_s
 	int rc;
 
 	if (strlen(text) >= sizeof(address.text))
-		return address_fail(error, error_size, "address '%.40s…': %zu bytes, at most %zu are allowed", text, strlen(text),
-			sizeof(address.text) - 1);
+		return address_fail(error, error_size, "address '%.40s…': %zu bytes, at most %zu are allowed", text,
+				    strlen(text), sizeof(address.text) - 1);
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
-			return address_fail(error, error_size, "address: control character 0x%02x in it; " FORMS, (unsigned char)*c);
+			return address_fail(error, error_size, "address: control character 0x%02x in it; " FORMS,
+					    (unsigned char)*c);
 	memcpy(address.text, text, strlen(text) + 1);
 	if (strncmp(text, "unix:", 5) == 0)
 		rc = address_parse_unix(text, &address, error, error_size);

@@ -27,10 +27,10 @@ struct dialer {
 	struct event_base *base;
 	struct address *addresses;
 	size_t count;
-	size_t current;   // address that is being tried
+	size_t current;         // address that is being tried
 	size_t connected_index; // address that was connected last
-	size_t left;      // addresses of this round that remain, the current one included
-	uint32_t delay_ms; // before the next round; 0: at once
+	size_t left;            // addresses of this round that remain, the current one included
+	uint32_t delay_ms;      // before the next round; 0: at once
 	bool running;
 	struct event *wait;
 	struct resolver *resolver;
@@ -225,8 +225,8 @@ dialer_waited(evutil_socket_t fd, short what, void *arg)
 
 struct dialer *
 dialer_create(struct event_base *base, const struct address *addresses, size_t count,
-	void (*connected)(void *arg, int fd, const struct address *address),
-	void (*failed)(void *arg, const struct address *address, const char *why), void *arg)
+	      void (*connected)(void *arg, int fd, const struct address *address),
+	      void (*failed)(void *arg, const struct address *address, const char *why), void *arg)
 {
 	struct dialer *dialer = calloc(1, sizeof(*dialer));
 

@@ -31,9 +31,9 @@ enum {
 	OWN_SIZE_SMALL = 64 * 1024,
 	OWN_SIZE_LARGE = LIMIT_MESSAGE_SIZE + 64 * 1024,
 	SOCKET_BUFFER_SIZE = 1024 * 1024,
-	UNSENT_SIZE_MAX = 256 * 1024,        // in the kernel, of TCP (R16: short queues)
-	QUEUE_SIZE_MAX = 64 * 1024 * 1024,   // a peer that does not read is cut off beyond this
-	WRITE_PIECES_MAX = 1024,             // IOV_MAX
+	UNSENT_SIZE_MAX = 256 * 1024,      // in the kernel, of TCP (R16: short queues)
+	QUEUE_SIZE_MAX = 64 * 1024 * 1024, // a peer that does not read is cut off beyond this
+	WRITE_PIECES_MAX = 1024,           // IOV_MAX
 	WHY_SIZE = 160,
 };
 
@@ -44,17 +44,17 @@ struct link {
 	void *arg, *owner;
 	struct event readable, writable, later;
 
-	uint8_t *own;               // the beginning of a message, or NULL
+	uint8_t *own; // the beginning of a message, or NULL
 	size_t own_used, own_size;
 	struct wire_splitter splitter;
 
 	struct send_queue queue;
-	size_t queued_since_room;   // bytes given to link_send since the room callback, and what waited then
+	size_t queued_since_room; // bytes given to link_send since the room callback, and what waited then
 
-	bool waits;   // for writable
-	bool broken;  // a write failed: why says how; told from the loop
-	bool busy;    // inside an event of this link
-	bool dead;    // no more callbacks
+	bool waits;  // for writable
+	bool broken; // a write failed: why says how; told from the loop
+	bool busy;   // inside an event of this link
+	bool dead;   // no more callbacks
 	char why[WHY_SIZE];
 };
 

@@ -42,7 +42,10 @@ void link_flush(struct link *link);
 // Bytes that wait in this process.
 size_t link_queued(const struct link *link);
 
+// The name given at creation.
 const char *link_peer(const struct link *link);
+
+// A pointer of the owner's that the link carries along; NULL at first.
 void *link_owner(const struct link *link);
 void link_set_owner(struct link *link, void *owner);
 

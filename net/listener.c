@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A unix socket outlives its process as a file. Whether somebody still listens is found out by connecting: refused means
-// stale, and only then is it replaced. The check and the replacement are not one step; two nodes started on one path in
-// the same instant are told apart by their names and stores, not here.
+// A unix socket outlives its process as a file. Whether somebody still listens is found out by connecting: refused
+// means stale, and only then is it replaced. The check and the replacement are not one step; two nodes started on one
+// path in the same instant are told apart by their names and stores, not here.
 #include "net/link.h"
 
 #include <errno.h>
@@ -33,8 +33,7 @@ struct listener {
 	void *arg;
 };
 
-static int __attribute__((format(printf, 3, 4)))
-listener_fail(char *error, size_t error_size, const char *format, ...)
+static int __attribute__((format(printf, 3, 4))) listener_fail(char *error, size_t error_size, const char *format, ...)
 {
 	va_list arguments;
 
@@ -57,14 +56,16 @@ peer_name(const struct listener *listener, int fd, struct sockaddr *from, int fr
 		snprintf(ret, size, "unix:%s(pid %d)", listener->address.path, (int)who.pid);
 		return;
 	}
-	if (getnameinfo(from, (socklen_t)from_size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	if (getnameinfo(from, (socklen_t)from_size, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		snprintf(ret, size, "?");
 	else
 		snprintf(ret, size, from->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static void
-listener_accept(struct evconnlistener *socket_listener, evutil_socket_t fd, struct sockaddr *from, int from_size, void *arg)
+listener_accept(struct evconnlistener *socket_listener, evutil_socket_t fd, struct sockaddr *from, int from_size,
+		void *arg)
 {
 	struct listener *listener = arg;
 	char peer[NI_MAXHOST + NI_MAXSERV + 8];
@@ -99,7 +100,7 @@ listener_add(struct listener *listener, struct event_base *base, int fd)
 	struct evconnlistener *created;
 
 	created = evconnlistener_new(base, listener_accept, listener, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-		LISTENER_BACKLOG, fd);
+				     LISTENER_BACKLOG, fd);
 	if (created == NULL)
 		return -1;
 	evconnlistener_set_error_cb(created, listener_pause);
@@ -136,16 +137,19 @@ unix_clear_stale(const struct sockaddr_un *name, char *error, size_t error_size)
 		return listener_fail(error, error_size, "%s: %s", name->sun_path, strerror(errno));
 	}
 	if (!S_ISSOCK(status.st_mode))
-		return listener_fail(error, error_size, "%s: exists and is no socket; remove it or use another path", name->sun_path);
+		return listener_fail(error, error_size, "%s: exists and is no socket; remove it or use another path",
+				     name->sun_path);
 	switch (unix_socket_is_live(name)) {
 	case 1:
-		return listener_fail(error, error_size, "%s: in use, another process listens there; use another path or stop it",
-			name->sun_path);
+		return listener_fail(error, error_size,
+				     "%s: in use, another process listens there; use another path or stop it",
+				     name->sun_path);
 	case -1:
 		return listener_fail(error, error_size, "%s: %s", name->sun_path, strerror(errno));
 	}
 	if (unlink(name->sun_path) != 0 && errno != ENOENT)
-		return listener_fail(error, error_size, "%s: cannot remove the stale socket: %s", name->sun_path, strerror(errno));
+		return listener_fail(error, error_size, "%s: cannot remove the stale socket: %s", name->sun_path,
+				     strerror(errno));
 	return 0;
 }
 
@@ -183,13 +187,14 @@ listener_open_unix(struct listener *listener, struct event_base *base, char *err
 
 static int
 listener_open_one(struct listener *listener, struct event_base *base, const struct addrinfo *info, char *error,
-	size_t error_size)
+		  size_t error_size)
 {
 	int one = 1, saved;
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, info->ai_protocol);
 
 	if (fd < 0)
-		return listener_fail(error, error_size, "cannot listen at %s: %s", listener->address.text, strerror(errno));
+		return listener_fail(error, error_size, "cannot listen at %s: %s", listener->address.text,
+				     strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (info->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
@@ -213,9 +218,11 @@ listener_open_tcp(struct listener *listener, struct event_base *base, char *erro
 	int rc = getaddrinfo(listener->address.host, listener->address.port, &hints, &infos);
 
 	if (rc != 0)
-		return listener_fail(error, error_size, "cannot listen at %s: %s", listener->address.text, gai_strerror(rc));
+		return listener_fail(error, error_size, "cannot listen at %s: %s", listener->address.text,
+				     gai_strerror(rc));
 	rc = 0;
-	for (struct addrinfo *info = infos; info != NULL && listener->socket_count < LISTENER_SOCKETS_MAX; info = info->ai_next) {
+	for (struct addrinfo *info = infos; info != NULL && listener->socket_count < LISTENER_SOCKETS_MAX;
+	     info = info->ai_next) {
 		if (listener_open_one(listener, base, info, error, error_size) != 0 && errno == EADDRINUSE)
 			rc = -1;
 	}
@@ -225,7 +232,7 @@ listener_open_tcp(struct listener *listener, struct event_base *base, char *erro
 
 struct listener *
 listener_create(struct event_base *base, const struct address *address,
-	void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size)
+		void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int rc;
@@ -257,7 +264,7 @@ listener_destroy(struct listener *listener)
 	if (listener == NULL)
 		return;
 	if (listener->address.is_unix && listener->inode != 0 && lstat(listener->address.path, &status) == 0 &&
-		status.st_dev == listener->device && status.st_ino == listener->inode)
+	    status.st_dev == listener->device && status.st_ino == listener->inode)
 		unlink(listener->address.path);
 	for (size_t i = 0; i < listener->socket_count; i++)
 		evconnlistener_free(listener->sockets[i]);

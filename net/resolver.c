@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A lookup cannot be interrupted, so the thread is detached and the job it works on is counted: loop and thread hold one
-// count each, the last one frees. The thread writes the result before the byte that announces it.
+// A lookup cannot be interrupted, so the thread is detached and the job it works on is counted: loop and thread hold
+// one count each, the last one frees. The thread writes the result before the byte that announces it.
 #include "net/resolver.h"
 
 #include <event2/event.h>
@@ -13,7 +13,7 @@
 
 struct lookup {
 	atomic_int count;
-	int fds[2];  // [0] the loop's end, [1] the thread's
+	int fds[2]; // [0] the loop's end, [1] the thread's
 	char host[sizeof(((struct address *)0)->host)];
 	char port[sizeof(((struct address *)0)->port)];
 	int rc;
@@ -118,7 +118,7 @@ resolver_answered(evutil_socket_t fd, short what, void *arg)
 
 struct resolver *
 resolver_start(struct event_base *base, const struct address *address,
-	void (*found)(void *arg, struct addrinfo *infos, const char *why), void *arg)
+	       void (*found)(void *arg, struct addrinfo *infos, const char *why), void *arg)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -131,7 +131,8 @@ resolver_start(struct event_base *base, const struct address *address,
 	}
 	resolver->found = found;
 	resolver->arg = arg;
-	resolver->answered = event_new(base, resolver->lookup->fds[0], EV_READ | EV_PERSIST, resolver_answered, resolver);
+	resolver->answered =
+		event_new(base, resolver->lookup->fds[0], EV_READ | EV_PERSIST, resolver_answered, resolver);
 	if (resolver->answered == NULL || event_add(resolver->answered, NULL) != 0) {
 		resolver_cancel(resolver);
 		return NULL;

@@ -10,10 +10,10 @@ struct addrinfo;
 struct event_base;
 struct resolver;
 
-// Look up the TCP ${address}. found(arg, infos, why) is called once from the loop: ${infos} is the callee's (freeaddrinfo),
-// or NULL and ${why} a sentence. Returns NULL when it can not be started.
+// Look up the TCP ${address}. found(arg, infos, why) is called once from the loop: ${infos} is the callee's
+// (freeaddrinfo), or NULL and ${why} a sentence. Returns NULL when it can not be started.
 struct resolver *resolver_start(struct event_base *base, const struct address *address,
-	void (*found)(void *arg, struct addrinfo *infos, const char *why), void *arg);
+				void (*found)(void *arg, struct addrinfo *infos, const char *why), void *arg);
 
 // Not called any more. The thread, if it still waits for a server, ends by itself.
 void resolver_cancel(struct resolver *resolver);

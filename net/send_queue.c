@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Two kinds of memory stand behind a piece: a counted buffer, or a part of a chunk. A chunk is freed when its last piece
-// is written, so bytes are never moved, and an idle link holds no memory. Small messages that follow each other in a
-// chunk become one piece.
+// Two kinds of memory stand behind a piece: a counted buffer, or a part of a chunk. A chunk is freed when its last
+// piece is written, so bytes are never moved, and an idle link holds no memory. Small messages that follow each other
+// in a chunk become one piece.
 #include "net/send_queue.h"
 
 #include "core/check.h"

@@ -12,11 +12,11 @@ struct chunk;
 struct piece;
 
 struct send_queue {
-	struct piece *pieces;  // [head, tail) wait
+	struct piece *pieces; // [head, tail) wait
 	size_t head, tail, capacity;
-	size_t sent;           // bytes of the head piece that are written
-	size_t size;           // bytes that wait
-	struct chunk *chunk;   // where the next message's bytes go, or NULL
+	size_t sent;         // bytes of the head piece that are written
+	size_t size;         // bytes that wait
+	struct chunk *chunk; // where the next message's bytes go, or NULL
 };
 
 // A zeroed queue is empty. Gives back what waits.

@@ -15,8 +15,7 @@ enum {
 	FILE_NAME_MAX_SIZE = LIMIT_NAME_SIZE - 4, // NAME.img is a file's name
 };
 
-static int __attribute__((format(printf, 3, 4)))
-config_fail(char *error, size_t error_size, const char *format, ...)
+static int __attribute__((format(printf, 3, 4))) config_fail(char *error, size_t error_size, const char *format, ...)
 {
 	va_list arguments;
 
@@ -51,13 +50,15 @@ check_name(const char *what, const char *name, size_t size_max, char *error, siz
 	if (name[0] == '\0')
 		return config_fail(error, error_size, "%s: the name is empty", what);
 	if (strlen(name) > size_max)
-		return config_fail(error, error_size, "%s %s: the name has %zu bytes, at most %zu are allowed", what, name, strlen(name),
-			size_max);
+		return config_fail(error, error_size, "%s %s: the name has %zu bytes, at most %zu are allowed", what,
+				   name, strlen(name), size_max);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') != NULL)
-		return config_fail(error, error_size, "%s %s: the name must do as a file's name: no '/', not '.' or '..'", what, name);
+		return config_fail(error, error_size,
+				   "%s %s: the name must do as a file's name: no '/', not '.' or '..'", what, name);
 	for (const char *c = name; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return config_fail(error, error_size, "%s: the name has a control character, 0x%02x", what, (unsigned char)*c);
+			return config_fail(error, error_size, "%s: the name has a control character, 0x%02x", what,
+					   (unsigned char)*c);
 	return 0;
 }
 
@@ -65,7 +66,8 @@ static int
 check_volumes(const struct node_config *config, char *error, size_t error_size)
 {
 	if (config->volume_count == 0 && (config->parent_count == 0 || config->listen_count == 0))
-		return config_fail(error, error_size, "nothing to serve: give --volume NAME=STORE, or --volume NAME and --parent ADDR");
+		return config_fail(error, error_size,
+				   "nothing to serve: give --volume NAME=STORE, or --volume NAME and --parent ADDR");
 	for (size_t i = 0; i < config->volume_count; i++) {
 		const struct node_volume *volume = &config->volumes[i];
 
@@ -76,8 +78,9 @@ check_volumes(const struct node_config *config, char *error, size_t error_size)
 				return config_fail(error, error_size, "--volume %s: given twice", volume->name);
 		if (volume->store[0] == '\0' && config->parent_count == 0)
 			return config_fail(error, error_size,
-				"--volume %s: no STORE is given and no --parent to take it from; use --volume %s=STORE or --parent ADDR",
-				volume->name, volume->name);
+					   "--volume %s: no STORE is given and no --parent to take it from; use "
+					   "--volume %s=STORE or --parent ADDR",
+					   volume->name, volume->name);
 	}
 	return 0;
 }
@@ -88,7 +91,8 @@ check_listens(const struct node_config *config, char *error, size_t error_size)
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (config->insecure || address_is_local(&config->listens[i]))
 			continue;
-		return config_fail(error, error_size,
+		return config_fail(
+			error, error_size,
 			"--listen %s: links are not authenticated; use a loopback address, unix:PATH, or --insecure",
 			config->listens[i].text);
 	}
@@ -107,9 +111,9 @@ int
 node_config_check(const struct node_config *config, char *error, size_t error_size)
 {
 	if (check_name("--name", config->name, LIMIT_NAME_SIZE, error, error_size) != 0 ||
-		check_volumes(config, error, error_size) != 0 || check_listens(config, error, error_size) != 0 ||
-		check_duration("--hb-ttl", config->hb_ttl_ms, error, error_size) != 0 ||
-		check_duration("--ttl", config->ttl_ms, error, error_size) != 0)
+	    check_volumes(config, error, error_size) != 0 || check_listens(config, error, error_size) != 0 ||
+	    check_duration("--hb-ttl", config->hb_ttl_ms, error, error_size) != 0 ||
+	    check_duration("--ttl", config->ttl_ms, error, error_size) != 0)
 		return -1;
 	if (config->cache_size < CACHE_SIZE_MIN)
 		return config_fail(error, error_size, "--cache mem:%" PRIu64 ": use at least 1M", config->cache_size);

@@ -2,7 +2,8 @@
 // The control socket: a client writes one JSON object a line, and gets lines of JSON back.
 //
 //   {"command":"status"}                  one object (status.c)
-//   {"command":"flush","volume":NAME}     {"dirty_bytes":N} now and then, at the end {"ok":true}; volume may be missing: all
+//   {"command":"flush","volume":NAME}     {"dirty_bytes":N} now and then, at the end {"ok":true}; volume may be
+//   missing: all
 //   {"command":"stop"}                    {"ok":true} when everything is flushed and unmounted; then the node ends
 //   anything else                         {"error":"…"}
 //
@@ -31,7 +32,7 @@ struct client {
 	struct bufferevent *stream;
 	struct flush *flush; // that it waits for
 	bool waits_for_stop;
-	bool ended;          // it will not ask any more
+	bool ended; // it will not ask any more
 };
 
 struct flush {
@@ -39,7 +40,7 @@ struct flush {
 	struct control *control;
 	struct client *client; // NULL: gone
 	struct event *progress;
-	int volume;            // -1: all
+	int volume; // -1: all
 	unsigned running;
 	enum hvfs_error error; // the first one
 	uint32_t failed_volume;
@@ -87,8 +88,7 @@ client_answer(struct client *client, json_t *object)
 	free(text);
 }
 
-static void __attribute__((format(printf, 2, 3)))
-client_answer_error(struct client *client, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) client_answer_error(struct client *client, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -231,7 +231,8 @@ command_flush(struct client *client, const json_t *request)
 			client_answer_error(client, "volume %s: its parent was not reached yet", name);
 		return;
 	}
-	client_answer_error(client, "flush: volume %.300s is not served by this node", name != NULL ? name : "(not a string)");
+	client_answer_error(client, "flush: volume %.300s is not served by this node",
+			    name != NULL ? name : "(not a string)");
 }
 
 // ---- Requests ----
@@ -274,7 +275,7 @@ client_go_on(struct client *client)
 	size_t size;
 
 	while (client->flush == NULL && !client->waits_for_stop &&
-		(line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF)) != NULL) {
+	       (line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF)) != NULL) {
 		client_request(client, line, size);
 		free(line);
 	}
@@ -286,7 +287,8 @@ client_is_done(const struct client *client)
 	bool waits = client->flush != NULL || client->waits_for_stop;
 	bool can_write = bufferevent_get_enabled(client->stream) & EV_WRITE;
 
-	return !can_write || (client->ended && !waits && evbuffer_get_length(bufferevent_get_output(client->stream)) == 0);
+	return !can_write ||
+	       (client->ended && !waits && evbuffer_get_length(bufferevent_get_output(client->stream)) == 0);
 }
 
 static void
@@ -342,7 +344,8 @@ on_accepted(void *arg, int fd, const char *peer)
 	client = calloc(1, sizeof(*client));
 	CHECK(client != NULL);
 	client->control = control;
-	client->stream = bufferevent_socket_new(control->node->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	client->stream =
+		bufferevent_socket_new(control->node->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	CHECK(client->stream != NULL);
 	client->next = control->clients;
 	control->clients = client;

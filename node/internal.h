@@ -66,39 +66,39 @@ struct node {
 	struct set_cache *cache;
 	bool stepping;
 	struct event_queue waiting;
-	struct event *batch;     // ends the batch once the loop has run what was due
+	struct event *batch; // ends the batch once the loop has run what was due
 	bool batch_due;
-	int timer_fd;            // CLOCK_BOOTTIME, as leases are
+	int timer_fd; // CLOCK_BOOTTIME, as leases are
 	struct event *timer;
 	moment_us timer_armed;
 
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
 	uint32_t free_count;
-	struct node_link *written;        // links that have something to flush
+	struct node_link *written; // links that have something to flush
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct dialer *dialer;
-	struct node_link *parent;         // NULL: not connected
-	size_t parent_index;              // of config.parents, connected last
-	uint32_t foreign_parents;         // bit i: parents[i] does not speak hvfs
-	bool parent_fault_told;           // that it can not be reached
+	struct node_link *parent; // NULL: not connected
+	size_t parent_index;      // of config.parents, connected last
+	uint32_t foreign_parents; // bit i: parents[i] does not speak hvfs
+	bool parent_fault_told;   // that it can not be reached
 
 	struct volume volumes[LIMIT_VOLUMES];
-	size_t store_operations;          // that run
+	size_t store_operations; // that run
 	struct driver *driver;
 	struct control *control;
 
-	struct event *signals[2];         // SIGTERM, SIGINT
-	bool running;                     // node_run was called
+	struct event *signals[2]; // SIGTERM, SIGINT
+	bool running;             // node_run was called
 	bool is_ready;
 	bool failed_told;
-	bool stopping;                    // EVENT_STOP was given
-	bool left;                        // the core gets no more events
-	bool hurry;                       // do not wait for anything any more
+	bool stopping; // EVENT_STOP was given
+	bool left;     // the core gets no more events
+	bool hurry;    // do not wait for anything any more
 	struct event *stop_timer;
-	uint64_t stop_dirty;              // bytes, when the stop timer was set
+	uint64_t stop_dirty; // bytes, when the stop timer was set
 	int status;
-	char why[1024];                   // what was not brought to the root; empty: nothing
+	char why[1024]; // what was not brought to the root; empty: nothing
 };
 
 // ---- perform.c ----

@@ -136,14 +136,15 @@ on_message(void *arg, struct link *unused, const struct message *message)
 		message_drop_data(message);
 }
 
-// Before it said anything sensible, and before we are ready: this address is a mistake. Others of the list may be right.
+// Before it said anything sensible, and before we are ready: this address is a mistake. Others of the list may be
+// right.
 static void
 parent_is_foreign(struct node *node)
 {
 	node->foreign_parents |= 1u << node->parent_index;
 	if (node->foreign_parents == (1u << node->config.parent_count) - 1)
 		node_fail(node, "--parent %s: %s does not speak hvfs", node->config.parents[node->parent_index].text,
-			node->config.parents[node->parent_index].text);
+			  node->config.parents[node->parent_index].text);
 }
 
 static void
@@ -174,8 +175,9 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 	bool is_reply = header->opcode == OP_OK_REPLY || header->opcode == OP_ERR_REPLY;
 
 	log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s", role_name(link), link_peer(link->link),
-		message_opcode_name(header->opcode), message_status_text(error->status),
-		error->param != 0 ? message_param_name(error->param) : "none", error->param, fatal ? "; closing the link" : "");
+		  message_opcode_name(header->opcode), message_status_text(error->status),
+		  error->param != 0 ? message_param_name(error->param) : "none", error->param,
+		  fatal ? "; closing the link" : "");
 	if (link->role == LINK_PARENT && !link->heard)
 		parent_is_foreign(link->node);
 	if (!is_reply)
@@ -188,7 +190,7 @@ on_room(void *arg, struct link *unused)
 	struct node_link *link = arg;
 
 	node_feed(link->node,
-		&(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = link_queued(link->link)});
+		  &(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = link_queued(link->link)});
 }
 
 static void
@@ -301,7 +303,8 @@ node_link_close(struct node *node, uint32_t slot, const char *why)
 
 	if (link == NULL)
 		return;
-	log_warnx("closing the link to %s %s: %s", role_name(link), link_peer(link->link), why != NULL ? why : "no reason given");
+	log_warnx("closing the link to %s %s: %s", role_name(link), link_peer(link->link),
+		  why != NULL ? why : "no reason given");
 	link_flush(link->link);
 	link_close(link->link);
 	link_gone(link);
@@ -321,13 +324,15 @@ node_links_init(struct node *node, char *error, size_t error_size)
 	for (uint32_t slot = LIMIT_LINKS; slot-- > 0;)
 		node->free_slots[node->free_count++] = slot; // low ones are taken first
 	for (size_t i = 0; i < node->config.listen_count; i++) {
-		node->listeners[i] = listener_create(node->base, &node->config.listens[i], on_accepted, node, error, error_size);
+		node->listeners[i] =
+			listener_create(node->base, &node->config.listens[i], on_accepted, node, error, error_size);
 		if (node->listeners[i] == NULL)
 			return -1;
 	}
 	if (node->config.parent_count == 0)
 		return 0;
-	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected, on_dial_failed, node);
+	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected,
+				     on_dial_failed, node);
 	if (node->dialer == NULL) {
 		snprintf(error, error_size, "out of memory");
 		return -1;

@@ -41,7 +41,8 @@ log_prefix(char *line, size_t size, const char *level)
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &parts);
 	used = strftime(line, size, "%Y-%m-%d %H:%M:%S", &parts);
-	return used + (size_t)snprintf(line + used, size - used, ".%03ld %s %s: ", now.tv_nsec / 1000000, log_name, level);
+	return used +
+	       (size_t)snprintf(line + used, size - used, ".%03ld %s %s: ", now.tv_nsec / 1000000, log_name, level);
 }
 
 // One write for one line, so that lines of several processes do not mix. Bytes above 127 stay: names are UTF-8.

@@ -5,6 +5,7 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+// Lines above this level are not written. At first: info.
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 

@@ -34,7 +34,8 @@ static void
 become_io_flusher(void)
 {
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
-		log_debug("not permitted to be an I/O flusher; under memory pressure a loop device on the mount may stall");
+		log_debug("not permitted to be an I/O flusher; under memory pressure a loop device on the mount may "
+			  "stall");
 }
 
 static void
@@ -129,8 +130,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 }
 
 struct node *
-node_create(const struct node_config *config, void (*ready)(void *arg), void (*failed)(void *arg, const char *text), void *arg,
-	char *error, size_t error_size)
+node_create(const struct node_config *config, void (*ready)(void *arg), void (*failed)(void *arg, const char *text),
+	    void *arg, char *error, size_t error_size)
 {
 	struct volume *opened;
 	struct node *node;

@@ -41,7 +41,8 @@ volume_parent(const struct node *node, const struct volume *volume, const struct
 	if (info->is_root)
 		return json_pack("{sosssi}", "addr", text(volume->store_name), "state", "store", "lease_ms", -1);
 	return json_pack("{sosssI}", "addr", text(node_parent_address(node)), "state",
-		info->parent_connected ? "connected" : "connecting", "lease_ms", (json_int_t)info->parent_lease_ms);
+			 info->parent_connected ? "connected" : "connecting", "lease_ms",
+			 (json_int_t)info->parent_lease_ms);
 }
 
 static json_t *
@@ -56,9 +57,11 @@ volume_children(const struct node *node, uint32_t index)
 		if (child.volume != index)
 			continue;
 		json_array_append_new(children, json_pack("{sososssIsIsI}", "name", text(child.name), "addr",
-			text(link != NULL ? link_peer(link->link) : ""), "state", child.connected ? "connected" : "absent",
-			"lease_ms", (json_int_t)child.lease_ms, "blocks_read", (json_int_t)child.blocks_read, "blocks_write",
-			(json_int_t)child.blocks_write));
+							  text(link != NULL ? link_peer(link->link) : ""), "state",
+							  child.connected ? "connected" : "absent", "lease_ms",
+							  (json_int_t)child.lease_ms, "blocks_read",
+							  (json_int_t)child.blocks_read, "blocks_write",
+							  (json_int_t)child.blocks_write));
 	}
 	return children;
 }
@@ -70,16 +73,18 @@ cache_levels(const struct node *node)
 
 	set_cache_get_stats(node->cache, &stats);
 	return json_pack("[{sisssIsIsIsIsIsIsisi}]", "level", 0, "kind", "mem", "size", (json_int_t)stats.size, "used",
-		(json_int_t)stats.used, "entries", (json_int_t)stats.entries, "hits", (json_int_t)stats.hits, "misses",
-		(json_int_t)stats.misses, "evictions", (json_int_t)stats.evictions, "promotions", 0, "demotions", 0);
+			 (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "hits", (json_int_t)stats.hits,
+			 "misses", (json_int_t)stats.misses, "evictions", (json_int_t)stats.evictions, "promotions", 0,
+			 "demotions", 0);
 }
 
 static json_t *
 volume_counters(const struct volume_info *info)
 {
-	return json_pack("{sIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes, "read_hits",
-		(json_int_t)info->read_hits, "write_hits", (json_int_t)info->write_hits, "fetched", (json_int_t)info->fetched,
-		"flushed", (json_int_t)info->flushed, "recalled", (json_int_t)info->recalled);
+	return json_pack("{sIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes,
+			 "read_hits", (json_int_t)info->read_hits, "write_hits", (json_int_t)info->write_hits,
+			 "fetched", (json_int_t)info->fetched, "flushed", (json_int_t)info->flushed, "recalled",
+			 (json_int_t)info->recalled);
 }
 
 static json_t *
@@ -90,10 +95,11 @@ volume_status(const struct node *node, uint32_t index)
 	json_t *status;
 
 	core_volume_info(node->core, index, node_now(), &info);
-	status = json_pack("{sosssbsbsIsIsIsIsIsI}", "name", text(info.name), "role", volume_role(node, &info), "ready", info.ready,
-		"read_only", info.read_only, "block_size", (json_int_t)info.block_size, "size", (json_int_t)info.size, "dirty_bytes",
-		(json_int_t)(info.dirty_blocks * info.block_size), "blocks_read", (json_int_t)info.blocks_held_read, "blocks_write",
-		(json_int_t)info.blocks_held_write, "table_blocks", (json_int_t)info.table_blocks);
+	status = json_pack("{sosssbsbsIsIsIsIsIsI}", "name", text(info.name), "role", volume_role(node, &info), "ready",
+			   info.ready, "read_only", info.read_only, "block_size", (json_int_t)info.block_size, "size",
+			   (json_int_t)info.size, "dirty_bytes", (json_int_t)(info.dirty_blocks * info.block_size),
+			   "blocks_read", (json_int_t)info.blocks_held_read, "blocks_write",
+			   (json_int_t)info.blocks_held_write, "table_blocks", (json_int_t)info.table_blocks);
 	json_object_set_new(status, "parent", volume_parent(node, volume, &info));
 	json_object_set_new(status, "children", volume_children(node, index));
 	json_object_set_new(status, "cache", cache_levels(node));
@@ -112,8 +118,8 @@ node_status(struct node *node)
 		json_array_append_new(volumes, volume_status(node, i));
 	for (size_t i = 0; i < node->config.listen_count; i++)
 		json_array_append_new(listen, text(node->config.listens[i].text));
-	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid", (int)getpid(),
-		"uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode", write_mode_name(node->config.write_mode),
-		"ready", node->is_ready, "stopping", node->stopping, "mount", text(node->config.mount), "listen", listen, "volumes",
-		volumes);
+	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
+			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
+			 write_mode_name(node->config.write_mode), "ready", node->is_ready, "stopping", node->stopping,
+			 "mount", text(node->config.mount), "listen", listen, "volumes", volumes);
 }

@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void __attribute__((format(printf, 2, 3)))
-note_loss(struct node *node, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) note_loss(struct node *node, const char *format, ...)
 {
 	size_t used = strlen(node->why);
 	va_list arguments;
@@ -32,7 +31,8 @@ note_dirty(struct node *node)
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
 		core_volume_info(node->core, i, node_now(), &info);
 		if (info.dirty_blocks > 0)
-			note_loss(node, "; volume %s: %" PRIu64 " bytes are not at the root", info.name, info.dirty_blocks * info.block_size);
+			note_loss(node, "; volume %s: %" PRIu64 " bytes are not at the root", info.name,
+				  info.dirty_blocks * info.block_size);
 	}
 }
 
@@ -40,7 +40,7 @@ static void
 stop_timer_set(struct node *node)
 {
 	struct timeval timeout = {.tv_sec = node->config.io_timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(node->config.io_timeout_ms % 1000) * 1000};
+				  .tv_usec = (suseconds_t)(node->config.io_timeout_ms % 1000) * 1000};
 
 	node->stop_dirty = node_dirty_bytes(node, -1);
 	if (node->config.io_timeout_ms != 0)

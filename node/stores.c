@@ -24,11 +24,11 @@ struct job {
 	enum action_type type;
 	uint64_t cookie;
 	uint64_t block;
-	uint32_t count;       // of blocks
-	uint32_t running;     // parts
-	int sys_errno;        // the first one
-	struct buf **bufs;    // count, each with a count of ours
-	struct iovec *iov;    // count
+	uint32_t count;    // of blocks
+	uint32_t running;  // parts
+	int sys_errno;     // the first one
+	struct buf **bufs; // count, each with a count of ours
+	struct iovec *iov; // count
 	struct part parts[];
 };
 
@@ -60,7 +60,8 @@ log_outcome(const struct job *job)
 	if (job->sys_errno != 0 && job->sys_errno != volume->last_errno) {
 		core_volume_info(job->node->core, (uint32_t)(volume - job->node->volumes), node_now(), &info);
 		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s", info.name,
-			verbs[job->type - ACTION_STORE_READ], job->count, job->block, volume->store_name, strerror(job->sys_errno));
+			  verbs[job->type - ACTION_STORE_READ], job->count, job->block, volume->store_name,
+			  strerror(job->sys_errno));
 	}
 	if (job->sys_errno != 0 || job->type != ACTION_STORE_READ)
 		volume->last_errno = job->sys_errno;
@@ -130,7 +131,8 @@ part_blocks(const struct job *job, uint32_t first)
 	enum store_op op = block_op(job, first);
 	uint32_t count = 1;
 
-	while (first + count < job->count && block_op(job, first + count) == op && (op == STORE_ZERO || count < PART_BLOCKS_MAX))
+	while (first + count < job->count && block_op(job, first + count) == op &&
+	       (op == STORE_ZERO || count < PART_BLOCKS_MAX))
 		count++;
 	return count;
 }
@@ -221,8 +223,9 @@ node_store_perform(struct node *node, const struct action *action)
 	} else {
 		job = job_create(node, action);
 		for (uint32_t i = 0; i < job->count; i++)
-			job->bufs[i] = action->type == ACTION_STORE_READ ? buf_alloc(core_pool(node->core, volume->block_size))
-									   : buf_ref(action->bufs[i]);
+			job->bufs[i] = action->type == ACTION_STORE_READ
+					       ? buf_alloc(core_pool(node->core, volume->block_size))
+					       : buf_ref(action->bufs[i]);
 		job = job_cut(job);
 	}
 	node->store_operations++;
@@ -259,7 +262,7 @@ node_store_watch(struct node *node, struct volume *volume)
 	if (volume->store == NULL)
 		return;
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
-		store_readable, volume);
+					   store_readable, volume);
 	CHECK(volume->store_readable != NULL && event_add(volume->store_readable, NULL) == 0);
 }
 

@@ -16,7 +16,8 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 
 		if (volume->store[0] == '\0')
 			continue;
-		if (node_store_open(&opened[i], volume->store, volume->read_only || node->config.read_only, error, error_size) != 0)
+		if (node_store_open(&opened[i], volume->store, volume->read_only || node->config.read_only, error,
+				    error_size) != 0)
 			return -1;
 	}
 	return 0;
@@ -29,7 +30,8 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	int index;
 
 	if (opened->store != NULL)
-		index = core_add_root_volume(node->core, config->name, opened->store->size, opened->store->block_size, read_only);
+		index = core_add_root_volume(node->core, config->name, opened->store->size, opened->store->block_size,
+					     read_only);
 	else
 		index = core_add_child_volume(node->core, config->name, read_only);
 	if (index < 0)
@@ -47,8 +49,8 @@ node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *e
 	for (size_t i = 0; i < node->config.volume_count; i++) {
 		if (volume_add(node, &node->config.volumes[i], &opened[i]) == 0)
 			continue;
-		snprintf(error, error_size, "--volume %s: can not be added; at most %d volumes are allowed", node->config.volumes[i].name,
-			LIMIT_VOLUMES);
+		snprintf(error, error_size, "--volume %s: can not be added; at most %d volumes are allowed",
+			 node->config.volumes[i].name, LIMIT_VOLUMES);
 		return -1;
 	}
 	return 0;
@@ -145,7 +147,7 @@ node_volume_ready(struct node *node, uint32_t index)
 		return;
 	volume->ready = true;
 	log_info("volume %s: %llu bytes in blocks of %u%s", info.name, (unsigned long long)info.size, info.block_size,
-		info.read_only ? ", read-only" : "");
+		 info.read_only ? ", read-only" : "");
 	if (node->driver != NULL && volume->configured)
 		driver_add_volume(node->driver, index, info.name, info.size, info.block_size, info.read_only);
 	node_check_ready(node);

@@ -98,9 +98,10 @@ END_TEST
 
 START_TEST(test_local)
 {
-	static const char *const local[] = {"unix:x", "localhost:1", "LocalHost:1", "127.0.0.1:1", "127.255.3.4:1", "[::1]:1"};
-	static const char *const remote[] = {"0.0.0.0:1", "128.0.0.1:1", "[::]:1", "[::ffff:1.2.3.4]:1", "localhost.example:1",
-		"127.example:1"};
+	static const char *const local[] = {"unix:x",      "localhost:1",   "LocalHost:1",
+					    "127.0.0.1:1", "127.255.3.4:1", "[::1]:1"};
+	static const char *const remote[] = {"0.0.0.0:1",          "128.0.0.1:1",         "[::]:1",
+					     "[::ffff:1.2.3.4]:1", "localhost.example:1", "127.example:1"};
 	struct address address;
 
 	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++) {

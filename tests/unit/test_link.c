@@ -19,15 +19,15 @@ enum { BLOCK = 4096, WATCHDOG_S = 30 };
 
 struct end {
 	struct link *link;
-	uint32_t next_xid;      // messages have to come in order
-	uint64_t blocks;        // data items seen
+	uint32_t next_xid; // messages have to come in order
+	uint64_t blocks;   // data items seen
 	unsigned malformed, fatal, rooms, closed;
 	struct wire_error error;
 	struct message header;
 	char why[200];
-	bool close_self;        // in the next message callback
+	bool close_self; // in the next message callback
 	struct link **close_other;
-	bool in_call;           // link_send or link_flush is running
+	bool in_call; // link_send or link_flush is running
 	struct buf_pool *pool;
 };
 
@@ -197,8 +197,14 @@ static void
 send_blocks(struct end *end, uint32_t xid, uint64_t block, uint32_t count)
 {
 	struct item items[256] = {{0}};
-	struct message message = {.opcode = OP_OK_REPLY, .hops_left = 1, .xid = xid, .block = block, .count = count,
-		.volume_id = 1, .present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT), .items = items};
+	struct message message = {.opcode = OP_OK_REPLY,
+				  .hops_left = 1,
+				  .xid = xid,
+				  .block = block,
+				  .count = count,
+				  .volume_id = 1,
+				  .present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT),
+				  .items = items};
 
 	for (uint32_t i = 0; i < count; i++) {
 		items[i].version = version_make(1, block + i + 1);
@@ -398,7 +404,8 @@ END_TEST
 // Not our protocol: told once as fatal, then closed.
 START_TEST(test_garbage)
 {
-	static const char garbage[] = "GET / HTTP/1.1\r\nHost: example\r\nUser-Agent: something else altogether\r\n\r\n";
+	static const char garbage[] =
+		"GET / HTTP/1.1\r\nHost: example\r\nUser-Agent: something else altogether\r\n\r\n";
 	int fd = setup_raw();
 
 	raw_send(fd, garbage, sizeof(garbage));
