@@ -95,7 +95,7 @@ driver_resume(struct driver *driver)
 	event_add(driver->event, NULL);
 }
 
-// Read and start one request. False: there is none, or the session is over.
+// Read one request into driver->receive. False: there is none, or the session is over.
 static bool
 driver_receive(struct driver *driver)
 {
@@ -104,17 +104,57 @@ driver_receive(struct driver *driver)
 	do
 		result = fuse_session_receive_buf(driver->session, &driver->receive->buf);
 	while (result == -EINTR);
-	if (result > 0) {
-		fuse_session_process_buf(driver->session, &driver->receive->buf);
-		if (!driver->receive_aligned)
-			receive_align(driver);
-		if (!TAILQ_EMPTY(&driver->interrupted))
-			request_cancel_interrupted(driver);
-		return true;
-	}
-	if (result != -EAGAIN)
+	if (result <= 0 && result != -EAGAIN)
 		driver->ended = true;
-	return false;
+	return result > 0;
+}
+
+static void
+driver_process(struct driver *driver)
+{
+	fuse_session_process_buf(driver->session, &driver->receive->buf);
+	if (!driver->receive_aligned)
+		receive_align(driver);
+	if (!TAILQ_EMPTY(&driver->interrupted))
+		request_cancel_interrupted(driver);
+}
+
+// Look for a second request before the one in driver->receive is processed; then process both.
+static unsigned
+driver_process_looking(struct driver *driver)
+{
+	struct receive *first = driver->receive, *second = driver_receive_take(driver);
+	bool found;
+
+	driver->receive = second;
+	found = driver_receive(driver);
+	placement_alone(&driver->placement, !found);
+	driver->receive = first;
+	driver_process(driver);
+	if (found) {
+		driver_receive_return(driver, driver->receive);
+		driver->receive = second;
+		driver_process(driver);
+	} else {
+		driver_receive_return(driver, second);
+	}
+	return found ? 2 : 1;
+}
+
+// Read and start a request. Returns how many (two, rarely), 0: there is none, or the session is over.
+static unsigned
+driver_step(struct driver *driver)
+{
+	const struct fuse_in_header *header;
+
+	if (!driver_receive(driver))
+		return 0;
+	header = driver->receive->buf.mem;
+	if ((header->opcode == FUSE_READ || header->opcode == FUSE_WRITE) &&
+			placement_note(&driver->placement, (pid_t)header->pid))
+		return driver_process_looking(driver);
+	driver_process(driver);
+	return 1;
 }
 
 static void
@@ -122,10 +162,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct driver *driver = arg;
 	bool probe = driver->several || ++driver->single_count >= DRIVER_PROBE_PERIOD;
-	unsigned limit = probe ? DRIVER_BATCH : 1, count = 0;
+	unsigned limit = probe ? DRIVER_BATCH : 1, count = 0, more;
 
-	while (count < limit && driver_receive(driver)) {
-		count++;
+	while (count < limit && (more = driver_step(driver)) > 0) {
+		count += more;
 		if (driver_is_full(driver)) {
 			driver->paused = true;
 			event_del(driver->event);
@@ -228,6 +268,7 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	TAILQ_INIT(&driver->interrupted);
 	TAILQ_INIT(&driver->spare);
 	files_init(driver);
+	placement_init(&driver->placement, base);
 	driver->receive = driver_receive_take(driver);
 	ok = driver_mount(driver, path, error, error_size);
 	free(path);
@@ -271,6 +312,7 @@ driver_destroy(struct driver *driver)
 	CHECK(driver->submitting == NULL);
 	driver->ended = true;
 	request_fail_all(driver, EIO);
+	placement_fini(&driver->placement);
 	if (driver->event != NULL)
 		event_free(driver->event);
 	// Closes the fd first, which answers what the kernel has still queued, then detaches: lazily, so also when busy.

@@ -5,6 +5,7 @@
 //	request.c  one struct io and the kernel request it answers
 //	files.c    operations on names and attributes, answered at once
 //	ops.c      operations on data, which become struct io
+//	placement.c  which CPU answers
 //	mount.c    what can be wrong with a mount point, said before libfuse says it
 #ifndef HVFS_FUSE_INTERNAL_H
 #define HVFS_FUSE_INTERNAL_H
@@ -20,6 +21,7 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "fuse/driver.h"
+#include "fuse/placement.h"
 
 #define FILE_SUFFIX ".img"
 
@@ -133,6 +135,7 @@ struct driver {
 	bool several;          // the last batch had more than one request
 	uint32_t single_count; // batches of one since the last probe
 	bool paused;           // too much waits: the fd is not watched
+	struct placement placement;
 
 	// Requests that are with the core.
 	struct request *submitting;
