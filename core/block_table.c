@@ -162,7 +162,7 @@ table_work_rest(struct block_table *table, struct entry *entry)
 
 	if (work == NULL)
 		return true;
-	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->ask != ASK_NONE ||
+	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->wait_dirty || work->ask != ASK_NONE ||
 	    work->recall_open || work->in_dirty || work->flushing || work->rescue || work->store_reading)
 		return false;
 	CHECK(work->put_buf == NULL);
@@ -201,6 +201,17 @@ table_touched(struct block_table *table)
 	return table_entry(table, work->entry);
 }
 
+void
+table_touch_works(struct block_table *table, uint32_t volume)
+{
+	for (uint32_t i = 1; i < table->works.next; i++) {
+		struct work *work = pool_get(&table->works, i);
+
+		if (pool_is_used(&table->works, i) && block_key_volume(table_entry(table, work->entry)->key) == volume)
+			table_touch(table, table_entry(table, work->entry));
+	}
+}
+
 struct want *
 table_want(const struct block_table *table, uint32_t index)
 {
@@ -225,6 +236,22 @@ table_want_add(struct block_table *table, struct entry *entry, enum want_kind ki
 	if (ret_index != NULL)
 		*ret_index = index;
 	return want;
+}
+
+void
+table_want_to_front(struct block_table *table, struct entry *entry)
+{
+	struct work *work = table_work(table, entry);
+	uint32_t index = work->want_tail, before = work->want_head;
+
+	if (index == before)
+		return;
+	while (table_want(table, before)->next != index)
+		before = table_want(table, before)->next;
+	table_want(table, before)->next = 0;
+	work->want_tail = before;
+	table_want(table, index)->next = work->want_head;
+	work->want_head = index;
 }
 
 uint32_t

@@ -41,6 +41,7 @@ enum { EXPIRY_SHIFT = 16 }; // a tick is 65.5 ms: a 32-bit expiry lasts for nine
 #define EXPIRY_NEVER UINT32_MAX
 
 enum want_kind {
+	WANT_NONE,     // cancelled
 	WANT_READ,     // local
 	WANT_WRITE,    // local
 	WANT_PREFETCH, // read-ahead: no one waits
@@ -64,7 +65,7 @@ struct want {
 	uint32_t io_prev;
 	uint32_t entry;
 	struct io *io;       // NULL: cancelled
-	struct buf *buf;     // PUT with data
+	struct buf *buf;     // bytes of a PUT, a child's or of a synchronous local write of a whole block
 	version_t version;   // of a FLUSH that waits; of the applied bytes
 };
 
@@ -77,10 +78,13 @@ struct work {
 	uint32_t touched_next; // chain of touched blocks
 	bool touched;
 	bool wait_room;        // is on a link's list of blocks that wait for room
+	bool wait_dirty;       // is on the volume's list of blocks that wait for dirty room
 	// Towards the parent: one permission request at a time (R7).
 	uint8_t ask;           // enum ask_state
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
+	uint8_t failed_status; // enum status: the first want in the queue ends with it
+	bool put_unknown;      // a PUT with bytes was under way when the link broke
 	uint32_t ask_xid;
 	moment_us ask_at;
 	struct buf *put_buf;   // bytes of a PUT under way
@@ -99,6 +103,9 @@ struct work {
 	moment_us dirty_since;
 	version_t flush_version;
 	uint32_t flush_xid;
+	bool exposed;          // children have read this version of the dirty copy: the next change is a new one
+	version_t accepted;    // newest version that is known to be above (at a root: here)
+	bool sync_failed;      // what sync_head waits for was lost
 	// The root's store.
 	bool store_reading;
 	bool read_stale;       // what is being read was overwritten meanwhile
@@ -133,6 +140,9 @@ struct work *table_work_make(struct block_table *table, struct entry *entry);
 // Drop the work record when nothing is going on; true when there is none afterwards.
 bool table_work_rest(struct block_table *table, struct entry *entry);
 
+// Touch every block with a work record of ${volume}.
+void table_touch_works(struct block_table *table, uint32_t volume);
+
 // Put the block on the list of blocks to look at again (once).
 void table_touch(struct block_table *table, struct entry *entry);
 
@@ -141,6 +151,9 @@ struct entry *table_touched(struct block_table *table);
 
 // Append a zeroed want to the block's FIFO.
 struct want *table_want_add(struct block_table *table, struct entry *entry, enum want_kind kind, enum perm perm, uint32_t *ret_index);
+
+// Move the want that was added last to the head of the FIFO.
+void table_want_to_front(struct block_table *table, struct entry *entry);
 
 // Take the head of the FIFO off; the want's record is not freed.
 uint32_t table_want_pop(struct block_table *table, struct entry *entry);

@@ -39,6 +39,7 @@ struct core_config {
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t credits;        // blocks a child may have outstanding here
 	enum write_mode write_mode;
+	bool give_back;          // the sync daemon gives a block's permission back when it flushes it
 	bool has_parent;         // a parent is configured: unknown volumes are asked for there
 	bool has_driver;         // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;

@@ -15,6 +15,7 @@ struct dir_record {
 	uint32_t recall_xid;
 	uint16_t child;
 	uint8_t perm;         // enum perm, never PERM_NO
+	uint8_t recall_perm;  // what the open INVALIDATE leaves
 	bool recall_open;     // an INVALIDATE is out and not answered (R18)
 };
 

@@ -17,7 +17,7 @@ enum {
 	LIMIT_LINKS = 4096,                // open links of one node, parent's included
 	LIMIT_CHILDREN = 8192,             // (child, volume) sessions of one node, absent ones included
 	LIMIT_CREDITS = 16384,             // blocks a child may have asked for and not yet got
-	LIMIT_LINK_DATA_SIZE = 1 << 20,    // block data queued on one link (protocol.md R16)
+	LIMIT_LINK_DATA_SIZE = 512 * 1024, // block data queued on one link (protocol.md R16)
 	LIMIT_IO_SIZE = 1 << 20,           // bytes of one local read or write
 	LIMIT_PARENTS = 8,                 // addresses of --parent
 	LIMIT_LISTENERS = 16,

@@ -30,9 +30,21 @@ pool_grow(struct pool *pool)
 		pool->chunks = realloc(pool->chunks, capacity * sizeof(*pool->chunks));
 		CHECK(pool->chunks != NULL);
 	}
-	pool->chunks[pool->chunk_count] = malloc(POOL_CHUNK * pool->record_size);
+	pool->chunks[pool->chunk_count] = calloc(1, POOL_CHUNK * pool->record_size + POOL_CHUNK / 8);
 	CHECK(pool->chunks[pool->chunk_count] != NULL);
 	pool->chunk_count++;
+}
+
+static uint8_t *
+used_byte(const struct pool *pool, uint32_t index)
+{
+	return pool->chunks[index / POOL_CHUNK] + POOL_CHUNK * pool->record_size + index % POOL_CHUNK / 8;
+}
+
+bool
+pool_is_used(const struct pool *pool, uint32_t index)
+{
+	return (*used_byte(pool, index) >> (index % 8) & 1) != 0;
 }
 
 uint32_t
@@ -50,6 +62,7 @@ pool_alloc(struct pool *pool)
 	}
 	record = pool_get(pool, index);
 	memset(record, 0, pool->record_size);
+	*used_byte(pool, index) |= (uint8_t)(1u << index % 8);
 	pool->used++;
 	return index;
 }
@@ -59,7 +72,8 @@ pool_free(struct pool *pool, uint32_t index)
 {
 	void *record = pool_get(pool, index);
 
-	CHECK(record != NULL && pool->used > 0);
+	CHECK(record != NULL && pool_is_used(pool, index));
+	*used_byte(pool, index) &= (uint8_t)~(1u << index % 8);
 	memset(record, 0, pool->record_size);
 	memcpy(record, &pool->free_head, sizeof(pool->free_head));
 	pool->free_head = index;

@@ -8,7 +8,7 @@
 
 struct pool {
 	size_t record_size;
-	uint8_t **chunks;
+	uint8_t **chunks; // records, then a bit for each that is used
 	uint32_t chunk_count;
 	uint32_t next;      // never used so far
 	uint32_t free_head; // released ones, linked through their first 4 bytes
@@ -24,6 +24,9 @@ void pool_fini(struct pool *pool);
 // A zeroed record; its index is never 0.
 uint32_t pool_alloc(struct pool *pool);
 void pool_free(struct pool *pool, uint32_t index);
+
+// Is ${index} (from 1 to pool->next - 1) allocated? For walks over all records.
+bool pool_is_used(const struct pool *pool, uint32_t index);
 
 // The record of ${index}; NULL for 0.
 static inline void *

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: MIT
+// What a node holds from its parent. The parent's answer to a request replaces what was held: PERMISSIONS says what the
+// node has afterwards. Bytes that come along replace the copy, unless the copy is dirty with a newer version.
+//
+// A dirty copy that is taken away (recall) or whose session is gone stays in the cache, unreadable (held NO), until its
+// FLUSH is acknowledged: a link that breaks with the flush in flight loses nothing.
+#include "core/client.h"
+#include "core/check.h"
+#include "core/outbox.h"
+#include "core/dirty.h"
+
+#include <stdlib.h>
+
+static bool
+parent_usable(const struct core *core, const struct volume *volume)
+{
+	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
+}
+
+// Which request gets ${want} what it lacks; see docs/protocol.md, "Which request".
+static enum opcode
+ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
+{
+	if (want->kind == WANT_RECLAIM)
+		return OP_PUT;
+	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT)
+		return OP_LOCK;
+	if (needs_data || want->perm < PERM_WRITE)
+		return OP_GET;
+	return OP_PUT;
+}
+
+static struct saying
+say_to_parent(const struct core *core, const struct entry *entry, enum opcode opcode, enum perm perm)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return (struct saying){
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = opcode,
+		.block = block_key_block(entry->key),
+		.perm = perm,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+	};
+}
+
+void
+client_ask(struct core *core, struct entry *entry, const struct want *want, bool needs_data, struct buf *buf)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
+	enum perm perm = want->perm;
+	struct saying say;
+
+	if (work->ask != ASK_NONE || !parent_usable(core, volume))
+		return;
+	if (core->parent.outstanding >= core->parent.credits) {
+		work->ask = ASK_WAITING;
+		key_list_add(&core->parent.waiting, entry->key);
+		return;
+	}
+	// The answer replaces what is held: never ask for less than that.
+	if (perm < entry->held)
+		perm = entry->held;
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE)
+		perm = PERM_WRITE;
+	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data), perm);
+	say.hops_left = want->hops_left;
+	if (say.opcode == OP_PUT && buf != NULL) {
+		say.flags = FLAG_FORCE_SYNC;
+		say.item = true;
+		say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+		say.buf = buf;
+		work->put_buf = buf_ref(buf);
+		volume->unsynced = true;
+	}
+	work->ask = ASK_SENT;
+	work->ask_opcode = (uint8_t)say.opcode;
+	work->ask_perm = (uint8_t)perm;
+	work->ask_at = core->now;
+	work->ask_xid = outbox_say(core, &say)->xid;
+	core->parent.outstanding++;
+}
+
+// The request of this block has ended, one way or the other.
+static void
+ask_end(struct core *core, struct work *work)
+{
+	CHECK(core->parent.outstanding > 0);
+	core->parent.outstanding--;
+	work->ask = ASK_NONE;
+	buf_unref(work->put_buf);
+	work->put_buf = NULL;
+}
+
+// Credits came back: let as many waiting blocks go on.
+static void
+credits_touch(struct core *core)
+{
+	struct key_list *list = &core->parent.waiting;
+
+	while (list->count > 0 && core->parent.outstanding < core->parent.credits) {
+		struct entry *entry = table_find(&core->table, list->keys[--list->count]);
+		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+		if (work == NULL || work->ask != ASK_WAITING)
+			continue;
+		work->ask = ASK_NONE;
+		table_touch(&core->table, entry);
+		break; // one for each credit: it is spent when the block is looked at
+	}
+}
+
+static uint32_t
+expiry_from(moment_us start, uint32_t ttl_ms)
+{
+	uint64_t tick = moment_after_ms(start, ttl_ms) >> EXPIRY_SHIFT;
+
+	return tick < EXPIRY_NEVER ? (uint32_t)tick : EXPIRY_NEVER - 1;
+}
+
+// Dirty bytes meet what the parent says is the newest version.
+static void
+grant_over_dirty(struct core *core, struct entry *entry, struct work *work, const struct item *item)
+{
+	if (item->version < entry->version) { // ours is the successor
+		if (work->rescue)
+			core_trace(core, "block %llu: dirty bytes kept, permission again", (unsigned long long)block_key_block(entry->key));
+		work->rescue = false;
+		return;
+	}
+	if (item->version > entry->version && work->rescue) {
+		entry_volume(core, entry)->lost = true;
+		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
+			(unsigned long long)block_key_block(entry->key));
+	}
+	dirty_clear(core, entry);
+	entry->version = item->version;
+	if (item->kind == ITEM_EMPTY)
+		entry_drop_copy(core, entry);
+	else
+		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+}
+
+static void
+grant_over_clean(struct core *core, struct entry *entry, struct work *work, const struct item *item)
+{
+	if (item->kind != ITEM_EMPTY) {
+		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+		entry_volume(core, entry)->fetched++;
+	} else if (work->put_buf != NULL) {
+		entry_put_copy(core, entry, work->put_buf, COPY_CLEAN);
+	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK && entry->copy == COPY_ABSENT) {
+		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
+	} else if (entry->copy == COPY_CLEAN && item->version != entry->version) {
+		entry_drop_copy(core, entry); // ours is another content: it will be fetched
+	}
+	if (item->version != 0)
+		entry->version = item->version;
+}
+
+static void
+client_granted(struct core *core, struct entry *entry, struct work *work, const struct message *message, uint32_t i)
+{
+	static const struct item nothing = {.kind = ITEM_EMPTY};
+	const struct item *item = message->items != NULL ? &message->items[i] : &nothing;
+	struct volume *volume = entry_volume(core, entry);
+	struct want *head = table_want(&core->table, work->want_head);
+
+	if (message->epoch > volume->epoch)
+		volume->epoch = message->epoch;
+	if (message->grant > core->parent.grant_seen)
+		core->parent.grant_seen = message->grant;
+	if (entry->copy == COPY_DIRTY)
+		grant_over_dirty(core, entry, work, item);
+	else
+		grant_over_clean(core, entry, work, item);
+	entry_set_held(core, entry, message->perm);
+	entry->expiry = expiry_from(work->ask_at, message->ttl_ms);
+	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
+		head->applied = true; // the root has these bytes
+		head->version = entry->version;
+	}
+	ask_end(core, work);
+	credits_touch(core);
+}
+
+// A FLUSH was acknowledged: that version, or a newer one, is above.
+static void
+client_flushed(struct core *core, struct entry *entry)
+{
+	dirty_flushed(core, entry);
+	if (entry->copy == COPY_CLEAN && entry->held == PERM_NO)
+		entry_drop_copy(core, entry);
+}
+
+static void
+client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	ask_end(core, work);
+	credits_touch(core);
+	switch (message->status) {
+	case STATUS_UNAVAILABLE:
+	case STATUS_IN_RECOVERY:
+		// Looked at again in a moment; bounded by the requester's own time limit.
+		key_list_add(&core->retry, entry->key);
+		core_wake(core, core->retry_at = core->now + RETRY_US);
+		work->ask = ASK_WAITING;
+		return;
+	default:
+		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
+			(unsigned long long)block_key_block(entry->key), message_status_text(message->status));
+		work->failed_status = (uint8_t)message->status;
+	}
+}
+
+void
+client_lost(struct core *core, struct entry *entry)
+{
+	entry_volume(core, entry)->lost = true;
+	table_work_make(&core->table, entry)->sync_failed = true;
+	dirty_clear(core, entry);
+	entry_set_held(core, entry, PERM_NO);
+	entry_drop_copy(core, entry);
+}
+
+static void
+client_flush_failed(struct core *core, struct entry *entry, const struct message *message)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	core_trace(core, "volume %s block %llu: flush refused: %s", volume->name,
+		(unsigned long long)block_key_block(entry->key), message_status_text(message->status));
+	if (message->status == STATUS_NOT_HOLDER) {
+		// The parent took the block back: what was written here is lost, and the next fsync says so.
+		client_lost(core, entry);
+	} else {
+		dirty_failed(core, entry, ERR_IO);
+	}
+}
+
+void
+client_reply_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(volume->index, message->block + i));
+	struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+	if (work == NULL)
+		return; // an answer to something that is over
+	if (work->ask == ASK_SENT && work->ask_xid == message->xid) {
+		if (message->opcode == OP_OK_REPLY)
+			client_granted(core, entry, work, message, i);
+		else
+			client_ask_failed(core, entry, work, message);
+	} else if (work->flushing && work->flush_xid == message->xid) {
+		if (message->opcode == OP_OK_REPLY)
+			client_flushed(core, entry);
+		else
+			client_flush_failed(core, entry, message);
+	} else {
+		return;
+	}
+	table_touch(&core->table, entry);
+}
+
+void
+client_request_refused(struct core *core, const struct message *message)
+{
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+		struct entry *entry;
+
+		if (!pool_is_used(&core->table.works, i))
+			continue;
+		entry = table_entry(&core->table, work->entry);
+		if (work->ask == ASK_SENT && work->ask_xid == message->xid)
+			client_ask_failed(core, entry, work, message);
+		else if (work->flushing && work->flush_xid == message->xid)
+			client_flush_failed(core, entry, message);
+		else
+			continue;
+		table_touch(&core->table, entry);
+	}
+}
+
+static void
+say_recalled(struct core *core, const struct entry *entry, uint64_t block, const struct volume *volume, uint32_t xid)
+{
+	struct saying say = {
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_OK_REPLY,
+		.block = block,
+		.xid = xid,
+		.perm = -1,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+	};
+
+	if (entry != NULL && entry->held == PERM_NO)
+		say.perm = PERM_NO;
+	outbox_say(core, &say);
+}
+
+void
+client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
+{
+	uint64_t block = message->block + i;
+	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
+	struct work *work;
+
+	volume->recalled++;
+	if (entry == NULL || (entry->held <= message->perm && entry->dir == 0)) {
+		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
+		return;
+	}
+	if (core->config.bug == BUG_ANSWER_BEFORE_DROP) {
+		say_recalled(core, entry, block, volume, message->xid);
+		return;
+	}
+	work = table_work_make(&core->table, entry);
+	if (!work->recall_open || work->recall_silent || message->perm < (enum perm)work->recall_perm)
+		work->recall_perm = (uint8_t)message->perm;
+	work->recall_open = true;
+	work->recall_silent = false;
+	work->recall_xid = message->xid;
+	table_touch(&core->table, entry);
+}
+
+void
+client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct saying say = say_to_parent(core, entry, OP_FLUSH, perm);
+	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+
+	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	say.flags = sync ? FLAG_FORCE_SYNC : 0;
+	say.item = true;
+	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+	say.version = entry->version;
+	say.buf = buf;
+	work->flush_xid = outbox_say(core, &say)->xid;
+	dirty_sent(core, entry);
+}
+
+// Dirty bytes go up before the answer, unless this very version is on its way already (R6).
+static void
+flush_for_recall(struct core *core, struct entry *entry, struct work *work)
+{
+	const struct want *head = table_want(&core->table, work->want_head);
+
+	if (work->flushing && work->flush_version == entry->version)
+		return;
+	client_flush(core, entry, work->recall_perm, work->sync_head != 0 || (head != NULL && head->applied));
+}
+
+void
+client_answer_recall(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
+	bool connected = parent_usable(core, volume);
+
+	CHECK(work->recall_open);
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE && !volume->is_root && connected)
+		flush_for_recall(core, entry, work);
+	work->recall_open = false;
+	if (volume->is_root)
+		return;
+	if (entry->held > work->recall_perm)
+		entry_set_held(core, entry, work->recall_perm);
+	if (entry->held == PERM_NO && entry->copy == COPY_CLEAN)
+		entry_drop_copy(core, entry);
+	if (!work->recall_silent && connected)
+		say_recalled(core, entry, block_key_block(entry->key), volume, work->recall_xid);
+}
+
+static int
+key_compare(const void *a, const void *b)
+{
+	block_key x = *(const block_key *)a, y = *(const block_key *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+may_release(const struct core *core, const struct entry *entry)
+{
+	return entry != NULL && entry->held > PERM_NO && entry->copy == COPY_ABSENT && entry->dir == 0 && entry->work == 0 &&
+		parent_usable(core, entry_volume(core, entry));
+}
+
+void
+client_release(struct core *core)
+{
+	struct key_list *list = &core->released;
+
+	if (list->count > 1)
+		qsort(list->keys, list->count, sizeof(*list->keys), key_compare);
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct entry *entry = table_find(&core->table, list->keys[i]);
+		struct saying say;
+
+		if (!may_release(core, entry)) // R19: a request is under way, or it is in use again
+			continue;
+		say = say_to_parent(core, entry, OP_LOCK, PERM_NO);
+		say.grant_seen = core->parent.grant_seen;
+		outbox_say(core, &say);
+		entry_set_held(core, entry, PERM_NO);
+		entry_rest(core, entry);
+	}
+	list->count = 0;
+	core->release_at = MOMENT_NEVER;
+}
+
+// Nothing that was sent will be answered any more.
+static void
+work_link_down(struct core *core, struct entry *entry, struct work *work)
+{
+	if (work->ask == ASK_SENT) {
+		if (work->put_buf != NULL)
+			work->put_unknown = true; // it may have reached the root
+		ask_end(core, work);
+	}
+	work->ask = ASK_NONE;
+	if (work->flushing)
+		dirty_unsent(core, entry);
+	if (work->recall_open && !work->recall_silent)
+		work->recall_open = false; // sent again when the session goes on
+	table_touch(&core->table, entry);
+}
+
+void
+client_link_down(struct core *core)
+{
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+		struct entry *entry;
+
+		if (!pool_is_used(&core->table.works, i))
+			continue;
+		entry = table_entry(&core->table, work->entry);
+		if (!entry_volume(core, entry)->is_root)
+			work_link_down(core, entry, work);
+	}
+	CHECK(core->parent.outstanding == 0);
+	core->parent.waiting.count = 0;
+}
+
+// The session is gone: nothing is held any more.
+static void
+entry_void(struct core *core, struct entry *entry)
+{
+	struct work *work;
+
+	entry_set_held(core, entry, PERM_NO);
+	if (entry->copy == COPY_CLEAN)
+		entry_drop_copy(core, entry);
+	if (entry->copy == COPY_DIRTY)
+		dirty_rescue(core, entry);
+	if (entry->dir != 0) { // nor may the children keep anything
+		work = table_work_make(&core->table, entry);
+		work->recall_open = work->recall_silent = true;
+		work->recall_perm = PERM_NO;
+	}
+	work = table_work(&core->table, entry);
+	if (work != NULL && work->put_unknown)
+		work->failed_status = STATUS_STORE_ERROR; // written or not: only an error is honest
+}
+
+void
+client_connected(struct core *core, struct volume *volume, bool resumed)
+{
+	for (uint32_t i = 1; i < core->table.entries.next; i++) {
+		struct entry *entry = table_entry(&core->table, i);
+		struct work *work;
+
+		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != volume->index)
+			continue;
+		if (!resumed)
+			entry_void(core, entry);
+		work = table_work(&core->table, entry);
+		if (work == NULL) {
+			entry_rest(core, entry);
+			continue;
+		}
+		work->put_unknown = false;
+		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
+		if (resumed && entry->copy == COPY_DIRTY && entry->held == PERM_NO && !work->rescue)
+			client_flush(core, entry, PERM_NO, false);
+		table_touch(&core->table, entry);
+	}
+}

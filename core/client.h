@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The client face: towards the parent.
+#ifndef HVFS_CORE_CLIENT_H
+#define HVFS_CORE_CLIENT_H
+
+#include "core/state.h"
+
+// Ask the parent for what ${want} lacks, unless a request for this block is under way (R7). ${buf}: bytes of a PUT, or
+// NULL. Waits for credits or a connection by itself: the block is touched when it goes on.
+void client_ask(struct core *core, struct entry *entry, const struct want *want, bool needs_data, struct buf *buf);
+
+// The i-th block of an OK_REPLY or ERR_REPLY from the parent. Touches it.
+void client_reply_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i);
+
+// An ERR_REPLY to a whole request, which names no blocks: every block that was asked for in it fails.
+void client_request_refused(struct core *core, const struct message *message);
+
+// The i-th block of an INVALIDATE from the parent. Touches it, or answers at once when there is nothing to give up.
+void client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i);
+
+// Everything below is within what the open recall leaves: flush, give up, answer.
+void client_answer_recall(struct core *core, struct entry *entry);
+
+// Send the dirty copy up, keeping ${perm}; ${sync}: to the root before the answer.
+void client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync);
+
+// Give back the permissions of blocks that have no copy and no holders (lazily, many together).
+void client_release(struct core *core);
+
+// The dirty copy can not be brought up any more: it is gone, and the next fsync says so.
+void client_lost(struct core *core, struct entry *entry);
+
+// The link to the parent is gone: nothing is under way any more. What is held stays, until its lease is over.
+void client_link_down(struct core *core);
+
+// ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is void: clean copies go, dirty
+// ones are kept and permission for them is asked anew.
+void client_connected(struct core *core, struct volume *volume, bool resumed);
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// What is dirty and what is on its way up: lists and sequence numbers, by which barriers know when they are done.
+#ifndef HVFS_CORE_DIRTY_H
+#define HVFS_CORE_DIRTY_H
+
+#include "core/state.h"
+
+// The copy was modified (version set, copy DIRTY by entry_put_copy): it is to go up. ${was}: the copy's state before.
+void dirty_mark(struct core *core, struct entry *entry, enum copy was);
+
+// The copy is on its way up (a FLUSH was said, a store write begun).
+void dirty_sent(struct core *core, struct entry *entry);
+
+// What was sent has arrived: clean, unless modified meanwhile.
+void dirty_flushed(struct core *core, struct entry *entry);
+
+// What was sent may not have arrived: it is to be sent again.
+void dirty_unsent(struct core *core, struct entry *entry);
+
+// It was refused: sent again after a while; barriers that wait fail with ${error}.
+void dirty_failed(struct core *core, struct entry *entry, enum hvfs_error error);
+
+// The copy need not go up any more (superseded, or lost). It counts as clean afterwards.
+void dirty_clear(struct core *core, struct entry *entry);
+
+// The copy is dirty and the permission for it is gone with its session: ask for permission again before anything else.
+void dirty_rescue(struct core *core, struct entry *entry);
+
+// May a local write make another block dirty now?
+bool dirty_room(const struct core *core, const struct volume *volume);
+
+// A fsync, a child's barrier (${child} >= 0, ${xid}), or the stopping node's own (neither).
+void barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
+
+// The link to the parent is gone: a barrier under way starts again.
+void barriers_link_down(struct core *core, struct volume *volume);
+
+// Forget the barrier of ${io}; true when there was one.
+bool barrier_cancel(struct core *core, struct volume *volume, const struct io *io);
+
+#endif

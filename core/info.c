@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// What others may ask of the core, and the check of its invariants.
+#include "core/check.h"
+#include "core/state.h"
+
+uint32_t
+core_volume_count(const struct core *core)
+{
+	return core->volume_count;
+}
+
+static int64_t
+left_ms(moment_us end, moment_us now)
+{
+	return end > now ? (int64_t)((end - now) / 1000) : 0;
+}
+
+void
+core_volume_info(const struct core *core, uint32_t index, moment_us now, struct volume_info *ret)
+{
+	const struct volume *volume;
+
+	CHECK(index < core->volume_count);
+	volume = core->volumes[index];
+	*ret = (struct volume_info){
+		.name = volume->name,
+		.is_root = volume->is_root,
+		.ready = volume->announced,
+		.read_only = volume->read_only,
+		.size = volume->size,
+		.block_size = volume->block_size,
+		.pool = volume->pool,
+		.dirty_blocks = volume->dirty_count,
+		.table_blocks = core->table.entries.used,
+		.parent_lease_ms = volume->is_root || !volume->announced ? -1 : left_ms(volume->lease_end, now),
+		.parent_connected = volume->connected,
+		.blocks_held_read = volume->held_read,
+		.blocks_held_write = volume->held_write,
+		.reads = volume->reads,
+		.writes = volume->writes,
+		.read_hits = volume->read_hits,
+		.write_hits = volume->write_hits,
+		.fetched = volume->fetched,
+		.flushed = volume->flushed,
+		.recalled = volume->recalled,
+	};
+}
+
+bool
+core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (!child->in_use || index-- > 0)
+			continue;
+		*ret = (struct child_info){
+			.name = child->name,
+			.volume = child->volume,
+			.link = child->link,
+			.connected = child->link >= 0,
+			.lease_ms = left_ms(child->lease_end, now),
+			.blocks_read = child->dir.blocks_read,
+			.blocks_write = child->dir.blocks_write,
+		};
+		return true;
+	}
+	return false;
+}
+
+void
+core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us now, struct block_info *ret)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(volume, block));
+	moment_us before = core->now;
+	const struct work *work;
+
+	*ret = (struct block_info){.held = core->volumes[volume]->is_root ? PERM_WRITE : PERM_NO};
+	if (entry == NULL)
+		return;
+	core->now = now > before ? now : before;
+	work = table_work(&core->table, entry);
+	ret->held = entry_held(core, entry);
+	if (work != NULL && work->recall_open && ret->held > work->recall_perm)
+		ret->held = work->recall_perm;
+	ret->readable = entry_readable(core, entry) && ret->held >= PERM_READ;
+	ret->writable = ret->held == PERM_WRITE && entry->dir == 0;
+	ret->dirty = entry->copy == COPY_DIRTY;
+	ret->version = entry->version;
+	ret->copy = entry->copy != COPY_ABSENT ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	core->now = before;
+}
+
+// ---- invariants ----
+
+// I2: one writer; R18 apart, a record says nothing that the node does not hold (I1).
+static void
+check_directory(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+	uint32_t readers = 0, writers = 0;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL; r = directory_next(&core->directory, r)) {
+		CHECK(r->child < core->child_count && core->children[r->child]->in_use);
+		CHECK(table_entry(&core->table, r->entry) == entry);
+		CHECK(r->perm == PERM_READ || r->perm == PERM_WRITE);
+		readers += r->perm == PERM_READ;
+		writers += r->perm == PERM_WRITE;
+	}
+	if (core->config.bug != BUG_NONE)
+		return;
+	CHECK(writers <= 1 && (writers == 0 || readers == 0));
+	if (!volume->is_root && entry->held < PERM_WRITE && writers > 0) {
+		const struct work *work = table_work(&core->table, entry);
+
+		CHECK(work != NULL && work->recall_open); // its session is gone: being taken back
+	}
+}
+
+static void
+check_entry(struct core *core, struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+	struct buf *copy = NULL;
+
+	if (entry->copy != COPY_ABSENT) {
+		copy = core->copies.ops->get(core->copies.self, entry->key);
+		CHECK(copy != NULL);
+		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
+	}
+	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
+		CHECK(work != NULL && (work->in_dirty || work->flushing));
+	if (work != NULL) {
+		CHECK(!work->touched);
+		CHECK(!work->in_dirty || entry->copy == COPY_DIRTY);
+		CHECK(work->ask != ASK_SENT || core->parent.link >= 0);
+	}
+	check_directory(core, entry);
+}
+
+void
+core_check(struct core *core)
+{
+	uint64_t dirty = 0, counted = 0;
+
+	for (uint32_t i = 1; i < core->table.entries.next; i++) {
+		struct entry *entry = table_entry(&core->table, i);
+
+		if (!pool_is_used(&core->table.entries, i))
+			continue;
+		CHECK(table_find(&core->table, entry->key) == entry);
+		check_entry(core, entry);
+		dirty += entry->copy == COPY_DIRTY;
+	}
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		counted += core->volumes[i]->dirty_count;
+	CHECK(dirty == counted);
+	CHECK(core->table.touched_head == 0);
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// A request on many blocks is many requests on one block each (R10): what can be served at once is, in the step in which
+// the request arrives; for every other block a want joins that block's queue. The request ends when its last block does.
+#include "core/local.h"
+#include "core/check.h"
+#include "core/dirty.h"
+#include "core/readahead.h"
+
+static struct volume *
+io_volume(const struct core *core, const struct io *io)
+{
+	CHECK(io->volume < core->volume_count);
+	return core->volumes[io->volume];
+}
+
+static bool
+covers_block(const struct volume *volume, const struct io *io, uint64_t index)
+{
+	uint64_t start = (io->first + index) * volume->block_size;
+
+	return io->offset <= start && io->offset + io->size >= start + volume->block_size;
+}
+
+static bool
+is_write(const struct io *io)
+{
+	return io->kind == IO_WRITE || io->kind == IO_ZERO;
+}
+
+static bool
+is_sync(const struct core *core, const struct io *io)
+{
+	return io->force_sync || core->config.write_mode == WRITE_SYNC;
+}
+
+static void
+io_enqueue(struct core *core, struct io *io)
+{
+	io->queued = true;
+	io->next = NULL;
+	io->prev = core->io_tail;
+	if (core->io_tail != NULL)
+		core->io_tail->next = io;
+	else
+		core->io_head = io;
+	core->io_tail = io;
+	if (core->config.io_timeout_ms != 0)
+		core_wake(core, moment_after_ms(io->started, core->config.io_timeout_ms));
+}
+
+static void
+io_dequeue(struct core *core, struct io *io)
+{
+	if (!io->queued)
+		return;
+	io->queued = false;
+	if (io->prev != NULL)
+		io->prev->next = io->next;
+	else
+		core->io_head = io->next;
+	if (io->next != NULL)
+		io->next->prev = io->prev;
+	else
+		core->io_tail = io->prev;
+}
+
+static void
+io_unlink_want(struct core *core, struct io *io, struct want *want)
+{
+	CHECK(io->wants != 0);
+	if (want->io_prev != 0)
+		table_want(&core->table, want->io_prev)->io_next = want->io_next;
+	else
+		io->wants = want->io_next;
+	if (want->io_next != 0)
+		table_want(&core->table, want->io_next)->io_prev = want->io_prev;
+	want->io_next = want->io_prev = 0;
+}
+
+void
+local_finish(struct core *core, struct io *io, enum hvfs_error error)
+{
+	struct action *action;
+
+	io_dequeue(core, io);
+	action = actions_add(core->actions, ACTION_IO_DONE);
+	action->io = io;
+	action->error = error;
+	action->valid_until = MOMENT_NEVER;
+	if (is_write(io) && !io_volume(core, io)->is_root && core->config.bug != BUG_SKIP_LEASE)
+		action->valid_until = io_volume(core, io)->lease_end;
+}
+
+static void
+serve_read(struct core *core, const struct entry *entry, struct io *io, uint64_t index)
+{
+	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+	struct action *action = actions_add(core->actions, ACTION_IO_READ);
+
+	CHECK(buf != NULL);
+	action->io = io;
+	action->index = (uint32_t)index;
+	action->buf = buf_ref(buf);
+}
+
+// The bytes of ${io} over those of ${old} (NULL: the whole block is written) into a buffer that nobody else has.
+static struct buf *
+fill(struct core *core, struct volume *volume, struct io *io, uint64_t index, struct buf *old)
+{
+	bool whole = covers_block(volume, io, index);
+	struct action *action;
+	struct buf *buf;
+
+	if (whole && io->kind == IO_ZERO)
+		return buf_zero();
+	buf = old != NULL && !buf_is_shared(old) ? buf_ref(old) : buf_alloc(volume->pool);
+	action = actions_add(core->actions, ACTION_IO_FILL);
+	action->io = io;
+	action->index = (uint32_t)index;
+	action->old = whole ? NULL : buf_ref(old);
+	action->buf = buf_ref(buf);
+	return buf;
+}
+
+static void
+apply_write(struct core *core, struct entry *entry, struct io *io, uint64_t index)
+{
+	struct volume *volume = entry_volume(core, entry);
+	enum copy was = entry->copy;
+	struct buf *old = was != COPY_ABSENT ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	struct buf *buf;
+
+	CHECK(covers_block(volume, io, index) || old != NULL);
+	buf = fill(core, volume, io, index, old);
+	entry->version = entry_next_version(core, entry);
+	entry_put_copy(core, entry, buf, COPY_DIRTY);
+	buf_unref(buf);
+	dirty_mark(core, entry, was);
+}
+
+static bool
+may_serve(const struct core *core, const struct entry *entry)
+{
+	const struct work *work;
+
+	if (entry == NULL || entry->work == 0)
+		return entry != NULL;
+	work = table_work(&core->table, entry);
+	return work->want_head == 0 && !work->recall_open; // behind those who came before (R9)
+}
+
+static bool
+may_write_now(const struct core *core, const struct entry *entry, const struct io *io, uint64_t index)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
+		(entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
+		(entry->copy == COPY_DIRTY || dirty_room(core, volume));
+}
+
+// Serve block ${index} of ${io} now, if nothing stands against it.
+static bool
+serve_now(struct core *core, struct volume *volume, struct io *io, uint64_t index)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(volume->index, io->first + index));
+
+	if (entry == NULL && volume->is_root && is_write(io) && covers_block(volume, io, index))
+		entry = entry_make(core, volume, io->first + index);
+	if (!may_serve(core, entry))
+		return false;
+	if (io->kind == IO_READ) {
+		if (!entry_readable(core, entry))
+			return false;
+		serve_read(core, entry, io, index);
+		volume->read_hits++;
+		return true;
+	}
+	if (!may_write_now(core, entry, io, index))
+		return false;
+	apply_write(core, entry, io, index);
+	volume->write_hits++;
+	return true;
+}
+
+static void
+want_block(struct core *core, struct volume *volume, struct io *io, uint64_t index)
+{
+	struct entry *entry = entry_make(core, volume, io->first + index);
+	enum want_kind kind = io->kind == IO_READ ? WANT_READ : WANT_WRITE;
+	uint32_t want_index;
+	struct want *want =
+		table_want_add(&core->table, entry, kind, kind == WANT_READ ? PERM_READ : PERM_WRITE, &want_index);
+
+	want->io = io;
+	want->sync = is_write(io) && is_sync(core, io);
+	want->hops_left = LIMIT_HOPS;
+	want->io_next = io->wants;
+	if (io->wants != 0)
+		table_want(&core->table, io->wants)->io_prev = want_index;
+	io->wants = want_index;
+	table_touch(&core->table, entry);
+}
+
+static void
+local_issue(struct core *core, struct volume *volume, struct io *io)
+{
+	while (io->issued < io->count && io->issued - io->done < IO_WINDOW) {
+		uint64_t index = io->issued++;
+
+		if (serve_now(core, volume, io, index))
+			io->done++;
+		else
+			want_block(core, volume, io, index);
+	}
+}
+
+static enum hvfs_error
+io_refusal(const struct core *core, const struct volume *volume, const struct io *io)
+{
+	if (volume->state != VOLUME_READY && !volume->announced)
+		return ERR_NO_VOLUME;
+	if (io->kind == IO_SYNC)
+		return ERR_OK;
+	if (core->stop != STOP_NO)
+		return ERR_SHUT_DOWN;
+	if (io->size == 0 || io->offset >= volume->size || io->size > volume->size - io->offset)
+		return ERR_OUT_OF_RANGE;
+	if (is_write(io) && volume->read_only)
+		return ERR_READ_ONLY;
+	return ERR_OK;
+}
+
+void
+local_submit(struct core *core, struct io *io)
+{
+	struct volume *volume = io_volume(core, io);
+	enum hvfs_error error = io_refusal(core, volume, io);
+
+	io->started = core->now;
+	if (error != ERR_OK) {
+		local_finish(core, io, error);
+		return;
+	}
+	if (io->kind == IO_SYNC) {
+		io_enqueue(core, io);
+		barrier_add(core, volume, io, -1, 0);
+		return;
+	}
+	io->first = io->offset / volume->block_size;
+	io->count = (io->offset + io->size - 1) / volume->block_size - io->first + 1;
+	if (is_write(io))
+		volume->writes++;
+	else
+		volume->reads++;
+	local_issue(core, volume, io);
+	if (io->done == io->count)
+		local_finish(core, io, ERR_OK);
+	else
+		io_enqueue(core, io);
+	if (io->kind == IO_READ)
+		readahead_after(core, volume, io);
+}
+
+void
+local_cancel(struct core *core, struct io *io, enum hvfs_error error)
+{
+	if (!io->queued)
+		return;
+	while (io->wants != 0) {
+		struct want *want = table_want(&core->table, io->wants);
+
+		io_unlink_want(core, io, want);
+		want->kind = WANT_NONE;
+		want->io = NULL;
+		table_touch(&core->table, table_entry(&core->table, want->entry));
+	}
+	if (io->kind == IO_SYNC)
+		barrier_cancel(core, io_volume(core, io), io);
+	local_finish(core, io, error);
+}
+
+bool
+local_needs_data(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	if (want->kind != WANT_WRITE)
+		return true;
+	return !want->applied &&
+		!covers_block(entry_volume(core, entry), want->io, block_key_block(entry->key) - want->io->first);
+}
+
+bool
+local_perform(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	uint64_t index;
+
+	if (want->kind == WANT_PREFETCH)
+		return true;
+	index = block_key_block(entry->key) - want->io->first;
+	if (want->kind == WANT_READ) {
+		serve_read(core, entry, want->io, index);
+		return true;
+	}
+	if (want->applied)
+		return true;
+	apply_write(core, entry, want->io, index);
+	if (!want->sync || volume->is_root)
+		return true;
+	want->applied = true;
+	want->version = entry->version;
+	volume->urgent_seq = volume->dirty_seq;
+	return false;
+}
+
+struct buf *
+local_put_bytes(struct core *core, const struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	uint64_t index;
+
+	if (want->kind != WANT_WRITE || !want->sync || want->applied)
+		return NULL;
+	index = block_key_block(entry->key) - want->io->first;
+	if (!covers_block(volume, want->io, index))
+		return NULL;
+	if (want->buf == NULL)
+		want->buf = fill(core, volume, want->io, index, NULL);
+	return want->buf;
+}
+
+void
+local_block_done(struct core *core, struct want *want, enum hvfs_error error)
+{
+	struct io *io = want->io;
+
+	if (io == NULL)
+		return;
+	io_unlink_want(core, io, want);
+	io->done++;
+	if (error != ERR_OK && io->error == ERR_OK)
+		io->error = error;
+	if (io->issued < io->count && io->error == ERR_OK)
+		local_issue(core, io_volume(core, io), io);
+	if (io->done == (io->error == ERR_OK ? io->count : io->issued))
+		local_finish(core, io, io->error);
+}
+
+void
+local_expire(struct core *core)
+{
+	uint64_t limit = (uint64_t)core->config.io_timeout_ms * 1000;
+
+	if (limit == 0)
+		return;
+	while (core->io_head != NULL && core->io_head->started + limit <= core->now)
+		local_cancel(core, core->io_head, ERR_TIMED_OUT);
+	if (core->io_head != NULL)
+		core_wake(core, core->io_head->started + limit);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "core/outbox.h"
+#include "core/check.h"
+
+enum { TTL_SPREAD_MS = 1000 }; // leases that differ by less share a message, with the shorter one
+
+static bool
+joins(const struct core *core, const struct message *open, const struct saying *say)
+{
+	uint32_t block_size = core->volumes[say->volume]->block_size;
+
+	if (open->opcode != say->opcode || open->flags != say->flags || open->volume_id != say->volume_id ||
+	    open->hops_left != say->hops_left || open->origin != say->origin || open->status != say->status)
+		return false;
+	if (say->xid != 0 ? open->xid != say->xid : (open->opcode == OP_OK_REPLY || open->opcode == OP_ERR_REPLY))
+		return false;
+	if (!(open->present & PRESENT(BLOCK_NUM)) || open->block + open->count != say->block || open->count == LIMIT_RUN_BLOCKS)
+		return false;
+	if (((open->present & PRESENT(PERMISSIONS)) != 0) != (say->perm >= 0) || (say->perm >= 0 && open->perm != (enum perm)say->perm))
+		return false;
+	if (((open->present & PRESENT(TTL)) != 0) != say->grant || (open->items != NULL) != say->item)
+		return false;
+	if (say->grant && (open->ttl_ms > say->ttl_ms ? open->ttl_ms - say->ttl_ms : say->ttl_ms - open->ttl_ms) > TTL_SPREAD_MS)
+		return false;
+	return !say->item || (uint64_t)(open->count + 1) * block_size <= LIMIT_MESSAGE_DATA_SIZE;
+}
+
+static struct message *
+outbox_new(struct core *core, uint32_t link_id, uint32_t volume, enum opcode opcode, uint32_t xid)
+{
+	struct link *link = core->links[link_id];
+	struct message *message = actions_send(core->actions, link_id, volume);
+
+	message->opcode = opcode;
+	message->hops_left = LIMIT_HOPS;
+	message->origin = (uint32_t)core->config.node_id;
+	if (xid == 0 && ++link->xid == 0)
+		link->xid = 1;
+	message->xid = xid != 0 ? xid : link->xid;
+	if (link->open == NULL)
+		key_list_add(&core->opened, link_id);
+	link->open = message;
+	return message;
+}
+
+struct message *
+outbox_message(struct core *core, uint32_t link, enum opcode opcode, uint32_t xid)
+{
+	return outbox_new(core, link, 0, opcode, xid);
+}
+
+static struct message *
+outbox_begin_run(struct core *core, const struct saying *say)
+{
+	struct message *message = outbox_new(core, say->link, say->volume, say->opcode, say->xid);
+
+	message->flags = say->flags;
+	message->hops_left = say->hops_left;
+	message->origin = say->origin;
+	message->present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM);
+	message->volume_id = say->volume_id;
+	message->block = say->block;
+	if (say->perm >= 0) {
+		message->present |= PRESENT(PERMISSIONS);
+		message->perm = (enum perm)say->perm;
+	}
+	if (say->grant) {
+		message->present |= PRESENT(TTL) | PRESENT(HB_TTL) | PRESENT(GRANT) | PRESENT(EPOCH);
+		message->ttl_ms = say->ttl_ms;
+		message->hb_ttl_ms = say->hb_ttl_ms;
+		message->grant = ++core->links[say->link]->grant;
+		message->epoch = core->volumes[say->volume]->epoch;
+	}
+	if (say->grant_seen != 0) {
+		message->present |= PRESENT(GRANT);
+		message->grant = say->grant_seen;
+	}
+	if (say->status != STATUS_NONE) {
+		message->present |= PRESENT(STATUS);
+		message->status = say->status;
+	}
+	return message;
+}
+
+const struct message *
+outbox_say(struct core *core, const struct saying *say)
+{
+	struct link *link = core->links[say->link];
+	struct message *message = link->open;
+
+	CHECK(link->in_use);
+	if (message == NULL || !joins(core, message, say))
+		message = outbox_begin_run(core, say);
+	message->count++;
+	if (message->count == 2)
+		message->present |= PRESENT(BLOCK_COUNT);
+	if (say->grant && say->ttl_ms < message->ttl_ms)
+		message->ttl_ms = say->ttl_ms;
+	if (say->item) {
+		actions_add_item(core->actions, message, say->kind, say->version, say->kind == ITEM_DATA ? say->buf : NULL);
+		if (say->kind == ITEM_DATA)
+			link->queued += core->volumes[say->volume]->block_size;
+	}
+	return message;
+}
+
+void
+outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status, uint16_t param, uint64_t value)
+{
+	struct message *message = outbox_message(core, link, OP_ERR_REPLY, xid);
+	uint8_t *bytes = core->error_values[core->error_next++ % ERROR_VALUES];
+
+	message->present = PRESENT(STATUS);
+	message->status = status;
+	if (param == 0)
+		return;
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+	message->present |= PRESENT(ERR_PARAM) | PRESENT(ERR_VALUE);
+	message->err_param = param;
+	message->err_value = (struct blob){bytes, 8};
+}
+
+bool
+outbox_room(const struct core *core, uint32_t link)
+{
+	return core->links[link]->queued < LIMIT_LINK_DATA_SIZE;
+}
+
+void
+outbox_close(struct core *core)
+{
+	for (uint32_t i = 0; i < core->opened.count; i++) {
+		struct link *link = core->links[core->opened.keys[i]];
+
+		if (link != NULL)
+			link->open = NULL;
+	}
+	core->opened.count = 0;
+}

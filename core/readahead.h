@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Sequential readers get the blocks ahead of them fetched: each opener is a stream; a read that starts where its last
+// one ended doubles the window.
+#ifndef HVFS_CORE_READAHEAD_H
+#define HVFS_CORE_READAHEAD_H
+
+#include "core/state.h"
+
+// A local read has been issued: ask for what it will want next.
+void readahead_after(struct core *core, struct volume *volume, const struct io *io);
+
+#endif

@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: MIT
+// What the children hold. A grant is entered in the directory in the step that queues its answer (R2); a record goes away
+// only when the child says so, or when its lease is over by a clock that started later than the child's (T2).
+#include "core/server.h"
+#include "core/check.h"
+#include "core/dirty.h"
+#include "core/outbox.h"
+
+#define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
+
+static struct volume *
+child_volume(const struct core *core, const struct child *child)
+{
+	return core->volumes[child->volume];
+}
+
+uint32_t
+server_hb_ttl_ms(const struct core *core, const struct volume *volume)
+{
+	uint64_t left;
+
+	if (volume->is_root)
+		return core->config.hb_ttl_ms;
+	if (volume->lease_end <= core->now)
+		return 0;
+	left = (volume->lease_end - core->now) / 1000; // T3: ends before ours
+	return left < core->config.hb_ttl_ms ? (uint32_t)left : core->config.hb_ttl_ms;
+}
+
+void
+server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms)
+{
+	uint64_t margin_ms = hb_ttl_ms / 32 + 20; // for clocks that drift
+	moment_us end = moment_after_ms(core->now, hb_ttl_ms + margin_ms);
+
+	if (end > child->lease_end)
+		child->lease_end = end;
+	core_wake(core, child->lease_end);
+}
+
+static uint32_t
+block_ttl_ms(const struct core *core, const struct entry *entry)
+{
+	moment_us end;
+	uint64_t left;
+
+	if (entry_volume(core, entry)->is_root)
+		return core->config.ttl_ms;
+	end = (moment_us)entry->expiry << EXPIRY_SHIFT;
+	left = end > core->now ? (end - core->now) / 1000 : 0;
+	return left < core->config.ttl_ms ? (uint32_t)left : core->config.ttl_ms;
+}
+
+// ---- requests ----
+
+static struct child *
+find_child(struct core *core, uint32_t link, uint32_t volume_id)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		int32_t child = core->links[link]->child_of[i];
+
+		if (core->volumes[i]->id == volume_id && child >= 0)
+			return core->children[child];
+	}
+	return NULL;
+}
+
+static void
+cut_off(struct core *core, struct child *child, const char *why)
+{
+	struct action *action = actions_add(core->actions, ACTION_CLOSE);
+
+	action->link = (uint32_t)child->link;
+	action->text = why;
+	core->links[child->link]->closing = true;
+	core_trace(core, "child %s cut off: %s", child->name, why);
+}
+
+static bool
+refuse_request(struct core *core, uint32_t link, const struct message *message, enum status status, uint16_t param, uint64_t value)
+{
+	outbox_error(core, link, message->xid, status, param, value);
+	return false;
+}
+
+static bool
+items_fit(const struct message *message)
+{
+	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
+		return message->items != NULL;
+	return message->items == NULL || message->opcode == OP_PUT;
+}
+
+bool
+server_check_request(struct core *core, uint32_t link, const struct message *message, struct child **ret_child)
+{
+	struct child *child;
+	struct volume *volume;
+	bool writes = message->opcode == OP_PUT || message->opcode == OP_FLUSH || message->perm == PERM_WRITE;
+
+	if (!(message->present & PRESENT(VOLUME_ID)))
+		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_VOLUME_ID, 0);
+	child = find_child(core, link, message->volume_id);
+	if (child == NULL)
+		return refuse_request(core, link, message, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_ID, message->volume_id);
+	volume = child_volume(core, child);
+	*ret_child = child;
+	if (writes && (child->read_only || volume->read_only))
+		return refuse_request(core, link, message, STATUS_READ_ONLY, PARAM_PERMISSIONS, message->perm);
+	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->perm != PERM_NO)
+		return refuse_request(core, link, message, STATUS_UNAVAILABLE, 0, 0);
+	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM)))
+		return true; // a barrier
+	if (!(message->present & PRESENT(BLOCK_NUM)))
+		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
+	if (!(message->present & PRESENT(PERMISSIONS)))
+		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
+	if (message->block >= volume->blocks || message->count > volume->blocks - message->block)
+		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
+	if (!items_fit(message))
+		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_DATA, 0);
+	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
+		return refuse_request(core, link, message, STATUS_LOOP_DETECTED, 0, 0);
+	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH && message->perm != PERM_NO) {
+		cut_off(core, child, "more requests than agreed (CREDITS)");
+		return false;
+	}
+	return true;
+}
+
+static void
+release_block(struct core *core, struct child *child, struct entry *entry, const struct message *message)
+{
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+
+	if (record == NULL || ((message->present & PRESENT(GRANT)) && (int32_t)(record->grant - (uint32_t)message->grant) > 0))
+		return; // R8: older than the newest grant
+	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
+}
+
+// R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
+static void
+absorb(struct core *core, struct entry *entry, const struct item *item)
+{
+	enum copy was = entry->copy;
+	struct work *work = table_work_make(&core->table, entry);
+
+	entry->version = item->version;
+	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
+	work->read_stale = work->store_reading;
+	work->exposed = true;
+	dirty_mark(core, entry, was);
+	if (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE)
+		dirty_rescue(core, entry);
+}
+
+// An answer about one block that gives nothing.
+static void
+answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status)
+{
+	struct saying say = {
+		.link = (uint32_t)child->link,
+		.volume = child->volume,
+		.volume_id = child_volume(core, child)->id,
+		.opcode = status == STATUS_NONE ? OP_OK_REPLY : OP_ERR_REPLY,
+		.block = block,
+		.xid = xid,
+		.perm = -1,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.status = status,
+	};
+
+	if (child->link >= 0)
+		outbox_say(core, &say);
+}
+
+void
+server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok)
+{
+	struct child *child = core->children[want->child];
+
+	answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
+}
+
+// The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
+static void
+flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message, bool sync)
+{
+	struct work *work = table_work_make(&core->table, entry);
+	uint32_t index = pool_alloc(&core->table.wants);
+	struct want *want = table_want(&core->table, index);
+
+	want->kind = WANT_NONE;
+	want->child = (uint16_t)child->index;
+	want->xid = message->xid;
+	want->version = entry->version;
+	want->entry = work->entry;
+	want->next = work->sync_head;
+	work->sync_head = index;
+	if (sync)
+		child_volume(core, child)->urgent_seq = child_volume(core, child)->dirty_seq;
+}
+
+static void
+flush_request(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
+{
+	struct volume *volume = child_volume(core, child);
+	const struct item *item = &message->items[i];
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	bool sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
+	uint64_t block = message->block + i;
+
+	if (record == NULL || record->perm != PERM_WRITE) {
+		// The same bytes again after a reconnect, or somebody who no longer may.
+		answer_block(core, child, block, message->xid, item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
+		return;
+	}
+	if (item->kind == ITEM_EMPTY) {
+		answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
+		return;
+	}
+	if (item->version > entry->version || entry->copy == COPY_ABSENT)
+		absorb(core, entry, item);
+	if (message->perm < PERM_WRITE)
+		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, message->perm);
+	if (!volume->is_root && entry->copy == COPY_DIRTY && (sync || !dirty_room(core, volume)))
+		flush_wait(core, child, entry, message, sync);
+	else
+		answer_block(core, child, block, message->xid, STATUS_NONE);
+}
+
+void
+server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
+	static const uint8_t kinds[] = {
+		[OP_GET] = WANT_GET, [OP_PUT] = WANT_PUT, [OP_LOCK] = WANT_LOCK};
+	struct want *want;
+
+	if (message->opcode == OP_FLUSH) {
+		flush_request(core, child, entry, message, i);
+	} else if (message->perm == PERM_NO) {
+		release_block(core, child, entry, message);
+		answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
+	} else {
+		want = table_want_add(&core->table, entry, kinds[message->opcode],
+			message->opcode == OP_PUT ? PERM_WRITE : message->perm, NULL);
+		want->child = (uint16_t)child->index;
+		want->xid = message->xid;
+		want->hops_left = (uint8_t)(message->hops_left - 1);
+		want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
+		if (message->items != NULL && message->items[i].kind != ITEM_EMPTY)
+			want->buf = message->items[i].kind == ITEM_ZERO ? buf_zero() : buf_ref(message->items[i].buf);
+		child->pending++;
+	}
+	table_touch(&core->table, entry);
+}
+
+void
+server_barrier(struct core *core, struct child *child, const struct message *message)
+{
+	barrier_add(core, child_volume(core, child), NULL, (int32_t)child->index, message->xid);
+}
+
+void
+server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint32_t xid, enum hvfs_error error)
+{
+	struct child *child = core->children[index];
+	struct message *message;
+
+	if (child->generation != generation || child->link < 0)
+		return;
+	if (error != ERR_OK) {
+		outbox_error(core, (uint32_t)child->link, xid, error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
+		return;
+	}
+	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
+	message->present = PRESENT(VOLUME_ID);
+	message->volume_id = child_volume(core, child)->id;
+}
+
+// ---- recalls ----
+
+static void
+invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed)
+{
+	struct child *child = core->children[record->child];
+	struct saying say = {
+		.link = (uint32_t)child->link,
+		.volume = child->volume,
+		.volume_id = child_volume(core, child)->id,
+		.opcode = OP_INVALIDATE,
+		.block = block_key_block(entry->key),
+		.perm = allowed,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+	};
+
+	if (record->recall_open)
+		return;
+	record->recall_open = true;
+	record->recall_perm = (uint8_t)allowed;
+	if (child->link >= 0 && !core->links[child->link]->closing)
+		record->recall_xid = outbox_say(core, &say)->xid;
+}
+
+bool
+server_recall(struct core *core, struct entry *entry, int except, enum perm allowed)
+{
+	bool done = true;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL; r = directory_next(&core->directory, r)) {
+		if (r->child == except || r->perm <= (uint8_t)allowed)
+			continue;
+		done = false;
+		invalidate(core, entry, r, allowed);
+	}
+	return done;
+}
+
+void
+server_recalled_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(child->volume, message->block + i));
+	struct dir_record *record = entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
+	enum perm left;
+
+	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
+		return; // H23: an answer to something that is over
+	left = record->recall_perm;
+	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
+		left = message->perm;
+	if (record->perm < left)
+		left = record->perm;
+	record->recall_open = false;
+	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, left);
+	table_touch(&core->table, entry);
+}
+
+// ---- grants ----
+
+bool
+server_needs_data(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record;
+
+	if (want->kind == WANT_GET)
+		return true;
+	if (want->kind == WANT_PUT)
+		return false;
+	record = directory_find(&core->directory, entry, want->child);
+	return record == NULL && core->config.bug != BUG_NO_CROSSING_DATA; // R5: it lost its copy meanwhile
+}
+
+bool
+server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data)
+{
+	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
+	int32_t link = core->children[want->child]->link;
+	struct work *work = table_work(&core->table, entry);
+
+	if (record != NULL && record->recall_open && core->config.bug != BUG_GRANT_OVER_RECALL)
+		return false;
+	if (!data || outbox_room(core, (uint32_t)link))
+		return true;
+	if (!work->wait_room) {
+		work->wait_room = true;
+		key_list_add(&core->links[link]->waiting, entry->key);
+	}
+	return false;
+}
+
+static void
+grant(struct core *core, struct entry *entry, const struct want *want)
+{
+	struct child *child = core->children[want->child];
+	struct volume *volume = child_volume(core, child);
+	struct work *work = table_work(&core->table, entry);
+	uint32_t hb_ttl = server_hb_ttl_ms(core, volume);
+	struct buf *buf = server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	struct saying say = {
+		.link = (uint32_t)child->link,
+		.volume = child->volume,
+		.volume_id = volume->id,
+		.opcode = OP_OK_REPLY,
+		.block = block_key_block(entry->key),
+		.xid = want->xid,
+		.perm = want->perm,
+		.grant = true,
+		.ttl_ms = block_ttl_ms(core, entry),
+		.hb_ttl_ms = hb_ttl,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.item = true,
+		.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
+		.version = entry->version,
+		.buf = buf,
+	};
+	struct dir_record *record;
+
+	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, work->entry, want->perm);
+	record->grant = (uint32_t)outbox_say(core, &say)->grant;
+	server_lease_given(core, child, hb_ttl);
+	work->exposed = true;
+	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
+		dirty_clear(core, entry);
+}
+
+// The bytes of a PUT become the copy here, under our own WRITE.
+static void
+apply_put(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	enum copy was = entry->copy;
+
+	entry->version = entry_next_version(core, entry);
+	entry_put_copy(core, entry, want->buf, COPY_DIRTY);
+	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;
+	dirty_mark(core, entry, was);
+	want->applied = true;
+	want->version = entry->version;
+	if (want->sync)
+		volume->urgent_seq = volume->dirty_seq;
+}
+
+bool
+server_perform(struct core *core, struct entry *entry, struct want *want)
+{
+	if (want->buf != NULL && !want->applied)
+		apply_put(core, entry, want);
+	if (want->buf != NULL && want->sync && !entry_volume(core, entry)->is_root && entry->copy == COPY_DIRTY)
+		return false;
+	grant(core, entry, want);
+	core->children[want->child]->pending--;
+	return true;
+}
+
+void
+server_refuse(struct core *core, const struct entry *entry, struct want *want, enum status status)
+{
+	struct child *child = core->children[want->child];
+
+	answer_block(core, child, block_key_block(entry->key), want->xid, status);
+	child->pending--;
+}
+
+// ---- sessions ----
+
+static void
+wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t child)
+{
+	uint32_t *link = &work->sync_head;
+
+	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *want = table_want(&core->table, i);
+
+		if (want->kind < WANT_GET || want->child != child)
+			continue;
+		want->kind = WANT_NONE;
+		buf_unref(want->buf);
+		want->buf = NULL;
+		table_touch(&core->table, entry);
+	}
+	while (*link != 0) {
+		struct want *want = table_want(&core->table, *link);
+		uint32_t index = *link;
+
+		if (want->child != child) {
+			link = &want->next;
+			continue;
+		}
+		*link = want->next;
+		pool_free(&core->table.wants, index);
+		table_touch(&core->table, entry);
+	}
+}
+
+void
+server_link_down(struct core *core, uint32_t index)
+{
+	struct child *child = core->children[index];
+
+	child->link = -1;
+	child->pending = 0;
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+
+		if (pool_is_used(&core->table.works, i))
+			wants_forget(core, table_entry(&core->table, work->entry), work, index);
+	}
+}
+
+void
+server_resumed(struct core *core, uint32_t index)
+{
+	struct child *child = core->children[index];
+	struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
+
+	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next)) {
+		struct entry *entry = table_entry(&core->table, record->entry);
+
+		if (!record->recall_open)
+			continue;
+		record->recall_open = false; // what still needs it sends it again
+		table_touch(&core->table, entry);
+	}
+}
+
+// A writer is gone: nobody may ever again use the versions it may have used (R11).
+static void
+reclaim_write(struct core *core, struct entry *entry)
+{
+	enum copy was = entry->copy;
+
+	entry->version += RECLAIM_GAP;
+	if (was == COPY_ABSENT)
+		return;
+	entry->copy = COPY_DIRTY;
+	core->copies.ops->set_dirty(core->copies.self, entry->key, true);
+	dirty_mark(core, entry, was);
+}
+
+void
+server_child_free(struct core *core, uint32_t index)
+{
+	struct child *child = core->children[index];
+
+	while (child->dir.head != 0) {
+		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
+		struct entry *entry = table_entry(&core->table, record->entry);
+		bool wrote = record->perm == PERM_WRITE;
+
+		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
+		if (wrote)
+			reclaim_write(core, entry);
+		table_touch(&core->table, entry);
+	}
+	core_trace(core, "child %s: session over", child->name);
+	child->in_use = false;
+	child->generation++;
+}

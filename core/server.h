@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// The server face: towards the children.
+#ifndef HVFS_CORE_SERVER_H
+#define HVFS_CORE_SERVER_H
+
+#include "core/state.h"
+
+// GET, PUT, LOCK or FLUSH of a child: checked as a whole; false: refused (and answered).
+bool server_check_request(struct core *core, uint32_t link, const struct message *message, struct child **ret_child);
+
+// The i-th block of a request that was checked. Touches it.
+void server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
+
+// A child's FLUSH of the whole volume (R14).
+void server_barrier(struct core *core, struct child *child, const struct message *message);
+
+// That barrier has ended.
+void server_barrier_done(struct core *core, int32_t child, uint32_t generation, uint32_t xid, enum hvfs_error error);
+
+// The i-th block of a child's answer to an INVALIDATE. Touches it.
+void server_recalled_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
+
+// Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
+bool server_recall(struct core *core, struct entry *entry, int except, enum perm allowed);
+
+// Does a child's ${want} need the bytes of the block? Decided by the directory at the time of the grant (R5).
+bool server_needs_data(const struct core *core, const struct entry *entry, const struct want *want);
+
+// May the child be granted anything now: it owes no answer (R18) and its link has room (R16)? Else the block is touched
+// when that changes.
+bool server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data);
+
+// Everything ${want} needs is there: apply the bytes of a PUT and grant. Returns false when it was applied but waits for an
+// acknowledgement.
+bool server_perform(struct core *core, struct entry *entry, struct want *want);
+
+// ${want} can not be had.
+void server_refuse(struct core *core, const struct entry *entry, struct want *want, enum status status);
+
+// Answer a FLUSH.
+void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
+
+// The link of a child is gone; its session waits for it.
+void server_link_down(struct core *core, uint32_t child);
+
+// The session goes on, on a new link: recalls that were not answered are sent again.
+void server_resumed(struct core *core, uint32_t child);
+
+// The session is over: its blocks are free. What it had for writing may be lost.
+void server_child_free(struct core *core, uint32_t child);
+
+// The lease we may give now: HB_TTL for a child.
+uint32_t server_hb_ttl_ms(const struct core *core, const struct volume *volume);
+
+// An answer with HB_TTL goes out: our side of the lease.
+void server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms);
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Links and sessions: CONNECT, DISCONNECT, HEARTBEAT, and the leases they carry.
+#ifndef HVFS_CORE_SESSION_H
+#define HVFS_CORE_SESSION_H
+
+#include "core/state.h"
+
+void session_link_up(struct core *core, uint32_t link, enum link_role role);
+void session_link_down(struct core *core, uint32_t link);
+
+// A child's CONNECT, DISCONNECT or HEARTBEAT.
+void session_request(struct core *core, uint32_t link, const struct message *message);
+
+// The parent's answer to one of ours; false when it is about something else.
+bool session_reply(struct core *core, const struct message *message);
+
+// Heartbeats, leases that end, CONNECTs to try again.
+void session_timer(struct core *core);
+
+// Leave the parent: DISCONNECT for each volume. True when nothing is left to wait for.
+bool session_leave(struct core *core);
+
+// Add a volume; NULL when the limit is reached.
+struct volume *session_volume_new(struct core *core, const char *name, size_t name_size);
+
+// The volume of that name, or NULL.
+struct volume *session_volume_find(const struct core *core, struct blob name);
+
+#endif

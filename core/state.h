@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// The state of one node, shared by the files of the core and by nobody else. Which file owns what:
+//
+//   session.c      links, CONNECT, DISCONNECT, HEARTBEAT, leases; struct link, parent, child
+//   client.c       towards the parent: asks, grants, recalls from above
+//   server.c       towards the children: requests, recalls below, grants
+//   local.c        requests of this host's driver
+//   root.c         the Dummy of Fig. 8: the store in place of a parent
+//   dirty.c        what is dirty, who waits for it
+//   writeback.c    brings it up; barriers
+//   readahead.c    streams of sequential reads
+//   transaction.c  goes through touched blocks: what stands between a request and its grant (R3)
+//   outbox.c       messages of this step, adjacent blocks joined
+//   core.c         dispatch, deadlines
+#ifndef HVFS_CORE_STATE_H
+#define HVFS_CORE_STATE_H
+
+#include "core/actions.h"
+#include "core/block_table.h"
+#include "core/core.h"
+#include "core/directory.h"
+
+enum {
+	STREAMS = 16,          // sequential readers that are followed for each volume
+	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
+	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
+	RELEASE_BATCH = 256,   // permissions given back together
+	RELEASE_US = 100 * 1000,
+	FLUSH_WINDOW = 2048,   // blocks on their way up at once, for each volume
+	IO_WINDOW = 2048,      // blocks of one io that are asked for at once
+	ERROR_VALUES = 64,     // ERR_REPLYs of one step whose values are kept apart
+	POOLS = 7,             // block sizes 512 .. 32768
+};
+
+// A list of blocks that wait for something, by key (a block may be gone when its turn comes).
+struct key_list {
+	block_key *keys;
+	uint32_t count, capacity;
+};
+
+struct link {
+	bool in_use;
+	bool closing;            // ACTION_CLOSE is out
+	enum link_role role;
+	uint32_t xid;            // of the last message that we began
+	uint64_t grant;          // number of the last grant (R8)
+	uint64_t queued;         // bytes of data that wait on it, as far as we know (R16)
+	struct message *open;    // the last message of this step, may be joined
+	struct key_list waiting; // blocks that wait for room
+	int32_t child_of[LIMIT_VOLUMES]; // a child's link: its session with each volume; -1: none
+	bool greeted;            // the peer has said something valid
+	char name[LIMIT_NAME_SIZE + 1]; // of the peer, once known
+};
+
+// The one parent of this node.
+struct parent {
+	int32_t link;            // -1: none
+	moment_us heartbeat_at;  // when the next is due
+	uint32_t heartbeat_xid;  // under way; 0: none
+	moment_us heartbeat_sent;
+	uint64_t grant_seen;     // newest grant number of this link
+	uint32_t credits;        // blocks we may have outstanding
+	uint32_t outstanding;
+	struct key_list waiting; // blocks that wait for credits
+	uint32_t lease_ms;       // last HB_TTL received
+};
+
+enum volume_state { VOLUME_DOWN, VOLUME_CONNECTING, VOLUME_READY, VOLUME_FAILED };
+
+struct stream {
+	uint32_t id;
+	bool used;
+	uint64_t next;      // block after the last read
+	uint64_t ahead;     // block up to which has been asked for
+	uint32_t window;    // blocks
+	uint64_t last_use;
+};
+
+// Somebody waits until everything written here up to a point is durable at the root (R14).
+struct barrier {
+	struct barrier *next;
+	uint64_t seq;       // dirty sequence it covers
+	struct io *io;      // a local fsync, or
+	int32_t child;      // a child's FLUSH of the volume (index; -1: none), or neither: the node stops
+	uint32_t child_generation;
+	uint32_t xid;
+	bool sent;          // covered by the barrier that is under way above (or the store's sync)
+};
+
+struct volume {
+	char name[LIMIT_NAME_SIZE + 1];
+	uint32_t index;
+	bool is_root;
+	bool dynamic;            // made because a child asked for it
+	bool read_only;
+	bool configured_read_only;
+	enum volume_state state;
+	bool announced;          // ACTION_VOLUME_READY is out
+	uint64_t size, blocks;
+	uint32_t block_size;
+	struct buf_pool *pool;
+	uint32_t id;             // VOLUME_ID towards children
+	uint32_t epoch;          // for new versions (R11)
+	version_t version_floor; // no block without an entry has a newer version
+	// towards the parent
+	uint32_t parent_id;      // VOLUME_ID there
+	uint64_t session;        // 0: none
+	bool connected;          // CONNECT was answered on the present link
+	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
+	moment_us session_asked; // when the CONNECT under way was sent
+	uint32_t connect_xid;
+	moment_us retry_at;      // CONNECT again, after an error; MOMENT_NEVER: not
+	// dirty blocks, oldest first
+	uint32_t dirty_head, dirty_tail;
+	uint64_t dirty_count;    // blocks with a dirty copy
+	uint64_t dirty_seq;      // last one given
+	uint32_t flush_head, flush_tail; // works with a flush under way
+	uint32_t flush_count;
+	struct key_list dirty_wait; // blocks whose local write waits for dirty room
+	moment_us flush_retry_at;   // the store or the parent failed: not before
+	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
+	uint64_t urgent_seq;        // dirty blocks up to this number go up at once: somebody waits
+	// barriers
+	struct barrier *barriers;
+	bool barrier_out;        // one is under way above
+	uint32_t barrier_xid;
+	bool unsynced;           // something was sent up (written) since the last barrier began
+	bool lost;               // writes were lost: the next fsync says so, once
+	struct stream streams[STREAMS];
+	uint64_t stream_clock;
+	// counters
+	uint64_t held_read, held_write;
+	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
+};
+
+// A session of a child with a volume. Lives on without a link until the lease we gave is over.
+struct child {
+	bool in_use;
+	uint32_t index;
+	uint32_t generation;     // of this slot
+	uint32_t volume;
+	int32_t link;            // -1: absent
+	uint64_t node_id, session;
+	bool read_only, sync;
+	moment_us lease_end;     // ours: later than the child's (T2)
+	uint32_t pending;        // blocks asked for and not answered
+	struct dir_child dir;
+	char name[LIMIT_NAME_SIZE + 1];
+};
+
+// A CONNECT that waits until the volume is known here.
+struct pending_connect {
+	struct pending_connect *next;
+	uint32_t link, xid, volume;
+	uint64_t node_id, session;
+	uint32_t connect_flags;
+	char name[LIMIT_NAME_SIZE + 1];
+	uint64_t path[LIMIT_HOPS];
+	uint32_t path_count;
+};
+
+// An operation of the root's store.
+struct store_op {
+	uint32_t volume;
+	uint64_t block;
+	uint32_t count;
+	bool sync;
+};
+
+enum stop_state { STOP_NO, STOP_RECALL, STOP_FLUSH, STOP_LEAVE, STOP_DONE };
+
+struct core {
+	struct core_config config;
+	char name[LIMIT_NAME_SIZE + 1];
+	struct copies copies;
+	moment_us now;
+	struct actions *actions; // of the running step
+	struct block_table table;
+	struct directory directory;
+	struct buf_pool *pools[POOLS];
+	struct volume *volumes[LIMIT_VOLUMES];
+	uint32_t volume_count;
+	struct link **links;      // by id; NULL or not in use
+	uint32_t link_capacity;
+	struct key_list opened;   // ids of links with an open message in this step
+	struct parent parent;
+	struct child **children; // by index; slots are used again
+	uint32_t child_count, child_capacity;
+	uint64_t session_next;
+	uint64_t path[LIMIT_HOPS]; // ids of the nodes above, the parent first (from CONNECT's answer)
+	uint32_t path_count;
+	struct pending_connect *pending_connects;
+	uint32_t pending_connect_count;
+	struct pool store_ops;
+	struct io *io_head, *io_tail; // local requests by arrival
+	struct key_list released; // blocks whose permission may be given back
+	moment_us release_at;
+	struct key_list retry;    // blocks to look at again at retry_at
+	moment_us retry_at;
+	enum stop_state stop;
+	moment_us stop_deadline;
+	enum hvfs_error stop_error;
+	uint8_t error_values[ERROR_VALUES][8];
+	uint32_t error_next;
+	moment_us deadline;
+};
+
+// ---- small helpers that all files use (core.c) ----
+
+void key_list_add(struct key_list *list, block_key key);
+
+// What the blocks of a list wait for.
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_RETRY };
+
+// Touch every block of the list that still waits for it, and empty the list.
+void key_list_touch(struct core *core, struct key_list *list, enum wait wait);
+
+// One line to the trace, when there is one: "[ms] node > text".
+void core_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// The core wants EVENT_TIMER at ${at}, or earlier.
+void core_wake(struct core *core, moment_us at);
+
+static inline moment_us
+moment_after_ms(moment_us moment, uint64_t ms)
+{
+	return moment + ms * 1000;
+}
+
+static inline struct volume *
+entry_volume(const struct core *core, const struct entry *entry)
+{
+	return core->volumes[block_key_volume(entry->key)];
+}
+
+// What this node holds of a block right now (T4: compared with the present moment at each use).
+enum perm entry_held(const struct core *core, const struct entry *entry);
+
+// Set what is held, keeping the counters right.
+void entry_set_held(struct core *core, struct entry *entry, enum perm held);
+
+// The copy may be used: held in time, bytes there, no child has WRITE (I3).
+bool entry_readable(const struct core *core, const struct entry *entry);
+
+// The entry of a block, made with the volume's version floor when it is new.
+struct entry *entry_make(struct core *core, struct volume *volume, uint64_t block);
+
+// Forget the entry when there is nothing to say about the block any more. ${entry} may be gone afterwards.
+void entry_rest(struct core *core, struct entry *entry);
+
+// Keep ${buf} as the copy. For a dirty copy see writeback_mark.
+void entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy);
+void entry_drop_copy(struct core *core, struct entry *entry);
+
+// The next version for a modification of ${entry} (R11).
+version_t entry_next_version(struct core *core, const struct entry *entry);
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// A block's transaction has no program counter. It consists of what is true: the recall that is open from above, the
+// FIFO of wants, what is held, what the children have, which requests are under way. transaction_advance compares that
+// with what the first in the queue needs:
+//
+//   1. An open recall is served first, whoever waits (R4): children down to what it leaves, flush, give up, answer. From
+//      the moment it arrived, what it takes counts as gone (R18).
+//   2. The first want needs: permission from the parent >= its own; no conflicting child; the bytes, if it needs them.
+//      What is missing is asked for on both sides at once; asking twice is impossible, as each side remembers.
+//   3. When nothing is missing, the operation happens at once, in the step that removed the last obstacle (R9).
+#include "core/transaction.h"
+#include "core/check.h"
+#include "core/client.h"
+#include "core/dirty.h"
+#include "core/local.h"
+#include "core/root.h"
+#include "core/server.h"
+
+static bool
+is_local(const struct want *want)
+{
+	return want->kind <= WANT_RECLAIM;
+}
+
+static bool
+needs_data(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	if (want->kind == WANT_RECLAIM || want->applied)
+		return false;
+	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
+}
+
+static enum perm
+held_now(const struct core *core, const struct entry *entry, const struct work *work)
+{
+	enum perm held = entry_held(core, entry);
+
+	if (work->recall_open && held > work->recall_perm)
+		held = work->recall_perm;
+	return held;
+}
+
+// Ask the parent, or at a root the store.
+static void
+ask(struct core *core, struct entry *entry, struct want *want, bool data)
+{
+	struct buf *buf = NULL;
+
+	if (entry_volume(core, entry)->is_root) {
+		root_read(core, entry);
+		return;
+	}
+	if (want->kind == WANT_WRITE)
+		buf = local_put_bytes(core, entry, want);
+	else if (want->kind == WANT_PUT && want->sync && !want->applied)
+		buf = want->buf;
+	client_ask(core, entry, want, data, buf);
+}
+
+static bool
+needs_dirty_room(const struct core *core, struct entry *entry, const struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (want->kind != WANT_WRITE || want->applied || entry->copy == COPY_DIRTY || dirty_room(core, volume))
+		return false;
+	if (!work->wait_dirty) {
+		work->wait_dirty = true;
+		key_list_add(&volume->dirty_wait, entry->key);
+	}
+	return true;
+}
+
+static bool
+want_ready(struct core *core, struct entry *entry, struct work *work, struct want *want)
+{
+	int except = is_local(want) ? -1 : want->child;
+	enum perm held = held_now(core, entry, work);
+	bool data = needs_data(core, entry, want);
+	bool clear = true;
+
+	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
+		return entry->copy != COPY_DIRTY || want->version <= work->accepted;
+	if (want->kind != WANT_RECLAIM && core->config.bug != BUG_GRANT_BEFORE_RECALL)
+		clear = server_recall(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
+	if (held < want->perm) {
+		ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+		return false;
+	}
+	if (data && entry->copy == COPY_ABSENT) {
+		if (directory_max(&core->directory, entry, except) < PERM_WRITE)
+			ask(core, entry, want, true);
+		return false;
+	}
+	if (!clear)
+		return false;
+	if (!is_local(want))
+		return server_may_grant(core, entry, want, data);
+	return !needs_dirty_room(core, entry, want);
+}
+
+static void
+want_end(struct core *core, struct entry *entry)
+{
+	uint32_t index = table_want_pop(&core->table, entry);
+
+	buf_unref(table_want(&core->table, index)->buf);
+	pool_free(&core->table.wants, index);
+}
+
+static bool
+want_perform(struct core *core, struct entry *entry, struct want *want)
+{
+	if (want->kind == WANT_RECLAIM) {
+		CHECK(!table_work(&core->table, entry)->rescue || entry->copy == COPY_DIRTY);
+		table_work(&core->table, entry)->rescue = false;
+		return true;
+	}
+	if (!is_local(want))
+		return server_perform(core, entry, want);
+	if (!local_perform(core, entry, want))
+		return false;
+	if (want->kind != WANT_PREFETCH)
+		local_block_done(core, want, ERR_OK);
+	return true;
+}
+
+// What it waited for was refused above, or the store failed.
+static void
+want_fail(struct core *core, struct entry *entry, struct want *want, enum status status)
+{
+	if (want->kind == WANT_READ || want->kind == WANT_WRITE)
+		local_block_done(core, want, status == STATUS_READ_ONLY ? ERR_READ_ONLY : ERR_IO);
+	else if (want->kind == WANT_RECLAIM)
+		client_lost(core, entry);
+	else if (!is_local(want))
+		server_refuse(core, entry, want, status);
+}
+
+// FLUSHes of children whose answer waits until their bytes are above.
+static void
+answer_flushes(struct core *core, struct entry *entry, struct work *work)
+{
+	uint32_t *link = &work->sync_head;
+
+	while (*link != 0) {
+		uint32_t index = *link;
+		struct want *want = table_want(&core->table, index);
+		bool over = want->version <= work->accepted || entry->copy != COPY_DIRTY;
+
+		if (!over && !work->sync_failed) {
+			link = &want->next;
+			continue;
+		}
+		*link = want->next;
+		server_flush_reply(core, entry, want, !work->sync_failed);
+		pool_free(&core->table.wants, index);
+	}
+	work->sync_failed = false;
+}
+
+static void
+transaction_advance(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->recall_open && server_recall(core, entry, -1, work->recall_perm))
+		client_answer_recall(core, entry);
+	while (work->want_head != 0) {
+		struct want *want = table_want(&core->table, work->want_head);
+
+		if (want->kind == WANT_NONE) {
+			want_end(core, entry);
+			continue;
+		}
+		if (work->failed_status != STATUS_NONE) {
+			want_fail(core, entry, want, work->failed_status);
+			work->failed_status = STATUS_NONE;
+			want_end(core, entry);
+			continue;
+		}
+		if (!want_ready(core, entry, work, want) || !want_perform(core, entry, want))
+			break;
+		want_end(core, entry);
+	}
+	work->failed_status = STATUS_NONE;
+	if (work->sync_head != 0)
+		answer_flushes(core, entry, work);
+}
+
+void
+transaction_drain(struct core *core)
+{
+	struct entry *entry;
+
+	while ((entry = table_touched(&core->table)) != NULL) {
+		if (entry->work != 0)
+			transaction_advance(core, entry);
+		entry_rest(core, entry);
+	}
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// Brings up what is dirty (the sync daemon of the seed) and lets barriers go on. Barriers that wait together share one
+// message above, and one flush of the store at the root (R14).
+#include "core/writeback.h"
+#include "core/check.h"
+#include "core/client.h"
+#include "core/dirty.h"
+#include "core/local.h"
+#include "core/outbox.h"
+#include "core/root.h"
+#include "core/server.h"
+
+#include <stdlib.h>
+
+static struct work *
+work_get(const struct core *core, uint32_t index)
+{
+	return pool_get(&core->table.works, index);
+}
+
+static void
+barrier_end(struct core *core, struct volume *volume, struct barrier *barrier, enum hvfs_error error)
+{
+	if (error == ERR_OK && volume->lost)
+		error = ERR_LOST;
+	volume->lost = false;
+	if (barrier->io != NULL)
+		local_finish(core, barrier->io, error);
+	else if (barrier->child >= 0)
+		server_barrier_done(core, barrier->child, barrier->child_generation, barrier->xid, error);
+	else if (error != ERR_OK)
+		core->stop_error = error;
+	free(barrier);
+}
+
+// End the barriers that are under way (${sent}), or those that are not yet.
+static void
+barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
+{
+	struct barrier *barrier = volume->barriers, *keep = NULL, **tail = &keep;
+
+	volume->barriers = NULL;
+	while (barrier != NULL) {
+		struct barrier *next = barrier->next;
+
+		barrier->next = NULL;
+		if (barrier->sent == sent) {
+			barrier_end(core, volume, barrier, error);
+		} else {
+			*tail = barrier;
+			tail = &barrier->next;
+		}
+		barrier = next;
+	}
+	*tail = volume->barriers; // what was added meanwhile
+	volume->barriers = keep;
+}
+
+void
+writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	volume->barrier_out = false;
+	if (error != ERR_OK)
+		volume->unsynced = true;
+	barriers_end(core, volume, true, error);
+}
+
+// The oldest number that has not arrived above; UINT64_MAX: everything has.
+static uint64_t
+oldest_seq(const struct core *core, const struct volume *volume)
+{
+	uint64_t oldest = volume->dirty_head != 0 ? work_get(core, volume->dirty_head)->dirty_seq : UINT64_MAX;
+
+	for (uint32_t i = volume->flush_head; i != 0; i = work_get(core, i)->flush_next)
+		if (work_get(core, i)->flush_seq < oldest)
+			oldest = work_get(core, i)->flush_seq;
+	return oldest;
+}
+
+static bool
+may_send(const struct core *core, const struct volume *volume)
+{
+	if (volume->is_root)
+		return true;
+	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
+}
+
+static void
+barriers_pump(struct core *core, struct volume *volume)
+{
+	uint64_t oldest;
+	bool any = false;
+
+	if (volume->barriers == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
+		return;
+	oldest = core->config.bug == BUG_BARRIER_EARLY ? UINT64_MAX : oldest_seq(core, volume);
+	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
+		if (barrier->seq < oldest)
+			barrier->sent = any = true;
+	if (!any)
+		return;
+	if (!volume->unsynced || core->config.bug == BUG_BARRIER_EARLY) {
+		writeback_barrier_done(core, volume, ERR_OK); // nothing was sent since the last one
+		return;
+	}
+	if (!may_send(core, volume)) {
+		for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
+			barrier->sent = false;
+		return;
+	}
+	volume->barrier_out = true;
+	volume->unsynced = false;
+	if (volume->is_root) {
+		root_sync(core, volume);
+	} else {
+		struct message *message = outbox_message(core, (uint32_t)core->parent.link, OP_FLUSH, 0);
+
+		message->flags = FLAG_FORCE_SYNC;
+		message->present = PRESENT(VOLUME_ID);
+		message->volume_id = volume->parent_id;
+		volume->barrier_xid = message->xid;
+	}
+}
+
+// What the node keeps of a block that it brings up: a proxy that does not use the block itself keeps it for reading.
+static enum perm
+flush_perm(const struct core *core, const struct entry *entry, const struct work *work)
+{
+	if (work->ask != ASK_NONE || work->want_head != 0 || directory_max(&core->directory, entry, -1) == PERM_WRITE)
+		return PERM_WRITE; // R19: a request is under way
+	if (core->config.give_back && entry->dir == 0)
+		return PERM_NO;
+	return core->config.has_driver ? PERM_WRITE : PERM_READ;
+}
+
+static void
+flush_block(struct core *core, struct volume *volume, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	enum perm perm;
+
+	if (volume->is_root) {
+		root_write(core, entry);
+		return;
+	}
+	perm = flush_perm(core, entry, work);
+	client_flush(core, entry, perm, work->dirty_seq <= volume->urgent_seq);
+	if (perm < entry->held)
+		entry_set_held(core, entry, perm);
+}
+
+// How far the list is to be flushed: everything up to this number, or that is older than ${*ret_before}.
+static uint64_t
+due_seq(const struct core *core, const struct volume *volume)
+{
+	uint64_t seq = volume->urgent_seq;
+
+	if (core->stop != STOP_NO || volume->dirty_count > core->config.dirty_max / 2)
+		return UINT64_MAX;
+	for (const struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
+		if (!barrier->sent && barrier->seq > seq)
+			seq = barrier->seq;
+	return seq;
+}
+
+static void
+dirty_pump(struct core *core, struct volume *volume)
+{
+	moment_us age = (moment_us)core->config.writeback_ms * 1000;
+	uint64_t due = due_seq(core, volume);
+	uint32_t next;
+
+	if (volume->flush_retry_at > core->now) {
+		core_wake(core, volume->flush_retry_at);
+		return;
+	}
+	for (uint32_t index = volume->dirty_head; index != 0; index = next) {
+		struct work *work = work_get(core, index);
+		struct entry *entry = table_entry(&core->table, work->entry);
+
+		next = work->dirty_next;
+		if (volume->flush_count >= FLUSH_WINDOW || (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
+			return;
+		if (work->flushing || (!volume->is_root && entry->held != PERM_WRITE))
+			continue;
+		if (work->dirty_seq > due && core->now - work->dirty_since < age) {
+			core_wake(core, work->dirty_since + age);
+			return;
+		}
+		flush_block(core, volume, entry);
+	}
+}
+
+void
+writeback_pump(struct core *core, struct volume *volume)
+{
+	if (volume->flush_error != ERR_OK && core->stop == STOP_NO)
+		barriers_end(core, volume, false, volume->flush_error); // its data stays dirty; the next fsync tries again
+	volume->flush_error = ERR_OK;
+	if (volume->dirty_head != 0 && may_send(core, volume))
+		dirty_pump(core, volume);
+	barriers_pump(core, volume);
+}
