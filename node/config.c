@@ -28,12 +28,14 @@ static int __attribute__((format(printf, 3, 4))) config_fail(char *error, size_t
 void
 node_config_default(struct node_config *config)
 {
+	char host[sizeof(config->name)] = "";
 	struct core_config core;
 
 	core_config_default(&core);
 	memset(config, 0, sizeof(*config));
-	if (gethostname(config->name, sizeof(config->name) - 1) != 0)
-		strcpy(config->name, "node");
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		strcpy(host, "node");
+	memcpy(config->name, host, sizeof(host));
 	config->cache_size = CACHE_SIZE_DEFAULT;
 	config->write_mode = core.write_mode;
 	config->hb_ttl_ms = core.hb_ttl_ms;

@@ -77,6 +77,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->readahead_blocks = config->readahead_size / block_size;
 	ret->write_mode = config->write_mode;
 	ret->has_driver = config->mount[0] != '\0';
+	ret->has_parent = config->parent_count > 0;
 	if (log_get_level() >= LOG_LEVEL_DEBUG)
 		ret->trace = trace_line;
 }
@@ -184,7 +185,9 @@ node_destroy(struct node *node)
 		return;
 	if (!node->left && node->base != NULL)
 		node_leave(node);
-	for (uint32_t i = 0; i < LIMIT_VOLUMES && node->store_operations == 0; i++)
+	if (node->store_operations > 0)
+		return; // left in a hurry: storage still has our buffers, and the process ends
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
 	if (node->core != NULL)
 		core_destroy(node->core);
