@@ -13,6 +13,8 @@ struct reg {
 
 struct claim {
 	uint64_t reg, written, found;
+	uint64_t at; // of the history's clock
+	const char *place;
 	uint32_t tag;
 };
 
@@ -102,7 +104,7 @@ history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value
 }
 
 void
-history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t written, uint64_t found)
+history_claim(struct history *history, uint64_t reg, uint32_t tag, const char *place, uint64_t written, uint64_t found)
 {
 	history->counts.claims++;
 	if (written == found)
@@ -112,7 +114,7 @@ history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t writ
 		history->claims = realloc(history->claims, history->claim_size * sizeof *history->claims);
 		CHECK(history->claims != NULL);
 	}
-	history->claims[history->claim_count++] = (struct claim){reg, written, found, tag};
+	history->claims[history->claim_count++] = (struct claim){reg, written, found, history->now, place, tag};
 }
 
 static void
@@ -157,9 +159,10 @@ claim_check(const struct history *history, const struct claim *claim)
 
 	if (known && !linearizable_is_before(reg->ops, reg->count, claim->found, claim->written))
 		return true;
-	fprintf(stderr, "register %llu: n%u was told that %#llx is stored, but the storage held %#llx, %s\n",
-		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->written,
-		(unsigned long long)claim->found, known ? "which is older" : "which nobody wrote");
+	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",
+		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->at,
+		(unsigned long long)claim->written, claim->place, (unsigned long long)claim->found,
+		known ? "which is older" : "which nobody wrote");
 	return false;
 }
 

@@ -23,8 +23,9 @@ void history_write_ended(struct history *history, uint64_t reg, uint32_t index, 
 void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked,
 		  uint64_t returned);
 
-// It was promised that ${written} is stored; the storage held ${found} at that moment.
-void history_claim(struct history *history, uint64_t reg, uint32_t tag, uint64_t written, uint64_t found);
+// It was promised that ${written} has reached ${place} (a static name), which held ${found} at that moment.
+void history_claim(struct history *history, uint64_t reg, uint32_t tag, const char *place, uint64_t written,
+		   uint64_t found);
 
 // Everything as it must be? Else the reasons are written to stderr. Every register is looked at.
 bool history_check(const struct history *history);

@@ -20,6 +20,9 @@ struct store_op {
 	struct buf *bufs[]; // counted
 };
 
+static const char *const store_names[] = {
+	[ACTION_STORE_READ] = "read", [ACTION_STORE_WRITE] = "write", [ACTION_STORE_SYNC] = "sync"};
+
 static void
 store_op_free(struct store_op *op)
 {
@@ -66,6 +69,8 @@ store_tell(void *context, void *arg, uint64_t number)
 		event.type = EVENT_STORE_SYNCED;
 		break;
 	}
+	trace_add(&op->node->world->trace, TRACE_STORE, op->node->world->now, "%s store: %s block=%llu+%u ended",
+		  op->node->name, store_names[op->type], (unsigned long long)op->block, op->count);
 	world_step(op->node, &event);
 	store_op_free(op);
 }
@@ -109,8 +114,6 @@ store_end_time(struct store_op *op, uint32_t volume)
 static void
 store_begin(struct node *node, const struct action *action)
 {
-	static const char *const names[] = {
-		[ACTION_STORE_READ] = "read", [ACTION_STORE_WRITE] = "write", [ACTION_STORE_SYNC] = "sync"};
 	struct world *world = node->world;
 	uint32_t count = action->type == ACTION_STORE_SYNC ? 0 : action->count;
 	struct store_op *op = calloc(1, sizeof *op + count * sizeof op->bufs[0]);
@@ -129,7 +132,7 @@ store_begin(struct node *node, const struct action *action)
 		trace_add(&world->trace, TRACE_STORE, world->now, "%s store sync", node->name);
 	} else {
 		trace_add(&world->trace, TRACE_STORE, world->now, "%s store %s block=%llu+%u", node->name,
-			  names[action->type], (unsigned long long)action->block, count);
+			  store_names[action->type], (unsigned long long)action->block, count);
 	}
 	world_at(world, store_end_time(op, action->volume), store_end, op, 0);
 }

@@ -206,8 +206,8 @@ write_ended(struct client *client, uint64_t returned)
 		history_write_ended(run->history, reg, client->begun[i], returned);
 		promise_add(&run->loads[client->node->index], reg, client->value);
 		if (mode_sync || client->io.io.force_sync)
-			history_claim(run->history, reg, (uint32_t)client->node->index, client->value,
-				      root_value(run, reg));
+			history_claim(run->history, reg, (uint32_t)client->node->index, "the root",
+				      client->value, root_value(run, reg));
 	}
 }
 
@@ -222,8 +222,8 @@ sync_ended(struct client *client)
 		const struct promise *promise = &load->promises[i];
 
 		if (promise->reg >= base && promise->reg < end)
-			history_claim(run->history, promise->reg, (uint32_t)client->node->index, promise->value,
-				      workload_stored(run, promise->reg));
+			history_claim(run->history, promise->reg, (uint32_t)client->node->index,
+				      "the disk", promise->value, workload_stored(run, promise->reg));
 	}
 	if (run->plan->volume_count == 1 && client->promised > load->promise_kept)
 		load->promise_kept = client->promised;
