@@ -95,8 +95,9 @@ def sockets_in_use():
 
 
 def tcp_needs_insecure():
-    for address in ("0.0.0.0:0", "[::]:0"):
+    for address in ("0.0.0.0:17001", "[::]:17001"):
         refused(*serve_words("x"), "--volume", "w=other.img", "--listen", address, names=["--insecure", address])
+    refused(*serve_words("x"), "--volume", "w=other.img", "--listen", "127.0.0.1:99999", status=2, names=["99999", "65535"])
 
 
 def stale_sockets(lab):
