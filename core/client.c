@@ -137,7 +137,7 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
 			(unsigned long long)block_key_block(entry->key));
 	}
-	dirty_clear(core, entry);
+	dirty_superseded(core, entry);
 	entry->version = item->version;
 	if (item->kind == ITEM_EMPTY)
 		entry_drop_copy(core, entry);
@@ -172,6 +172,8 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 
 	if (message->epoch > volume->epoch)
 		volume->epoch = message->epoch;
+	if (work->put_buf != NULL)
+		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (message->grant > core->parent.grant_seen)
 		core->parent.grant_seen = message->grant;
 	if (entry->copy == COPY_DIRTY)
@@ -182,7 +184,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	entry->expiry = expiry_from(work->ask_at, message->ttl_ms);
 	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
 		head->applied = true; // the root has these bytes
-		head->version = entry->version;
+		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
 	ask_end(core, work);
 	credits_touch(core);

@@ -136,6 +136,8 @@ dirty_flushed(struct core *core, struct entry *entry)
 
 	flush_unlink(core, volume, work);
 	work->accepted = work->flush_version;
+	if (volume->is_root)
+		volume->unsynced = true; // a write that ends after a sync has begun is not covered by it
 	if (entry->copy == COPY_DIRTY && entry->version == work->flush_version)
 		now_clean(core, volume, entry);
 }
@@ -148,6 +150,10 @@ dirty_unsent(struct core *core, struct entry *entry)
 	uint32_t next;
 
 	flush_unlink(core, volume, work);
+	if (entry->copy != COPY_DIRTY) { // superseded
+		work->accepted = work->flush_version;
+		return;
+	}
 	if (work->in_dirty)
 		dirty_unlink(core, volume, work);
 	work->dirty_seq = work->flush_seq;
@@ -182,6 +188,26 @@ dirty_clear(struct core *core, struct entry *entry)
 	work->rescue = false;
 	work->accepted = entry->version;
 	now_clean(core, volume, entry);
+}
+
+void
+dirty_superseded(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->in_dirty)
+		dirty_unlink(core, volume, work);
+	work->rescue = false;
+	now_clean(core, volume, entry);
+}
+
+bool
+dirty_accepted(const struct core *core, const struct entry *entry, version_t version)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return work == NULL || version <= work->accepted || (entry->copy != COPY_DIRTY && !work->flushing);
 }
 
 void

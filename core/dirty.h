@@ -23,6 +23,13 @@ void dirty_failed(struct core *core, struct entry *entry, enum hvfs_error error)
 // The copy need not go up any more (superseded, or lost). It counts as clean afterwards.
 void dirty_clear(struct core *core, struct entry *entry);
 
+// The parent has sent newer bytes than the dirty copy's, or the same: they replace it. What is on its way up stays on
+// its way: its acknowledgement says when the root, or the parent, has it.
+void dirty_superseded(struct core *core, struct entry *entry);
+
+// Has ${version} of the block, or a newer one, been acknowledged (at a root: written)?
+bool dirty_accepted(const struct core *core, const struct entry *entry, version_t version);
+
 // The copy is dirty and the permission for it is gone with its session: ask for permission again before anything else.
 void dirty_rescue(struct core *core, struct entry *entry);
 

@@ -347,8 +347,8 @@ server_needs_data(const struct core *core, const struct entry *entry, const stru
 
 	if (want->kind == WANT_GET)
 		return true;
-	if (want->kind == WANT_PUT)
-		return false;
+	if (want->kind == WANT_PUT) // bytes that were applied, but are not the newest any more: it must not keep them
+		return want->applied && want->version != entry->version;
 	record = directory_find(&core->directory, entry, want->child);
 	return record == NULL && core->config.bug != BUG_NO_CROSSING_DATA; // R5: it lost its copy meanwhile
 }
@@ -429,7 +429,8 @@ server_perform(struct core *core, struct entry *entry, struct want *want)
 {
 	if (want->buf != NULL && !want->applied)
 		apply_put(core, entry, want);
-	if (want->buf != NULL && want->sync && !entry_volume(core, entry)->is_root && entry->copy == COPY_DIRTY)
+	if (want->buf != NULL && want->sync && !entry_volume(core, entry)->is_root && want->version != 0 &&
+	    !dirty_accepted(core, entry, want->version))
 		return false;
 	grant(core, entry, want);
 	core->children[want->child]->pending--;

@@ -197,6 +197,7 @@ heartbeat_answered(struct core *core, const struct message *message)
 		if (end > volume->lease_end)
 			volume->lease_end = end;
 	}
+	core_wake(core, core->parent.heartbeat_at); // long past when the answer took longer than the interval
 }
 
 bool
@@ -288,6 +289,7 @@ session_leave(struct core *core)
 		message->present = PRESENT(VOLUME_ID);
 		message->volume_id = volume->parent_id;
 		volume->connect_xid = message->xid;
+		volume->lease_end = core->now; // from now on the parent may give everything to others
 	}
 	return left;
 }
@@ -398,7 +400,8 @@ static void
 accept_connect(struct core *core, const struct pending_connect *pending)
 {
 	struct link *link = core->links[pending->link];
-	struct child *child = child_resume(core, pending);
+	int32_t here = link->child_of[pending->volume]; // CONNECT again on the same link: the same session
+	struct child *child = here >= 0 ? core->children[here] : child_resume(core, pending);
 	bool resumed = child != NULL;
 
 	if (child == NULL) {
@@ -454,6 +457,25 @@ answer_pending(struct core *core, struct volume *volume, enum status status)
 			accept_connect(core, pending);
 		else
 			outbox_error(core, pending->link, pending->xid, status, 0, 0);
+		free(pending);
+	}
+}
+
+// Forget the CONNECTs of a link that wait, about ${volume} (-1: all).
+static void
+pending_forget(struct core *core, uint32_t link_id, int32_t volume)
+{
+	struct pending_connect **link = &core->pending_connects;
+
+	while (*link != NULL) {
+		struct pending_connect *pending = *link;
+
+		if (pending->link != link_id || (volume >= 0 && pending->volume != (uint32_t)volume)) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		core->pending_connect_count--;
 		free(pending);
 	}
 }
@@ -521,6 +543,7 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 		outbox_error(core, link, message->xid, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_NAME, 0);
 		return;
 	}
+	pending_forget(core, link, (int32_t)volume->index);
 	pending = calloc(1, sizeof(*pending));
 	CHECK(pending != NULL);
 	*pending = (struct pending_connect){.link = link, .xid = message->xid, .volume = volume->index, .node_id = message->node_id,
@@ -650,24 +673,6 @@ session_link_up(struct core *core, uint32_t id, enum link_role role)
 			send_connect(core, core->volumes[i]);
 }
 
-static void
-pending_forget(struct core *core, uint32_t link_id)
-{
-	struct pending_connect **link = &core->pending_connects;
-
-	while (*link != NULL) {
-		struct pending_connect *pending = *link;
-
-		if (pending->link != link_id) {
-			link = &pending->next;
-			continue;
-		}
-		*link = pending->next;
-		core->pending_connect_count--;
-		free(pending);
-	}
-}
-
 void
 session_link_down(struct core *core, uint32_t id)
 {
@@ -691,7 +696,7 @@ session_link_down(struct core *core, uint32_t id)
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		if (link->child_of[i] >= 0)
 			server_link_down(core, (uint32_t)link->child_of[i]);
-	pending_forget(core, id);
+	pending_forget(core, id, -1);
 	key_list_touch(core, &link->waiting, WAIT_ROOM);
 	free(link->waiting.keys);
 	free(link);

@@ -25,7 +25,7 @@ is_local(const struct want *want)
 static bool
 needs_data(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	if (want->kind == WANT_RECLAIM || want->applied)
+	if (want->kind == WANT_RECLAIM)
 		return false;
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
@@ -58,6 +58,12 @@ ask(struct core *core, struct entry *entry, struct want *want, bool data)
 }
 
 static bool
+puts_bytes(const struct want *want)
+{
+	return want->sync && !want->applied && (want->kind == WANT_WRITE || want->kind == WANT_PUT);
+}
+
+static bool
 needs_dirty_room(const struct core *core, struct entry *entry, const struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -81,11 +87,13 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	bool clear = true;
 
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
-		return entry->copy != COPY_DIRTY || want->version <= work->accepted;
+		return dirty_accepted(core, entry, want->version);
 	if (want->kind != WANT_RECLAIM && core->config.bug != BUG_GRANT_BEFORE_RECALL)
 		clear = server_recall(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
 	if (held < want->perm) {
-		ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
+		if (clear || !puts_bytes(want))
+			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
 		return false;
 	}
 	if (data && entry->copy == COPY_ABSENT) {
@@ -147,9 +155,8 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 	while (*link != 0) {
 		uint32_t index = *link;
 		struct want *want = table_want(&core->table, index);
-		bool over = want->version <= work->accepted || entry->copy != COPY_DIRTY;
 
-		if (!over && !work->sync_failed) {
+		if (!dirty_accepted(core, entry, want->version) && !work->sync_failed) {
 			link = &want->next;
 			continue;
 		}
