@@ -119,7 +119,7 @@ letter_of(const uint8_t *bytes, size_t size)
 static void
 on_io_done(void *arg, struct world_io *io)
 {
-	static const char *const kinds[] = {"read", "wrote", "zeroed", "synced"};
+	static const char *const kinds[] = {"read", "written", "zeroed", "synced"};
 	struct request *request = io->owner;
 	char text[160], letter[8] = "";
 
@@ -184,7 +184,7 @@ add_node(struct scenario *scenario, const char *name, bool is_root, bool mounts)
 	config.session_seed = config.node_id << 32;
 	config.epoch = 1;
 	config.has_parent = !is_root;
-	config.has_driver = mounts;
+	config.has_driver = mounts && config.has_driver;
 	return world_add_node(scenario->world, name, &config, scenario->cache_blocks * SCENARIO_BLOCK_SIZE, 0);
 }
 

@@ -22,7 +22,7 @@ struct request {
 
 struct scenario {
 	struct world *world;
-	struct core_config config; // of the nodes that will be added
+	struct core_config config; // of the nodes that will be added; names, ids and has_parent are set for each
 	uint64_t cache_blocks;
 	struct oracle oracle;
 	struct disk *disk;
