@@ -52,6 +52,8 @@ stop_timed_out(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *node = arg;
 
+	if (node->left || node->why[0] != '\0')
+		return; // the core was first
 	if (node_dirty_bytes(node, -1) < node->stop_dirty) {
 		stop_timer_set(node);
 		return;
