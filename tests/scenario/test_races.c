@@ -240,6 +240,33 @@ START_TEST(no_grant_over_an_open_recall)
 }
 END_TEST
 
+// R18: the reason for the recall is gone (A's own write was interrupted), C's answer to it is still out, and C's LOCK comes
+// in. Granted now, it would be taken away again by the late answer, and C would not know.
+START_TEST(no_grant_over_a_recall_whose_reason_is_gone)
+{
+	struct request *a, *c, *b;
+
+	all_read("C", '.');
+	scenario_hold(fig7, "C", "A", true);
+	c = scenario_write_half(fig7, "C", 7, 'c');
+	scenario_run(fig7, 5);
+	a = scenario_write(fig7, "A", 7, 'a');
+	scenario_run(fig7, 50);
+	world_cancel(&a->io);
+	request_expect_error(a, ERR_CANCELLED);
+	ck_assert_uint_ge(scenario_deliver(fig7, "C", "A", 1), 1); // the LOCK, not the answer behind it
+	scenario_run(fig7, 50);
+	request_expect_waiting(c);
+	scenario_hold(fig7, "C", "A", false);
+	scenario_run(fig7, 500);
+	request_expect_ok(c);
+	b = scenario_write(fig7, "B", 7, 'b');
+	scenario_run(fig7, 500);
+	request_expect_ok(b);
+	all_read("ABCDEF", 'b');
+}
+END_TEST
+
 // ---- Progress ----
 
 // R9: three writers, one block, many turns: each grant is used before it is lost, and nobody starves.
@@ -357,6 +384,7 @@ main(void)
 	tcase_add_test(tcase, recall_while_fetching);
 	tcase_add_test(tcase, recall_reaches_a_node_that_waits_for_its_parent);
 	tcase_add_test(tcase, no_grant_over_an_open_recall);
+	tcase_add_test(tcase, no_grant_over_a_recall_whose_reason_is_gone);
 	tcase_add_test(tcase, writers_take_turns);
 	tcase_add_test(tcase, runs_that_overlap);
 	tcase_add_test(tcase, barriers_share_a_store_sync);
