@@ -96,24 +96,6 @@ ask_end(struct core *core, struct work *work)
 	work->put_buf = NULL;
 }
 
-// Credits came back: let as many waiting blocks go on.
-static void
-credits_touch(struct core *core)
-{
-	struct key_list *list = &core->parent.waiting;
-
-	while (list->count > 0 && core->parent.outstanding < core->parent.credits) {
-		struct entry *entry = table_find(&core->table, list->keys[--list->count]);
-		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
-
-		if (work == NULL || work->ask != ASK_WAITING)
-			continue;
-		work->ask = ASK_NONE;
-		table_touch(&core->table, entry);
-		break; // one for each credit: it is spent when the block is looked at
-	}
-}
-
 static uint32_t
 expiry_from(moment_us start, uint32_t ttl_ms)
 {
@@ -187,7 +169,6 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
 	ask_end(core, work);
-	credits_touch(core);
 }
 
 // A FLUSH was acknowledged: that version, or a newer one, is above.
@@ -205,7 +186,6 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	struct volume *volume = entry_volume(core, entry);
 
 	ask_end(core, work);
-	credits_touch(core);
 	switch (message->status) {
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:

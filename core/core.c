@@ -221,7 +221,7 @@ wait_end(struct work *work, enum wait wait)
 		waited = work->wait_dirty;
 		work->wait_dirty = false;
 		break;
-	case WAIT_RETRY:
+	case WAIT_ASK:
 		waited = work->ask == ASK_WAITING;
 		if (waited)
 			work->ask = ASK_NONE;
@@ -231,16 +231,25 @@ wait_end(struct work *work, enum wait wait)
 }
 
 void
-key_list_touch(struct core *core, struct key_list *list, enum wait wait)
+key_list_touch_first(struct core *core, struct key_list *list, enum wait wait, uint64_t count)
 {
-	for (uint32_t i = 0; i < list->count; i++) {
+	uint32_t some = count < list->count ? (uint32_t)count : list->count;
+
+	for (uint32_t i = 0; i < some; i++) {
 		struct entry *entry = table_find(&core->table, list->keys[i]);
 		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
 
 		if (work != NULL && wait_end(work, wait))
 			table_touch(&core->table, entry);
 	}
-	list->count = 0;
+	list->count -= some;
+	memmove(list->keys, list->keys + some, list->count * sizeof(*list->keys));
+}
+
+void
+key_list_touch(struct core *core, struct key_list *list, enum wait wait)
+{
+	key_list_touch_first(core, list, wait, list->count);
 }
 
 void
@@ -691,12 +700,33 @@ timers(struct core *core)
 	local_expire(core);
 	if (core->retry_at <= core->now) {
 		core->retry_at = MOMENT_NEVER;
-		key_list_touch(core, &core->retry, WAIT_RETRY);
+		key_list_touch(core, &core->retry, WAIT_ASK);
 	}
 	core_wake(core, core->retry_at);
 	if (core->release_at <= core->now)
 		client_release(core);
 	core_wake(core, core->release_at);
+}
+
+// Blocks that wait for credits at the parent, or for fewer dirty blocks. One that goes on may not need what it waited for
+// any more: so until nobody waits, or there is nothing to have.
+static void
+waiters_pump(struct core *core)
+{
+	struct parent *parent = &core->parent;
+
+	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
+		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
+		transaction_drain(core);
+	}
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		struct volume *volume = core->volumes[i];
+
+		while (volume->dirty_wait.count > 0 && dirty_room(core, volume)) {
+			key_list_touch_first(core, &volume->dirty_wait, WAIT_DIRTY, core->config.dirty_max - volume->dirty_count);
+			transaction_drain(core);
+		}
+	}
 }
 
 static void
@@ -720,9 +750,11 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 		timers(core);
 	dispatch(core, event);
 	transaction_drain(core);
+	waiters_pump(core);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		writeback_pump(core, core->volumes[i]);
 	transaction_drain(core);
+	waiters_pump(core);
 	release_pump(core);
 	stop_advance(core);
 	outbox_close(core);

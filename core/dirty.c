@@ -124,8 +124,6 @@ now_clean(struct core *core, struct volume *volume, struct entry *entry)
 	volume->dirty_count--;
 	entry->copy = COPY_CLEAN;
 	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
-	if (volume->dirty_wait.count > 0 && dirty_room(core, volume))
-		key_list_touch(core, &volume->dirty_wait, WAIT_DIRTY);
 }
 
 void

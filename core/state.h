@@ -210,10 +210,13 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_RETRY };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_ASK };
 
 // Touch every block of the list that still waits for it, and empty the list.
 void key_list_touch(struct core *core, struct key_list *list, enum wait wait);
+
+// The same for the ${count} that wait longest.
+void key_list_touch_first(struct core *core, struct key_list *list, enum wait wait, uint64_t count);
 
 // One line to the trace, when there is one: "[ms] node > text".
 void core_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -279,6 +279,10 @@ link_close(struct node *node, const struct action *action)
 void
 perform(struct node *node, struct actions *actions)
 {
+	// Buffers get their bytes before anybody looks at what the node has.
+	for (size_t i = 0; i < actions_count(actions); i++)
+		if (actions_get(actions, i)->type == ACTION_IO_FILL)
+			io_fill(node->world, actions_get(actions, i));
 	for (size_t i = 0; i < actions_count(actions); i++) {
 		struct action *action = actions_get(actions, i);
 
@@ -287,7 +291,6 @@ perform(struct node *node, struct actions *actions)
 			io_read(node->world, action);
 			break;
 		case ACTION_IO_FILL:
-			io_fill(node->world, action);
 			break;
 		case ACTION_IO_DONE:
 			io_done(node, action);
