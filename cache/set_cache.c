@@ -15,7 +15,7 @@
 #include <string.h>
 #include <uthash.h>
 
-enum { WAYS_DEFAULT = 16, WAYS_MAX = 256 };
+enum { WAYS_DEFAULT = 16, WAYS_MAX = 256, CLEAN_VICTIMS_MAX = 64 };
 
 #define DIRTY_BIT ((uintptr_t)1)
 
@@ -24,10 +24,12 @@ struct way {
 	uintptr_t buf; // struct buf *, DIRTY_BIT
 };
 
-// A copy that found its group full of dirty blocks (S28).
+// A copy that found its group full of dirty blocks (S28). A dirty one leaves when it becomes clean; of clean ones, a few
+// are kept so that a block just fetched can be used.
 struct victim {
 	block_key key;
 	struct buf *buf;
+	bool dirty;
 	UT_hash_handle hh;
 };
 
@@ -36,7 +38,8 @@ struct set_cache {
 	uint64_t group_count;
 	uint32_t way_count;
 	uint64_t hand; // group from which the byte bound evicts next
-	struct victim *victims;
+	struct victim *victims; // oldest first
+	uint32_t clean_victims;
 	void (*evicted)(void *arg, block_key key);
 	void *evicted_arg;
 	struct set_cache_stats stats;
@@ -87,6 +90,7 @@ static void
 victim_remove(struct set_cache *cache, struct victim *victim)
 {
 	HASH_DELETE(hh, cache->victims, victim);
+	cache->clean_victims -= !victim->dirty;
 	cache->stats.victims--;
 	cache->stats.used -= buf_size(victim->buf);
 	buf_unref(victim->buf);
@@ -94,13 +98,32 @@ victim_remove(struct set_cache *cache, struct victim *victim)
 }
 
 static void
-victim_put(struct set_cache *cache, block_key key, struct buf *buf)
+victim_evict(struct set_cache *cache, struct victim *victim)
 {
-	struct victim *victim = calloc(1, sizeof(*victim));
+	block_key key = victim->key;
 
+	victim_remove(cache, victim);
+	cache->stats.evictions++;
+	if (cache->evicted != NULL)
+		cache->evicted(cache->evicted_arg, key);
+}
+
+static void
+victim_put(struct set_cache *cache, block_key key, struct buf *buf, bool dirty)
+{
+	struct victim *victim = cache->victims, *next;
+
+	for (; cache->clean_victims >= CLEAN_VICTIMS_MAX && victim != NULL; victim = next) {
+		next = victim->hh.next;
+		if (!victim->dirty)
+			victim_evict(cache, victim);
+	}
+	victim = calloc(1, sizeof(*victim));
 	CHECK(victim != NULL);
 	victim->key = key;
 	victim->buf = buf_ref(buf);
+	victim->dirty = dirty;
+	cache->clean_victims += !dirty;
 	HASH_ADD(hh, cache->victims, key, sizeof(victim->key), victim);
 	cache->stats.victims++;
 	cache->stats.used += buf_size(buf);
@@ -228,7 +251,7 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 		}
 	}
 	if (way == NULL) {
-		victim_put(cache, key, buf);
+		victim_put(cache, key, buf, dirty);
 	} else {
 		way_replace(cache, way, buf, dirty);
 		way_to_front(group, way);
@@ -248,13 +271,9 @@ copies_set_dirty(void *self, block_key key, bool dirty)
 		way->buf = dirty ? way->buf | DIRTY_BIT : way->buf & ~DIRTY_BIT;
 		return;
 	}
-	victim = dirty ? NULL : victim_find(cache, key);
-	if (victim == NULL)
-		return;
-	victim_remove(cache, victim);
-	cache->stats.evictions++;
-	if (cache->evicted != NULL)
-		cache->evicted(cache->evicted_arg, key);
+	victim = victim_find(cache, key);
+	if (victim != NULL && !dirty && victim->dirty)
+		victim_evict(cache, victim);
 }
 
 static void

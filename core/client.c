@@ -475,8 +475,8 @@ client_connected(struct core *core, struct volume *volume, bool resumed)
 		}
 		work->put_unknown = false;
 		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
-		if (resumed && entry->copy == COPY_DIRTY && entry->held == PERM_NO && !work->rescue)
-			client_flush(core, entry, PERM_NO, false);
+		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->rescue)
+			client_flush(core, entry, entry->held, false);
 		table_touch(&core->table, entry);
 	}
 }
