@@ -49,6 +49,34 @@ root_value(const struct run *run, uint64_t reg)
 	return value;
 }
 
+// The step that answered may still have buffers to fill: look when it is over. The root may have something newer by then,
+// nothing older.
+struct root_claim {
+	struct run *run;
+	uint64_t reg, value;
+	uint32_t tag;
+};
+
+static void
+root_claim_due(void *world, void *arg, uint64_t number)
+{
+	struct root_claim *claim = arg;
+	struct run *run = claim->run;
+
+	history_claim(run->history, claim->reg, claim->tag, "the root", claim->value, root_value(run, claim->reg));
+	free(claim);
+}
+
+static void
+root_claim(struct run *run, uint64_t reg, uint64_t value, uint32_t tag)
+{
+	struct root_claim *claim = malloc(sizeof *claim);
+
+	CHECK(claim != NULL);
+	*claim = (struct root_claim){run, reg, value, tag};
+	world_at(run->world, run->world->now, root_claim_due, claim, 0);
+}
+
 // ---- Requests ----
 
 static uint64_t
@@ -206,8 +234,7 @@ write_ended(struct client *client, uint64_t returned)
 		history_write_ended(run->history, reg, client->begun[i], returned);
 		promise_add(&run->loads[client->node->index], reg, client->value);
 		if (mode_sync || client->io.io.force_sync)
-			history_claim(run->history, reg, (uint32_t)client->node->index, "the root",
-				      client->value, root_value(run, reg));
+			root_claim(run, reg, client->value, (uint32_t)client->node->index);
 	}
 }
 
