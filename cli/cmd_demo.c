@@ -30,6 +30,9 @@ check_machine(void)
 		return command_fail(&command_demo,
 				    "/dev/fuse: %s: this machine has no FUSE (modprobe fuse; a container must be given the device)",
 				    strerror(errno));
+	if (access("/dev/fuse", R_OK | W_OK) != 0)
+		return command_fail(&command_demo, "/dev/fuse: %s: this user may not use FUSE; run it as root, or ask for mode 0666",
+				    strerror(errno));
 	return EXIT_DONE;
 }
 

@@ -33,7 +33,11 @@ static void
 print_parent(const json_t *parent)
 {
 	char text[UNITS_TEXT_SIZE];
-	if (json_is_object(parent))
+	if (!json_is_object(parent))
+		return;
+	if (strcmp(string(parent, "state"), "store") == 0)
+		printf("  store     %s\n", string(parent, "addr"));
+	else
 		printf("  parent    %-24s %-12s lease %s\n", string(parent, "addr"), string(parent, "state"), lease(parent, text));
 }
 

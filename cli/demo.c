@@ -158,9 +158,13 @@ demo_mount(struct demo *demo, const char *image, const char *flags, const char *
 {
 	char line[1024], *device = demo->devices[demo->device_count];
 	snprintf(line, sizeof line, "hvfs attach %s%s", image, flags);
-	if (!run(demo, line, PROCESS_TAKE_LINE, device, sizeof demo->devices[0]))
+	device[0] = '\0';
+	bool attached = run(demo, line, PROCESS_TAKE_LINE, device, sizeof demo->devices[0]);
+	// Also when a signal has come meanwhile: what is attached has to be detached.
+	if (device[0] != '\0')
+		demo->device_count++;
+	if (!attached)
 		return false;
-	demo->device_count++;
 	printf("  %s\n", device);
 	snprintf(line, sizeof line, "mount %s%s %s", options, device, directory);
 	demo->mounts[demo->mount_count++] = directory;

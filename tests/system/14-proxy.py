@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A proxy passes on volumes that nobody told it about, and answers for those that nobody has. A chain of proxies."""
+import socket
+
 from lab import BLOCK, check, hvfs, main, need_fuse, read_at, write_at
 
 
@@ -31,6 +33,22 @@ def chain(lab):
     check(read_at(leaf.image(), 7, 14) == b"FROM FAR ABOVE", "the leaf reads something else")
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def by_tcp(lab):
+    """One hop over loopback TCP, by a parent that is not the first in the list."""
+    address = f"127.0.0.1:{free_port()}"
+    lab.proxy("tcp", "--listen", address)
+    leaf = lab.serve("tcp-leaf", "--volume", "v", "--parent", f"unix:nowhere.sock,{address}")
+    write_at(leaf.image(), 70000, b"over TCP" * 9000, sync=True)
+    check(read_at("disk.img", 70000, 72000) == b"over TCP" * 9000, "the root's disk has something else")
+    check(address in leaf.volume()["parent"]["addr"], "the status names another parent:", leaf.volume())
+
+
 def proxy_answers_from_its_copy(lab):
     """What one leaf has read through it, the proxy has for the other."""
     one, two = lab.leaf("one", parent="proxy"), lab.leaf("two", parent="proxy")
@@ -48,6 +66,7 @@ def test(lab):
     unknown_to_the_proxy(lab)
     unknown_to_all()
     chain(lab)
+    by_tcp(lab)
     proxy_answers_from_its_copy(lab)
     lab.stop_all()
 

@@ -126,6 +126,7 @@ def test(lab):
             root_is_told()
         fill(lab, user)
         stop(user)
+        check("The demo has passed" in user.hvfs_run("demo").stdout, "the demo of an ordinary user")
     except BaseException:
         for name in ("leaf", "root"):
             user.hvfs_run("stop", "--control", f"run/hvfs/{name}.sock", status=None)

@@ -288,6 +288,38 @@ def read_at(path, offset, size):
         os.close(fd)
 
 
+class Opener:
+    """An image held open by a process of its own. (Whoever holds it and forks closes it in the child, and a close flushes.)"""
+
+    PROGRAM = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+print("open", flush=True)
+for line in sys.stdin:
+    try:
+        print("ok" if eval(line) is not False else "short", flush=True)
+    except OSError as error:
+        print(error.errno, flush=True)
+"""
+
+    def __init__(self, lab, image):
+        self.process = lab.popen(sys.executable, "-c", self.PROGRAM, image, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        check(self.process.stdout.readline() == "open\n", f"{image} can not be opened")
+
+    def do(self, expression):
+        """Run an expression over fd there; "ok", or the number of an error."""
+        self.process.stdin.write(expression + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def write(self, offset, byte, size):
+        check(self.do(f"os.pwrite(fd, {byte!r} * {size}, {offset}) == {size}") == "ok", "the write failed")
+
+    def close(self):
+        self.process.stdin.close()
+        check(self.process.wait(PATIENCE) == 0, "the opener failed")
+
+
 # ---- File trees ----
 
 def write_tree(directory, rng, files=80):
@@ -305,6 +337,15 @@ def same_tree(left, right):
 
 # ---- A test's main ----
 
+def report(lab):
+    try:
+        traceback.print_exc(file=sys.stdout)
+        lab.print_logs()
+        sys.stdout.flush()
+    except OSError:
+        pass  # nobody reads it
+
+
 def _raise_exit(number, frame):
     raise SystemExit(f"ended by signal {number}")
 
@@ -319,15 +360,13 @@ def main(test):
         test(lab)
         status = 0
     except Skip as reason:
-        print(f"skipped: {reason}")
+        print(f"skipped: {reason}", flush=True)
         status = 77
     except BaseException:  # whatever it is, clean up after it
-        traceback.print_exc(file=sys.stdout)
-        lab.print_logs()
+        report(lab)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lab.clean_up()
         os.chdir(home)
         shutil.rmtree(directory, ignore_errors=True)
-    sys.stdout.flush()
     os._exit(status)  # not through threads or children that may hang
