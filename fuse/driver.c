@@ -151,7 +151,7 @@ driver_step(struct driver *driver)
 		return 0;
 	header = driver->receive->buf.mem;
 	if ((header->opcode == FUSE_READ || header->opcode == FUSE_WRITE) &&
-			placement_note(&driver->placement, (pid_t)header->pid))
+	    placement_note(&driver->placement, (pid_t)header->pid))
 		return driver_process_looking(driver);
 	driver_process(driver);
 	return 1;
@@ -207,7 +207,9 @@ session_create(struct driver *driver)
 	struct fuse_session *session;
 
 	snprintf(options, sizeof(options), "fsname=hvfs,subtype=hvfs,default_permissions,nodev,nosuid%s",
-		driver->options.allow_other ? ",allow_other" : driver->options.allow_root ? ",allow_root" : "");
+		 driver->options.allow_other  ? ",allow_other"
+		 : driver->options.allow_root ? ",allow_root"
+					      : "");
 	files_set_ops(&ops);
 	ops_set(&ops);
 	session = fuse_session_new(&args, &ops, sizeof(ops), driver);
@@ -227,15 +229,17 @@ driver_mount(struct driver *driver, const char *path, char *error, size_t error_
 	driver->mounted = driver->session != NULL && fuse_session_mount(driver->session, path) == 0;
 	mount_capture_log(NULL, 0);
 	if (!driver->mounted) {
-		snprintf(error, error_size, "cannot mount on '%s': %s", path, text[0] != '\0' ? text :
-			geteuid() == 0 ? "libfuse gave no reason" :
-			"fusermount3 refused, or is missing (package fuse3)");
+		snprintf(error, error_size, "cannot mount on '%s': %s", path,
+			 text[0] != '\0'  ? text
+			 : geteuid() == 0 ? "libfuse gave no reason"
+					  : "fusermount3 refused, or is missing (package fuse3)");
 		return false;
 	}
 	fd = fuse_session_fd(driver->session);
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-		snprintf(error, error_size, "cannot mount on '%s': making its descriptor non-blocking: %s", path, strerror(errno));
+		snprintf(error, error_size, "cannot mount on '%s': making its descriptor non-blocking: %s", path,
+			 strerror(errno));
 		return false;
 	}
 	driver->event = event_new(driver->base, fd, EV_READ | EV_PERSIST, on_readable, driver);
@@ -246,7 +250,7 @@ driver_mount(struct driver *driver, const char *path, char *error, size_t error_
 
 struct driver *
 driver_create(struct event_base *base, const struct driver_options *options, const struct driver_callbacks *callbacks,
-	void *arg, char *error, size_t error_size)
+	      void *arg, char *error, size_t error_size)
 {
 	struct driver *driver;
 	char *path = mount_check(options, error, error_size);
@@ -315,7 +319,8 @@ driver_destroy(struct driver *driver)
 	placement_fini(&driver->placement);
 	if (driver->event != NULL)
 		event_free(driver->event);
-	// Closes the fd first, which answers what the kernel has still queued, then detaches: lazily, so also when busy.
+	// Closes the fd first, which answers what the kernel has still queued, then detaches: lazily, so also when
+	// busy.
 	if (driver->mounted)
 		fuse_session_unmount(driver->session);
 	if (driver->session != NULL)

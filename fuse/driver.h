@@ -10,11 +10,12 @@ struct driver;
 struct event_base;
 
 struct driver_options {
-	const char *directory;  // existing, empty or not
+	const char *directory; // existing, empty or not
 	bool allow_other;
 	bool allow_root;
 };
 
+// Called on the loop's thread. Only within unmounted may the driver be destroyed.
 struct driver_callbacks {
 	// Hand ${io} to the core. Its answer may come during the call.
 	void (*submit)(void *arg, struct io *io);
@@ -31,10 +32,13 @@ struct driver_callbacks {
 // Mount. Returns NULL and a sentence that names the directory and what is wrong: missing, a mount point in use,
 // fusermount3 missing, no access to /dev/fuse, allow_other not permitted by /etc/fuse.conf.
 struct driver *driver_create(struct event_base *base, const struct driver_options *options,
-	const struct driver_callbacks *callbacks, void *arg, char *error, size_t error_size);
+			     const struct driver_callbacks *callbacks, void *arg, char *error, size_t error_size);
 
-// A file appears. ${volume} is the core's index.
-void driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint64_t size, uint32_t block_size, bool read_only);
+// A file appears. ${volume} is the core's index (below LIMIT_VOLUMES), ${name} has no '/'. Mode 0600 (0400 read-only),
+// owner the user that runs this; with allow_other 0660 less the umask. chmod and chown are remembered until the
+// unmount.
+void driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint64_t size, uint32_t block_size,
+		       bool read_only);
 
 // The actions of the core (core/action.h).
 void driver_io_read(struct driver *driver, struct io *io, uint32_t index, struct buf *buf);
@@ -44,7 +48,8 @@ void driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 // Requests that wait for their answer.
 size_t driver_pending(const struct driver *driver);
 
-// Unmount (lazily when busy) and free. Requests that wait are answered EIO.
+// Unmount (lazily when busy) and free. Requests that wait are answered EIO, their struct io is gone: the core must not
+// be stepped with them any more.
 void driver_destroy(struct driver *driver);
 
 #endif

@@ -2,8 +2,9 @@
 // Names, attributes and openers. The directory is flat and grows only (driver_add_volume), so entries may be kept by
 // the kernel for long; names that do not exist are never kept, since they may appear.
 //
-// Size is fixed: truncation to any other size is EPERM, also the one of O_TRUNC. To accept and ignore it would be worse: cp
-// leaves out the holes of its source in a file that it has just truncated. Mode, owner and times are remembered until the unmount.
+// Size is fixed: truncation to any other size is EPERM, also the one of O_TRUNC. To accept and ignore it would be
+// worse: cp leaves out the holes of its source in a file that it has just truncated. Mode, owner and times are
+// remembered until the unmount.
 #include "fuse/internal.h"
 
 #include <errno.h>
@@ -51,7 +52,8 @@ file_mode(const struct driver *driver, bool read_only)
 }
 
 void
-driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint64_t size, uint32_t block_size, bool read_only)
+driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint64_t size, uint32_t block_size,
+		  bool read_only)
 {
 	struct file *file;
 	size_t length = strlen(name);
@@ -59,7 +61,8 @@ driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint
 	CHECK(volume < LIMIT_VOLUMES);
 	file = &driver->files[volume];
 	CHECK(!file->present && length > 0 && length <= LIMIT_NAME_SIZE && strchr(name, '/') == NULL);
-	CHECK(block_size >= LIMIT_BLOCK_SIZE_MIN && block_size <= LIMIT_BLOCK_SIZE_MAX && (block_size & (block_size - 1)) == 0);
+	CHECK(block_size >= LIMIT_BLOCK_SIZE_MIN && block_size <= LIMIT_BLOCK_SIZE_MAX &&
+	      (block_size & (block_size - 1)) == 0);
 	memcpy(file->name, name, length);
 	memcpy(file->name + length, FILE_SUFFIX, sizeof(FILE_SUFFIX));
 	file->present = true;

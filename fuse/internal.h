@@ -29,17 +29,18 @@ enum {
 	FILE_NAME_SIZE = LIMIT_NAME_SIZE + sizeof(FILE_SUFFIX),
 	FILE_INODE_FIRST = 2, // the volume's index is added; 1 is the directory (FUSE_ROOT_ID)
 
-	DRIVER_BATCH = 64,          // requests read after one wake-up, so that links get their turn
-	DRIVER_PROBE_PERIOD = 8,    // wake-ups with one request each, after which a second one is looked for
-	DRIVER_PENDING_MAX = 4096,  // requests that wait for the core; beyond, the kernel keeps the rest
-	DRIVER_PENDING_SIZE = 128 << 20, // bytes they speak of
-	DRIVER_BACKGROUND = 128,    // asynchronous requests the kernel sends at once
+	DRIVER_BATCH = 64,               // requests read after one wake-up, so that links get their turn
+	DRIVER_PROBE_PERIOD = 8,         // wake-ups with one request each, after which a second one is looked for
+	DRIVER_PENDING_MAX = 4096,       // requests that wait for the core; beyond, the kernel keeps the rest
+	DRIVER_PENDING_SIZE = 128 << 20, // bytes they may hold
+	DRIVER_BACKGROUND = 128,         // asynchronous requests the kernel sends at once
 
-	REQUEST_BUFS_INLINE = 4,    // blocks of a small read
+	REQUEST_BUFS_INLINE = 4,                                     // blocks of a small read
 	REQUEST_BUFS_MAX = LIMIT_IO_SIZE / LIMIT_BLOCK_SIZE_MIN + 1, // an unaligned 1 MiB touches one block more
-	REQUEST_IOV_MAX = 1000,     // below the kernel's UIO_MAXIOV with the reply's header
-	REQUEST_COPY_MAX = 64 << 10, // a waiting write of at most this size is copied, a larger one keeps its receive buffer
-	REQUEST_SPARE_MAX = 256,    // free-list lengths
+	REQUEST_IOV_MAX = 1000, // below the kernel's UIO_MAXIOV with the reply's header
+	REQUEST_COPY_MAX =
+		64 << 10, // a waiting write of at most this size is copied, a larger one keeps its receive buffer
+	REQUEST_SPARE_MAX = 256, // free-list lengths
 	TABLE_SPARE_MAX = 32,
 	RECEIVE_SPARE_MAX = 4,
 };
@@ -88,12 +89,12 @@ struct request {
 	bool parked;      // submit returned without an answer
 	bool interrupted; // on the driver's list of these
 
-	const uint8_t *payload;  // write: the bytes; in the receive buffer during submit, then in copy or held
+	const uint8_t *payload; // write: the bytes; in the receive buffer during submit, then in copy or held
 	struct receive *held;
-	uint8_t *copy;           // kept with the free struct, REQUEST_COPY_MAX at most
+	uint8_t *copy; // kept with the free struct, REQUEST_COPY_MAX at most
 	size_t copy_size;
 
-	struct buf **bufs;       // read: counts of the blocks that have arrived
+	struct buf **bufs; // read: counts of the blocks that have arrived
 	uint32_t buf_count;
 	struct buf *bufs_inline[REQUEST_BUFS_INLINE];
 
@@ -159,7 +160,8 @@ void driver_receive_return(struct driver *driver, struct receive *receive);
 void driver_resume(struct driver *driver);
 
 // request.c
-struct request *request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io_kind kind, enum reply reply);
+struct request *request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io_kind kind,
+			       enum reply reply);
 void request_submit(struct request *request);
 void request_cancel_interrupted(struct driver *driver);
 void request_fail_all(struct driver *driver, int error);

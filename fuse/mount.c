@@ -123,8 +123,10 @@ directory_path(const char *directory, char *error, size_t error_size)
 	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOTCONN)
-		snprintf(error, error_size, "mount directory '%s': the server of the file system mounted there is gone; "
-			"unmount it first: fusermount3 -u '%s'", directory, directory);
+		snprintf(error, error_size,
+			 "mount directory '%s': the server of the file system mounted there is gone; "
+			 "unmount it first: fusermount3 -u '%s'",
+			 directory, directory);
 	else if (fd < 0 && errno == ENOENT)
 		snprintf(error, error_size, "mount directory '%s' does not exist: create it first", directory);
 	else if (fd < 0 && errno == ENOTDIR)
@@ -137,8 +139,8 @@ directory_path(const char *directory, char *error, size_t error_size)
 	length = readlink(link, path, sizeof(path) - 1);
 	close(fd);
 	if (length < 0) {
-		snprintf(error, error_size, "mount directory '%s': cannot read %s: %s (is /proc mounted?)", directory, link,
-			strerror(errno));
+		snprintf(error, error_size, "mount directory '%s': cannot read %s: %s (is /proc mounted?)", directory,
+			 link, strerror(errno));
 		return NULL;
 	}
 	path[length] = '\0';
@@ -152,17 +154,20 @@ system_check(const struct driver_options *options, char *error, size_t error_siz
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-		snprintf(error, error_size, "cannot open /dev/fuse: %s: the kernel has no FUSE here (modprobe fuse; "
-			"in a container: give it the device)", strerror(errno));
+		snprintf(error, error_size,
+			 "cannot open /dev/fuse: %s: the kernel has no FUSE here (modprobe fuse; "
+			 "in a container: give it the device)",
+			 strerror(errno));
 	else if (fd < 0)
 		snprintf(error, error_size, "cannot open /dev/fuse: %s: this user must be able to read and write it",
-			strerror(errno));
+			 strerror(errno));
 	if (fd < 0)
 		return false;
 	close(fd);
 	if (geteuid() != 0 && (options->allow_other || options->allow_root) && !user_allow_other()) {
-		snprintf(error, error_size, "%s needs the line 'user_allow_other' in /etc/fuse.conf when not run by root",
-			options->allow_other ? "allow_other" : "allow_root");
+		snprintf(error, error_size,
+			 "%s needs the line 'user_allow_other' in /etc/fuse.conf when not run by root",
+			 options->allow_other ? "allow_other" : "allow_root");
 		return false;
 	}
 	return true;
@@ -176,13 +181,16 @@ mount_check(const struct driver_options *options, char *error, size_t error_size
 	if (path == NULL)
 		return NULL;
 	if (is_fuse_mount(path)) {
-		snprintf(error, error_size, "mount directory '%s' is a FUSE mount already; unmount it first "
-			"(also when its server is gone): fusermount3 -u '%s'", options->directory, path);
+		snprintf(error, error_size,
+			 "mount directory '%s' is a FUSE mount already; unmount it first "
+			 "(also when its server is gone): fusermount3 -u '%s'",
+			 options->directory, path);
 		goto fail;
 	}
 	if (geteuid() != 0 && access(path, W_OK) != 0) {
-		snprintf(error, error_size, "mount directory '%s': %s: a user may only mount on a directory it can write to",
-			options->directory, strerror(errno));
+		snprintf(error, error_size,
+			 "mount directory '%s': %s: a user may only mount on a directory it can write to",
+			 options->directory, strerror(errno));
 		goto fail;
 	}
 	if (!system_check(options, error, error_size))

@@ -126,8 +126,10 @@ op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
 	struct request *request;
 
 	if (file == NULL || file->read_only || !(punch || zero || plain) || offset < 0 || length <= 0) {
-		fuse_reply_err(req, file == NULL ? EIO : file->read_only ? EROFS :
-			!(punch || zero || plain) ? EOPNOTSUPP : EINVAL);
+		fuse_reply_err(req, file == NULL                ? EIO
+				    : file->read_only           ? EROFS
+				    : !(punch || zero || plain) ? EOPNOTSUPP
+								: EINVAL);
 		return;
 	}
 	beyond = (uint64_t)offset > file->size || (uint64_t)length > file->size - (uint64_t)offset;

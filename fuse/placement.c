@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A client that reads or writes synchronously sleeps while we answer, and we sleep while it computes: the two never want
-// a CPU at the same moment. Yet the kernel wakes each of them on an idle CPU, and to wake an idle CPU costs many times
-// what the request costs, above all a virtual one. Measured on a virtual machine with 2 CPUs, 4 KiB reads at queue depth
-// 1: 25,000 a second with client and server on two CPUs, 170,000 on one.
+// A client that reads or writes synchronously sleeps while we answer, and we sleep while it computes: the two never
+// want a CPU at the same moment. Yet the kernel wakes each of them on an idle CPU, and to wake an idle CPU costs many
+// times what the request costs, above all a virtual one. Measured on a virtual machine with 2 CPUs, 4 KiB reads at
+// queue depth 1: 25,000 a second with client and server on two CPUs, 170,000 on one.
 //
 // So while one thread alone sends the requests, and has only one under way, the loop's thread is bound to the CPU on
 // which that thread ran last. With several requests at once, or several clients, two CPUs do more than one, and the
@@ -20,10 +20,10 @@
 #include <unistd.h>
 
 enum {
-	PERIOD = 64,         // requests between looks for a second one
+	PERIOD = 64,          // requests between looks for a second one
 	SAMPLE_PERIOD = 1024, // requests between looks at the client's CPU
-	IDLE_MS = 200,       // without requests for so long: no longer bound
-	STAT_CPU_FIELD = 39, // of /proc/PID/stat, counted from 1
+	IDLE_MS = 200,        // without requests for so long: no longer bound
+	STAT_CPU_FIELD = 39,  // of /proc/PID/stat, counted from 1
 };
 
 static void
@@ -62,8 +62,8 @@ placement_init(struct placement *placement, struct event_base *base)
 	memset(placement, 0, sizeof(*placement));
 	placement->idle = evtimer_new(base, on_idle, placement);
 	placement->possible = placement->idle != NULL &&
-		sched_getaffinity(0, sizeof(placement->allowed), &placement->allowed) == 0 &&
-		CPU_COUNT(&placement->allowed) > 1;
+			      sched_getaffinity(0, sizeof(placement->allowed), &placement->allowed) == 0 &&
+			      CPU_COUNT(&placement->allowed) > 1;
 }
 
 void

@@ -18,7 +18,7 @@ struct placement {
 	uint32_t streak;   // how many of them in a row
 	bool following;    // bound to the client's CPU
 	int cpu;
-	uint32_t seen;     // streak when the timer last looked
+	uint32_t seen; // streak when the timer last looked
 	struct event *idle;
 };
 

@@ -277,9 +277,12 @@ request_reply(struct request *request, int error)
 		fuse_reply_err(request->req, 0);
 }
 
+// The memory a waiting request may hold: its blocks, its bytes, or a whole receive buffer.
 static uint64_t
 request_weight(const struct request *request)
 {
+	if (request->held != NULL)
+		return LIMIT_IO_SIZE;
 	return request->io.kind == IO_READ || request->io.kind == IO_WRITE ? request->io.size : 0;
 }
 
@@ -369,9 +372,9 @@ request_park(struct request *request)
 	request->parked = true;
 	TAILQ_INSERT_TAIL(&driver->pending, request, link);
 	driver->pending_count++;
-	driver->pending_size += request_weight(request);
 	if (request->io.kind == IO_WRITE)
 		request_keep_payload(request);
+	driver->pending_size += request_weight(request);
 	fuse_req_interrupt_func(request->req, on_interrupt, request);
 }
 

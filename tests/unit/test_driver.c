@@ -265,7 +265,8 @@ add_volume(uint32_t i)
 	fix->blocks[i] = calloc(count, sizeof(struct buf *));
 	for (uint64_t block = 0; block < count; block++)
 		fix->blocks[i][block] = buf_zero();
-	driver_add_volume(fix->driver, i, volumes[i].name, volumes[i].size, volumes[i].block_size, volumes[i].read_only);
+	driver_add_volume(fix->driver, i, volumes[i].name, volumes[i].size, volumes[i].block_size,
+			  volumes[i].read_only);
 }
 
 static struct driver *
@@ -309,7 +310,8 @@ teardown(void)
 	driver_destroy(fix->driver);
 	ck_assert_int_eq(rmdir(fix->directory), 0);
 	for (uint32_t i = 0; i < VOLUMES; i++) {
-		for (uint64_t block = 0; fix->blocks[i] != NULL && block < volumes[i].size / volumes[i].block_size; block++)
+		for (uint64_t block = 0; fix->blocks[i] != NULL && block < volumes[i].size / volumes[i].block_size;
+		     block++)
 			buf_unref(fix->blocks[i][block]);
 		if (fix->pools[i] != NULL) {
 			ck_assert_uint_eq(buf_pool_used(fix->pools[i]), 0);
@@ -362,7 +364,8 @@ random_fill(uint8_t *bytes, size_t size)
 		bytes[i] = (uint8_t)random_below(256);
 }
 
-// Files have the size, mode and owner of their volume; a file that comes later is seen although it was asked for before.
+// Files have the size, mode and owner of their volume; a file that comes later is seen although it was asked for
+// before.
 static void
 command_add_last(struct fixture *f)
 {
@@ -825,7 +828,8 @@ START_TEST(test_dead_mount)
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	pid = fork();
 	if (pid == 0)
-		_exit(mount_here(event_base_new(), directory, error, sizeof(error)) == NULL); // never answers INIT, never unmounts
+		_exit(mount_here(event_base_new(), directory, error, sizeof(error)) ==
+		      NULL); // never answers INIT, never unmounts
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	refused(directory, "fusermount3 -u");
