@@ -18,7 +18,7 @@ struct list {
 };
 
 struct actions {
-	struct list effects, sends;
+	struct list effects, sends, ends;
 	struct slot **slots;
 	size_t slot_count, slot_capacity; // in use; allocated
 	struct buf ***arrays;             // bufs of store writes, LIMIT_RUN_BLOCKS each, kept and used again
@@ -59,13 +59,14 @@ actions_destroy(struct actions *actions)
 	free(actions->arrays);
 	free(actions->effects.actions);
 	free(actions->sends.actions);
+	free(actions->ends.actions);
 	free(actions);
 }
 
 size_t
 actions_count(const struct actions *actions)
 {
-	return actions->effects.count + actions->sends.count;
+	return actions->effects.count + actions->sends.count + actions->ends.count;
 }
 
 struct action *
@@ -74,7 +75,10 @@ actions_get(struct actions *actions, size_t index)
 	CHECK(index < actions_count(actions));
 	if (index < actions->effects.count)
 		return &actions->effects.actions[index];
-	return &actions->sends.actions[index - actions->effects.count];
+	index -= actions->effects.count;
+	if (index < actions->sends.count)
+		return &actions->sends.actions[index];
+	return &actions->ends.actions[index - actions->sends.count];
 }
 
 static void
@@ -99,7 +103,7 @@ actions_reset(struct actions *actions)
 			buf_unref(slot->items[j].buf);
 		slot->item_count = 0;
 	}
-	actions->effects.count = actions->sends.count = 0;
+	actions->effects.count = actions->sends.count = actions->ends.count = 0;
 	actions->slot_count = actions->array_count = 0;
 }
 
@@ -117,7 +121,9 @@ list_add(struct list *list, enum action_type type)
 struct action *
 actions_add(struct actions *actions, enum action_type type)
 {
-	return list_add(&actions->effects, type);
+	bool ends = type == ACTION_CLOSE || type == ACTION_STOPPED;
+
+	return list_add(ends ? &actions->ends : &actions->effects, type);
 }
 
 struct action *

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // How the core fills the list of actions. Effects come before sends in the list, so that bytes are in their buffers
-// before a message with them is encoded; the order of sends on one link is the order of their making (protocol.md R1).
+// before a message with them is encoded; what ends something comes last. The order of sends on one link is the order of their making (protocol.md R1).
 #ifndef HVFS_CORE_ACTIONS_H
 #define HVFS_CORE_ACTIONS_H
 
 #include "core/action.h"
 
-// Append an effect, zeroed but for its type. Valid until the next append.
+// Append an effect (or an end: ACTION_CLOSE, ACTION_STOPPED), zeroed but for its type. Valid until the next append.
 struct action *actions_add(struct actions *actions, enum action_type type);
 
 // The last effect, or NULL: for joining adjacent ones.

@@ -164,6 +164,9 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		grant_over_clean(core, entry, work, item);
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(work->ask_at, message->ttl_ms);
+	volume->ttl_ms = message->ttl_ms;
+	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
+		entry_drop_copy(core, entry);
 	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
 		head->applied = true; // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since

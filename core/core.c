@@ -667,8 +667,7 @@ dispatch(struct core *core, const struct event *event)
 		session_link_up(core, event->link, event->role);
 		break;
 	case EVENT_LINK_DOWN:
-		session_link_down(core, event->link);
-		break;
+		break; // core_step
 	case EVENT_LINK_ROOM:
 		link_room(core, event);
 		break;
@@ -746,6 +745,8 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	CHECK(now >= core->now);
 	core->now = now;
 	core->actions = actions;
+	if (event->type == EVENT_LINK_DOWN)
+		session_link_down(core, event->link); // first: nothing may be sent on it any more
 	if (now >= core->deadline)
 		timers(core);
 	dispatch(core, event);

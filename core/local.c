@@ -319,7 +319,7 @@ local_put_bytes(struct core *core, const struct entry *entry, struct want *want)
 	struct volume *volume = entry_volume(core, entry);
 	uint64_t index;
 
-	if (want->kind != WANT_WRITE || !want->sync || want->applied)
+	if (want->kind != WANT_WRITE || !want->sync || want->applied || !volume->parent_is_root)
 		return NULL;
 	index = block_key_block(entry->key) - want->io->first;
 	if (!covers_block(volume, want->io, index))

@@ -128,6 +128,31 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 	return true;
 }
 
+// An answer that gives ${perm}, without bytes.
+static struct saying
+grant_saying(const struct core *core, const struct child *child, const struct entry *entry, uint32_t xid, enum perm perm)
+{
+	struct volume *volume = child_volume(core, child);
+
+	return (struct saying){
+		.link = (uint32_t)child->link,
+		.volume = child->volume,
+		.volume_id = volume->id,
+		.opcode = OP_OK_REPLY,
+		.block = block_key_block(entry->key),
+		.xid = xid,
+		.perm = perm,
+		.grant = true,
+		.ttl_ms = block_ttl_ms(core, entry),
+		.hb_ttl_ms = server_hb_ttl_ms(core, volume),
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.item = true,
+		.kind = ITEM_EMPTY,
+		.version = entry->version,
+	};
+}
+
 static void
 release_block(struct core *core, struct child *child, struct entry *entry, const struct message *message)
 {
@@ -230,6 +255,28 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 		answer_block(core, child, block, message->xid, STATUS_NONE);
 }
 
+// A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again before
+// it answers anything else, so nobody else can have written. It is a FLUSH then; applying it behind those who wait
+// would let an old write reappear (hazard H40).
+static bool
+put_again(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
+{
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	struct item item;
+	struct saying say;
+
+	if (message->opcode != OP_PUT || message->items == NULL || message->items[i].kind == ITEM_EMPTY || record == NULL ||
+	    record->perm != PERM_WRITE || !child_volume(core, child)->is_root)
+		return false;
+	item = message->items[i];
+	item.version = entry_next_version(core, entry);
+	absorb(core, entry, &item);
+	say = grant_saying(core, child, entry, message->xid, record->recall_open ? PERM_NO : PERM_WRITE);
+	say.version = item.version;
+	record->grant = (uint32_t)outbox_say(core, &say)->grant;
+	return true;
+}
+
 void
 server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {
@@ -243,7 +290,7 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	} else if (message->perm == PERM_NO) {
 		release_block(core, child, entry, message);
 		answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
-	} else {
+	} else if (!put_again(core, child, entry, message, i)) {
 		want = table_want_add(&core->table, entry, kinds[message->opcode],
 			message->opcode == OP_PUT ? PERM_WRITE : message->perm, NULL);
 		want->child = (uint16_t)child->index;
@@ -375,33 +422,16 @@ static void
 grant(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct child *child = core->children[want->child];
-	struct volume *volume = child_volume(core, child);
 	struct work *work = table_work(&core->table, entry);
-	uint32_t hb_ttl = server_hb_ttl_ms(core, volume);
 	struct buf *buf = server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
-	struct saying say = {
-		.link = (uint32_t)child->link,
-		.volume = child->volume,
-		.volume_id = volume->id,
-		.opcode = OP_OK_REPLY,
-		.block = block_key_block(entry->key),
-		.xid = want->xid,
-		.perm = want->perm,
-		.grant = true,
-		.ttl_ms = block_ttl_ms(core, entry),
-		.hb_ttl_ms = hb_ttl,
-		.hops_left = LIMIT_HOPS,
-		.origin = (uint32_t)core->config.node_id,
-		.item = true,
-		.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
-		.version = entry->version,
-		.buf = buf,
-	};
+	struct saying say = grant_saying(core, child, entry, want->xid, want->perm);
 	struct dir_record *record;
 
+	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+	say.buf = buf;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, work->entry, want->perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
-	server_lease_given(core, child, hb_ttl);
+	server_lease_given(core, child, say.hb_ttl_ms);
 	work->exposed = true;
 	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
 		dirty_clear(core, entry);

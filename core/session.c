@@ -142,6 +142,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	core->path_count = message->path_count;
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
+	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
 	volume->lease_end = moment_after_ms(volume->session_asked, message->hb_ttl_ms);
 	core->parent.lease_ms = message->hb_ttl_ms;
 	if ((message->present & PRESENT(CREDITS)) && message->credits > 0)

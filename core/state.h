@@ -105,6 +105,8 @@ struct volume {
 	// towards the parent
 	uint32_t parent_id;      // VOLUME_ID there
 	uint64_t session;        // 0: none
+	bool parent_is_root;
+	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
 	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
 	moment_us session_asked; // when the CONNECT under way was sent

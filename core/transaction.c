@@ -52,15 +52,13 @@ ask(struct core *core, struct entry *entry, struct want *want, bool data)
 	}
 	if (want->kind == WANT_WRITE)
 		buf = local_put_bytes(core, entry, want);
-	else if (want->kind == WANT_PUT && want->sync && !want->applied)
-		buf = want->buf;
 	client_ask(core, entry, want, data, buf);
 }
 
 static bool
 puts_bytes(const struct want *want)
 {
-	return want->sync && !want->applied && (want->kind == WANT_WRITE || want->kind == WANT_PUT);
+	return want->sync && !want->applied && want->kind == WANT_WRITE;
 }
 
 static bool
@@ -76,6 +74,17 @@ needs_dirty_room(const struct core *core, struct entry *entry, const struct want
 		key_list_add(&volume->dirty_wait, entry->key);
 	}
 	return true;
+}
+
+// A lease that is more than half over is renewed before it is handed on: what a child gets must be worth having, at any
+// depth (T3).
+static bool
+worth_granting(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+	moment_us end = (moment_us)entry->expiry << EXPIRY_SHIFT;
+
+	return volume->is_root || end >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
 static bool
@@ -103,8 +112,13 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	}
 	if (!clear)
 		return false;
-	if (!is_local(want))
+	if (!is_local(want)) {
+		if (!worth_granting(core, entry)) {
+			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+			return false;
+		}
 		return server_may_grant(core, entry, want, data);
+	}
 	return !needs_dirty_room(core, entry, want);
 }
 
