@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Fair faults: links that break and processes that are stopped, both for less than a lease, so that a living writer
 // loses nothing and every request ends. A cut loses what is under way; the two ends notice at different times, the
-// child may be back before the parent knows. Crashes have their place in struct sim_faults, not here yet: what a crash
-// may undo splits the history, and the checker must be asked for each part.
+// child may be back before the parent knows. A leaf that only reads may also sleep, or be cut off, for longer than its
+// lease: the others wait for the lease to end, and awake again it must not use what it has. Crashes have their place in
+// struct sim_faults, not here yet: what a crash may undo splits the history, and the checker must be asked for each
+// part.
 #include "tests/sim/run.h"
 
 static void
@@ -27,6 +29,24 @@ pause_due(void *context, void *arg, uint64_t number)
 	world_pause(node, run->world->now + 1 + rng_below(&run->rng, run->plan->faults.pause_us));
 }
 
+static void
+nap_due(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+	int index = (int)rng_below(&run->rng, (uint64_t)run->world->node_count);
+	moment_us lease_us = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000;
+	moment_us span = rng_between(&run->rng, lease_us / 2, 3 * lease_us);
+
+	for (int i = 0; i < run->world->node_count && !run->plan->nodes[index].only_reads; i++)
+		index = (index + 1) % run->world->node_count;
+	if (!run->plan->nodes[index].only_reads || run->world->nodes[index]->stopping)
+		return;
+	if (rng_chance(&run->rng, 60))
+		world_pause(run->world->nodes[index], run->world->now + span);
+	else // nobody notices: only the lease tells
+		world_cut(run->world->nodes[index], span, span + rng_below(&run->rng, lease_us), 1);
+}
+
 void
 faults_schedule(struct run *run, moment_us span_us)
 {
@@ -35,6 +55,8 @@ faults_schedule(struct run *run, moment_us span_us)
 
 	for (unsigned i = 0; i < faults->cuts && run->world->node_count > 1; i++)
 		world_at(run->world, now + rng_below(&run->rng, span_us), cut_due, run, 0);
+	for (unsigned i = 0; i < faults->naps; i++)
+		world_at(run->world, now + rng_below(&run->rng, span_us), nap_due, run, 0);
 	for (unsigned i = 0; i < faults->pauses; i++)
 		world_at(run->world, now + rng_below(&run->rng, span_us), pause_due, run, 0);
 }

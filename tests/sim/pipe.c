@@ -217,7 +217,9 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	bool beat;
 	char text[200];
 
-	CHECK(conn != NULL);
+	CHECK(conn != NULL || node->going == link);
+	if (conn == NULL)
+		return;
 	end = conn_end(conn, node, link);
 	if (conn->closed[end])
 		return;
@@ -286,7 +288,9 @@ conn_down(void *context, void *arg, uint64_t end)
 		node->links[conn->link[end]] = NULL;
 		trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s lost its link to %s", node->name,
 			  conn_node(conn, !end)->name);
+		node->going = conn->link[end];
 		world_step(node, &(struct event){.type = EVENT_LINK_DOWN, .link = conn->link[end]});
+		node->going = -1;
 	}
 	if (end == PIPE_UP && node->uplink == conn) {
 		node->uplink = NULL;

@@ -38,7 +38,7 @@ static void
 draw_tree(struct rng *rng, struct plan *plan)
 {
 	unsigned deep = (unsigned)rng_below(rng, 90), flat = (unsigned)rng_below(rng, 90);
-	unsigned drivers = (unsigned)rng_between(rng, 20, 100);
+	unsigned drivers = (unsigned)rng_between(rng, 20, 100), readers = rng_chance(rng, 50) ? 40 : 0;
 	bool has_children[PLAN_NODES_MAX] = {false};
 
 	plan->nodes[0].parent = WORLD_NO_NODE;
@@ -51,6 +51,7 @@ draw_tree(struct rng *rng, struct plan *plan)
 	}
 	for (int i = 0; i < plan->node_count; i++) {
 		plan->nodes[i].has_driver = !has_children[i] || rng_chance(rng, drivers);
+		plan->nodes[i].only_reads = i > 1 && !has_children[i] && rng_chance(rng, readers);
 		plan->nodes[i].knows_volumes = plan->nodes[i].has_driver || rng_chance(rng, 50);
 	}
 }
@@ -163,13 +164,14 @@ static void
 draw_faults(struct rng *rng, struct plan *plan, int wanted)
 {
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
-	bool cuts = rng_chance(rng, 50), pauses = rng_chance(rng, 40);
+	bool cuts = rng_chance(rng, 50), pauses = rng_chance(rng, 40), naps = rng_chance(rng, 40);
 	unsigned cut_count = (unsigned)rng_between(rng, 1, 6), pause_count = (unsigned)rng_between(rng, 1, 4);
 
 	plan->faults.notice_us = rng_below(rng, lease_us / 20) + 1;
 	plan->faults.redial_us = rng_below(rng, lease_us / 20) + 1;
 	plan->faults.pause_us = rng_below(rng, lease_us / 20) + 1;
 	plan->faults.cuts = wanted > 0 || (wanted == 0 && cuts) ? cut_count : 0;
+	plan->faults.naps = wanted > 0 || (wanted == 0 && naps) ? (unsigned)rng_between(rng, 1, 4) : 0;
 	plan->faults.pauses = wanted > 0 || (wanted == 0 && pauses) ? pause_count : 0;
 }
 
@@ -207,8 +209,8 @@ plan_describe(const struct plan *plan, char *text, size_t size)
 	snprintf(text, size,
 		 "%d nodes (depth %d, %d drivers), %d*%llu blocks, registers of %u, %u requests each, ttl %u ms, "
 		 "hb_ttl %u "
-		 "ms, %u cuts, %u pauses",
+		 "ms, %u cuts, %u pauses, %u naps",
 		 plan->node_count, depth, drivers, plan->volume_count, (unsigned long long)plan->block_count,
 		 plan->register_size, plan->requests, first->core.ttl_ms, first->core.hb_ttl_ms, plan->faults.cuts,
-		 plan->faults.pauses);
+		 plan->faults.pauses, plan->faults.naps);
 }

@@ -21,6 +21,7 @@ struct sim_faults {
 	moment_us redial_us; // the child dials again at the latest after this
 	unsigned pauses;     // how many times a process is stopped
 	moment_us pause_us;  // for at most this long
+	unsigned naps;       // how many times a leaf that only reads is stopped or cut off for longer than its lease
 	unsigned crashes;    // a place for node crashes: not yet drawn (the history must be split at each)
 };
 
@@ -28,6 +29,7 @@ struct plan_node {
 	int parent; // WORLD_NO_NODE for the root
 	int depth;
 	bool has_driver;
+	bool only_reads;    // a leaf whose clients write nothing: it may sleep through its lease and loses nothing
 	bool knows_volumes; // a proxy without a driver may learn of a volume from its child
 	struct pipe_config pipe[2];
 	struct core_config core;

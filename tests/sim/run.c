@@ -154,8 +154,6 @@ run_read_all(struct run *run, struct client *client)
 			run->clients_busy++;
 			workload_request(client, IO_READ, volume, first, total - first < step ? total - first : step);
 			run_phase(run, "read", clients_idle);
-			if (client->cancelled)
-				first -= step;
 		}
 	}
 }
@@ -319,6 +317,7 @@ run_phases(struct run *run)
 
 	faults_schedule(run, plan->requests * (plan->think_us + 20000) + 500000);
 	run_phase(run, "load", clients_idle);
+	run->calm = true;
 	for (int volume = 0; volume < plan->volume_count; volume++)
 		run_sync_all(run, volume);
 	run->final = calloc(registers, sizeof *run->final);

@@ -57,6 +57,7 @@ struct run {
 	bool *zeroed;    // registers that have had their one IO_ZERO
 	uint64_t *final; // what the last reader saw, by register
 	const char *phase;
+	bool calm; // the load is over: no request is interrupted any more
 	struct oracle oracle;
 };
 

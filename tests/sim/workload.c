@@ -49,8 +49,8 @@ root_value(const struct run *run, uint64_t reg)
 	return value;
 }
 
-// The step that answered may still have buffers to fill: look when it is over. The root may have something newer by then,
-// nothing older.
+// The step that answered may still have buffers to fill: look when it is over. The root may have something newer by
+// then, nothing older.
 struct root_claim {
 	struct run *run;
 	uint64_t reg, value;
@@ -135,7 +135,7 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 	}
 	if (kind == IO_WRITE)
 		request_fill(client);
-	if (rng_chance(&run->rng, run->plan->cancel_percent))
+	if (!run->calm && rng_chance(&run->rng, run->plan->cancel_percent))
 		world_at(run->world, run->world->now + rng_below(&run->rng, 50000), cancel_due, client,
 			 client->generation);
 	world_submit(client->node, &client->io);
@@ -189,6 +189,8 @@ client_next(void *world, void *arg, uint64_t number)
 	range_draw(run, &first, &count);
 	if (dice < plan->sync_percent)
 		kind = IO_SYNC;
+	else if (plan->nodes[client->node->index].only_reads)
+		kind = IO_READ;
 	else if (dice < plan->sync_percent + plan->zero_percent && zero_may(client, volume, first, count))
 		kind = IO_ZERO;
 	else if (rng_chance(&run->rng, plan->write_percent))
@@ -249,8 +251,8 @@ sync_ended(struct client *client)
 		const struct promise *promise = &load->promises[i];
 
 		if (promise->reg >= base && promise->reg < end)
-			history_claim(run->history, promise->reg, (uint32_t)client->node->index,
-				      "the disk", promise->value, workload_stored(run, promise->reg));
+			history_claim(run->history, promise->reg, (uint32_t)client->node->index, "the disk",
+				      promise->value, workload_stored(run, promise->reg));
 	}
 	if (run->plan->volume_count == 1 && client->promised > load->promise_kept)
 		load->promise_kept = client->promised;

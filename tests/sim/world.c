@@ -240,6 +240,7 @@ world_add_node(struct world *world, const char *name, const struct core_config *
 	node->index = world->node_count++;
 	snprintf(node->name, sizeof node->name, "%s", name);
 	node->parent = WORLD_NO_NODE;
+	node->going = -1;
 	node->timer_at = MOMENT_NEVER;
 	config.name = node->name;
 	config.trace = node_trace;

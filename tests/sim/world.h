@@ -71,6 +71,7 @@ struct node {
 	bool hold[2];                    // packets of that connection wait for world_release
 	struct conn *uplink;             // open or opening connection to it
 	moment_us backoff_us;
+	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
 	bool stopping, stopped;
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
