@@ -243,7 +243,8 @@ key_list_touch_first(struct core *core, struct key_list *list, enum wait wait, u
 			table_touch(&core->table, entry);
 	}
 	list->count -= some;
-	memmove(list->keys, list->keys + some, list->count * sizeof(*list->keys));
+	if (list->count > 0)
+		memmove(list->keys, list->keys + some, list->count * sizeof(*list->keys));
 }
 
 void
