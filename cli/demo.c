@@ -233,7 +233,7 @@ demo_clean_up(struct demo *demo)
 		run_quietly(demo, line);
 	}
 	while (demo->device_count > 0) {
-		snprintf(line, sizeof line, "hvfs detach %s", demo->devices[--demo->device_count]);
+		snprintf(line, sizeof line, "hvfs detach --force %s", demo->devices[--demo->device_count]);
 		run_quietly(demo, line);
 	}
 	for (size_t i = demo->control_count; i-- > 0;)

@@ -210,10 +210,11 @@ loop_find(const char *image, char (*devices)[LOOP_PATH_SIZE], int max, char *err
 // ---- Detach ----
 
 static int
-release(int fd, const char *device, char *error, size_t error_size)
+release(int fd, const char *device, bool force, char *error, size_t error_size)
 {
-	if (fsync(fd) != 0)
-		return fail(error, error_size, "%s: what was written there can not be written out: %s", device, strerror(errno));
+	if (fsync(fd) != 0 && !force)
+		return fail(error, error_size, "%s: what was written there can not be written out (%s); --force gives it up", device,
+			    strerror(errno));
 	if (ioctl(fd, LOOP_CLR_FD) == 0)
 		return 0;
 	if (errno == ENXIO)
@@ -222,7 +223,7 @@ release(int fd, const char *device, char *error, size_t error_size)
 }
 
 int
-loop_detach(const char *device, char *error, size_t error_size)
+loop_detach(const char *device, bool force, char *error, size_t error_size)
 {
 	const char *name = strrchr(device, '/') != NULL ? strrchr(device, '/') + 1 : device;
 	struct stat st;
@@ -242,7 +243,7 @@ loop_detach(const char *device, char *error, size_t error_size)
 		return fail_privilege(device, error, error_size);
 	struct loop_wait wait;
 	loop_wait_start(&wait);
-	int result = release(fd, device, error, error_size);
+	int result = release(fd, device, force, error, error_size);
 	close(fd);
 	while (result == 0 && is_attached(name))
 		loop_wait_event(&wait);

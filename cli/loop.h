@@ -23,8 +23,8 @@ int loop_attach(const char *image, const struct loop_options *options, char ret_
 // sentence.
 int loop_find(const char *image, char (*devices)[LOOP_PATH_SIZE], int max, char *error, size_t error_size);
 
-// Write out and release ${device}, and wait until it is free. One that is mounted or otherwise in use is refused. Returns
-// 0, or -1 and a sentence.
-int loop_detach(const char *device, char *error, size_t error_size);
+// Write out and release ${device}, and wait until it is free. One that is mounted or otherwise in use is refused; so is one
+// whose image does not take what was written, unless ${force} gives that up. Returns 0, or -1 and a sentence.
+int loop_detach(const char *device, bool force, char *error, size_t error_size);
 
 #endif

@@ -3,7 +3,7 @@
 dead one's; it comes back under its name. Then the same with the proxy between them."""
 import os
 
-from lab import BLOCK, check, main, need_fuse, read_at, write_at
+from lab import BLOCK, check, hvfs, main, need_fuse, read_at, write_at
 
 SYNCED = b"synced before the end"
 
@@ -36,6 +36,19 @@ def use_and_die(victim):
     victim.kill()
 
 
+def device_of_the_dead(lab):
+    """Its loop device can not be written out any more: detach says so, and --force releases it."""
+    node = lab.leaf("lost")
+    device = lab.attach(node.image())
+    write_at(device, 200 * BLOCK, b"w" * BLOCK)
+    node.kill()
+    answer = hvfs("detach", device, status=1)
+    check(device in answer.stderr and "--force" in answer.stderr, "detach says:", answer.stderr)
+    hvfs("detach", "--force", device)
+    lab.devices.remove(device)
+    check(not os.path.exists(f"/sys/block/{device[5:]}/loop"), "still attached")
+
+
 def test(lab):
     need_fuse()
     root = lab.root("--hb-ttl", "2s")
@@ -50,6 +63,8 @@ def test(lab):
     use_and_die(below_victim)
     others_go_on([below, root, other, victim])
     blocks_of_the_dead([below, root, other, victim])
+    if os.geteuid() == 0 and os.path.exists("/dev/loop-control"):
+        device_of_the_dead(lab)
     check(not proxy.has_ended() and not root.has_ended(), "a parent died with its child")
     lab.stop_all()
     check(read_at("disk.img", 0, len(SYNCED)) == SYNCED, "the root's disk has not what was synced")
