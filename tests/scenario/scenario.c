@@ -218,8 +218,8 @@ scenario_fig7(unsigned ms)
 	scenario_child(scenario, "D", "B", ms, ms, true);
 	scenario_child(scenario, "E", "C", ms, ms, true);
 	scenario_child(scenario, "F", "C", ms, ms, true);
-	for (const char *name = "B\0C\0D\0E\0F"; *name != '\0'; name += 2)
-		scenario_connect(scenario, name);
+	for (int i = 1; i < scenario->world->node_count; i++)
+		scenario_connect(scenario, scenario->world->nodes[i]->name);
 	scenario_run(scenario, 1000 + 10 * ms);
 	scenario_forget(scenario);
 	return scenario;

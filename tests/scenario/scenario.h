@@ -54,6 +54,7 @@ struct scenario *scenario_fig7(unsigned ms);
 // ${name} dials its parent now.
 void scenario_connect(struct scenario *scenario, const char *name);
 
+// The node called so; the test fails when there is none.
 struct node *scenario_node(struct scenario *scenario, const char *name);
 
 // Begin a request: read a block, write a block (its first half) full of ${letter}, ask for durability. The result is

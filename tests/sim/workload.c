@@ -135,6 +135,10 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 	}
 	if (kind == IO_WRITE)
 		request_fill(client);
+	trace_add(&run->world->trace, TRACE_WORLD, run->world->now,
+		  "%s volume %d registers [%llu, +%llu) value %#llx, at %llu", client->node->name, volume,
+		  (unsigned long long)client->first, (unsigned long long)count,
+		  (unsigned long long)(kind == IO_WRITE ? client->value : 0), (unsigned long long)client->invoked);
 	if (!run->calm && rng_chance(&run->rng, run->plan->cancel_percent))
 		world_at(run->world, run->world->now + rng_below(&run->rng, 50000), cancel_due, client,
 			 client->generation);
