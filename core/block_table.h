@@ -85,6 +85,7 @@ struct work {
 	uint8_t ask_opcode;
 	uint8_t failed_status; // enum status: the first want in the queue ends with it
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
+	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;
 	moment_us ask_at;
 	struct buf *put_buf;   // bytes of a PUT under way

@@ -96,6 +96,17 @@ ask_end(struct core *core, struct work *work)
 	work->put_buf = NULL;
 }
 
+// T2: a lease counts from when it was asked for, as the parent may have answered right then. But the link is FIFO: what
+// the parent says after it has answered another request, it says after that request was sent. So a request that
+// waited long at the parent does not come back with its lease over.
+static moment_us
+lease_start(struct core *core, moment_us asked)
+{
+	if (asked > core->parent.answered)
+		core->parent.answered = asked;
+	return core->parent.answered;
+}
+
 static uint32_t
 expiry_from(moment_us start, uint32_t ttl_ms)
 {
@@ -163,7 +174,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	else
 		grant_over_clean(core, entry, work, item);
 	entry_set_held(core, entry, message->perm);
-	entry->expiry = expiry_from(work->ask_at, message->ttl_ms);
+	entry->expiry = expiry_from(lease_start(core, work->ask_at), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
@@ -171,6 +182,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		head->applied = true; // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
+	work->fresh = true;
 	ask_end(core, work);
 }
 
@@ -335,15 +347,22 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	dirty_sent(core, entry);
 }
 
+// Does somebody wait until the root has these bytes?
+static bool
+root_awaited(const struct core *core, const struct work *work)
+{
+	const struct want *head = table_want(&core->table, work->want_head);
+
+	return work->sync_head != 0 || (head != NULL && head->applied);
+}
+
 // Dirty bytes go up before the answer, unless this very version is on its way already (R6).
 static void
 flush_for_recall(struct core *core, struct entry *entry, struct work *work)
 {
-	const struct want *head = table_want(&core->table, work->want_head);
-
 	if (work->flushing && work->flush_version == entry->version)
 		return;
-	client_flush(core, entry, work->recall_perm, work->sync_head != 0 || (head != NULL && head->applied));
+	client_flush(core, entry, work->recall_perm, root_awaited(core, work));
 }
 
 void
@@ -479,7 +498,7 @@ client_connected(struct core *core, struct volume *volume, bool resumed)
 		work->put_unknown = false;
 		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
 		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->rescue)
-			client_flush(core, entry, entry->held, false);
+			client_flush(core, entry, entry->held, root_awaited(core, work));
 		table_touch(&core->table, entry);
 	}
 }

@@ -210,7 +210,8 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
-flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message, bool sync)
+flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message, version_t version,
+	bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
 	uint32_t index = pool_alloc(&core->table.wants);
@@ -219,7 +220,7 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	want->kind = WANT_NONE;
 	want->child = (uint16_t)child->index;
 	want->xid = message->xid;
-	want->version = entry->version;
+	want->version = version;
 	want->entry = work->entry;
 	want->next = work->sync_head;
 	work->sync_head = index;
@@ -238,6 +239,10 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 
 	if (record == NULL || record->perm != PERM_WRITE) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
+		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
+			flush_wait(core, child, entry, message, item->version, sync);
+			return;
+		}
 		answer_block(core, child, block, message->xid, item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
 		return;
 	}
@@ -250,7 +255,7 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, message->perm);
 	if (!volume->is_root && entry->copy == COPY_DIRTY && (sync || !dirty_room(core, volume)))
-		flush_wait(core, child, entry, message, sync);
+		flush_wait(core, child, entry, message, entry->version, sync);
 	else
 		answer_block(core, child, block, message->xid, STATUS_NONE);
 }

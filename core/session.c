@@ -185,6 +185,8 @@ heartbeat_answered(struct core *core, const struct message *message)
 {
 	core->parent.heartbeat_xid = 0;
 	core->parent.lease_ms = message->hb_ttl_ms;
+	if (core->parent.heartbeat_sent > core->parent.answered)
+		core->parent.answered = core->parent.heartbeat_sent;
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		struct volume *volume = core->volumes[i];
 		moment_us end = moment_after_ms(core->parent.heartbeat_sent, message->hb_ttl_ms);
@@ -669,6 +671,7 @@ session_link_up(struct core *core, uint32_t id, enum link_role role)
 	core->parent.link = (int32_t)id;
 	core->parent.heartbeat_xid = 0;
 	core->parent.grant_seen = 0;
+	core->parent.answered = 0;
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		if (!core->volumes[i]->is_root)
 			send_connect(core, core->volumes[i]);

@@ -58,6 +58,7 @@ struct parent {
 	moment_us heartbeat_at;  // when the next is due
 	uint32_t heartbeat_xid;  // under way; 0: none
 	moment_us heartbeat_sent;
+	moment_us answered;      // when the newest request was sent that has been answered on this link
 	uint64_t grant_seen;     // newest grant number of this link
 	uint32_t credits;        // blocks we may have outstanding
 	uint32_t outstanding;

@@ -84,7 +84,7 @@ worth_granting(const struct core *core, const struct entry *entry)
 	const struct volume *volume = entry_volume(core, entry);
 	moment_us end = (moment_us)entry->expiry << EXPIRY_SHIFT;
 
-	return volume->is_root || end >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
+	return volume->is_root || table_work(&core->table, entry)->fresh || end >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
 static bool
@@ -203,6 +203,7 @@ transaction_advance(struct core *core, struct entry *entry)
 		}
 		if (!want_ready(core, entry, work, want) || !want_perform(core, entry, want))
 			break;
+		work->fresh = false;
 		want_end(core, entry);
 	}
 	work->failed_status = STATUS_NONE;
