@@ -130,7 +130,7 @@ example_four(struct scenario *scenario)
 			"[  66.300] E -> C  OK_REPLY volume=26924852 block=7 perm=NO\n"
 			"[  66.400] C -> A  OK_REPLY volume=32002 block=7 perm=NO\n"
 			"[  67.400] A -> B  OK_REPLY volume=32002 block=7 perm=WRITE ttl=1200s hb_ttl=30s\n"
-			"[  67.500] B -> D  OK_REPLY volume=32002 block=7 perm=WRITE data ttl=1197541ms hb_ttl=29150ms\n"
+			"[  67.500] B -> D  OK_REPLY volume=32002 block=7 perm=WRITE data ttl=1199114ms hb_ttl=29150ms\n"
 			"[  67.600] D has written block 7: success\n"
 			"[  97.600] D -> B  FLUSH volume=32002 block=7 perm=NO data\n"
 			"[  97.700] B -> D  OK_REPLY volume=32002 block=7\n"
