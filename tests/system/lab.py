@@ -218,6 +218,15 @@ class Lab:
                 if lines:
                     print(f"---- {name}\n{''.join(lines)}", end="")
 
+    def check_logs(self):
+        """A node that died on its way out has told only its log."""
+        for name in os.listdir("."):
+            if name.endswith(".log"):
+                with open(name, errors="replace") as file:
+                    text = file.read()
+                for mark in ("Sanitizer", "runtime error:", "broken invariant"):
+                    check(mark not in text, f"{name} has '{mark}' in it")
+
     def clean_up(self):
         for process in self.processes:
             if process.poll() is None:
@@ -360,6 +369,7 @@ def main(test):
     lab, status = Lab(), 1
     try:
         test(lab)
+        lab.check_logs()
         status = 0
     except Skip as reason:
         print(f"skipped: {reason}", flush=True)
