@@ -37,7 +37,7 @@ struct entry {
 
 static_assert(sizeof(struct entry) == 32, "protocol.md 9: memory per cached block");
 
-enum { EXPIRY_SHIFT = 16 }; // a tick is 65.5 ms: a 32-bit expiry lasts for nine years of uptime
+enum { EXPIRY_SHIFT = 14 }; // a tick is 16.4 ms, counted from the node's start: 32 bits last for two years
 #define EXPIRY_NEVER UINT32_MAX
 
 enum want_kind {

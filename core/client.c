@@ -108,9 +108,9 @@ lease_start(struct core *core, moment_us asked)
 }
 
 static uint32_t
-expiry_from(moment_us start, uint32_t ttl_ms)
+expiry_from(const struct core *core, moment_us start, uint32_t ttl_ms)
 {
-	uint64_t tick = moment_after_ms(start, ttl_ms) >> EXPIRY_SHIFT;
+	uint64_t tick = (moment_after_ms(start, ttl_ms) - core->started) >> EXPIRY_SHIFT;
 
 	return tick < EXPIRY_NEVER ? (uint32_t)tick : EXPIRY_NEVER - 1;
 }
@@ -174,7 +174,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	else
 		grant_over_clean(core, entry, work, item);
 	entry_set_held(core, entry, message->perm);
-	entry->expiry = expiry_from(lease_start(core, work->ask_at), message->ttl_ms);
+	entry->expiry = expiry_from(core, lease_start(core, work->ask_at), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);

@@ -275,6 +275,12 @@ core_wake(struct core *core, moment_us at)
 		core->deadline = at;
 }
 
+moment_us
+entry_lease_end(const struct core *core, const struct entry *entry)
+{
+	return core->started + ((moment_us)entry->expiry << EXPIRY_SHIFT);
+}
+
 enum perm
 entry_held(const struct core *core, const struct entry *entry)
 {
@@ -282,7 +288,7 @@ entry_held(const struct core *core, const struct entry *entry)
 
 	if (volume->is_root)
 		return PERM_WRITE;
-	if (core->config.bug != BUG_SKIP_LEASE && (volume->lease_end <= core->now || entry->expiry <= core->now >> EXPIRY_SHIFT))
+	if (core->config.bug != BUG_SKIP_LEASE && (volume->lease_end <= core->now || entry_lease_end(core, entry) <= core->now))
 		return PERM_NO;
 	return entry->held;
 }
@@ -744,6 +750,8 @@ void
 core_step(struct core *core, moment_us now, const struct event *event, struct actions *actions)
 {
 	CHECK(now >= core->now);
+	if (core->started == 0)
+		core->started = now;
 	core->now = now;
 	core->actions = actions;
 	if (event->type == EVENT_LINK_DOWN)

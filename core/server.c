@@ -46,7 +46,7 @@ block_ttl_ms(const struct core *core, const struct entry *entry)
 
 	if (entry_volume(core, entry)->is_root)
 		return core->config.ttl_ms;
-	end = (moment_us)entry->expiry << EXPIRY_SHIFT;
+	end = entry_lease_end(core, entry);
 	left = end > core->now ? (end - core->now) / 1000 : 0;
 	return left < core->config.ttl_ms ? (uint32_t)left : core->config.ttl_ms;
 }

@@ -177,6 +177,7 @@ struct core {
 	char name[LIMIT_NAME_SIZE + 1];
 	struct copies copies;
 	moment_us now;
+	moment_us started;       // the first step
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;
@@ -241,6 +242,9 @@ entry_volume(const struct core *core, const struct entry *entry)
 
 // What this node holds of a block right now (T4: compared with the present moment at each use).
 enum perm entry_held(const struct core *core, const struct entry *entry);
+
+// When the per-block lease of what is held ends.
+moment_us entry_lease_end(const struct core *core, const struct entry *entry);
 
 // Set what is held, keeping the counters right.
 void entry_set_held(struct core *core, struct entry *entry, enum perm held);

@@ -82,9 +82,8 @@ static bool
 worth_granting(const struct core *core, const struct entry *entry)
 {
 	const struct volume *volume = entry_volume(core, entry);
-	moment_us end = (moment_us)entry->expiry << EXPIRY_SHIFT;
-
-	return volume->is_root || table_work(&core->table, entry)->fresh || end >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
+	return volume->is_root || table_work(&core->table, entry)->fresh ||
+		entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
 static bool
