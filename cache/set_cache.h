@@ -24,6 +24,7 @@ void set_cache_destroy(struct set_cache *cache);
 // As the core sees it.
 struct copies set_cache_copies(struct set_cache *cache);
 
+// What it holds and how it was used since it was made.
 void set_cache_get_stats(const struct set_cache *cache, struct set_cache_stats *ret);
 
 #endif

@@ -47,6 +47,7 @@ struct actions;
 struct actions *actions_create(void);
 void actions_destroy(struct actions *actions);
 
+// How many there are, and one of them, in their order.
 size_t actions_count(const struct actions *actions);
 struct action *actions_get(struct actions *actions, size_t index);
 

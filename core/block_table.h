@@ -128,6 +128,7 @@ struct entry *table_find(const struct block_table *table, block_key key);
 // The entry of ${key}, made when there is none (held NO, copy ABSENT, version 0). *ret_index when not NULL.
 struct entry *table_make(struct block_table *table, block_key key, uint32_t *ret_index);
 
+// An entry by its index in the table, and back. Indices stay while the entry does.
 uint32_t table_index(const struct block_table *table, const struct entry *entry);
 struct entry *table_entry(const struct block_table *table, uint32_t index);
 
@@ -159,6 +160,7 @@ void table_want_to_front(struct block_table *table, struct entry *entry);
 // Take the head of the FIFO off; the want's record is not freed.
 uint32_t table_want_pop(struct block_table *table, struct entry *entry);
 
+// A want by its index; NULL for 0.
 struct want *table_want(const struct block_table *table, uint32_t index);
 
 #endif

@@ -94,6 +94,7 @@ struct volume_info {
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
 };
 
+// The volumes, by index from 0; those that children brought along come last.
 uint32_t core_volume_count(const struct core *core);
 void core_volume_info(const struct core *core, uint32_t volume, moment_us now, struct volume_info *ret);
 

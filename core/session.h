@@ -5,6 +5,7 @@
 
 #include "core/state.h"
 
+// A link came; a link is gone: what was under way on it is begun anew or forgotten.
 void session_link_up(struct core *core, uint32_t link, enum link_role role);
 void session_link_down(struct core *core, uint32_t link);
 

@@ -211,6 +211,7 @@ struct core {
 
 // ---- small helpers that all files use (core.c) ----
 
+// Append ${key}; the same key may stand in a list twice.
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.

@@ -13,6 +13,7 @@ struct io_list {
 	struct store_io *first, *last;
 };
 
+// Put at the end; take from the front (NULL when empty).
 void io_list_append(struct io_list *list, struct store_io *io);
 struct store_io *io_list_take(struct io_list *list); // the first one, or NULL
 
