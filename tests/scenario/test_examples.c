@@ -5,7 +5,7 @@
 // Messages between A and C take one second each way, as the seed's "round-trip time between C and A (2 seconds)" says;
 // the others take 100 ms. Two things differ from the seed. HB_TTL is shortened at each hop as TTL is: what a child holds
 // must end before what its parent holds (docs/protocol.md, T3), which the seed's unchanged 30 seconds would not give. And
-// leases are counted in ticks of 65.5 ms, so C passes on 1197.959 of the seed's 1198 seconds.
+// leases are counted in ticks, so C passes on a little less than the seed's 1198 seconds.
 #include "tests/scenario/scenario.h"
 
 #include <check.h>
@@ -59,7 +59,7 @@ example_one(struct scenario *scenario)
 			"[   6.000] E -> C  GET volume=26924852 block=7 perm=READ\n"
 			"[   6.100] C -> A  GET volume=32002 block=7 perm=READ\n"
 			"[   7.100] A -> C  OK_REPLY volume=32002 block=7 perm=READ data ttl=1200s hb_ttl=30s\n"
-			"[   8.100] C -> E  OK_REPLY volume=26924852 block=7 perm=READ data ttl=1197959ms hb_ttl=27200ms\n"
+			"[   8.100] C -> E  OK_REPLY volume=26924852 block=7 perm=READ data ttl=1197992ms hb_ttl=27200ms\n"
 			"[   8.200] E has read block 7 '.': success\n");
 }
 
@@ -78,7 +78,7 @@ example_two(struct scenario *scenario)
 			"[  10.200] F -> C  CONNECT name=volume_X\n"
 			"[  10.300] C -> F  OK_REPLY name=volume_X volume=26924852 hb_ttl=27s\n"
 			"[  54.000] F -> C  GET volume=26924852 block=7 perm=READ\n"
-			"[  54.100] C -> F  OK_REPLY volume=26924852 block=7 perm=READ data ttl=1151959ms hb_ttl=27200ms\n"
+			"[  54.100] C -> F  OK_REPLY volume=26924852 block=7 perm=READ data ttl=1151992ms hb_ttl=27200ms\n"
 			"[  54.200] F has read block 7 '.': success\n");
 }
 
@@ -130,7 +130,7 @@ example_four(struct scenario *scenario)
 			"[  66.300] E -> C  OK_REPLY volume=26924852 block=7 perm=NO\n"
 			"[  66.400] C -> A  OK_REPLY volume=32002 block=7 perm=NO\n"
 			"[  67.400] A -> B  OK_REPLY volume=32002 block=7 perm=WRITE ttl=1200s hb_ttl=30s\n"
-			"[  67.500] B -> D  OK_REPLY volume=32002 block=7 perm=WRITE data ttl=1199114ms hb_ttl=29150ms\n"
+			"[  67.500] B -> D  OK_REPLY volume=32002 block=7 perm=WRITE data ttl=1199149ms hb_ttl=29150ms\n"
 			"[  67.600] D has written block 7: success\n"
 			"[  97.600] D -> B  FLUSH volume=32002 block=7 perm=NO data\n"
 			"[  97.700] B -> D  OK_REPLY volume=32002 block=7\n"
