@@ -95,12 +95,14 @@ struct work {
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	// Dirty: what is to go up, and what is on its way.
-	bool in_dirty;         // on the volume's dirty list, by dirty_seq
+	bool in_dirty;         // on the volume's dirty list
+	bool again;            // modified while a flush is under way: onto the list when that has ended
+	bool urgent;           // somebody waits until it is above: ahead of the list
 	bool flushing;         // a FLUSH or a store write is under way
 	bool rescue;           // dirty without permission, its session gone: a WANT_RECLAIM is queued
 	uint32_t dirty_prev, dirty_next; // dirty list
 	uint32_t flush_prev, flush_next; // list of flushes under way
-	uint64_t dirty_seq, flush_seq;
+	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
 	version_t flush_version;
 	uint32_t flush_xid;

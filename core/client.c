@@ -347,22 +347,13 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	dirty_sent(core, entry);
 }
 
-// Does somebody wait until the root has these bytes?
-static bool
-root_awaited(const struct core *core, const struct work *work)
-{
-	const struct want *head = table_want(&core->table, work->want_head);
-
-	return work->sync_head != 0 || (head != NULL && head->applied);
-}
-
 // Dirty bytes go up before the answer, unless this very version is on its way already (R6).
 static void
 flush_for_recall(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->flushing && work->flush_version == entry->version)
 		return;
-	client_flush(core, entry, work->recall_perm, root_awaited(core, work));
+	client_flush(core, entry, work->recall_perm, dirty_root_awaited(core, work));
 }
 
 void
@@ -498,7 +489,7 @@ client_connected(struct core *core, struct volume *volume, bool resumed)
 		work->put_unknown = false;
 		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
 		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->rescue)
-			client_flush(core, entry, entry->held, root_awaited(core, work));
+			client_flush(core, entry, entry->held, dirty_root_awaited(core, work));
 		table_touch(&core->table, entry);
 	}
 }

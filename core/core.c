@@ -30,7 +30,7 @@ core_config_default(struct core_config *config)
 		.ttl_ms = 1200 * 1000,
 		.hb_ttl_ms = 30 * 1000,
 		.io_timeout_ms = 120 * 1000,
-		.writeback_ms = 1000,
+		.writeback_ms = 5000,
 		.dirty_max = 8192,
 		.readahead_blocks = 1024,
 		.credits = 4096,
@@ -360,7 +360,7 @@ entry_next_version(struct core *core, const struct entry *entry)
 	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0);
 
 	// R11: the same version as long as nobody has seen it.
-	if (entry->copy == COPY_DIRTY && work->in_dirty && !work->exposed && !(work->flushing && work->flush_version == entry->version))
+	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && !(work->flushing && work->flush_version == entry->version))
 		return entry->version;
 	if (work != NULL)
 		work->exposed = false;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Each dirty block has a sequence number from when it became dirty, and hangs in its volume's dirty list in that order.
-// When it is sent it moves to the flush list; when it is modified after that, it enters the dirty list again, behind
-// all others. A barrier remembers the newest number of its time and waits until neither list has one that is not newer
-// (writeback.c). A fsync therefore costs what is dirty, not what is cached.
+// Each dirty block hangs in its volume's dirty list, oldest first. When it is sent it moves to the flush list; when it is
+// modified after that, it enters the dirty list again, at its end, once the flush has ended.
+//
+// A fsync waits for what was dirty when it came. So each block that is dirty, or on its way up, is counted in the
+// generation of barriers in which it became dirty: a barrier closes the open generation and takes over its count; what
+// becomes dirty later belongs to the next. A block that is on its way and modified again counts twice. A barrier may
+// go on when its count, and those of all barriers before it, are zero. That costs O(1) for each block and nothing for
+// what is only cached.
 #include "core/dirty.h"
 #include "core/check.h"
 
@@ -13,6 +17,86 @@ work_get(const struct core *core, uint32_t index)
 {
 	return pool_get(&core->table.works, index);
 }
+
+// ---- generations ----
+
+static uint64_t
+count_in(struct volume *volume)
+{
+	volume->open_count++;
+	return volume->gen;
+}
+
+// One block of generation ${gen} is above.
+static void
+count_out(struct volume *volume, uint64_t gen)
+{
+	struct barrier *barrier = volume->barriers;
+	uint64_t *count;
+
+	while (barrier != NULL && barrier->gen < gen)
+		barrier = barrier->next;
+	count = barrier != NULL ? &barrier->count : &volume->open_count;
+	CHECK(*count > 0);
+	--*count;
+}
+
+void
+barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid)
+{
+	struct barrier *barrier = calloc(1, sizeof(*barrier));
+	struct barrier **link = &volume->barriers;
+
+	CHECK(barrier != NULL);
+	*barrier = (struct barrier){.gen = volume->gen, .count = volume->open_count, .io = io, .child = child, .xid = xid};
+	volume->gen++;
+	volume->open_count = 0;
+	if (child >= 0)
+		barrier->child_generation = core->children[child]->generation;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = barrier;
+}
+
+void
+barrier_remove(struct volume *volume, struct barrier *barrier)
+{
+	struct barrier **link = &volume->barriers;
+
+	while (*link != barrier)
+		link = &(*link)->next;
+	*link = barrier->next;
+	// Later barriers wait for what it waited for.
+	*(barrier->next != NULL ? &barrier->next->count : &volume->open_count) += barrier->count;
+}
+
+void
+barriers_link_down(struct core *core, struct volume *volume)
+{
+	(void)core;
+	if (volume->barrier_out)
+		volume->unsynced = true;
+	volume->barrier_out = false;
+	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
+		barrier->sent = false;
+}
+
+bool
+barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
+{
+	struct barrier *barrier = volume->barriers;
+
+	(void)core;
+	while (barrier != NULL && barrier->io != io)
+		barrier = barrier->next;
+	if (barrier == NULL)
+		return false;
+	barrier_remove(volume, barrier);
+	free(barrier);
+	return true;
+}
+
+// ---- lists ----
 
 static void
 dirty_unlink(struct core *core, struct volume *volume, struct work *work)
@@ -29,21 +113,21 @@ dirty_unlink(struct core *core, struct volume *volume, struct work *work)
 	work->dirty_prev = work->dirty_next = 0;
 }
 
-// Into the dirty list before ${next} (0: at the end).
+// Into the dirty list: at its end, or ahead of it.
 static void
-dirty_link(struct core *core, struct volume *volume, uint32_t index, uint32_t next)
+dirty_link(struct core *core, struct volume *volume, uint32_t index, bool ahead)
 {
 	struct work *work = work_get(core, index);
 
 	work->in_dirty = true;
-	work->dirty_next = next;
-	work->dirty_prev = next != 0 ? work_get(core, next)->dirty_prev : volume->dirty_tail;
+	work->dirty_next = ahead ? volume->dirty_head : 0;
+	work->dirty_prev = ahead ? 0 : volume->dirty_tail;
 	if (work->dirty_prev != 0)
 		work_get(core, work->dirty_prev)->dirty_next = index;
 	else
 		volume->dirty_head = index;
-	if (next != 0)
-		work_get(core, next)->dirty_prev = index;
+	if (work->dirty_next != 0)
+		work_get(core, work->dirty_next)->dirty_prev = index;
 	else
 		volume->dirty_tail = index;
 }
@@ -81,6 +165,25 @@ flush_link(struct core *core, struct volume *volume, uint32_t index)
 	volume->flush_count++;
 }
 
+// The block is not to be sent any more (it has been, or need not be).
+static void
+dirty_leave(struct core *core, struct volume *volume, struct work *work)
+{
+	if (work->in_dirty)
+		dirty_unlink(core, volume, work);
+	work->again = work->urgent = false;
+}
+
+// The older of two generations in which one block is counted stays, the other count goes.
+static uint64_t
+join_counts(struct volume *volume, uint64_t a, uint64_t b)
+{
+	count_out(volume, a > b ? a : b);
+	return a < b ? a : b;
+}
+
+// ---- what happens to a dirty block ----
+
 void
 dirty_mark(struct core *core, struct entry *entry, enum copy was)
 {
@@ -90,11 +193,29 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	CHECK(entry->copy == COPY_DIRTY);
 	if (was != COPY_DIRTY)
 		volume->dirty_count++;
-	if (work->in_dirty)
+	if (work->in_dirty || work->again)
 		return;
-	work->dirty_seq = ++volume->dirty_seq;
+	work->dirty_gen = count_in(volume);
 	work->dirty_since = core->now;
-	dirty_link(core, volume, entry->work, 0);
+	if (work->flushing)
+		work->again = true;
+	else
+		dirty_link(core, volume, entry->work, false);
+}
+
+void
+dirty_urge(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->urgent || !(work->in_dirty || work->again))
+		return;
+	work->urgent = true;
+	if (!work->in_dirty)
+		return;
+	dirty_unlink(core, volume, work);
+	dirty_link(core, volume, entry->work, true);
 }
 
 void
@@ -104,10 +225,11 @@ dirty_sent(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 
 	CHECK(entry->copy == COPY_DIRTY);
-	if (work->in_dirty) {
-		if (!work->flushing || work->dirty_seq < work->flush_seq)
-			work->flush_seq = work->dirty_seq;
-		dirty_unlink(core, volume, work);
+	if (work->in_dirty || work->again) {
+		work->flush_gen = work->flushing ? join_counts(volume, work->flush_gen, work->dirty_gen) : work->dirty_gen;
+		dirty_leave(core, volume, work);
+	} else {
+		CHECK(work->flushing);
 	}
 	work->flush_version = entry->version;
 	if (!work->flushing)
@@ -133,11 +255,17 @@ dirty_flushed(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 
 	flush_unlink(core, volume, work);
+	count_out(volume, work->flush_gen);
 	work->accepted = work->flush_version;
 	if (volume->is_root)
 		volume->unsynced = true; // a write that ends after a sync has begun is not covered by it
-	if (entry->copy == COPY_DIRTY && entry->version == work->flush_version)
+	if (work->again) {
+		work->again = false;
+		work->dirty_since = core->now;
+		dirty_link(core, volume, entry->work, work->urgent);
+	} else if (entry->copy == COPY_DIRTY && entry->version == work->flush_version) {
 		now_clean(core, volume, entry);
+	}
 }
 
 void
@@ -145,19 +273,19 @@ dirty_unsent(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
-	uint32_t next;
 
 	flush_unlink(core, volume, work);
 	if (entry->copy != COPY_DIRTY) { // superseded
+		count_out(volume, work->flush_gen);
 		work->accepted = work->flush_version;
 		return;
 	}
-	if (work->in_dirty)
-		dirty_unlink(core, volume, work);
-	work->dirty_seq = work->flush_seq;
-	for (next = volume->dirty_head; next != 0 && work_get(core, next)->dirty_seq < work->dirty_seq;)
-		next = work_get(core, next)->dirty_next;
-	dirty_link(core, volume, entry->work, next);
+	if (work->in_dirty || work->again)
+		work->flush_gen = join_counts(volume, work->flush_gen, work->dirty_gen);
+	dirty_leave(core, volume, work);
+	work->dirty_gen = work->flush_gen;
+	work->urgent = true;
+	dirty_link(core, volume, entry->work, true);
 }
 
 void
@@ -172,6 +300,19 @@ dirty_failed(struct core *core, struct entry *entry, enum hvfs_error error)
 }
 
 void
+dirty_superseded(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->in_dirty || work->again)
+		count_out(volume, work->dirty_gen);
+	dirty_leave(core, volume, work);
+	work->rescue = false;
+	now_clean(core, volume, entry);
+}
+
+void
 dirty_clear(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -179,25 +320,20 @@ dirty_clear(struct core *core, struct entry *entry)
 
 	if (entry->copy != COPY_DIRTY)
 		return;
-	if (work->in_dirty)
-		dirty_unlink(core, volume, work);
-	if (work->flushing)
+	if (work->flushing) {
 		flush_unlink(core, volume, work);
-	work->rescue = false;
+		count_out(volume, work->flush_gen);
+	}
 	work->accepted = entry->version;
-	now_clean(core, volume, entry);
+	dirty_superseded(core, entry);
 }
 
-void
-dirty_superseded(struct core *core, struct entry *entry)
+bool
+dirty_root_awaited(const struct core *core, const struct work *work)
 {
-	struct volume *volume = entry_volume(core, entry);
-	struct work *work = table_work(&core->table, entry);
+	const struct want *head = table_want(&core->table, work->want_head);
 
-	if (work->in_dirty)
-		dirty_unlink(core, volume, work);
-	work->rescue = false;
-	now_clean(core, volume, entry);
+	return work->sync_head != 0 || (head != NULL && head->applied);
 }
 
 bool
@@ -227,46 +363,3 @@ dirty_room(const struct core *core, const struct volume *volume)
 {
 	return volume->dirty_count < core->config.dirty_max;
 }
-
-void
-barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid)
-{
-	struct barrier *barrier = calloc(1, sizeof(*barrier));
-	struct barrier **link = &volume->barriers;
-
-	CHECK(barrier != NULL);
-	*barrier = (struct barrier){.seq = volume->dirty_seq, .io = io, .child = child, .xid = xid};
-	if (child >= 0)
-		barrier->child_generation = core->children[child]->generation;
-	while (*link != NULL)
-		link = &(*link)->next;
-	*link = barrier;
-}
-
-void
-barriers_link_down(struct core *core, struct volume *volume)
-{
-	(void)core;
-	if (volume->barrier_out)
-		volume->unsynced = true;
-	volume->barrier_out = false;
-	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
-		barrier->sent = false;
-}
-
-bool
-barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
-{
-	(void)core;
-	for (struct barrier **link = &volume->barriers; *link != NULL; link = &(*link)->next) {
-		struct barrier *barrier = *link;
-
-		if (barrier->io != io)
-			continue;
-		*link = barrier->next;
-		free(barrier);
-		return true;
-	}
-	return false;
-}
-

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is dirty and what is on its way up: lists and sequence numbers, by which barriers know when they are done.
+// What is dirty and what is on its way up, and how barriers know when all of theirs has arrived.
 #ifndef HVFS_CORE_DIRTY_H
 #define HVFS_CORE_DIRTY_H
 
@@ -30,8 +30,14 @@ void dirty_superseded(struct core *core, struct entry *entry);
 // Has ${version} of the block, or a newer one, been acknowledged (at a root: written)?
 bool dirty_accepted(const struct core *core, const struct entry *entry, version_t version);
 
+// Does somebody wait until the root has the bytes of this block?
+bool dirty_root_awaited(const struct core *core, const struct work *work);
+
 // The copy is dirty and the permission for it is gone with its session: ask for permission again before anything else.
 void dirty_rescue(struct core *core, struct entry *entry);
+
+// Somebody waits until the dirty copy is above: it goes up at once.
+void dirty_urge(struct core *core, struct entry *entry);
 
 // May a local write make another block dirty now?
 bool dirty_room(const struct core *core, const struct volume *volume);
@@ -41,6 +47,9 @@ void barrier_add(struct core *core, struct volume *volume, struct io *io, int32_
 
 // The link to the parent is gone: a barrier under way starts again.
 void barriers_link_down(struct core *core, struct volume *volume);
+
+// Take a barrier off the list; its record is the caller's to free.
+void barrier_remove(struct volume *volume, struct barrier *barrier);
 
 // Forget the barrier of ${io}; true when there was one.
 bool barrier_cancel(struct core *core, struct volume *volume, const struct io *io);

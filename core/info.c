@@ -129,7 +129,7 @@ check_entry(struct core *core, struct entry *entry)
 		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
 	}
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
-		CHECK(work != NULL && (work->in_dirty || work->flushing));
+		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));
 	if (work != NULL) {
 		CHECK(!work->touched);
 		CHECK(!work->in_dirty || entry->copy == COPY_DIRTY);

@@ -32,7 +32,6 @@ struct io {
 	uint64_t issued;          // blocks that have been asked for
 	uint64_t done;            // blocks that are finished
 	uint32_t wants;           // head of its list of wants
-	uint64_t barrier;         // IO_SYNC: the dirty sequence it waits for
 	enum hvfs_error error;
 	bool cancelled;
 	bool queued;              // the core has it

@@ -309,7 +309,7 @@ local_perform(struct core *core, struct entry *entry, struct want *want)
 		return true;
 	want->applied = true;
 	want->version = entry->version;
-	volume->urgent_seq = volume->dirty_seq;
+	dirty_urge(core, entry);
 	return false;
 }
 

@@ -225,7 +225,7 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	want->next = work->sync_head;
 	work->sync_head = index;
 	if (sync)
-		child_volume(core, child)->urgent_seq = child_volume(core, child)->dirty_seq;
+		dirty_urge(core, entry);
 }
 
 static void
@@ -446,7 +446,6 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 static void
 apply_put(struct core *core, struct entry *entry, struct want *want)
 {
-	struct volume *volume = entry_volume(core, entry);
 	enum copy was = entry->copy;
 
 	entry->version = entry_next_version(core, entry);
@@ -456,7 +455,7 @@ apply_put(struct core *core, struct entry *entry, struct want *want)
 	want->applied = true;
 	want->version = entry->version;
 	if (want->sync)
-		volume->urgent_seq = volume->dirty_seq;
+		dirty_urge(core, entry);
 }
 
 bool

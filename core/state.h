@@ -80,7 +80,8 @@ struct stream {
 // Somebody waits until everything written here up to a point is durable at the root (R14).
 struct barrier {
 	struct barrier *next;
-	uint64_t seq;       // dirty sequence it covers
+	uint64_t gen;       // it covers what became dirty in this generation or before
+	uint64_t count;     // blocks of that which are not yet above, less those that an earlier barrier counts
 	struct io *io;      // a local fsync, or
 	int32_t child;      // a child's FLUSH of the volume (index; -1: none), or neither: the node stops
 	uint32_t child_generation;
@@ -116,13 +117,13 @@ struct volume {
 	// dirty blocks, oldest first
 	uint32_t dirty_head, dirty_tail;
 	uint64_t dirty_count;    // blocks with a dirty copy
-	uint64_t dirty_seq;      // last one given
+	uint64_t gen;            // generation of what becomes dirty now (dirty.c)
+	uint64_t open_count;     // blocks of it that are not yet above
 	uint32_t flush_head, flush_tail; // works with a flush under way
 	uint32_t flush_count;
 	struct key_list dirty_wait; // blocks whose local write waits for dirty room
 	moment_us flush_retry_at;   // the store or the parent failed: not before
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
-	uint64_t urgent_seq;        // dirty blocks up to this number go up at once: somebody waits
 	// barriers
 	struct barrier *barriers;
 	bool barrier_out;        // one is under way above

@@ -37,23 +37,15 @@ barrier_end(struct core *core, struct volume *volume, struct barrier *barrier, e
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
-	struct barrier *barrier = volume->barriers, *keep = NULL, **tail = &keep;
+	struct barrier *next;
 
-	volume->barriers = NULL;
-	while (barrier != NULL) {
-		struct barrier *next = barrier->next;
-
-		barrier->next = NULL;
-		if (barrier->sent == sent) {
-			barrier_end(core, volume, barrier, error);
-		} else {
-			*tail = barrier;
-			tail = &barrier->next;
-		}
-		barrier = next;
+	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
+		next = barrier->next;
+		if (barrier->sent != sent)
+			continue;
+		barrier_remove(volume, barrier);
+		barrier_end(core, volume, barrier, error);
 	}
-	*tail = volume->barriers; // what was added meanwhile
-	volume->barriers = keep;
 }
 
 void
@@ -63,18 +55,6 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 	if (error != ERR_OK)
 		volume->unsynced = true;
 	barriers_end(core, volume, true, error);
-}
-
-// The oldest number that has not arrived above; UINT64_MAX: everything has.
-static uint64_t
-oldest_seq(const struct core *core, const struct volume *volume)
-{
-	uint64_t oldest = volume->dirty_head != 0 ? work_get(core, volume->dirty_head)->dirty_seq : UINT64_MAX;
-
-	for (uint32_t i = volume->flush_head; i != 0; i = work_get(core, i)->flush_next)
-		if (work_get(core, i)->flush_seq < oldest)
-			oldest = work_get(core, i)->flush_seq;
-	return oldest;
 }
 
 static bool
@@ -88,15 +68,13 @@ may_send(const struct core *core, const struct volume *volume)
 static void
 barriers_pump(struct core *core, struct volume *volume)
 {
-	uint64_t oldest;
+	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
-	if (volume->barriers == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
+	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
-	oldest = core->config.bug == BUG_BARRIER_EARLY ? UINT64_MAX : oldest_seq(core, volume);
-	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
-		if (barrier->seq < oldest)
-			barrier->sent = any = true;
+	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY); barrier = barrier->next)
+		barrier->sent = any = true;
 	if (!any)
 		return;
 	if (!volume->unsynced || core->config.bug == BUG_BARRIER_EARLY) {
@@ -104,7 +82,7 @@ barriers_pump(struct core *core, struct volume *volume)
 		return;
 	}
 	if (!may_send(core, volume)) {
-		for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
+		for (barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
 			barrier->sent = false;
 		return;
 	}
@@ -144,30 +122,28 @@ flush_block(struct core *core, struct volume *volume, struct entry *entry)
 		return;
 	}
 	perm = flush_perm(core, entry, work);
-	client_flush(core, entry, perm, work->dirty_seq <= volume->urgent_seq);
+	client_flush(core, entry, perm, dirty_root_awaited(core, work));
 	if (perm < entry->held)
 		entry_set_held(core, entry, perm);
 }
 
-// How far the list is to be flushed: everything up to this number, or that is older than ${*ret_before}.
-static uint64_t
-due_seq(const struct core *core, const struct volume *volume)
+// Is everything that is dirty to go up now, whatever its age?
+static bool
+all_due(const struct core *core, const struct volume *volume)
 {
-	uint64_t seq = volume->urgent_seq;
-
-	if (core->stop != STOP_NO || volume->dirty_count > core->config.dirty_max / 2)
-		return UINT64_MAX;
+	if (core->stop != STOP_NO || volume->dirty_count > core->config.dirty_max / 4 * 3)
+		return true;
 	for (const struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
-		if (!barrier->sent && barrier->seq > seq)
-			seq = barrier->seq;
-	return seq;
+		if (barrier->count > 0)
+			return true;
+	return false;
 }
 
 static void
 dirty_pump(struct core *core, struct volume *volume)
 {
 	moment_us age = (moment_us)core->config.writeback_ms * 1000;
-	uint64_t due = due_seq(core, volume);
+	bool all = all_due(core, volume);
 	uint32_t next;
 
 	if (volume->flush_retry_at > core->now) {
@@ -181,9 +157,9 @@ dirty_pump(struct core *core, struct volume *volume)
 		next = work->dirty_next;
 		if (volume->flush_count >= FLUSH_WINDOW || (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
-		if (work->flushing || (!volume->is_root && entry->held != PERM_WRITE))
+		if (!volume->is_root && entry->held != PERM_WRITE)
 			continue;
-		if (work->dirty_seq > due && core->now - work->dirty_since < age) {
+		if (!all && !work->urgent && core->now - work->dirty_since < age) {
 			core_wake(core, work->dirty_since + age);
 			return;
 		}
