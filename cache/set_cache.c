@@ -15,7 +15,7 @@
 #include <string.h>
 #include <uthash.h>
 
-enum { WAYS_DEFAULT = 16, WAYS_MAX = 256, CLEAN_VICTIMS_MAX = 64 };
+enum { WAYS_DEFAULT = 8, WAYS_MAX = 256, CLEAN_VICTIMS_MAX = 64 };
 
 #define DIRTY_BIT ((uintptr_t)1)
 
@@ -60,10 +60,12 @@ way_dirty(const struct way *way)
 static struct way *
 group_of(const struct set_cache *cache, block_key key)
 {
-	// Fibonacci hashing; the high bits spread neighbours over the groups.
-	uint64_t hash = (key + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t group = (uint64_t)(((__uint128_t)hash * cache->group_count) >> 64);
+	// Fibonacci hashing; the high bits choose. Sixteen neighbours get groups side by side: close in memory, and never
+	// all in one group.
+	uint64_t hash = (key / 16 + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t group = (uint64_t)(((__uint128_t)hash * cache->group_count) >> 64) + key % 16;
 
+	group %= cache->group_count;
 	return &cache->ways[group * cache->way_count];
 }
 

@@ -33,9 +33,10 @@ table_fini(struct block_table *table)
 static uint32_t
 bucket_of(const struct block_table *table, block_key key)
 {
-	uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
+	// Sixteen neighbours share a cache line of buckets: what is read in sequence is found in sequence.
+	uint64_t hash = (key / 16) * UINT64_C(0x9e3779b97f4a7c15);
 
-	return (uint32_t)(hash >> 32) & (table->bucket_count - 1);
+	return ((uint32_t)(hash >> 32) * 16 + (uint32_t)(key % 16)) & (table->bucket_count - 1);
 }
 
 struct entry *

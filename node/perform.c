@@ -67,8 +67,13 @@ queue_pop(struct event_queue *queue, struct event *ret)
 static void
 perform_io_done(struct node *node, const struct action *action)
 {
-	if (!control_io_done(node->control, action->io, action->error))
-		driver_io_done(node->driver, action->io, action->error);
+	enum hvfs_error error = action->error;
+
+	// T4: the process may have been stopped since the core looked at the clock.
+	if (error == ERR_OK && action->valid_until != MOMENT_NEVER && node_now() >= action->valid_until)
+		error = ERR_IO;
+	if (!control_io_done(node->control, action->io, error))
+		driver_io_done(node->driver, action->io, error);
 }
 
 static void
