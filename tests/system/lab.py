@@ -245,6 +245,17 @@ class Lab:
             node.unmount()
 
 
+def sweep_mounts(directory):
+    """Whatever is still mounted there, for whatever reason. Its node ends by itself then."""
+    with open("/proc/self/mountinfo") as table:
+        points = [line.split()[4] for line in table]
+    for point in reversed([point for point in points if point.startswith(directory + "/")]):
+        if os.geteuid() == 0:
+            run("umount", "-l", point, status=None)
+        else:
+            run("fusermount3", "-u", "-z", "-q", point, status=None)
+
+
 # ---- Blocks by O_DIRECT ----
 
 class Direct:
@@ -380,5 +391,6 @@ def main(test):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         lab.clean_up()
         os.chdir(home)
+        sweep_mounts(directory)
         shutil.rmtree(directory, ignore_errors=True)
     os._exit(status)  # not through threads or children that may hang
