@@ -31,7 +31,8 @@ struct entry {
 	uint32_t dir;        // head of its directory records
 	uint32_t held : 2;   // enum perm
 	uint32_t copy : 2;   // enum copy
-	uint32_t spare : 4;
+	uint32_t releasing : 1; // on the list of blocks to give back
+	uint32_t spare : 3;
 	uint32_t work : 24;
 };
 
@@ -84,6 +85,7 @@ struct work {
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
 	uint8_t failed_status; // enum status: the first want in the queue ends with it
+	bool gap;              // a writer below fell silent: the bytes go up with a version beyond its own
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;

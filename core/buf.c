@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Buffers live in chunks of 2 MiB, one huge page where the system has them (every byte that passes through here is
-// reached through an address translation, twice in a virtual machine), aligned to their size: the headers (8 bytes each) at the start, the blocks behind
-// them. So a buffer's bytes follow from its header's address, a block costs 8 bytes beyond its data, and an empty
+// reached through an address translation, twice in a virtual machine), aligned to their size: the headers (4 bytes each) at the start, the blocks
+// behind them. So a buffer's bytes follow from its header's address, a block of 4 KiB costs 8 bytes beyond its data, and an empty
 // chunk goes back to the system whole. One empty chunk is kept, so that a pool at an edge does not thrash.
 #include "core/buf.h"
 #include "core/check.h"
@@ -10,17 +10,17 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { CHUNK_SIZE = 2 << 20, FREE_END = UINT32_MAX };
+enum { CHUNK_SIZE = 2 << 20, FREE_END = UINT16_MAX };
 
 struct buf {
-	uint32_t refs;
-	uint32_t next_free; // index in the chunk, while free
+	uint16_t refs;
+	uint16_t next_free; // index in the chunk, while free
 };
 
 struct chunk {
 	struct buf_pool *pool;
 	struct chunk *next, *prev; // among those with a free buffer
-	uint32_t free_head;
+	uint16_t free_head;
 	uint32_t used;
 	uint32_t count;
 	uint32_t first_offset; // of block 0
@@ -83,15 +83,19 @@ chunk_create(struct buf_pool *pool)
 {
 	struct chunk *chunk = aligned_alloc(CHUNK_SIZE, CHUNK_SIZE);
 	size_t alignment = pool->size < 4096 ? pool->size : 4096;
-	size_t count = (CHUNK_SIZE - sizeof(*chunk) - alignment) / (pool->size + sizeof(struct buf));
-	size_t first = sizeof(*chunk) + count * sizeof(struct buf);
+	size_t count = (CHUNK_SIZE - sizeof(*chunk)) / (pool->size + sizeof(struct buf));
+	size_t first;
 
 	CHECK(chunk != NULL);
+	do
+		first = (sizeof(*chunk) + count * sizeof(struct buf) + alignment - 1) & ~(alignment - 1);
+	while (first + count * pool->size > CHUNK_SIZE && count-- > 1);
 	madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE); // a wish: nothing depends on it
 	*chunk = (struct chunk){.pool = pool, .count = (uint32_t)count};
-	chunk->first_offset = (uint32_t)((first + alignment - 1) & ~(alignment - 1));
+	CHECK(chunk->count > 0 && chunk->count < FREE_END);
+	chunk->first_offset = (uint32_t)first;
 	for (uint32_t i = 0; i < chunk->count; i++)
-		chunk->bufs[i] = (struct buf){.next_free = i + 1 < chunk->count ? i + 1 : FREE_END};
+		chunk->bufs[i] = (struct buf){.next_free = (uint16_t)(i + 1 < chunk->count ? i + 1 : FREE_END)};
 	chunk_link(chunk);
 	pool->empty_count++;
 }
@@ -146,7 +150,7 @@ buf_free(struct buf *buf)
 	bool was_full = chunk->free_head == FREE_END;
 
 	buf->next_free = chunk->free_head;
-	chunk->free_head = (uint32_t)(buf - chunk->bufs);
+	chunk->free_head = (uint16_t)(buf - chunk->bufs);
 	if (was_full)
 		chunk_link(chunk);
 	pool->used--;
@@ -170,7 +174,7 @@ struct buf *
 buf_ref(struct buf *buf)
 {
 	if (buf != NULL && buf != &zero_buf) {
-		CHECK(buf->refs > 0);
+		CHECK(buf->refs > 0 && buf->refs < UINT16_MAX);
 		buf->refs++;
 	}
 	return buf;

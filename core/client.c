@@ -127,6 +127,8 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 	}
 	if (item->version > entry->version && work->rescue) {
 		entry_volume(core, entry)->lost = true;
+		work->sync_failed = true;
+		work->failed_status = dirty_root_awaited(core, work) ? STATUS_STORE_ERROR : STATUS_NONE;
 		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
 			(unsigned long long)block_key_block(entry->key));
 	}
@@ -136,6 +138,18 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		entry_drop_copy(core, entry);
 	else
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+}
+
+// The bytes that a writer below, who fell silent, had before it wrote: they go up with a version beyond any that it may
+// have used, so that nobody uses those again (R11).
+static void
+grant_over_gap(struct core *core, struct entry *entry, struct work *work, const struct item *item)
+{
+	if (item->version >= entry->version)
+		entry->version = item->version + 1;
+	work->gap = false;
+	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
+	dirty_mark(core, entry, COPY_ABSENT);
 }
 
 static void
@@ -171,6 +185,8 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		core->parent.grant_seen = message->grant;
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, work, item);
+	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE && entry->copy == COPY_ABSENT)
+		grant_over_gap(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);
 	entry_set_held(core, entry, message->perm);
@@ -206,7 +222,9 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	case STATUS_IN_RECOVERY:
 		// Looked at again in a moment; bounded by the requester's own time limit.
 		key_list_add(&core->retry, entry->key);
-		core_wake(core, core->retry_at = core->now + RETRY_US);
+		if (core->retry_at == MOMENT_NEVER)
+			core->retry_at = core->now + RETRY_US;
+		core_wake(core, core->retry_at);
 		work->ask = ASK_WAITING;
 		return;
 	default:
@@ -237,7 +255,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 		// The parent took the block back: what was written here is lost, and the next fsync says so.
 		client_lost(core, entry);
 	} else {
-		dirty_failed(core, entry, ERR_IO);
+		dirty_failed(core, entry, message->status == STATUS_NO_SPACE ? ERR_NO_SPACE : ERR_IO);
+		if (entry->held != PERM_WRITE && entry->copy == COPY_DIRTY)
+			dirty_rescue(core, entry); // it was given up with the FLUSH
 	}
 }
 
@@ -403,6 +423,8 @@ client_release(struct core *core)
 		struct entry *entry = table_find(&core->table, list->keys[i]);
 		struct saying say;
 
+		if (entry != NULL)
+			entry->releasing = 0;
 		if (!may_release(core, entry)) // R19: a request is under way, or it is in use again
 			continue;
 		say = say_to_parent(core, entry, OP_LOCK, PERM_NO);

@@ -3,22 +3,21 @@
 // state.h for who owns what, transaction.c for the heart.
 #include "core/core.h"
 #include "core/check.h"
+#include "core/admission.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
 #include "core/outbox.h"
 #include "core/root.h"
-#include "core/server.h"
+#include "core/route.h"
 #include "core/session.h"
+#include "core/stop.h"
 #include "core/transaction.h"
 #include "core/writeback.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STOP_LIMIT_MS = 30 * 1000 };
 
 // ---- life ----
 
@@ -46,7 +45,8 @@ block_evicted(void *arg, block_key key)
 
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
-	key_list_add(&core->released, key);
+	if (entry->work == 0)
+		entry_release_later(core, entry); // else when the block is at rest again
 }
 
 struct core *
@@ -194,444 +194,7 @@ core_set_write_mode(struct core *core, enum write_mode mode)
 	core->config.write_mode = mode;
 }
 
-// ---- helpers of all files ----
-
-void
-key_list_add(struct key_list *list, block_key key)
-{
-	if (list->count == list->capacity) {
-		list->capacity = list->capacity ? list->capacity * 2 : 16;
-		list->keys = realloc(list->keys, list->capacity * sizeof(*list->keys));
-		CHECK(list->keys != NULL);
-	}
-	list->keys[list->count++] = key;
-}
-
-static bool
-wait_end(struct work *work, enum wait wait)
-{
-	bool waited = false;
-
-	switch (wait) {
-	case WAIT_ROOM:
-		waited = work->wait_room;
-		work->wait_room = false;
-		break;
-	case WAIT_DIRTY:
-		waited = work->wait_dirty;
-		work->wait_dirty = false;
-		break;
-	case WAIT_ASK:
-		waited = work->ask == ASK_WAITING;
-		if (waited)
-			work->ask = ASK_NONE;
-		break;
-	}
-	return waited;
-}
-
-void
-key_list_touch_first(struct core *core, struct key_list *list, enum wait wait, uint64_t count)
-{
-	uint32_t some = count < list->count ? (uint32_t)count : list->count;
-
-	for (uint32_t i = 0; i < some; i++) {
-		struct entry *entry = table_find(&core->table, list->keys[i]);
-		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
-
-		if (work != NULL && wait_end(work, wait))
-			table_touch(&core->table, entry);
-	}
-	list->count -= some;
-	if (list->count > 0)
-		memmove(list->keys, list->keys + some, list->count * sizeof(*list->keys));
-}
-
-void
-key_list_touch(struct core *core, struct key_list *list, enum wait wait)
-{
-	key_list_touch_first(core, list, wait, list->count);
-}
-
-void
-core_trace(struct core *core, const char *format, ...)
-{
-	char text[256], line[640];
-	va_list args;
-
-	if (core->config.trace == NULL)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	snprintf(line, sizeof(line), "[%6llu] %s > %s", (unsigned long long)(core->now / 1000), core->name, text);
-	core->config.trace(core->config.trace_arg, line);
-}
-
-void
-core_wake(struct core *core, moment_us at)
-{
-	if (at < core->deadline)
-		core->deadline = at;
-}
-
-moment_us
-entry_lease_end(const struct core *core, const struct entry *entry)
-{
-	return core->started + ((moment_us)entry->expiry << EXPIRY_SHIFT);
-}
-
-enum perm
-entry_held(const struct core *core, const struct entry *entry)
-{
-	const struct volume *volume = entry_volume(core, entry);
-
-	if (volume->is_root)
-		return PERM_WRITE;
-	if (core->config.bug != BUG_SKIP_LEASE && (volume->lease_end <= core->now || entry_lease_end(core, entry) <= core->now))
-		return PERM_NO;
-	return entry->held;
-}
-
-void
-entry_set_held(struct core *core, struct entry *entry, enum perm held)
-{
-	struct volume *volume = entry_volume(core, entry);
-
-	volume->held_read -= entry->held == PERM_READ;
-	volume->held_write -= entry->held == PERM_WRITE;
-	entry->held = (uint32_t)held & 3;
-	volume->held_read += held == PERM_READ;
-	volume->held_write += held == PERM_WRITE;
-}
-
-bool
-entry_readable(const struct core *core, const struct entry *entry)
-{
-	if (entry->copy == COPY_ABSENT || entry_held(core, entry) < PERM_READ)
-		return false;
-	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
-}
-
-struct entry *
-entry_make(struct core *core, struct volume *volume, uint64_t block)
-{
-	struct entry *entry = table_make(&core->table, block_key_make(volume->index, block), NULL);
-
-	if (entry->version == 0)
-		entry->version = volume->version_floor;
-	return entry;
-}
-
-void
-entry_rest(struct core *core, struct entry *entry)
-{
-	struct volume *volume = entry_volume(core, entry);
-
-	if (!table_work_rest(&core->table, entry) || entry->copy != COPY_ABSENT || entry->dir != 0 || entry->held != PERM_NO)
-		return;
-	if (entry->version > volume->version_floor)
-		volume->version_floor = entry->version;
-	table_remove(&core->table, entry);
-}
-
-void
-entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
-{
-	CHECK(copy != COPY_ABSENT);
-	entry->copy = (uint32_t)copy & 3;
-	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
-}
-
-void
-entry_drop_copy(struct core *core, struct entry *entry)
-{
-	CHECK(entry->copy != COPY_DIRTY);
-	if (entry->copy == COPY_ABSENT)
-		return;
-	entry->copy = COPY_ABSENT;
-	core->copies.ops->drop(core->copies.self, entry->key);
-}
-
-version_t
-entry_next_version(struct core *core, const struct entry *entry)
-{
-	struct work *work = table_work(&core->table, entry);
-	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0);
-
-	// R11: the same version as long as nobody has seen it.
-	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && !(work->flushing && work->flush_version == entry->version))
-		return entry->version;
-	if (work != NULL)
-		work->exposed = false;
-	return (entry->version > epoch ? entry->version : epoch) + 1;
-}
-
-// ---- stopping ----
-
-static void
-stop_begin(struct core *core)
-{
-	uint32_t limit = core->config.io_timeout_ms != 0 ? core->config.io_timeout_ms : STOP_LIMIT_MS;
-
-	if (core->stop != STOP_NO)
-		return;
-	core->stop = STOP_RECALL;
-	core->stop_deadline = moment_after_ms(core->now, limit);
-	for (uint32_t i = 1; i < core->table.entries.next; i++) {
-		struct entry *entry = table_entry(&core->table, i);
-		struct work *work;
-
-		if (!pool_is_used(&core->table.entries, i) || entry->dir == 0)
-			continue;
-		work = table_work_make(&core->table, entry);
-		if (!work->recall_open) {
-			work->recall_open = work->recall_silent = true;
-			work->recall_perm = PERM_NO;
-		}
-		table_touch(&core->table, entry);
-	}
-}
-
-static void
-stopped(struct core *core, enum hvfs_error error)
-{
-	struct action *action = actions_add(core->actions, ACTION_STOPPED);
-
-	core->stop = STOP_DONE;
-	action->error = error;
-}
-
-static bool
-all_flushed(const struct core *core)
-{
-	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->barriers != NULL || core->volumes[i]->dirty_count > 0)
-			return false;
-	return true;
-}
-
-// Everything below gives back, then everything goes up, then we leave.
-static void
-stop_advance(struct core *core)
-{
-	if (core->stop == STOP_NO || core->stop == STOP_DONE)
-		return;
-	core_wake(core, core->stop_deadline);
-	if (core->now >= core->stop_deadline) {
-		stopped(core, ERR_TIMED_OUT);
-		return;
-	}
-	if (core->stop == STOP_RECALL && core->directory.records.used == 0) {
-		core->stop = STOP_FLUSH;
-		for (uint32_t i = 0; i < core->volume_count; i++)
-			if (core->volumes[i]->announced)
-				barrier_add(core, core->volumes[i], NULL, -1, 0);
-	}
-	for (uint32_t i = 0; core->stop == STOP_FLUSH && i < core->volume_count; i++)
-		writeback_pump(core, core->volumes[i]);
-	if (core->stop == STOP_FLUSH && all_flushed(core))
-		core->stop = STOP_LEAVE;
-	if (core->stop == STOP_LEAVE && session_leave(core))
-		stopped(core, core->stop_error);
-}
-
 // ---- events ----
-
-static void
-for_blocks(struct core *core, struct volume *volume, const struct message *message,
-	void (*fn)(struct core *, struct volume *, const struct message *, uint32_t))
-{
-	// One block after the other, each to its end: what a run brings must not be evicted by the rest of the run
-	// before somebody could use it.
-	for (uint32_t i = 0; i < message->count; i++) {
-		fn(core, volume, message, i);
-		transaction_drain(core);
-	}
-}
-
-static bool
-run_valid(const struct volume *volume, const struct message *message)
-{
-	return volume != NULL && (message->present & PRESENT(BLOCK_NUM)) && message->block < volume->blocks &&
-		message->count <= volume->blocks - message->block;
-}
-
-static struct volume *
-parent_volume(const struct core *core, const struct message *message)
-{
-	for (uint32_t i = 0; i < core->volume_count; i++) {
-		struct volume *volume = core->volumes[i];
-
-		if (!volume->is_root && volume->connected && (message->present & PRESENT(VOLUME_ID)) && volume->parent_id == message->volume_id)
-			return volume;
-	}
-	return NULL;
-}
-
-static void
-protocol_error(struct core *core, uint32_t link, const char *why)
-{
-	struct action *action;
-
-	if (core->links[link]->closing)
-		return;
-	core->links[link]->closing = true;
-	action = actions_add(core->actions, ACTION_CLOSE);
-	action->link = link;
-	action->text = why;
-}
-
-static void
-parent_reply(struct core *core, uint32_t link, const struct message *message)
-{
-	struct volume *volume;
-
-	if (session_reply(core, message))
-		return;
-	for (uint32_t i = 0; i < core->volume_count; i++) {
-		volume = core->volumes[i];
-		if (volume->barrier_out && !volume->is_root && volume->barrier_xid == message->xid) {
-			writeback_barrier_done(core, volume, message->opcode == OP_OK_REPLY ? ERR_OK
-				: message->status == STATUS_NO_SPACE			    ? ERR_NO_SPACE
-											    : ERR_IO);
-			return;
-		}
-	}
-	volume = parent_volume(core, message);
-	if (run_valid(volume, message))
-		for_blocks(core, volume, message, client_reply_block);
-	else if (message->opcode == OP_ERR_REPLY)
-		client_request_refused(core, message);
-	else if (message->present & PRESENT(BLOCK_NUM))
-		protocol_error(core, link, "an answer about blocks or a volume that we did not ask for");
-}
-
-static void
-parent_message(struct core *core, uint32_t link, const struct message *message)
-{
-	struct volume *volume;
-
-	switch ((int)message->opcode) {
-	case OP_OK_REPLY:
-	case OP_ERR_REPLY:
-		parent_reply(core, link, message);
-		break;
-	case OP_INVALIDATE:
-		volume = parent_volume(core, message);
-		if (run_valid(volume, message) && (message->present & PRESENT(PERMISSIONS)))
-			for_blocks(core, volume, message, client_recall_block);
-		else
-			outbox_error(core, link, message->xid, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
-		break;
-	default:
-		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
-		break;
-	}
-}
-
-static void
-child_request(struct core *core, uint32_t link, const struct message *message)
-{
-	struct child *child;
-
-	if (!server_check_request(core, link, message, &child))
-		return;
-	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
-		server_barrier(core, child, message);
-		return;
-	}
-	for (uint32_t i = 0; i < message->count; i++) {
-		server_request_block(core, child, message, i);
-		transaction_drain(core);
-	}
-}
-
-static void
-child_reply(struct core *core, uint32_t link, const struct message *message)
-{
-	for (uint32_t v = 0; v < core->volume_count; v++) {
-		int32_t child = core->links[link]->child_of[v];
-
-		if (child < 0 || core->volumes[v]->id != message->volume_id || !run_valid(core->volumes[v], message))
-			continue;
-		if (message->opcode == OP_ERR_REPLY) {
-			protocol_error(core, link, "the child refuses an INVALIDATE");
-			return;
-		}
-		for (uint32_t i = 0; i < message->count; i++) {
-			server_recalled_block(core, core->children[child], message, i);
-			transaction_drain(core);
-		}
-		return;
-	}
-}
-
-static void
-child_message(struct core *core, uint32_t link, const struct message *message)
-{
-	switch ((int)message->opcode) {
-	case OP_CONNECT:
-	case OP_DISCONNECT:
-	case OP_HEARTBEAT:
-		session_request(core, link, message);
-		break;
-	case OP_GET:
-	case OP_PUT:
-	case OP_FLUSH:
-	case OP_LOCK:
-		child_request(core, link, message);
-		break;
-	case OP_OK_REPLY:
-	case OP_ERR_REPLY:
-		child_reply(core, link, message);
-		break;
-	default:
-		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
-		break;
-	}
-}
-
-// All bytes that come in must be of the volume's block size: a peer may not make us read beyond a buffer.
-static bool
-items_sized(const struct core *core, uint32_t link, const struct message *message)
-{
-	const struct link *l = core->links[link];
-
-	if (message->items == NULL)
-		return true;
-	for (uint32_t i = 0; i < message->count; i++) {
-		const struct item *item = &message->items[i];
-
-		if (item->kind != ITEM_DATA)
-			continue;
-		for (uint32_t v = 0; v < core->volume_count; v++) {
-			const struct volume *volume = core->volumes[v];
-			bool ours = l->role == LINK_PARENT ? !volume->is_root && volume->parent_id == message->volume_id
-							   : volume->id == message->volume_id;
-
-			if (ours && volume->block_size != 0 && item->buf != buf_zero() && buf_size(item->buf) != volume->block_size)
-				return false;
-		}
-	}
-	return true;
-}
-
-static void
-core_message(struct core *core, uint32_t link, const struct message *message)
-{
-	CHECK(link < core->link_capacity && core->links[link] != NULL);
-	if (core->links[link]->closing)
-		return;
-	if (!items_sized(core, link, message)) {
-		outbox_error(core, link, message->xid, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, 0);
-		return;
-	}
-	if (core->links[link]->role == LINK_PARENT)
-		parent_message(core, link, message);
-	else
-		child_message(core, link, message);
-}
 
 static void
 store_event(struct core *core, const struct event *event)
@@ -679,7 +242,7 @@ dispatch(struct core *core, const struct event *event)
 		link_room(core, event);
 		break;
 	case EVENT_MESSAGE:
-		core_message(core, event->link, event->message);
+		route_message(core, event->link, event->message);
 		break;
 	case EVENT_IO:
 		local_submit(core, event->io);
@@ -703,6 +266,7 @@ timers(struct core *core)
 {
 	core->deadline = MOMENT_NEVER;
 	session_timer(core);
+	admission_timer(core);
 	local_expire(core);
 	if (core->retry_at <= core->now) {
 		core->retry_at = MOMENT_NEVER;

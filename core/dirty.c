@@ -294,7 +294,7 @@ dirty_failed(struct core *core, struct entry *entry, enum hvfs_error error)
 	struct volume *volume = entry_volume(core, entry);
 
 	dirty_unsent(core, entry);
-	volume->flush_error = error;
+	volume->flush_error = core->flush_error = error;
 	volume->flush_retry_at = core->now + RETRY_US;
 	core_wake(core, volume->flush_retry_at);
 }

@@ -30,7 +30,7 @@ is_write(const struct io *io)
 static bool
 is_sync(const struct core *core, const struct io *io)
 {
-	return io->force_sync || core->config.write_mode == WRITE_SYNC;
+	return io->force_sync || core->config.write_mode != WRITE_ASYNC; // semi-sync, for now, is sync: more than it promises
 }
 
 static void
@@ -136,6 +136,7 @@ apply_write(struct core *core, struct entry *entry, struct io *io, uint64_t inde
 	entry_put_copy(core, entry, buf, COPY_DIRTY);
 	buf_unref(buf);
 	dirty_mark(core, entry, was);
+	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;
 }
 
 static bool

@@ -121,6 +121,19 @@ outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status,
 	message->err_value = (struct blob){bytes, 8};
 }
 
+void
+outbox_close_link(struct core *core, uint32_t link, const char *why)
+{
+	struct action *action;
+
+	if (core->links[link]->closing)
+		return;
+	core->links[link]->closing = true;
+	action = actions_add(core->actions, ACTION_CLOSE);
+	action->link = link;
+	action->text = why;
+}
+
 bool
 outbox_room(const struct core *core, uint32_t link)
 {

@@ -39,6 +39,9 @@ struct message *outbox_message(struct core *core, uint32_t link, enum opcode opc
 // its value, told when ${param} is.
 void outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status, uint16_t param, uint64_t value);
 
+// Have the link closed, because of ${why}, after what was said on it. EVENT_LINK_DOWN still comes.
+void outbox_close_link(struct core *core, uint32_t link, const char *why);
+
 // May data be queued on this link (R16)?
 bool outbox_room(const struct core *core, uint32_t link);
 

@@ -65,17 +65,6 @@ find_child(struct core *core, uint32_t link, uint32_t volume_id)
 	return NULL;
 }
 
-static void
-cut_off(struct core *core, struct child *child, const char *why)
-{
-	struct action *action = actions_add(core->actions, ACTION_CLOSE);
-
-	action->link = (uint32_t)child->link;
-	action->text = why;
-	core->links[child->link]->closing = true;
-	core_trace(core, "child %s cut off: %s", child->name, why);
-}
-
 static bool
 refuse_request(struct core *core, uint32_t link, const struct message *message, enum status status, uint16_t param, uint64_t value)
 {
@@ -122,7 +111,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
 		return refuse_request(core, link, message, STATUS_LOOP_DETECTED, 0, 0);
 	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH && message->perm != PERM_NO) {
-		cut_off(core, child, "more requests than agreed (CREDITS)");
+		outbox_close_link(core, link, "more requests than agreed (CREDITS)");
 		return false;
 	}
 	return true;
@@ -480,6 +469,20 @@ server_refuse(struct core *core, const struct entry *entry, struct want *want, e
 	child->pending--;
 }
 
+void
+server_refuse_waiting(struct core *core)
+{
+	for (uint32_t i = 1; i < core->table.wants.next; i++) {
+		struct want *want = table_want(&core->table, i);
+
+		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->applied)
+			continue;
+		server_refuse(core, table_entry(&core->table, want->entry), want, STATUS_UNAVAILABLE);
+		want->kind = WANT_NONE;
+		table_touch(&core->table, table_entry(&core->table, want->entry));
+	}
+}
+
 // ---- sessions ----
 
 static void
@@ -549,8 +552,13 @@ reclaim_write(struct core *core, struct entry *entry)
 	enum copy was = entry->copy;
 
 	entry->version += RECLAIM_GAP;
-	if (was == COPY_ABSENT)
+	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
+	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes
+		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
+		table_work(&core->table, entry)->gap = true;
+		return;
+	}
 	entry->copy = COPY_DIRTY;
 	core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	dirty_mark(core, entry, was);

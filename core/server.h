@@ -37,6 +37,9 @@ bool server_perform(struct core *core, struct entry *entry, struct want *want);
 // ${want} can not be had.
 void server_refuse(struct core *core, const struct entry *entry, struct want *want, enum status status);
 
+// The node stops: requests that wait are refused, so that nothing more is granted.
+void server_refuse_waiting(struct core *core);
+
 // Answer a FLUSH.
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 

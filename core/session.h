@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Links and sessions: CONNECT, DISCONNECT, HEARTBEAT, and the leases they carry.
+// Links, volumes, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT, and the lease they carry.
 #ifndef HVFS_CORE_SESSION_H
 #define HVFS_CORE_SESSION_H
 
@@ -9,8 +9,11 @@
 void session_link_up(struct core *core, uint32_t link, enum link_role role);
 void session_link_down(struct core *core, uint32_t link);
 
-// A child's CONNECT, DISCONNECT or HEARTBEAT.
-void session_request(struct core *core, uint32_t link, const struct message *message);
+// Ask the parent for ${volume}, naming those below who want it, so that a loop shows (F8).
+void session_connect(struct core *core, struct volume *volume);
+
+// The parent leaves in order: what was sent to it is at the root, and the session is over.
+void session_parent_left(struct core *core, struct volume *volume);
 
 // The parent's answer to one of ours; false when it is about something else.
 bool session_reply(struct core *core, const struct message *message);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The state of one node, shared by the files of the core and by nobody else. Which file owns what:
 //
-//   session.c      links, CONNECT, DISCONNECT, HEARTBEAT, leases; struct link, parent, child
+//   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent
+//   admission.c    sessions of children; struct child, pending_connect
 //   client.c       towards the parent: asks, grants, recalls from above
 //   server.c       towards the children: requests, recalls below, grants
 //   local.c        requests of this host's driver
@@ -11,7 +12,10 @@
 //   readahead.c    streams of sequential reads
 //   transaction.c  goes through touched blocks: what stands between a request and its grant (R3)
 //   outbox.c       messages of this step, adjacent blocks joined
-//   core.c         dispatch, deadlines
+//   route.c        which face a message concerns
+//   stop.c         leaving in order
+//   core.c         life, dispatch, deadlines
+//   state.c        what all of them do with this state
 #ifndef HVFS_CORE_STATE_H
 #define HVFS_CORE_STATE_H
 
@@ -205,12 +209,14 @@ struct core {
 	enum stop_state stop;
 	moment_us stop_deadline;
 	enum hvfs_error stop_error;
+	uint64_t stop_left;       // dirty blocks when the deadline was last moved
+	enum hvfs_error flush_error; // why the last flush that failed did
 	uint8_t error_values[ERROR_VALUES][8];
 	uint32_t error_next;
 	moment_us deadline;
 };
 
-// ---- small helpers that all files use (core.c) ----
+// ---- small helpers that all files use (state.c) ----
 
 // Append ${key}; the same key may stand in a list twice.
 void key_list_add(struct key_list *list, block_key key);
@@ -259,6 +265,9 @@ struct entry *entry_make(struct core *core, struct volume *volume, uint64_t bloc
 
 // Forget the entry when there is nothing to say about the block any more. ${entry} may be gone afterwards.
 void entry_rest(struct core *core, struct entry *entry);
+
+// Nobody needs the permission any more: it is given back, together with others (client_release).
+void entry_release_later(struct core *core, struct entry *entry);
 
 // Keep ${buf} as the copy. For a dirty copy see writeback_mark.
 void entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy);

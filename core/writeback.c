@@ -19,11 +19,8 @@ work_get(const struct core *core, uint32_t index)
 }
 
 static void
-barrier_end(struct core *core, struct volume *volume, struct barrier *barrier, enum hvfs_error error)
+barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 {
-	if (error == ERR_OK && volume->lost)
-		error = ERR_LOST;
-	volume->lost = false;
 	if (barrier->io != NULL)
 		local_finish(core, barrier->io, error);
 	else if (barrier->child >= 0)
@@ -33,18 +30,22 @@ barrier_end(struct core *core, struct volume *volume, struct barrier *barrier, e
 	free(barrier);
 }
 
-// End the barriers that are under way (${sent}), or those that are not yet.
+// End the barriers that are under way (${sent}), or those that are not yet. Lost writes are told to all that end
+// together, until somebody on this host, if it writes at all, has been told.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
+	bool lost = volume->lost;
 	struct barrier *next;
 
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
 		next = barrier->next;
 		if (barrier->sent != sent)
 			continue;
+		if (barrier->child < 0 || !core->config.has_driver)
+			volume->lost = false;
 		barrier_remove(volume, barrier);
-		barrier_end(core, volume, barrier, error);
+		barrier_end(core, barrier, error == ERR_OK && lost ? ERR_LOST : error);
 	}
 }
 
@@ -157,7 +158,7 @@ dirty_pump(struct core *core, struct volume *volume)
 		next = work->dirty_next;
 		if (volume->flush_count >= FLUSH_WINDOW || (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
-		if (!volume->is_root && entry->held != PERM_WRITE)
+		if (volume->is_root ? work->store_reading : entry->held != PERM_WRITE)
 			continue;
 		if (!all && !work->urgent && core->now - work->dirty_since < age) {
 			core_wake(core, work->dirty_since + age);

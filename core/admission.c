@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+// Children come and go. A CONNECT for a volume that is not known here, or that this node itself cannot use at present,
+// waits until the parent has answered. A session outlives its link until the lease that was given is over.
+#include "core/admission.h"
+#include "core/check.h"
+#include "core/outbox.h"
+#include "core/server.h"
+#include "core/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool
+name_valid(struct blob name)
+{
+	if (name.size == 0 || name.size > LIMIT_NAME_SIZE || name.bytes[0] == '.' || name.bytes[0] == '-')
+		return false;
+	for (size_t i = 0; i < name.size; i++) {
+		uint8_t c = name.bytes[i];
+
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+static struct child *
+child_new(struct core *core)
+{
+	struct child *child;
+
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (!core->children[i]->in_use) {
+			child = core->children[i];
+			*child = (struct child){.index = i, .generation = child->generation, .link = -1};
+			return child;
+		}
+	if (core->child_count == LIMIT_CHILDREN)
+		return NULL;
+	if (core->child_count == core->child_capacity) {
+		core->child_capacity = core->child_capacity ? core->child_capacity * 2 : 8;
+		core->children = realloc(core->children, core->child_capacity * sizeof(*core->children));
+		CHECK(core->children != NULL);
+	}
+	child = calloc(1, sizeof(*child));
+	CHECK(child != NULL);
+	*child = (struct child){.index = core->child_count, .link = -1};
+	core->children[core->child_count++] = child;
+	return child;
+}
+
+// The session that ${pending} wants to go on with; sessions of the same node that it does not want any more end.
+static struct child *
+child_resume(struct core *core, const struct pending_connect *pending)
+{
+	struct child *found = NULL;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (!child->in_use || child->volume != pending->volume || child->node_id != pending->node_id)
+			continue;
+		if (pending->session != 0 && child->session == pending->session) {
+			found = child;
+			continue;
+		}
+		if (child->link < 0)
+			server_child_free(core, i);
+	}
+	return found;
+}
+
+static void
+child_detach(struct core *core, struct child *child)
+{
+	struct link *link = core->links[child->link];
+
+	link->child_of[child->volume] = -1;
+	server_link_down(core, child->index);
+}
+
+static void
+send_connect_answer(struct core *core, const struct pending_connect *pending, struct child *child, bool resumed)
+{
+	struct volume *volume = core->volumes[child->volume];
+	struct message *message = outbox_message(core, pending->link, OP_OK_REPLY, pending->xid);
+	uint32_t hb_ttl = server_hb_ttl_ms(core, volume);
+
+	message->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(CONNECT_FLAGS) | PRESENT(HB_TTL) | PRESENT(SESSION) |
+		PRESENT(CREDITS) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(EPOCH) | PRESENT(NODE_ID) |
+		PRESENT(NODE_NAME) | PRESENT(PATH) | PRESENT(PROTOCOL);
+	message->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
+	message->volume_id = volume->id;
+	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
+	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
+	message->connect_flags |= resumed ? CONNECT_RESUMED : 0;
+	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
+	message->hb_ttl_ms = hb_ttl;
+	message->session = child->session;
+	message->credits = core->config.credits;
+	message->volume_size = volume->size;
+	message->block_size = volume->block_size;
+	message->epoch = volume->epoch;
+	message->node_id = core->config.node_id;
+	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
+	message->protocol = PROTOCOL_VERSION;
+	message->path[message->path_count++] = core->config.node_id;
+	for (uint32_t i = 0; !volume->is_root && i < core->path_count && message->path_count < LIMIT_HOPS; i++)
+		message->path[message->path_count++] = core->path[i];
+	server_lease_given(core, child, hb_ttl);
+}
+
+static void
+accept_connect(struct core *core, const struct pending_connect *pending)
+{
+	struct link *link = core->links[pending->link];
+	int32_t here = link->child_of[pending->volume]; // CONNECT again on the same link: the same session
+	struct child *child = here >= 0 ? core->children[here] : child_resume(core, pending);
+	bool resumed = child != NULL && pending->session == child->session;
+
+	if (child == NULL) {
+		child = child_new(core);
+		if (child == NULL) {
+			outbox_error(core, pending->link, pending->xid, STATUS_TOO_MANY, 0, 0);
+			return;
+		}
+		child->in_use = true;
+		child->session = ++core->session_next;
+		child->volume = pending->volume;
+		child->node_id = pending->node_id;
+	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
+		uint32_t old = (uint32_t)child->link;
+
+		child_detach(core, child); // it came back before we noticed that it was gone (H27)
+		outbox_close_link(core, old, "the child has connected anew");
+	}
+	child->link = (int32_t)pending->link;
+	child->read_only = (pending->connect_flags & CONNECT_READ_ONLY) != 0;
+	child->sync = (pending->connect_flags & CONNECT_SYNC_WRITE) != 0;
+	memcpy(child->name, pending->name, sizeof(child->name));
+	memcpy(link->name, pending->name, sizeof(link->name));
+	link->child_of[pending->volume] = (int32_t)child->index;
+	core_trace(core, "child %s: connected to %s, %s", child->name, core->volumes[child->volume]->name,
+		resumed ? "session resumed" : "new session");
+	send_connect_answer(core, pending, child, resumed);
+	if (resumed)
+		server_resumed(core, child->index);
+}
+
+static bool
+volume_serves(const struct core *core, const struct volume *volume)
+{
+	return volume->is_root || (volume->announced && volume->connected && volume->lease_end > core->now);
+}
+
+void
+admission_answer(struct core *core, struct volume *volume, enum status status)
+{
+	struct pending_connect **link = &core->pending_connects;
+
+	while (*link != NULL) {
+		struct pending_connect *pending = *link;
+
+		if (pending->volume != volume->index) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		core->pending_connect_count--;
+		if (status == STATUS_NONE)
+			accept_connect(core, pending);
+		else
+			outbox_error(core, pending->link, pending->xid, status, 0, 0);
+		free(pending);
+	}
+}
+
+void
+admission_forget(struct core *core, uint32_t link_id, int32_t volume)
+{
+	struct pending_connect **link = &core->pending_connects;
+
+	while (*link != NULL) {
+		struct pending_connect *pending = *link;
+
+		if (pending->link != link_id || (volume >= 0 && pending->volume != (uint32_t)volume)) {
+			link = &pending->next;
+			continue;
+		}
+		*link = pending->next;
+		core->pending_connect_count--;
+		free(pending);
+	}
+}
+
+static enum status
+connect_refusal(const struct core *core, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
+{
+	*ret_param = 0;
+	*ret_value = 0;
+	if (!(message->present & PRESENT(PROTOCOL)) || message->protocol != PROTOCOL_VERSION) {
+		*ret_param = PARAM_PROTOCOL;
+		*ret_value = message->protocol;
+		return message->present & PRESENT(PROTOCOL) ? STATUS_BAD_VERSION : STATUS_MISSING_PARAM;
+	}
+	*ret_param = PARAM_VOLUME_NAME;
+	if (!(message->present & PRESENT(VOLUME_NAME)))
+		return STATUS_MISSING_PARAM;
+	if (!name_valid(message->volume_name))
+		return STATUS_BAD_PARAM_VALUE;
+	*ret_param = PARAM_NODE_ID;
+	if (!(message->present & PRESENT(NODE_ID)) || message->node_id == 0)
+		return STATUS_MISSING_PARAM;
+	*ret_param = 0;
+	for (uint32_t i = 0; i < message->path_count; i++)
+		if (message->path[i] == core->config.node_id)
+			return STATUS_LOOP_DETECTED;
+	if (message->path_count >= LIMIT_HOPS)
+		return STATUS_LOOP_DETECTED;
+	if (core->stop != STOP_NO)
+		return STATUS_UNAVAILABLE;
+	if (core->pending_connect_count >= LIMIT_CHILDREN)
+		return STATUS_TOO_MANY;
+	return STATUS_NONE;
+}
+
+// The volume a child names; one that is not known here is asked for at the parent.
+static struct volume *
+connect_volume(struct core *core, const struct message *message)
+{
+	struct volume *volume = session_volume_find(core, message->volume_name);
+
+	if (volume != NULL || !core->config.has_parent)
+		return volume;
+	volume = session_volume_new(core, (const char *)message->volume_name.bytes, message->volume_name.size);
+	for (uint32_t i = 0; volume == NULL && i < core->volume_count; i++) {
+		struct volume *old = core->volumes[i];
+
+		if (!old->dynamic || old->state != VOLUME_FAILED || old->announced)
+			continue;
+		volume = old; // a name that the parent did not know makes room for another
+		memset(volume->name, 0, sizeof(volume->name));
+		memcpy(volume->name, message->volume_name.bytes, message->volume_name.size);
+		volume->state = VOLUME_DOWN;
+	}
+	if (volume != NULL)
+		volume->dynamic = true;
+	return volume;
+}
+
+static void
+child_connect(struct core *core, uint32_t link, const struct message *message)
+{
+	struct pending_connect *pending;
+	struct volume *volume;
+	uint16_t param;
+	uint64_t value;
+	enum status status = connect_refusal(core, message, &param, &value);
+
+	if (status != STATUS_NONE) {
+		outbox_error(core, link, message->xid, status, param, value);
+		return;
+	}
+	volume = connect_volume(core, message);
+	if (volume == NULL) {
+		outbox_error(core, link, message->xid, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_NAME, 0);
+		return;
+	}
+	admission_forget(core, link, (int32_t)volume->index);
+	pending = calloc(1, sizeof(*pending));
+	CHECK(pending != NULL);
+	*pending = (struct pending_connect){.link = link, .xid = message->xid, .volume = volume->index, .node_id = message->node_id,
+		.session = message->session, .connect_flags = message->connect_flags, .path_count = message->path_count};
+	memcpy(pending->path, message->path, message->path_count * sizeof(uint64_t));
+	memcpy(pending->name, message->node_name.bytes != NULL ? (const char *)message->node_name.bytes : "", message->node_name.size);
+	if (volume_serves(core, volume)) {
+		accept_connect(core, pending);
+		free(pending);
+		return;
+	}
+	pending->next = core->pending_connects;
+	core->pending_connects = pending;
+	core->pending_connect_count++;
+	if (!volume->connected)
+		session_connect(core, volume); // with the path of those below, so that a loop shows (F8)
+}
+
+static void
+child_disconnect(struct core *core, uint32_t link, const struct message *message)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		struct volume *volume = core->volumes[i];
+		int32_t index = core->links[link]->child_of[i];
+		struct message *answer;
+
+		if (index < 0 || volume->id != message->volume_id)
+			continue;
+		child_detach(core, core->children[index]);
+		server_child_free(core, (uint32_t)index);
+		answer = outbox_message(core, link, OP_OK_REPLY, message->xid);
+		answer->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
+		answer->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
+		answer->volume_id = volume->id;
+		answer->parent_id = core->path_count > 0 && !volume->is_root ? core->path[0] : 0;
+		answer->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
+		return;
+	}
+	outbox_error(core, link, message->xid, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_ID, message->volume_id);
+}
+
+static void
+child_heartbeat(struct core *core, uint32_t link, const struct message *message)
+{
+	uint32_t hb_ttl = core->config.hb_ttl_ms;
+	struct message *answer = outbox_message(core, link, OP_OK_REPLY, message->xid);
+
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->links[link]->child_of[i] >= 0 && server_hb_ttl_ms(core, core->volumes[i]) < hb_ttl)
+			hb_ttl = server_hb_ttl_ms(core, core->volumes[i]);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->links[link]->child_of[i] >= 0)
+			server_lease_given(core, core->children[core->links[link]->child_of[i]], hb_ttl);
+	answer->present = PRESENT(HB_TTL);
+	answer->hb_ttl_ms = hb_ttl;
+}
+
+void
+admission_request(struct core *core, uint32_t link, const struct message *message)
+{
+	if (message->opcode == OP_CONNECT)
+		child_connect(core, link, message);
+	else if (message->opcode == OP_DISCONNECT)
+		child_disconnect(core, link, message);
+	else
+		child_heartbeat(core, link, message);
+}
+
+void
+admission_timer(struct core *core)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (!child->in_use)
+			continue;
+		if (child->lease_end > core->now) {
+			core_wake(core, child->lease_end);
+			continue;
+		}
+		if (child->link >= 0)
+			outbox_close_link(core, (uint32_t)child->link, "no heartbeat before the lease ended");
+		else
+			server_child_free(core, i);
+	}
+}
+
+void
+admission_leave(struct core *core)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+		struct message *message;
+
+		if (!child->in_use || child->link < 0 || core->links[child->link]->closing)
+			continue;
+		message = outbox_message(core, (uint32_t)child->link, OP_DISCONNECT, 0);
+		message->present = PRESENT(VOLUME_ID);
+		message->volume_id = core->volumes[child->volume]->id;
+	}
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Sessions of children: CONNECT, DISCONNECT, HEARTBEAT, and the leases they are given.
+#ifndef HVFS_CORE_ADMISSION_H
+#define HVFS_CORE_ADMISSION_H
+
+#include "core/state.h"
+
+// A child's CONNECT, DISCONNECT or HEARTBEAT.
+void admission_request(struct core *core, uint32_t link, const struct message *message);
+
+// ${volume} is known now (STATUS_NONE), or refused: the CONNECTs that wait for it are answered.
+void admission_answer(struct core *core, struct volume *volume, enum status status);
+
+// Forget the CONNECTs of a link that wait, about ${volume} (-1: all).
+void admission_forget(struct core *core, uint32_t link, int32_t volume);
+
+// Leases that are over: silent children are cut off, absent ones forgotten.
+void admission_timer(struct core *core);
+
+// Everything that the children sent is on stable storage at the root, and this node leaves: they are told.
+void admission_leave(struct core *core);
+
+#endif

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// A message is taken apart into its blocks, and each block brought to its end before the next: what a run brings must not
+// be evicted by the rest of the run before somebody could use it.
+#include "core/route.h"
+#include "core/check.h"
+#include "core/admission.h"
+#include "core/client.h"
+#include "core/outbox.h"
+#include "core/server.h"
+#include "core/session.h"
+#include "core/transaction.h"
+#include "core/writeback.h"
+
+static void
+for_blocks(struct core *core, struct volume *volume, const struct message *message,
+	void (*fn)(struct core *, struct volume *, const struct message *, uint32_t))
+{
+	for (uint32_t i = 0; i < message->count; i++) {
+		fn(core, volume, message, i);
+		transaction_drain(core);
+	}
+}
+
+static bool
+run_valid(const struct volume *volume, const struct message *message)
+{
+	return volume != NULL && (message->present & PRESENT(BLOCK_NUM)) && message->block < volume->blocks &&
+		message->count <= volume->blocks - message->block;
+}
+
+static struct volume *
+parent_volume(const struct core *core, const struct message *message)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		struct volume *volume = core->volumes[i];
+
+		if (!volume->is_root && volume->connected && (message->present & PRESENT(VOLUME_ID)) && volume->parent_id == message->volume_id)
+			return volume;
+	}
+	return NULL;
+}
+
+static void
+parent_reply(struct core *core, uint32_t link, const struct message *message)
+{
+	struct volume *volume;
+
+	if (session_reply(core, message))
+		return;
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		volume = core->volumes[i];
+		if (volume->barrier_out && !volume->is_root && volume->barrier_xid == message->xid) {
+			writeback_barrier_done(core, volume, message->opcode == OP_OK_REPLY ? ERR_OK
+				: message->status == STATUS_NO_SPACE			    ? ERR_NO_SPACE
+											    : ERR_IO);
+			return;
+		}
+	}
+	volume = parent_volume(core, message);
+	if (run_valid(volume, message))
+		for_blocks(core, volume, message, client_reply_block);
+	else if (message->opcode == OP_ERR_REPLY)
+		client_request_refused(core, message);
+	else if (message->present & PRESENT(BLOCK_NUM))
+		outbox_close_link(core, link, "an answer about blocks or a volume that we did not ask for");
+}
+
+static void
+parent_message(struct core *core, uint32_t link, const struct message *message)
+{
+	struct volume *volume;
+
+	switch ((int)message->opcode) {
+	case OP_OK_REPLY:
+	case OP_ERR_REPLY:
+		parent_reply(core, link, message);
+		break;
+	case OP_INVALIDATE:
+		volume = parent_volume(core, message);
+		if (run_valid(volume, message) && (message->present & PRESENT(PERMISSIONS)))
+			for_blocks(core, volume, message, client_recall_block);
+		else
+			outbox_error(core, link, message->xid, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
+		break;
+	case OP_DISCONNECT:
+		volume = parent_volume(core, message);
+		if (volume != NULL)
+			session_parent_left(core, volume);
+		break;
+	default:
+		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
+		break;
+	}
+}
+
+static void
+child_request(struct core *core, uint32_t link, const struct message *message)
+{
+	struct child *child;
+
+	if (!server_check_request(core, link, message, &child))
+		return;
+	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
+		server_barrier(core, child, message);
+		return;
+	}
+	for (uint32_t i = 0; i < message->count; i++) {
+		server_request_block(core, child, message, i);
+		transaction_drain(core);
+	}
+}
+
+static void
+child_reply(struct core *core, uint32_t link, const struct message *message)
+{
+	for (uint32_t v = 0; v < core->volume_count; v++) {
+		int32_t child = core->links[link]->child_of[v];
+
+		if (child < 0 || core->volumes[v]->id != message->volume_id || !run_valid(core->volumes[v], message))
+			continue;
+		if (message->opcode == OP_ERR_REPLY) {
+			outbox_close_link(core, link, "the child refuses an INVALIDATE");
+			return;
+		}
+		for (uint32_t i = 0; i < message->count; i++) {
+			server_recalled_block(core, core->children[child], message, i);
+			transaction_drain(core);
+		}
+		return;
+	}
+}
+
+static void
+child_message(struct core *core, uint32_t link, const struct message *message)
+{
+	switch ((int)message->opcode) {
+	case OP_CONNECT:
+	case OP_DISCONNECT:
+	case OP_HEARTBEAT:
+		admission_request(core, link, message);
+		break;
+	case OP_GET:
+	case OP_PUT:
+	case OP_FLUSH:
+	case OP_LOCK:
+		child_request(core, link, message);
+		break;
+	case OP_OK_REPLY:
+	case OP_ERR_REPLY:
+		child_reply(core, link, message);
+		break;
+	default:
+		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
+		break;
+	}
+}
+
+// All bytes that come in must be of the volume's block size: a peer may not make us read beyond a buffer.
+static bool
+items_sized(const struct core *core, uint32_t link, const struct message *message)
+{
+	const struct link *l = core->links[link];
+
+	if (message->items == NULL)
+		return true;
+	for (uint32_t i = 0; i < message->count; i++) {
+		const struct item *item = &message->items[i];
+
+		if (item->kind != ITEM_DATA)
+			continue;
+		for (uint32_t v = 0; v < core->volume_count; v++) {
+			const struct volume *volume = core->volumes[v];
+			bool ours = l->role == LINK_PARENT ? !volume->is_root && volume->parent_id == message->volume_id
+							   : volume->id == message->volume_id;
+
+			if (ours && volume->block_size != 0 && item->buf != buf_zero() && buf_size(item->buf) != volume->block_size)
+				return false;
+		}
+	}
+	return true;
+}
+
+void
+route_message(struct core *core, uint32_t link, const struct message *message)
+{
+	CHECK(link < core->link_capacity && core->links[link] != NULL);
+	if (core->links[link]->closing)
+		return;
+	if (!items_sized(core, link, message)) {
+		outbox_error(core, link, message->xid, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, 0);
+		return;
+	}
+	if (core->links[link]->role == LINK_PARENT)
+		parent_message(core, link, message);
+	else
+		child_message(core, link, message);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// What all files of the core do with its state: entries, lists of blocks that wait, the trace.
+#include "core/state.h"
+#include "core/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+key_list_add(struct key_list *list, block_key key)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity ? list->capacity * 2 : 16;
+		list->keys = realloc(list->keys, list->capacity * sizeof(*list->keys));
+		CHECK(list->keys != NULL);
+	}
+	list->keys[list->count++] = key;
+}
+
+static bool
+wait_end(struct work *work, enum wait wait)
+{
+	bool waited = false;
+
+	switch (wait) {
+	case WAIT_ROOM:
+		waited = work->wait_room;
+		work->wait_room = false;
+		break;
+	case WAIT_DIRTY:
+		waited = work->wait_dirty;
+		work->wait_dirty = false;
+		break;
+	case WAIT_ASK:
+		waited = work->ask == ASK_WAITING;
+		if (waited)
+			work->ask = ASK_NONE;
+		break;
+	}
+	return waited;
+}
+
+void
+key_list_touch_first(struct core *core, struct key_list *list, enum wait wait, uint64_t count)
+{
+	uint32_t some = count < list->count ? (uint32_t)count : list->count;
+
+	for (uint32_t i = 0; i < some; i++) {
+		struct entry *entry = table_find(&core->table, list->keys[i]);
+		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+		if (work != NULL && wait_end(work, wait))
+			table_touch(&core->table, entry);
+	}
+	list->count -= some;
+	if (list->count > 0)
+		memmove(list->keys, list->keys + some, list->count * sizeof(*list->keys));
+}
+
+void
+key_list_touch(struct core *core, struct key_list *list, enum wait wait)
+{
+	key_list_touch_first(core, list, wait, list->count);
+}
+
+void
+core_trace(struct core *core, const char *format, ...)
+{
+	char text[256], line[640];
+	va_list args;
+
+	if (core->config.trace == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(line, sizeof(line), "[%6llu] %s > %s", (unsigned long long)(core->now / 1000), core->name, text);
+	core->config.trace(core->config.trace_arg, line);
+}
+
+void
+core_wake(struct core *core, moment_us at)
+{
+	if (at < core->deadline)
+		core->deadline = at;
+}
+
+moment_us
+entry_lease_end(const struct core *core, const struct entry *entry)
+{
+	return core->started + ((moment_us)entry->expiry << EXPIRY_SHIFT);
+}
+
+enum perm
+entry_held(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (volume->is_root)
+		return PERM_WRITE;
+	if (core->config.bug != BUG_SKIP_LEASE && (volume->lease_end <= core->now || entry_lease_end(core, entry) <= core->now))
+		return PERM_NO;
+	return entry->held;
+}
+
+void
+entry_set_held(struct core *core, struct entry *entry, enum perm held)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	volume->held_read -= entry->held == PERM_READ;
+	volume->held_write -= entry->held == PERM_WRITE;
+	entry->held = (uint32_t)held & 3;
+	volume->held_read += held == PERM_READ;
+	volume->held_write += held == PERM_WRITE;
+}
+
+bool
+entry_readable(const struct core *core, const struct entry *entry)
+{
+	if (entry->copy == COPY_ABSENT || entry_held(core, entry) < PERM_READ)
+		return false;
+	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
+}
+
+struct entry *
+entry_make(struct core *core, struct volume *volume, uint64_t block)
+{
+	struct entry *entry = table_make(&core->table, block_key_make(volume->index, block), NULL);
+
+	if (entry->version == 0)
+		entry->version = volume->version_floor;
+	return entry;
+}
+
+void
+entry_release_later(struct core *core, struct entry *entry)
+{
+	if (entry->releasing || entry->held == PERM_NO)
+		return;
+	entry->releasing = 1;
+	key_list_add(&core->released, entry->key);
+}
+
+void
+entry_rest(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	if (!table_work_rest(&core->table, entry) || entry->copy != COPY_ABSENT || entry->dir != 0)
+		return;
+	if (entry->held != PERM_NO) {
+		entry_release_later(core, entry);
+		return;
+	}
+	if (entry->version > volume->version_floor)
+		volume->version_floor = entry->version;
+	table_remove(&core->table, entry);
+}
+
+void
+entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
+{
+	CHECK(copy != COPY_ABSENT);
+	entry->copy = (uint32_t)copy & 3;
+	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
+}
+
+void
+entry_drop_copy(struct core *core, struct entry *entry)
+{
+	CHECK(entry->copy != COPY_DIRTY);
+	if (entry->copy == COPY_ABSENT)
+		return;
+	entry->copy = COPY_ABSENT;
+	core->copies.ops->drop(core->copies.self, entry->key);
+}
+
+version_t
+entry_next_version(struct core *core, const struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0);
+
+	// R11: the same version as long as nobody has seen it.
+	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && !(work->flushing && work->flush_version == entry->version))
+		return entry->version;
+	if (work != NULL)
+		work->exposed = false;
+	return (entry->version > epoch ? entry->version : epoch) + 1;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "core/stop.h"
+#include "core/admission.h"
+#include "core/dirty.h"
+#include "core/server.h"
+#include "core/session.h"
+#include "core/writeback.h"
+
+enum { STOP_LIMIT_MS = 30 * 1000 };
+
+static uint64_t
+dirty_left(const struct core *core)
+{
+	uint64_t left = core->directory.records.used;
+
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		left += core->volumes[i]->dirty_count;
+	return left;
+}
+
+static uint32_t
+limit_ms(const struct core *core)
+{
+	return core->config.io_timeout_ms != 0 ? core->config.io_timeout_ms : STOP_LIMIT_MS;
+}
+
+void
+stop_begin(struct core *core)
+{
+	if (core->stop != STOP_NO)
+		return;
+	core->stop = STOP_RECALL;
+	core->stop_deadline = moment_after_ms(core->now, limit_ms(core));
+	core->stop_left = UINT64_MAX;
+	for (uint32_t i = 1; i < core->table.entries.next; i++) {
+		struct entry *entry = table_entry(&core->table, i);
+		struct work *work;
+
+		if (!pool_is_used(&core->table.entries, i) || entry->dir == 0)
+			continue;
+		work = table_work_make(&core->table, entry);
+		if (!work->recall_open) {
+			work->recall_open = work->recall_silent = true;
+			work->recall_perm = PERM_NO;
+		}
+		table_touch(&core->table, entry);
+	}
+	server_refuse_waiting(core);
+}
+
+static void
+stopped(struct core *core, enum hvfs_error error)
+{
+	struct action *action = actions_add(core->actions, ACTION_STOPPED);
+
+	core->stop = STOP_DONE;
+	action->error = error;
+}
+
+static bool
+all_flushed(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->barriers != NULL || core->volumes[i]->dirty_count > 0)
+			return false;
+	return true;
+}
+
+void
+stop_advance(struct core *core)
+{
+	if (core->stop == STOP_NO || core->stop == STOP_DONE)
+		return;
+	if (dirty_left(core) < core->stop_left) { // as long as it gets less, it may take its time
+		core->stop_left = dirty_left(core);
+		core->stop_deadline = moment_after_ms(core->now, limit_ms(core));
+	}
+	core_wake(core, core->stop_deadline);
+	if (core->now >= core->stop_deadline) {
+		stopped(core, core->flush_error != ERR_OK ? core->flush_error : ERR_TIMED_OUT);
+		return;
+	}
+	if (core->stop == STOP_RECALL && core->directory.records.used == 0) {
+		core->stop = STOP_FLUSH;
+		for (uint32_t i = 0; i < core->volume_count; i++)
+			if (core->volumes[i]->announced)
+				barrier_add(core, core->volumes[i], NULL, -1, 0);
+	}
+	for (uint32_t i = 0; core->stop == STOP_FLUSH && i < core->volume_count; i++)
+		writeback_pump(core, core->volumes[i]);
+	if (core->stop == STOP_FLUSH && all_flushed(core)) {
+		core->stop = STOP_LEAVE;
+		if (core->stop_error == ERR_OK)
+			admission_leave(core);
+	}
+	if (core->stop == STOP_LEAVE && session_leave(core))
+		stopped(core, core->stop_error);
+}
