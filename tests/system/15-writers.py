@@ -10,7 +10,7 @@ from lab import BLOCK, Direct, check, main, need_fuse, read_at
 from linearizable import INITIAL, Op, check_history
 
 BLOCKS = 12
-OPS = 1500
+OPS = 5000
 
 
 def value_of(data):
