@@ -10,6 +10,7 @@
 #include "cache/set_cache.h"
 #include "core/check.h"
 #include "core/limits.h"
+#include "core/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -336,8 +337,7 @@ set_cache_create(uint64_t size, uint32_t block_size, uint32_t ways)
 	if (cache->way_count > entries)
 		cache->way_count = (uint32_t)entries;
 	cache->group_count = entries / cache->way_count;
-	cache->ways = calloc(cache->group_count * cache->way_count, sizeof(*cache->ways));
-	CHECK(cache->ways != NULL);
+	cache->ways = memory_table(cache->group_count * cache->way_count * sizeof(*cache->ways));
 	cache->stats.size = size;
 	return cache;
 }

@@ -65,7 +65,7 @@ child_resume(struct core *core, const struct pending_connect *pending)
 			continue;
 		}
 		if (child->link < 0)
-			server_child_free(core, i);
+			server_child_free(core, i, false);
 	}
 	return found;
 }
@@ -296,7 +296,7 @@ child_disconnect(struct core *core, uint32_t link, const struct message *message
 		if (index < 0 || volume->id != message->volume_id)
 			continue;
 		child_detach(core, core->children[index]);
-		server_child_free(core, (uint32_t)index);
+		server_child_free(core, (uint32_t)index, true);
 		answer = outbox_message(core, link, OP_OK_REPLY, message->xid);
 		answer->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
 		answer->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
@@ -350,7 +350,7 @@ admission_timer(struct core *core)
 		if (child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "no heartbeat before the lease ended");
 		else
-			server_child_free(core, i);
+			server_child_free(core, i, false);
 	}
 }
 

@@ -3,6 +3,7 @@
 // pass over 4-byte links) and rare, and the table never shrinks.
 #include "core/block_table.h"
 #include "core/check.h"
+#include "core/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,7 @@ table_init(struct block_table *table)
 	pool_init(&table->works, sizeof(struct work));
 	pool_init(&table->wants, sizeof(struct want));
 	table->bucket_count = BUCKETS_MIN;
-	table->buckets = calloc(table->bucket_count, sizeof(*table->buckets));
-	CHECK(table->buckets != NULL);
+	table->buckets = memory_table(table->bucket_count * sizeof(*table->buckets));
 }
 
 void
@@ -67,8 +67,7 @@ table_grow(struct block_table *table)
 	uint32_t *old = table->buckets;
 
 	table->bucket_count *= 2;
-	table->buckets = calloc(table->bucket_count, sizeof(*table->buckets));
-	CHECK(table->buckets != NULL);
+	table->buckets = memory_table(table->bucket_count * sizeof(*table->buckets));
 	for (uint32_t i = 0; i < old_count; i++) {
 		uint32_t index = old[i];
 

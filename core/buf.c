@@ -6,11 +6,11 @@
 #include "core/buf.h"
 #include "core/check.h"
 #include "core/limits.h"
+#include "core/memory.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
-enum { CHUNK_SIZE = 2 << 20, FREE_END = UINT16_MAX };
+enum { CHUNK_SIZE = MEMORY_HUGE_SIZE, FREE_END = UINT16_MAX };
 
 struct buf {
 	uint16_t refs;
@@ -90,7 +90,7 @@ chunk_create(struct buf_pool *pool)
 	do
 		first = (sizeof(*chunk) + count * sizeof(struct buf) + alignment - 1) & ~(alignment - 1);
 	while (first + count * pool->size > CHUNK_SIZE && count-- > 1);
-	madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE); // a wish: nothing depends on it
+	memory_wish_huge(chunk, CHUNK_SIZE);
 	*chunk = (struct chunk){.pool = pool, .count = (uint32_t)count};
 	CHECK(chunk->count > 0 && chunk->count < FREE_END);
 	chunk->first_offset = (uint32_t)first;

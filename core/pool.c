@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "core/pool.h"
 #include "core/check.h"
+#include "core/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { SINGLE_CHUNKS = 8 };
 
 void
 pool_init(struct pool *pool, size_t record_size)
@@ -15,10 +18,35 @@ pool_init(struct pool *pool, size_t record_size)
 void
 pool_fini(struct pool *pool)
 {
-	for (uint32_t i = 0; i < pool->chunk_count; i++)
+	for (uint32_t i = 0; i < pool->chunk_count && i < SINGLE_CHUNKS; i++)
 		free(pool->chunks[i]);
+	for (uint32_t i = 0; i < pool->slab_count; i++)
+		free(pool->slabs[i]);
+	free(pool->slabs);
 	free(pool->chunks);
 	memset(pool, 0, sizeof(*pool));
+}
+
+// A small pool takes its chunks one by one, a large one many at a time.
+static uint8_t *
+chunk_memory(struct pool *pool)
+{
+	size_t size = (POOL_CHUNK * pool->record_size + POOL_CHUNK / 8 + 63) & ~(size_t)63;
+	uint8_t *memory;
+
+	if (pool->chunk_count < SINGLE_CHUNKS)
+		return memory_table(size);
+	if (pool->slab_size < size) {
+		pool->slab_size = MEMORY_HUGE_SIZE;
+		pool->slab = memory_table(pool->slab_size);
+		pool->slabs = realloc(pool->slabs, (pool->slab_count + 1) * sizeof(*pool->slabs));
+		CHECK(pool->slabs != NULL);
+		pool->slabs[pool->slab_count++] = pool->slab;
+	}
+	memory = pool->slab;
+	pool->slab += size;
+	pool->slab_size -= size;
+	return memory;
 }
 
 static void
@@ -30,8 +58,7 @@ pool_grow(struct pool *pool)
 		pool->chunks = realloc(pool->chunks, capacity * sizeof(*pool->chunks));
 		CHECK(pool->chunks != NULL);
 	}
-	pool->chunks[pool->chunk_count] = calloc(1, POOL_CHUNK * pool->record_size + POOL_CHUNK / 8);
-	CHECK(pool->chunks[pool->chunk_count] != NULL);
+	pool->chunks[pool->chunk_count] = chunk_memory(pool);
 	pool->chunk_count++;
 }
 

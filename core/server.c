@@ -565,14 +565,14 @@ reclaim_write(struct core *core, struct entry *entry)
 }
 
 void
-server_child_free(struct core *core, uint32_t index)
+server_child_free(struct core *core, uint32_t index, bool orderly)
 {
 	struct child *child = core->children[index];
 
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
-		bool wrote = record->perm == PERM_WRITE;
+		bool wrote = record->perm == PERM_WRITE && !orderly;
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)

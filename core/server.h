@@ -49,8 +49,9 @@ void server_link_down(struct core *core, uint32_t child);
 // The session goes on, on a new link: recalls that were not answered are sent again.
 void server_resumed(struct core *core, uint32_t child);
 
-// The session is over: its blocks are free. What it had for writing may be lost.
-void server_child_free(struct core *core, uint32_t child);
+// The session is over: its blocks are free. ${orderly}: the child said so, and has sent everything before; else what it
+// had for writing may be lost.
+void server_child_free(struct core *core, uint32_t child, bool orderly);
 
 // The lease we may give now: HB_TTL for a child.
 uint32_t server_hb_ttl_ms(const struct core *core, const struct volume *volume);

@@ -34,7 +34,7 @@ FUNCTION_LINES_MAX = 100
 # What the core may take from the C library: memory and text, no I/O (but for the last words of CHECK), no clock, no
 # threads, no chance.
 ALLOWED_SYMBOLS = re.compile(
-    r"^(mem(cpy|set|move|cmp|chr)|str(len|nlen|cmp|ncmp|chr|rchr)|malloc|calloc|realloc|reallocarray|free|aligned_alloc"
+    r"^(mem(cpy|set|move|cmp|chr)|str(len|nlen|cmp|ncmp|chr|rchr)|malloc|calloc|realloc|reallocarray|free|aligned_alloc|madvise"
     r"|posix_memalign|abort|qsort|bsearch|stderr|fprintf|v?snprintf"
     r"|__(fprintf|v?snprintf|mem(cpy|set|move))_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_"
     r"|__(asan|ubsan|lsan|msan|tsan|sanitizer|gcov|llvm)_\w*|__tls_get_addr)$"
