@@ -355,16 +355,16 @@ admission_timer(struct core *core)
 }
 
 void
-admission_leave(struct core *core)
+admission_leave(struct core *core, const struct volume *volume)
 {
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		const struct child *child = core->children[i];
 		struct message *message;
 
-		if (!child->in_use || child->link < 0 || core->links[child->link]->closing)
+		if (!child->in_use || child->volume != volume->index || child->link < 0 || core->links[child->link]->closing)
 			continue;
 		message = outbox_message(core, (uint32_t)child->link, OP_DISCONNECT, 0);
 		message->present = PRESENT(VOLUME_ID);
-		message->volume_id = core->volumes[child->volume]->id;
+		message->volume_id = volume->id;
 	}
 }

@@ -59,6 +59,7 @@ struct want {
 	uint8_t perm;        // enum perm: what it needs
 	bool sync;           // FORCE_SYNC: accepted by the root before the answer
 	bool applied;        // its bytes are in the copy, it waits for the acknowledgement of version
+	bool lost;           // ... which will not come: they were given up
 	uint8_t hops_left;
 	uint16_t child;      // index, for a child's want
 	uint32_t xid;        // the child's request

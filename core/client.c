@@ -115,6 +115,18 @@ expiry_from(const struct core *core, moment_us start, uint32_t ttl_ms)
 	return tick < EXPIRY_NEVER ? (uint32_t)tick : EXPIRY_NEVER - 1;
 }
 
+// The dirty bytes are given up: the next fsync says so, and whoever waits for these bytes is told now.
+static void
+tell_lost(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work_make(&core->table, entry);
+
+	entry_volume(core, entry)->lost = true;
+	work->sync_failed = work->sync_head != 0;
+	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next)
+		table_want(&core->table, i)->lost = table_want(&core->table, i)->applied;
+}
+
 // Dirty bytes meet what the parent says is the newest version.
 static void
 grant_over_dirty(struct core *core, struct entry *entry, struct work *work, const struct item *item)
@@ -126,9 +138,7 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		return;
 	}
 	if (item->version > entry->version && work->rescue) {
-		entry_volume(core, entry)->lost = true;
-		work->sync_failed = true;
-		work->failed_status = dirty_root_awaited(core, work) ? STATUS_STORE_ERROR : STATUS_NONE;
+		tell_lost(core, entry);
 		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
 			(unsigned long long)block_key_block(entry->key));
 	}
@@ -237,8 +247,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 void
 client_lost(struct core *core, struct entry *entry)
 {
-	entry_volume(core, entry)->lost = true;
-	table_work_make(&core->table, entry)->sync_failed = true;
+	tell_lost(core, entry);
 	dirty_clear(core, entry);
 	entry_set_held(core, entry, PERM_NO);
 	entry_drop_copy(core, entry);

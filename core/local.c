@@ -133,7 +133,10 @@ apply_write(struct core *core, struct entry *entry, struct io *io, uint64_t inde
 	CHECK(covers_block(volume, io, index) || old != NULL);
 	buf = fill(core, volume, io, index, old);
 	entry->version = entry_next_version(core, entry);
-	entry_put_copy(core, entry, buf, COPY_DIRTY);
+	if (buf == old)
+		entry_dirty_copy(core, entry); // changed in place
+	else
+		entry_put_copy(core, entry, buf, COPY_DIRTY);
 	buf_unref(buf);
 	dirty_mark(core, entry, was);
 	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;

@@ -559,8 +559,7 @@ reclaim_write(struct core *core, struct entry *entry)
 		table_work(&core->table, entry)->gap = true;
 		return;
 	}
-	entry->copy = COPY_DIRTY;
-	core->copies.ops->set_dirty(core->copies.self, entry->key, true);
+	entry_dirty_copy(core, entry);
 	dirty_mark(core, entry, was);
 }
 

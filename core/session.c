@@ -205,6 +205,8 @@ session_parent_left(struct core *core, struct volume *volume)
 	volume->unsynced = false;
 	volume->session = 0;
 	volume->lease_end = core->now;
+	if (volume->dirty_count == 0 && !volume->lost) // else something that a child has sent may still get lost here
+		admission_leave(core, volume);
 }
 
 bool

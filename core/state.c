@@ -169,6 +169,14 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 }
 
 void
+entry_dirty_copy(struct core *core, struct entry *entry)
+{
+	if (entry->copy != COPY_DIRTY)
+		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
+	entry->copy = COPY_DIRTY;
+}
+
+void
 entry_drop_copy(struct core *core, struct entry *entry)
 {
 	CHECK(entry->copy != COPY_DIRTY);

@@ -271,6 +271,9 @@ void entry_release_later(struct core *core, struct entry *entry);
 
 // Keep ${buf} as the copy. For a dirty copy see writeback_mark.
 void entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy);
+
+// The copy's bytes change where they are: it is dirty from now on.
+void entry_dirty_copy(struct core *core, struct entry *entry);
 void entry_drop_copy(struct core *core, struct entry *entry);
 
 // The next version for a modification of ${entry} (R11).

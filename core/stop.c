@@ -90,8 +90,8 @@ stop_advance(struct core *core)
 		writeback_pump(core, core->volumes[i]);
 	if (core->stop == STOP_FLUSH && all_flushed(core)) {
 		core->stop = STOP_LEAVE;
-		if (core->stop_error == ERR_OK)
-			admission_leave(core);
+		for (uint32_t i = 0; core->stop_error == ERR_OK && i < core->volume_count; i++)
+			admission_leave(core, core->volumes[i]);
 	}
 	if (core->stop == STOP_LEAVE && session_leave(core))
 		stopped(core, core->stop_error);

@@ -194,6 +194,11 @@ transaction_advance(struct core *core, struct entry *entry)
 			want_end(core, entry);
 			continue;
 		}
+		if (want->lost) {
+			want_fail(core, entry, want, STATUS_STORE_ERROR);
+			want_end(core, entry);
+			continue;
+		}
 		if (work->failed_status != STATUS_NONE) {
 			want_fail(core, entry, want, work->failed_status);
 			work->failed_status = STATUS_NONE;
