@@ -73,7 +73,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->hb_ttl_ms = config->hb_ttl_ms;
 	ret->io_timeout_ms = config->io_timeout_ms;
 	ret->writeback_ms = config->writeback_ms;
-	ret->dirty_max = cached / 2 > 0 ? cached / 2 : 1;
+	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
 	ret->readahead_blocks = config->readahead_size / block_size;
 	ret->write_mode = config->write_mode;
 	ret->has_driver = config->mount[0] != '\0';
