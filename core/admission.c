@@ -361,7 +361,8 @@ admission_leave(struct core *core, const struct volume *volume)
 		const struct child *child = core->children[i];
 		struct message *message;
 
-		if (!child->in_use || child->volume != volume->index || child->link < 0 || core->links[child->link]->closing)
+		if (!child->in_use || child->volume != volume->index || child->lost == LOST_UNTOLD ||
+		    child->link < 0 || core->links[child->link]->closing)
 			continue;
 		message = outbox_message(core, (uint32_t)child->link, OP_DISCONNECT, 0);
 		message->present = PRESENT(VOLUME_ID);

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/outbox.h"
 #include "core/dirty.h"
+#include "core/writeback.h"
 
 #include <stdlib.h>
 
@@ -121,7 +122,7 @@ tell_lost(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work_make(&core->table, entry);
 
-	entry_volume(core, entry)->lost = true;
+	writeback_lost(core, entry_volume(core, entry));
 	work->sync_failed = work->sync_head != 0;
 	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next)
 		table_want(&core->table, i)->lost = table_want(&core->table, i)->applied;

@@ -279,6 +279,7 @@ server_request_block(struct core *core, struct child *child, const struct messag
 		[OP_GET] = WANT_GET, [OP_PUT] = WANT_PUT, [OP_LOCK] = WANT_LOCK};
 	struct want *want;
 
+	child->wrote |= message->items != NULL;
 	if (message->opcode == OP_FLUSH) {
 		flush_request(core, child, entry, message, i);
 	} else if (message->perm == PERM_NO) {
@@ -301,6 +302,8 @@ server_request_block(struct core *core, struct child *child, const struct messag
 void
 server_barrier(struct core *core, struct child *child, const struct message *message)
 {
+	if (child->lost == LOST_TOLD)
+		child->lost = LOST_NOTHING;
 	barrier_add(core, child_volume(core, child), NULL, (int32_t)child->index, message->xid);
 }
 
@@ -521,6 +524,8 @@ server_link_down(struct core *core, uint32_t index)
 
 	child->link = -1;
 	child->pending = 0;
+	if (child->lost == LOST_TOLD)
+		child->lost = LOST_UNTOLD;
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
 		struct work *work = pool_get(&core->table.works, i);
 

@@ -13,6 +13,7 @@
 #include "core/dirty.h"
 #include "core/outbox.h"
 #include "core/server.h"
+#include "core/writeback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	core_trace(core, "volume %s: connected, %s", volume->name, resumed ? "session resumed" : "new session");
 	if (!resumed && volume->unsynced) {
 		// What was sent up under the old session and is not known to be at the root (R13).
-		volume->lost = true;
+		writeback_lost(core, volume);
 		volume->unsynced = false;
 	}
 	volume_ready(core, volume, message);
@@ -205,7 +206,7 @@ session_parent_left(struct core *core, struct volume *volume)
 	volume->unsynced = false;
 	volume->session = 0;
 	volume->lease_end = core->now;
-	if (volume->dirty_count == 0 && !volume->lost) // else something that a child has sent may still get lost here
+	if (volume->dirty_count == 0) // else something that a child has sent may still get lost here
 		admission_leave(core, volume);
 }
 

@@ -133,13 +133,17 @@ struct volume {
 	bool barrier_out;        // one is under way above
 	uint32_t barrier_xid;
 	bool unsynced;           // something was sent up (written) since the last barrier began
-	bool lost;               // writes were lost: the next fsync says so, once
+	bool lost;               // writes were lost: the next fsync of this host says so, once
 	struct stream streams[STREAMS];
 	uint64_t stream_clock;
 	// counters
 	uint64_t held_read, held_write;
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
 };
+
+// Does a child know that writes were lost? The answer to its fsync may be lost with the link: only what it sends next shows
+// that it got it.
+enum lost { LOST_NOTHING, LOST_UNTOLD, LOST_TOLD };
 
 // A session of a child with a volume. Lives on without a link until the lease we gave is over.
 struct child {
@@ -150,6 +154,8 @@ struct child {
 	int32_t link;            // -1: absent
 	uint64_t node_id, session;
 	bool read_only, sync;
+	bool wrote;              // it has sent bytes
+	enum lost lost;
 	moment_us lease_end;     // ours: later than the child's (T2)
 	uint32_t pending;        // blocks asked for and not answered
 	struct dir_child dir;

@@ -30,19 +30,49 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 	free(barrier);
 }
 
-// End the barriers that are under way (${sent}), or those that are not yet. Lost writes are told to all that end
-// together, until somebody on this host, if it writes at all, has been told.
+void
+writeback_lost(struct core *core, struct volume *volume)
+{
+	volume->lost = volume->writes > 0;
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->wrote)
+			child->lost = LOST_UNTOLD;
+	}
+}
+
+// Is ${barrier} of somebody who has to be told that writes were lost? It is told now.
+static bool
+take_lost(struct core *core, const struct barrier *barrier, bool lost_here)
+{
+	struct child *child = barrier->child >= 0 ? core->children[barrier->child] : NULL;
+
+	if (child == NULL)
+		return lost_here;
+	if (child->generation != barrier->child_generation || child->lost != LOST_UNTOLD || child->link < 0)
+		return false;
+	child->lost = LOST_TOLD;
+	return true;
+}
+
+// End the barriers that are under way (${sent}), or those that are not yet.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
-	bool lost = volume->lost;
+	bool lost_here = volume->lost; // of several that wait on this host, all are told
+	bool tell = error == ERR_OK || error == ERR_IO; // another error may mean that trying again is enough
 	struct barrier *next;
 
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
+		bool lost = false;
+
 		next = barrier->next;
 		if (barrier->sent != sent)
 			continue;
-		if (barrier->child < 0 || !core->config.has_driver)
+		if (tell)
+			lost = take_lost(core, barrier, lost_here);
+		if (tell && barrier->child < 0)
 			volume->lost = false;
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, error == ERR_OK && lost ? ERR_LOST : error);
@@ -55,6 +85,8 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 	volume->barrier_out = false;
 	if (error != ERR_OK)
 		volume->unsynced = true;
+	if (error == ERR_IO)
+		writeback_lost(core, volume); // also those who do not wait now have to know
 	barriers_end(core, volume, true, error);
 }
 

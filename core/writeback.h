@@ -5,7 +5,10 @@
 
 #include "core/state.h"
 
-// The barrier under way has ended.
+// Writes of ${volume} were lost: the next fsync says so, once, to each who has written, on this host or below.
+void writeback_lost(struct core *core, struct volume *volume);
+
+// The barrier under way has ended. ERR_IO: nobody knows what of it is on stable storage.
 void writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error);
 
 // Send what is due and let barriers go on: at the end of each step.

@@ -151,6 +151,7 @@ scenario_create(uint64_t blocks)
 	scenario->config.has_driver = true;
 	scenario->config.readahead_blocks = 0;
 	scenario->config.io_timeout_ms = 0;
+	scenario->config.epoch = 1;
 	world->trace.sink = on_trace;
 	world->trace.arg = scenario;
 	world->hooks = (struct world_hooks){.arg = scenario, .io_done = on_io_done, .stepped = on_stepped};
@@ -182,7 +183,6 @@ add_node(struct scenario *scenario, const char *name, bool is_root, bool mounts)
 
 	config.node_id = (uint64_t)scenario->world->node_count + 1;
 	config.session_seed = config.node_id << 32;
-	config.epoch = 1;
 	config.has_parent = !is_root;
 	config.has_driver = mounts && config.has_driver;
 	return world_add_node(scenario->world, name, &config, scenario->cache_blocks * SCENARIO_BLOCK_SIZE, 0);
@@ -229,6 +229,22 @@ void
 scenario_connect(struct scenario *scenario, const char *name)
 {
 	pipe_dial(scenario_node(scenario, name), scenario->world->now);
+}
+
+void
+scenario_kill(struct scenario *scenario, const char *name)
+{
+	struct node *node = scenario_node(scenario, name);
+
+	trace_add(&scenario->world->trace, TRACE_WORLD, scenario->world->now, "%s is killed", name);
+	world_kill(node);
+	memset(node->disks, 0, sizeof node->disks); // whoever comes after it has them
+}
+
+void
+scenario_move(struct scenario *scenario, const char *name, const char *parent)
+{
+	scenario_node(scenario, name)->parent = scenario_node(scenario, parent)->index;
 }
 
 struct node *

@@ -54,6 +54,13 @@ struct scenario *scenario_fig7(unsigned ms);
 // ${name} dials its parent now.
 void scenario_connect(struct scenario *scenario, const char *name);
 
+// The process of ${name} dies at once, with all that it has in memory. A root's disk stays as it is: another root may be
+// made on it (with a larger config.epoch).
+void scenario_kill(struct scenario *scenario, const char *name);
+
+// ${name} dials ${parent} from now on. To restart a node is to add one with another name and to move its children.
+void scenario_move(struct scenario *scenario, const char *name, const char *parent);
+
 // The node called so; the test fails when there is none.
 struct node *scenario_node(struct scenario *scenario, const char *name);
 

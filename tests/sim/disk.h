@@ -15,6 +15,7 @@ struct disk {
 	size_t unsynced_count, unsynced_size;
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
+	bool early_reads;    // a read sees what is there when it begins, not when it ends
 };
 
 // What a sync will make durable: the blocks written before it began, as they were then.

@@ -82,7 +82,8 @@ store_end(void *context, void *arg, uint64_t number)
 
 	switch (op->type) {
 	case ACTION_STORE_READ:
-		store_read(op);
+		if (!op->read_done)
+			store_read(op);
 		break;
 	case ACTION_STORE_WRITE:
 		for (uint32_t i = 0; i < op->count; i++)
@@ -133,6 +134,10 @@ store_begin(struct node *node, const struct action *action)
 	} else {
 		trace_add(&world->trace, TRACE_STORE, world->now, "%s store %s block=%llu+%u", node->name,
 			  store_names[action->type], (unsigned long long)action->block, count);
+	}
+	if (action->type == ACTION_STORE_READ && op->disk->early_reads) {
+		store_read(op);
+		op->read_done = true;
 	}
 	world_at(world, store_end_time(op, action->volume), store_end, op, 0);
 }
@@ -233,13 +238,9 @@ io_done(struct node *node, const struct action *action)
 
 // ---- All of them ----
 
-static void
-node_stopped(struct node *node, const struct action *action)
+void
+world_kill(struct node *node)
 {
-	struct world *world = node->world;
-
-	trace_add(&world->trace, TRACE_WORLD, world->now, "%s has stopped: %s", node->name,
-		  hvfs_error_text(action->error));
 	node->stopped = true;
 	for (uint32_t link = 0; link < LIMIT_LINKS; link++) {
 		struct conn *conn = node->links[link];
@@ -248,6 +249,14 @@ node_stopped(struct node *node, const struct action *action)
 			pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP
 													   : PIPE_DOWN);
 	}
+}
+
+static void
+node_stopped(struct node *node, const struct action *action)
+{
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has stopped: %s", node->name,
+		  hvfs_error_text(action->error));
+	world_kill(node);
 }
 
 static void

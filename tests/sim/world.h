@@ -166,6 +166,9 @@ void world_cancel(struct world_io *io);
 // Ask ${node} to stop; node->stopped becomes true some time later.
 void world_stop(struct node *node);
 
+// The process of ${node} ends at once (kill -9): node->stopped. What its disks were told to do, they do.
+void world_kill(struct node *node);
+
 // Stop the process of ${node} (SIGSTOP) until ${until}: what comes in waits.
 void world_pause(struct node *node, moment_us until);
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+
+enum { SOON_MS = 100, NEVER_MS = 3600 * 1000 };
+
+struct scenario *
+steps_create(void)
+{
+	struct scenario *scenario = scenario_create(16);
+
+	scenario->config.hb_ttl_ms = STEPS_HB_TTL_MS;
+	scenario->config.ttl_ms = 20 * 1000;
+	scenario->config.writeback_ms = SOON_MS;
+	return scenario;
+}
+
+void
+steps_keep_dirty(struct scenario *scenario, bool keep)
+{
+	scenario->config.writeback_ms = keep ? NEVER_MS : SOON_MS;
+}
+
+void
+steps_root(struct scenario *scenario, const char *name)
+{
+	scenario_root(scenario, name);
+	scenario->config.epoch++;
+}
+
+void
+steps_child(struct scenario *scenario, const char *name, const char *parent, bool mounts)
+{
+	scenario_child(scenario, name, parent, 10, 10, mounts);
+	scenario_connect(scenario, name);
+	scenario_run(scenario, 500);
+}
+
+void
+steps_write(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *write = scenario_write(scenario, name, 7, letter);
+
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+}
+
+void
+steps_read(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *read = scenario_read(scenario, name, 7);
+
+	scenario_run(scenario, 500);
+	request_expect_letter(read, letter);
+}
+
+void
+steps_sync(struct scenario *scenario, const char *name, enum hvfs_error error)
+{
+	struct request *sync = scenario_sync(scenario, name);
+
+	scenario_run(scenario, 1000);
+	request_expect_error(sync, error);
+}
+
+void
+steps_work_again(struct scenario *scenario, const char *name)
+{
+	steps_write(scenario, name, 'n');
+	steps_sync(scenario, name, ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
+}

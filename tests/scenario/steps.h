@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Steps of scenarios that wait for their end, on block 7: short to tell where it does not matter how messages cross.
+#ifndef HVFS_TESTS_STEPS_H
+#define HVFS_TESTS_STEPS_H
+
+#include "tests/scenario/scenario.h"
+
+enum { STEPS_HB_TTL_MS = 3000 };
+
+// A world without nodes, with short leases, whose nodes bring up what is dirty soon.
+struct scenario *steps_create(void);
+
+// The nodes that are added next bring nothing up before they must (${keep}), or soon.
+void steps_keep_dirty(struct scenario *scenario, bool keep);
+
+// A root, or the one that comes after it (with a larger epoch).
+void steps_root(struct scenario *scenario, const char *name);
+
+// A child of ${parent}, 10 ms away, connected.
+void steps_child(struct scenario *scenario, const char *name, const char *parent, bool mounts);
+
+// ${name} writes ${letter}; reads, and finds ${letter}; asks for durability, and is answered ${error}.
+void steps_write(struct scenario *scenario, const char *name, char letter);
+void steps_read(struct scenario *scenario, const char *name, char letter);
+void steps_sync(struct scenario *scenario, const char *name, enum hvfs_error error);
+
+// From here on all is as before: a write of ${name} reaches the disk.
+void steps_work_again(struct scenario *scenario, const char *name);
+
+#endif

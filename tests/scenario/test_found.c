@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+// What readers of the core found, and what was found while that was mended: each story failed once.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---- Sessions (F9) ----
+
+// B comes back after its lease, and while its CONNECT is under way a child below makes it send another: the second
+// answer must not say RESUMED of a session that is new, or B goes on with copies that were given away.
+START_TEST(connect_twice_resumes_nothing)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario_root(scenario, "A");
+	scenario_child(scenario, "B", "A", 100, 100, true);
+	scenario_child(scenario, "D", "B", 10, 10, true);
+	scenario_connect(scenario, "B");
+	steps_child(scenario, "C", "A", true);
+	scenario_run(scenario, 500);
+	steps_read(scenario, "B", '.');
+	world_cut(scenario_node(scenario, "B"), 0, 0, 2 * STEPS_HB_TTL_MS * 1000);
+	scenario_run(scenario, 5500);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	for (int i = 0; i < 200 && scenario_count(scenario, "B -> A  CONNECT") == 0; i++)
+		scenario_run(scenario, 20);
+	scenario_connect(scenario, "D"); // its CONNECT reaches B while B's is under way
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT"), 2);
+	steps_read(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Versions (R11) ----
+
+// P gave WRITE to C and has no copy; C falls silent with a write that P never saw. D writes next: with a version of its
+// own, so that C, back again, learns that its write is lost and does not take D's bytes for its own.
+START_TEST(versions_of_a_silent_writer_are_not_reused)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario_root(scenario, "A");
+	scenario->config.has_driver = false;
+	steps_child(scenario, "P", "A", false);
+	scenario->config.has_driver = true;
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "D", "P", true);
+	steps_write(scenario, "C", 'c');
+	world_cut(scenario_node(scenario, "C"), 0, 0, 7 * 1000 * 1000);
+	scenario_run(scenario, 5000);
+	write = scenario_write_half(scenario, "D", 7, 'd');
+	scenario_run(scenario, 5000);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_LOST);
+	read = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 500);
+	request_expect_halves(read, 'd', '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Errors reach whoever waits ----
+
+// B's lease ends while ${sync} bytes of it wait to be sent, and C writes meanwhile.
+static struct scenario *
+evicted(struct request **ret_write, bool sync)
+{
+	struct scenario *scenario = steps_create();
+	struct request *c;
+
+	scenario_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "B", 'a');
+	steps_sync(scenario, "B", ERR_OK);
+	scenario_hold(scenario, "B", "A", true);
+	*ret_write = sync ? scenario_write_sync(scenario, "B", 7, 'b') : scenario_write(scenario, "B", 7, 'b');
+	c = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 8000);
+	request_expect_ok(c);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
+	scenario_hold(scenario, "B", "A", false);
+	return scenario;
+}
+
+// G3: a synchronous write that was given up is not acknowledged.
+START_TEST(lost_synchronous_write_fails)
+{
+	struct request *write;
+	struct scenario *scenario = evicted(&write, true);
+
+	scenario_run(scenario, 6000);
+	request_expect_error(write, ERR_IO);
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "B", ERR_LOST);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same below a proxy, which had the bytes and lost them: it may not acknowledge them to the writer.
+START_TEST(lost_synchronous_write_fails_below_a_proxy)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'b');
+	scenario_hold(scenario, "P", "A", true);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 200);
+	request_expect_waiting(write);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  FLUSH FORCE_SYNC"), 1);
+	scenario_kill(scenario, "A");
+	steps_root(scenario, "R");
+	scenario_move(scenario, "P", "R");
+	scenario_hold(scenario, "P", "R", false);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	ck_assert(write->ended);
+	if (write->io.error == ERR_OK)
+		ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	else
+		request_expect_error(write, ERR_IO);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// G2: lost writes are told to all that wait, not to the first alone.
+START_TEST(lost_writes_are_told_to_all_who_wait)
+{
+	struct request *write, *first, *second;
+	struct scenario *scenario = evicted(&write, false);
+
+	first = scenario_sync(scenario, "B");
+	second = scenario_sync(scenario, "B");
+	scenario_run(scenario, 6000);
+	request_expect_error(first, ERR_LOST);
+	request_expect_error(second, ERR_LOST);
+	steps_sync(scenario, "B", ERR_OK);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C gives the block up with its FLUSH, and the FLUSH is refused: the bytes are neither forgotten nor stuck, and who
+// waits for them is told. (P has taken them, and loses them with the session at a root that is killed.)
+START_TEST(flush_refused_after_the_permission_was_given_up)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read, *sync;
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "C", 'b');
+	scenario_hold(scenario, "P", "A", true);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 5);
+	read = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 200);
+	request_expect_waiting(write);
+	request_expect_letter(read, 'c');
+	scenario_kill(scenario, "A");
+	steps_root(scenario, "R");
+	scenario_move(scenario, "P", "R");
+	scenario_forget(scenario);
+	scenario_hold(scenario, "P", "R", false);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 10 * STEPS_HB_TTL_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "P -> C  ERR_REPLY"), 1);
+	request_expect_error(write, ERR_IO);
+	request_expect_error(sync, ERR_IO); // refused, not yet lost
+	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Leaving ----
+
+// G5: B's GET waits for the store of A when A is asked to stop, and the store is done while A still recalls another
+// block: B may not be given what nobody recalls any more. It is refused, and A leaves.
+START_TEST(stop_while_a_child_waits)
+{
+	struct scenario *scenario = steps_create();
+	struct request *other, *read;
+
+	scenario_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	other = scenario_read(scenario, "B", 3);
+	scenario_run(scenario, 100);
+	request_expect_ok(other);
+	scenario->disk->latency_us = 500 * 1000;
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 15);
+	request_expect_waiting(read); // the store reads
+	scenario_hold(scenario, "B", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 2000);
+	ck_assert(!scenario_node(scenario, "A")->stopped);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Memory ----
+
+// A proxy has nothing more to say of blocks that neither its cache nor anybody below holds, however many went through it.
+START_TEST(table_of_a_proxy_is_bounded)
+{
+	struct scenario *scenario = scenario_create(128);
+	struct volume_info info;
+
+	scenario->cache_blocks = 4;
+	scenario->config.ttl_ms = 1200 * 1000;
+	scenario_root(scenario, "A");
+	scenario->config.has_driver = false;
+	steps_child(scenario, "P", "A", false);
+	scenario->config.has_driver = true;
+	steps_child(scenario, "C", "P", true);
+	for (unsigned block = 0; block < 128; block++) {
+		scenario_read(scenario, "C", block);
+		scenario_run(scenario, 300);
+	}
+	core_volume_info(scenario_node(scenario, "P")->core, 0, scenario->world->now, &info);
+	ck_assert_uint_le(info.table_blocks, 32);
+	ck_assert_uint_le(info.blocks_held_read, 32);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A proxy learns of volumes from its children. Names that the parent refuses must not use up its room.
+START_TEST(refused_volumes_make_room)
+{
+	struct scenario *scenario = steps_create();
+	static const char *const strangers[] = {"X", "Y"};
+
+	scenario_root(scenario, "A");
+	scenario->config.has_driver = false;
+	steps_child(scenario, "P", "A", false);
+	for (unsigned i = 0; i < 2; i++) {
+		scenario_child(scenario, strangers[i], "P", 10, 10, false);
+		for (unsigned k = 0; k < 40; k++) {
+			char name[16];
+
+			snprintf(name, sizeof name, "none-%s-%u", strangers[i], k);
+			ck_assert(core_add_child_volume(scenario_node(scenario, strangers[i])->core, name, false) >= 0);
+		}
+		scenario_connect(scenario, strangers[i]);
+		scenario_run(scenario, 1000);
+	}
+	scenario->config.has_driver = true;
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- The store ----
+
+// A read of the root's store is overtaken by a write of the same block, which is brought to the disk and leaves the
+// cache before the read ends: the old bytes that it brings are not taken.
+START_TEST(store_read_overtaken_by_a_write)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->cache_blocks = 4;
+	scenario_root(scenario, "A");
+	scenario->disk->early_reads = true;
+	scenario->disk->latency_us = 30 * 1000 * 1000;
+	read = scenario_read(scenario, "A", 7);
+	request_expect_waiting(read);
+	world_cancel(&read->io);
+	scenario->disk->latency_us = 0;
+	steps_write(scenario, "A", 'a');
+	for (unsigned block = 8; block < 16; block++) {
+		scenario_read(scenario, "A", block);
+		scenario_run(scenario, 100);
+	}
+	scenario_run(scenario, 600 * 1000); // the first read has ended long ago
+	steps_read(scenario, "A", 'a');
+	steps_sync(scenario, "A", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'a');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("found");
+	TCase *tcase = tcase_create("found");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, connect_twice_resumes_nothing);
+	tcase_add_test(tcase, versions_of_a_silent_writer_are_not_reused);
+	tcase_add_test(tcase, lost_synchronous_write_fails);
+	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
+	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
+	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
+	tcase_add_test(tcase, stop_while_a_child_waits);
+	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
+	tcase_add_test(tcase, refused_volumes_make_room);
+	tcase_add_test(tcase, store_read_overtaken_by_a_write);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// The parent is another one than it was: it died and another took its place, or it left in order. What a node may then
+// still believe of the writes that it had sent (protocol.md R13, G2, G4). A first reader of the core found the first
+// four of these broken.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+// A root A, a proxy P that keeps what it is sent, and C, whose write it has taken.
+static struct scenario *
+taken_by_the_proxy(void)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
+	return scenario;
+}
+
+// Another proxy takes the place of P.
+static void
+replace_proxy(struct scenario *scenario)
+{
+	steps_child(scenario, "Q", "A", true);
+	scenario_move(scenario, "C", "Q");
+	scenario_run(scenario, 2000);
+}
+
+// kill -9 of a proxy that had acknowledged C's FLUSH: the bytes are gone, one fsync says so.
+START_TEST(proxy_dies_with_what_it_took)
+{
+	struct scenario *scenario = taken_by_the_proxy();
+
+	scenario_kill(scenario, "P");
+	replace_proxy(scenario);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS); // P's lease
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same with another proxy between: the sessions of those below go on, the news must come down to each who has
+// written, also to one who asks later than the others, and once.
+START_TEST(proxy_of_a_proxy_dies)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, false);
+	scenario->config.has_driver = false;
+	steps_child(scenario, "M", "P", false);
+	scenario->config.has_driver = true;
+	steps_child(scenario, "C", "M", true);
+	steps_child(scenario, "E", "M", true);
+	steps_child(scenario, "F", "M", true);
+	steps_read(scenario, "F", '.'); // it writes nothing
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_ge(scenario_count(scenario, "M -> P  FLUSH"), 2);
+	scenario_kill(scenario, "P");
+	steps_child(scenario, "Q", "A", true);
+	scenario_move(scenario, "M", "Q");
+	scenario_run(scenario, 2000);
+	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "F", ERR_OK);
+	steps_sync(scenario, "E", ERR_IO);
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS); // P's lease
+	steps_work_again(scenario, "C");
+	steps_work_again(scenario, "E");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same with the root itself.
+START_TEST(root_dies_with_what_it_took)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH"), 1);
+	scenario_kill(scenario, "A");
+	steps_root(scenario, "R");
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The root dies while C holds bytes that it has not sent: they reach the disk, or the fsync fails.
+START_TEST(root_dies_before_it_took_anything)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH"), 0);
+	scenario_kill(scenario, "A");
+	steps_root(scenario, "R");
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 1000);
+	ck_assert(sync->ended);
+	ck_assert(sync->io.error == ERR_LOST || (sync->io.error == ERR_OK && scenario_stored(scenario, 7) == 'c'));
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A proxy that leaves in order has brought everything up, and says so: no fsync fails for it.
+START_TEST(proxy_leaves_in_order)
+{
+	struct scenario *scenario = taken_by_the_proxy();
+
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 1000);
+	ck_assert(scenario_node(scenario, "P")->stopped);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	replace_proxy(scenario);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same with bytes that C has not sent when the proxy is asked to leave.
+START_TEST(proxy_leaves_in_order_with_a_writer_below)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 1000);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	replace_proxy(scenario);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+START_TEST(root_leaves_in_order)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 1000);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_node(scenario, "A")->disks[0] = NULL; // R's now
+	steps_root(scenario, "R");
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
+// is away.
+static void
+root_leaves_above_a_proxy(uint64_t away_ms)
+{
+	struct scenario *scenario = taken_by_the_proxy();
+
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 1000);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_run(scenario, away_ms);
+	scenario_node(scenario, "A")->disks[0] = NULL;
+	steps_root(scenario, "R");
+	scenario_move(scenario, "P", "R");
+	scenario_run(scenario, 8 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+
+START_TEST(root_leaves_in_order_above_a_proxy)
+{
+	root_leaves_above_a_proxy(10);
+}
+END_TEST
+
+START_TEST(root_is_away_for_long_above_a_proxy)
+{
+	root_leaves_above_a_proxy(4 * STEPS_HB_TTL_MS);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("parents");
+	TCase *tcase = tcase_create("parents");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, proxy_dies_with_what_it_took);
+	tcase_add_test(tcase, proxy_of_a_proxy_dies);
+	tcase_add_test(tcase, root_dies_with_what_it_took);
+	tcase_add_test(tcase, root_dies_before_it_took_anything);
+	tcase_add_test(tcase, proxy_leaves_in_order);
+	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
+	tcase_add_test(tcase, root_leaves_in_order);
+	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
+	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
