@@ -104,6 +104,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
 	if (!(message->present & PRESENT(PERMISSIONS)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
+	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) || (message->opcode == OP_GET && message->perm == PERM_NO))
+		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_PERMISSIONS, message->perm);
 	if (message->block >= volume->blocks || message->count > volume->blocks - message->block)
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
 	if (!items_fit(message))
@@ -249,6 +251,49 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 		answer_block(core, child, block, message->xid, STATUS_NONE);
 }
 
+bool
+server_needs_data(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record;
+
+	if (want->kind == WANT_GET)
+		return true;
+	if (want->kind == WANT_PUT) // bytes that were applied, but are not the newest any more: it must not keep them
+		return want->applied && want->version != entry->version;
+	record = directory_find(&core->directory, entry, want->child);
+	return record == NULL && core->config.bug != BUG_NO_CROSSING_DATA; // R5: it lost its copy meanwhile
+}
+
+bool
+server_worth_granting(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+	const struct work *work = table_work(&core->table, entry);
+
+	return volume->is_root || (work != NULL && work->fresh) ||
+		entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
+}
+
+static void
+grant(struct core *core, struct entry *entry, const struct want *want)
+{
+	struct child *child = core->children[want->child];
+	struct work *work = table_work(&core->table, entry);
+	struct buf *buf = server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	struct saying say = grant_saying(core, child, entry, want->xid, want->perm);
+	struct dir_record *record;
+
+	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+	say.buf = buf;
+	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, table_index(&core->table, entry), want->perm);
+	record->grant = (uint32_t)outbox_say(core, &say)->grant;
+	server_lease_given(core, child, say.hb_ttl_ms);
+	if (work != NULL)
+		work->exposed = true;
+	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
+		dirty_clear(core, entry);
+}
+
 // A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again before
 // it answers anything else, so nobody else can have written. It is a FLUSH then; applying it behind those who wait
 // would let an old write reappear (hazard H40).
@@ -271,31 +316,68 @@ put_again(struct core *core, struct child *child, struct entry *entry, const str
 	return true;
 }
 
+// A request that nothing stands against, and that nobody waits before, needs no place in a queue.
+static bool
+grant_now(struct core *core, const struct child *child, struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+	const struct dir_record *record;
+	bool data;
+
+	if ((work != NULL && (work->want_head != 0 || work->recall_open)) || entry_held(core, entry) < want->perm ||
+	    !server_worth_granting(core, entry))
+		return false;
+	if (directory_max(&core->directory, entry, (int)child->index) > (want->perm == PERM_WRITE ? PERM_NO : PERM_READ))
+		return false;
+	record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	data = server_needs_data(core, entry, want);
+	if ((record != NULL && record->recall_open) || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
+		return false;
+	grant(core, entry, want);
+	return true;
+}
+
+// A GET, a PUT or a LOCK: granted at once, or behind those who came before.
+static void
+request_grant(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
+{
+	static const uint8_t kinds[] = {[OP_GET] = WANT_GET, [OP_PUT] = WANT_PUT, [OP_LOCK] = WANT_LOCK};
+	const struct item *item = message->items != NULL ? &message->items[i] : NULL;
+	struct want now = {
+		.kind = kinds[message->opcode],
+		.perm = (uint8_t)(message->opcode == OP_PUT ? PERM_WRITE : message->perm),
+		.child = (uint16_t)child->index,
+		.xid = message->xid,
+	};
+	struct want *want;
+
+	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
+		return;
+	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
+	want->child = now.child;
+	want->xid = now.xid;
+	want->hops_left = (uint8_t)(message->hops_left - 1);
+	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
+	if (item != NULL && item->kind != ITEM_EMPTY)
+		want->buf = item->kind == ITEM_ZERO ? buf_zero() : buf_ref(item->buf);
+	child->pending++;
+	table_touch(&core->table, entry);
+}
+
 void
 server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
-	static const uint8_t kinds[] = {
-		[OP_GET] = WANT_GET, [OP_PUT] = WANT_PUT, [OP_LOCK] = WANT_LOCK};
-	struct want *want;
 
 	child->wrote |= message->items != NULL;
-	if (message->opcode == OP_FLUSH) {
-		flush_request(core, child, entry, message, i);
-	} else if (message->perm == PERM_NO) {
-		release_block(core, child, entry, message);
-		answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
-	} else if (!put_again(core, child, entry, message, i)) {
-		want = table_want_add(&core->table, entry, kinds[message->opcode],
-			message->opcode == OP_PUT ? PERM_WRITE : message->perm, NULL);
-		want->child = (uint16_t)child->index;
-		want->xid = message->xid;
-		want->hops_left = (uint8_t)(message->hops_left - 1);
-		want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
-		if (message->items != NULL && message->items[i].kind != ITEM_EMPTY)
-			want->buf = message->items[i].kind == ITEM_ZERO ? buf_zero() : buf_ref(message->items[i].buf);
-		child->pending++;
+	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
+		request_grant(core, child, entry, message, i);
+		return;
 	}
+	if (message->opcode == OP_FLUSH)
+		flush_request(core, child, entry, message, i);
+	else
+		release_block(core, child, entry, message); // not answered: nobody waits for it
 	table_touch(&core->table, entry);
 }
 
@@ -385,19 +467,6 @@ server_recalled_block(struct core *core, struct child *child, const struct messa
 // ---- grants ----
 
 bool
-server_needs_data(const struct core *core, const struct entry *entry, const struct want *want)
-{
-	const struct dir_record *record;
-
-	if (want->kind == WANT_GET)
-		return true;
-	if (want->kind == WANT_PUT) // bytes that were applied, but are not the newest any more: it must not keep them
-		return want->applied && want->version != entry->version;
-	record = directory_find(&core->directory, entry, want->child);
-	return record == NULL && core->config.bug != BUG_NO_CROSSING_DATA; // R5: it lost its copy meanwhile
-}
-
-bool
 server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data)
 {
 	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
@@ -413,25 +482,6 @@ server_may_grant(struct core *core, struct entry *entry, const struct want *want
 		key_list_add(&core->links[link]->waiting, entry->key);
 	}
 	return false;
-}
-
-static void
-grant(struct core *core, struct entry *entry, const struct want *want)
-{
-	struct child *child = core->children[want->child];
-	struct work *work = table_work(&core->table, entry);
-	struct buf *buf = server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
-	struct saying say = grant_saying(core, child, entry, want->xid, want->perm);
-	struct dir_record *record;
-
-	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
-	say.buf = buf;
-	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, work->entry, want->perm);
-	record->grant = (uint32_t)outbox_say(core, &say)->grant;
-	server_lease_given(core, child, say.hb_ttl_ms);
-	work->exposed = true;
-	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
-		dirty_clear(core, entry);
 }
 
 // The bytes of a PUT become the copy here, under our own WRITE.

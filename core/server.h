@@ -26,6 +26,10 @@ bool server_recall(struct core *core, struct entry *entry, int except, enum perm
 // Does a child's ${want} need the bytes of the block? Decided by the directory at the time of the grant (R5).
 bool server_needs_data(const struct core *core, const struct entry *entry, const struct want *want);
 
+// A lease that is more than half over is renewed before it is handed on: what a child gets must be worth having, at any
+// depth (T3).
+bool server_worth_granting(const struct core *core, const struct entry *entry);
+
 // May the child be granted anything now: it owes no answer (R18) and its link has room (R16)? Else the block is touched
 // when that changes.
 bool server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data);

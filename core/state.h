@@ -28,8 +28,8 @@ enum {
 	STREAMS = 16,          // sequential readers that are followed for each volume
 	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
-	RELEASE_BATCH = 256,   // permissions given back together
-	RELEASE_US = 100 * 1000,
+	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
+	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048,   // blocks on their way up at once, for each volume
 	IO_WINDOW = 2048,      // blocks of one io that are asked for at once
 	ERROR_VALUES = 64,     // ERR_REPLYs of one step whose values are kept apart

@@ -76,16 +76,6 @@ needs_dirty_room(const struct core *core, struct entry *entry, const struct want
 	return true;
 }
 
-// A lease that is more than half over is renewed before it is handed on: what a child gets must be worth having, at any
-// depth (T3).
-static bool
-worth_granting(const struct core *core, const struct entry *entry)
-{
-	const struct volume *volume = entry_volume(core, entry);
-	return volume->is_root || table_work(&core->table, entry)->fresh ||
-		entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
-}
-
 static bool
 want_ready(struct core *core, struct entry *entry, struct work *work, struct want *want)
 {
@@ -112,7 +102,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	if (!clear)
 		return false;
 	if (!is_local(want)) {
-		if (!worth_granting(core, entry)) {
+		if (!server_worth_granting(core, entry)) {
 			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
 			return false;
 		}
