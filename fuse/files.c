@@ -214,6 +214,7 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	opener->stream = driver->stream_next++;
+	opener->synchronous = (fi->flags & O_DSYNC) != 0; // part of O_SYNC
 	LIST_INSERT_HEAD(&driver->openers, opener, link);
 	out.fh = (uintptr_t)opener;
 	// Nobody heard of it: no RELEASE will come.

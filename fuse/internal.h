@@ -75,7 +75,8 @@ struct file {
 // An open file.
 struct opener {
 	uint32_t stream;
-	bool written; // not synchronised since
+	bool written;     // not synchronised since
+	bool synchronous; // opened with O_DSYNC or O_SYNC
 	LIST_ENTRY(opener) link;
 };
 
@@ -84,10 +85,13 @@ struct request {
 	struct driver *driver;
 	fuse_req_t req;
 	struct file *file;
-	struct opener *opener; // of a write or flush, else NULL
+	struct opener *opener; // whoever writes or synchronises, else NULL
 	enum reply reply;
+	uint64_t count;   // write: bytes, to be answered
+	bool sync_after;  // a write that is only done when it is on the root's stable storage
 	bool parked;      // submit returned without an answer
 	bool interrupted; // on the driver's list of these
+	bool cancelled;   // the client is gone or wants to be
 
 	const uint8_t *payload; // write: the bytes; in the receive buffer during submit, then in copy or held
 	struct receive *held;

@@ -18,6 +18,13 @@ opener_of(const struct fuse_file_info *fi)
 }
 
 static void
+request_set_opener(struct request *request, struct opener *opener)
+{
+	request->opener = opener;
+	request->io.stream = opener->stream;
+}
+
+static void
 op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct driver *driver = driver_of(req);
@@ -68,11 +75,11 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
 	request = request_create(driver, req, file, IO_WRITE, REPLY_COUNT);
 	request->io.offset = (uint64_t)offset;
 	request->io.size = size;
-	request->io.stream = opener_of(fi)->stream;
-	// The flags are of this write: O_SYNC and O_DSYNC openers and RWF_DSYNC alike.
-	request->io.force_sync = (fi->flags & O_DSYNC) != 0;
+	request->count = size;
 	request->payload = (const uint8_t *)bytes;
-	opener_of(fi)->written = true;
+	// The flags are of this write: O_SYNC and O_DSYNC openers and RWF_DSYNC alike.
+	request->sync_after = (fi->flags & O_DSYNC) != 0;
+	request_set_opener(request, opener_of(fi));
 	request_submit(request);
 }
 
@@ -81,10 +88,9 @@ submit_sync(fuse_req_t req, struct file *file, struct opener *opener)
 {
 	struct request *request = request_create(driver_of(req), req, file, IO_SYNC, REPLY_ERROR);
 
-	request->opener = opener;
 	if (opener != NULL) {
-		request->io.stream = opener->stream;
-		opener->written = false; // a write that comes meanwhile sets it again
+		request_set_opener(request, opener);
+		opener->written = false; // a write that ends meanwhile sets it again
 	}
 	request_submit(request);
 }
@@ -144,8 +150,8 @@ op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
 	request = request_create(driver, req, file, IO_ZERO, REPLY_ERROR);
 	request->io.offset = (uint64_t)offset;
 	request->io.size = beyond ? file->size - (uint64_t)offset : (uint64_t)length;
-	request->io.stream = opener_of(fi)->stream;
-	opener_of(fi)->written = true;
+	request->sync_after = opener_of(fi)->synchronous;
+	request_set_opener(request, opener_of(fi));
 	clock_gettime(CLOCK_REALTIME_COARSE, &file->mtime);
 	request_submit(request);
 }

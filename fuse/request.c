@@ -10,6 +10,9 @@
 //	free --request_create--> new --request_submit--> with the core --driver_io_done--> free
 //	                                                  | submit returned: parked
 //
+// A write with O_DSYNC goes to the core twice: its end starts a synchronisation (G2) in the same struct, and the end of
+// that is its answer.
+//
 // Interrupts: libfuse calls on_interrupt with its own lock on the request, where an answer would free what is locked.
 // So it only notes the request; the loop cancels it after libfuse has returned.
 #include "fuse/internal.h"
@@ -60,8 +63,11 @@ request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io
 	request->file = file;
 	request->opener = NULL;
 	request->reply = reply;
+	request->count = 0;
+	request->sync_after = false;
 	request->parked = false;
 	request->interrupted = false;
+	request->cancelled = false;
 	request->payload = NULL;
 	request->held = NULL;
 	request->bufs = NULL;
@@ -272,7 +278,7 @@ request_reply(struct request *request, int error)
 	else if (request->reply == REPLY_DATA)
 		request_reply_data(request);
 	else if (request->reply == REPLY_COUNT)
-		fuse_reply_write(request->req, request->io.size);
+		fuse_reply_write(request->req, request->count);
 	else
 		fuse_reply_err(request->req, 0);
 }
@@ -284,6 +290,15 @@ request_weight(const struct request *request)
 	if (request->held != NULL)
 		return LIMIT_IO_SIZE;
 	return request->io.kind == IO_READ || request->io.kind == IO_WRITE ? request->io.size : 0;
+}
+
+// A write makes its opener unsynchronised at its end, since a synchronisation that began earlier knows nothing of it. So
+// does a failed synchronisation: the next close tries again.
+static void
+request_note_opener(struct request *request, int error)
+{
+	if (request->io.kind != IO_SYNC || error != 0)
+		request->opener->written = true;
 }
 
 static void
@@ -300,11 +315,32 @@ request_finish(struct request *request, int error)
 	}
 	if (request->interrupted)
 		TAILQ_REMOVE(&driver->interrupted, request, interrupted_link);
-	// A failed flush leaves the opener unflushed: the next close tries again.
-	if (error != 0 && request->io.kind == IO_SYNC && request->opener != NULL)
-		request->opener->written = true;
+	if (request->opener != NULL)
+		request_note_opener(request, error);
 	request_reply(request, error);
 	request_free(request);
+}
+
+// The write has ended: synchronise before the client hears of it. (Waiting with others for one barrier is the core's.)
+// What other writes of this opener are still under way says so at their own end.
+static void
+request_go_on(struct request *request)
+{
+	struct driver *driver = request->driver;
+
+	if (request->parked)
+		driver->pending_size -= request_weight(request);
+	if (request->held != NULL)
+		driver_receive_return(driver, request->held);
+	request->held = NULL;
+	request->payload = NULL;
+	request->sync_after = false;
+	request->io = (struct io){.kind = IO_SYNC, .volume = request->io.volume, .stream = request->opener->stream};
+	request->opener->written = false;
+	if (request->cancelled)
+		request_finish(request, EINTR);
+	else
+		driver->callbacks.submit(driver->arg, &request->io); // the struct may be free now
 }
 
 void
@@ -314,7 +350,10 @@ driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 
 	CHECK(request->driver == driver);
 	CHECK(request->parked || driver->submitting == request);
-	request_finish(request, error_to_errno(error));
+	if (error == ERR_OK && request->sync_after)
+		request_go_on(request);
+	else
+		request_finish(request, error_to_errno(error));
 	if (driver->paused)
 		driver_resume(driver);
 }
@@ -338,6 +377,7 @@ request_cancel_interrupted(struct driver *driver)
 	while ((request = TAILQ_FIRST(&driver->interrupted)) != NULL) {
 		TAILQ_REMOVE(&driver->interrupted, request, interrupted_link);
 		request->interrupted = false;
+		request->cancelled = true;
 		driver->callbacks.cancel(driver->arg, &request->io);
 	}
 }
