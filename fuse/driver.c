@@ -3,7 +3,9 @@
 //
 // Cost per request decides the speed of a local hit, and at queue depth 1 one system call more is already some percent.
 // So after a wake-up one request is read and answered, and only when the last batch had several (or now and then, to
-// find out) reading goes on until the kernel has no more, at most DRIVER_BATCH.
+// find out) reading goes on until the kernel has no more, at most DRIVER_BATCH. A client that keeps several requests
+// under way asks the next within microseconds of an answer; to sleep and be woken costs both of us more than that. So
+// then, and only then, a few more looks are taken first (measured at queue depth 32: a fifth more requests).
 //
 // Requests are read into buffers whose write payload begins on a page: the kernel copies page by page and would need
 // twice the pieces otherwise. Libfuse reads as much as its own buffer would hold, a size it does not tell; the
@@ -162,9 +164,18 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct driver *driver = arg;
 	bool probe = driver->several || ++driver->single_count >= DRIVER_PROBE_PERIOD;
-	unsigned limit = probe ? DRIVER_BATCH : 1, count = 0, more;
+	unsigned limit = probe ? DRIVER_BATCH : 1, count = 0, looks = 0, more;
 
-	while (count < limit && (more = driver_step(driver)) > 0) {
+	while (count < limit && !driver->ended) {
+		more = driver_step(driver);
+		if (more == 0 && (!driver->several || looks == DRIVER_LOOKS))
+			break;
+		if (more == 0) {
+			if (looks++ == 0)
+				driver->callbacks.batch_end(driver->arg);
+			continue;
+		}
+		looks = 0;
 		count += more;
 		if (driver_is_full(driver)) {
 			driver->paused = true;

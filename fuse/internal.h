@@ -30,6 +30,7 @@ enum {
 	FILE_INODE_FIRST = 2, // the volume's index is added; 1 is the directory (FUSE_ROOT_ID)
 
 	DRIVER_BATCH = 64,               // requests read after one wake-up, so that links get their turn
+	DRIVER_LOOKS = 24,               // for a next request, about 8 us, before sleeping between two of a busy client
 	DRIVER_PROBE_PERIOD = 8,         // wake-ups with one request each, after which a second one is looked for
 	DRIVER_PENDING_MAX = 4096,       // requests that wait for the core; beyond, the kernel keeps the rest
 	DRIVER_PENDING_SIZE = 128 << 20, // bytes they may hold
