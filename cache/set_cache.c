@@ -25,8 +25,8 @@ struct way {
 	uintptr_t buf; // struct buf *, DIRTY_BIT
 };
 
-// A copy that found its group full of dirty blocks (S28). A dirty one leaves when it becomes clean; of clean ones, a few
-// are kept so that a block just fetched can be used.
+// A copy that found its group full of dirty blocks (S28). A dirty one leaves when it becomes clean; of clean ones, a
+// few are kept so that a block just fetched can be used.
 struct victim {
 	block_key key;
 	struct buf *buf;
@@ -38,7 +38,7 @@ struct set_cache {
 	struct way *ways; // group after group
 	uint64_t group_count;
 	uint32_t way_count;
-	uint64_t hand; // group from which the byte bound evicts next
+	uint64_t hand;          // group from which the byte bound evicts next
 	struct victim *victims; // oldest first
 	uint32_t clean_victims;
 	void (*evicted)(void *arg, block_key key);
@@ -61,8 +61,8 @@ way_dirty(const struct way *way)
 static struct way *
 group_of(const struct set_cache *cache, block_key key)
 {
-	// Fibonacci hashing; the high bits choose. Sixteen neighbours get groups side by side: close in memory, and never
-	// all in one group.
+	// Fibonacci hashing; the high bits choose. Sixteen neighbours get groups side by side: close in memory, and
+	// never all in one group.
 	uint64_t hash = (key / 16 + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t group = (uint64_t)(((__uint128_t)hash * cache->group_count) >> 64) + key % 16;
 

@@ -10,10 +10,10 @@
 struct set_cache;
 
 struct set_cache_stats {
-	uint64_t size;       // bytes configured
-	uint64_t used;       // bytes of data of the copies in it (zero blocks count nothing)
-	uint64_t entries;    // copies in it
-	uint64_t victims;    // copies beyond the pre-allocated space
+	uint64_t size;    // bytes configured
+	uint64_t used;    // bytes of data of the copies in it (zero blocks count nothing)
+	uint64_t entries; // copies in it
+	uint64_t victims; // copies beyond the pre-allocated space
 	uint64_t hits, misses, evictions;
 };
 

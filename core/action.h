@@ -9,19 +9,19 @@
 #include "core/message.h"
 
 enum action_type {
-	ACTION_IO_READ,     // io, index, buf: take the bytes of the io's block number index (0: its first) from buf
-	ACTION_IO_FILL,     // io, index, old, buf: old's bytes (when old is not NULL and not buf), then the io's bytes over
-	                    // them, into buf. IO_ZERO: zeros instead of the io's bytes
-	ACTION_IO_DONE,     // io, error: answer it; the struct is the driver's again. A write whose valid_until has passed
-	                    // by a clock read just before the answer is answered with an I/O error (protocol.md T4)
-	ACTION_STORE_READ,  // volume, block, count, store_cookie
-	ACTION_STORE_WRITE, // volume, block, count, bufs[count], store_cookie: zero buffers give space back
-	ACTION_STORE_SYNC,  // volume, store_cookie
-	ACTION_VOLUME_READY, // volume: size and block size are known (core_volume_info): mount it
+	ACTION_IO_READ, // io, index, buf: take the bytes of the io's block number index (0: its first) from buf
+	ACTION_IO_FILL, // io, index, old, buf: old's bytes (when old is not NULL and not buf), then the io's bytes over
+			// them, into buf. IO_ZERO: zeros instead of the io's bytes
+	ACTION_IO_DONE, // io, error: answer it; the struct is the driver's again. A write whose valid_until has passed
+			// by a clock read just before the answer is answered with an I/O error (protocol.md T4)
+	ACTION_STORE_READ,    // volume, block, count, store_cookie
+	ACTION_STORE_WRITE,   // volume, block, count, bufs[count], store_cookie: zero buffers give space back
+	ACTION_STORE_SYNC,    // volume, store_cookie
+	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
 	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
-	ACTION_CLOSE,       // link, text: close it because of text; EVENT_LINK_DOWN still comes
-	ACTION_SEND,        // link, message
-	ACTION_STOPPED,     // error: everything is flushed (or not, and why); end
+	ACTION_CLOSE,         // link, text: close it because of text; EVENT_LINK_DOWN still comes
+	ACTION_SEND,          // link, message
+	ACTION_STOPPED,       // error: everything is flushed (or not, and why); end
 };
 
 struct action {

@@ -169,7 +169,8 @@ actions_send(struct actions *actions, uint32_t link, uint32_t volume)
 }
 
 void
-actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version, struct buf *buf)
+actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version,
+		 struct buf *buf)
 {
 	struct slot *slot = (struct slot *)message;
 

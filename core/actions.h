@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How the core fills the list of actions. Effects come before sends in the list, so that bytes are in their buffers
-// before a message with them is encoded; what ends something comes last. The order of sends on one link is the order of their making (protocol.md R1).
+// before a message with them is encoded; what ends something comes last. The order of sends on one link is the order of
+// their making (protocol.md R1).
 #ifndef HVFS_CORE_ACTIONS_H
 #define HVFS_CORE_ACTIONS_H
 
@@ -19,7 +20,8 @@ void actions_add_buf(struct actions *actions, struct action *action, struct buf 
 struct message *actions_send(struct actions *actions, uint32_t link, uint32_t volume);
 
 // Append an item to ${message}; a count of ${buf} is taken.
-void actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version, struct buf *buf);
+void actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version,
+		      struct buf *buf);
 
 // How many items ${message} has.
 uint32_t actions_item_count(const struct message *message);

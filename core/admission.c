@@ -18,7 +18,8 @@ name_valid(struct blob name)
 	for (size_t i = 0; i < name.size; i++) {
 		uint8_t c = name.bytes[i];
 
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' && c != '_' && c != '-')
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' &&
+		    c != '_' && c != '-')
 			return false;
 	}
 	return true;
@@ -86,9 +87,9 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	struct message *message = outbox_message(core, pending->link, OP_OK_REPLY, pending->xid);
 	uint32_t hb_ttl = server_hb_ttl_ms(core, volume);
 
-	message->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(CONNECT_FLAGS) | PRESENT(HB_TTL) | PRESENT(SESSION) |
-		PRESENT(CREDITS) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(EPOCH) | PRESENT(NODE_ID) |
-		PRESENT(NODE_NAME) | PRESENT(PATH) | PRESENT(PROTOCOL);
+	message->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(CONNECT_FLAGS) | PRESENT(HB_TTL) |
+			   PRESENT(SESSION) | PRESENT(CREDITS) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) |
+			   PRESENT(EPOCH) | PRESENT(NODE_ID) | PRESENT(NODE_NAME) | PRESENT(PATH) | PRESENT(PROTOCOL);
 	message->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 	message->volume_id = volume->id;
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
@@ -141,7 +142,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 	memcpy(link->name, pending->name, sizeof(link->name));
 	link->child_of[pending->volume] = (int32_t)child->index;
 	core_trace(core, "child %s: connected to %s, %s", child->name, core->volumes[child->volume]->name,
-		resumed ? "session resumed" : "new session");
+		   resumed ? "session resumed" : "new session");
 	send_connect_answer(core, pending, child, resumed);
 	if (resumed)
 		server_resumed(core, child->index);
@@ -269,10 +270,16 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 	admission_forget(core, link, (int32_t)volume->index);
 	pending = calloc(1, sizeof(*pending));
 	CHECK(pending != NULL);
-	*pending = (struct pending_connect){.link = link, .xid = message->xid, .volume = volume->index, .node_id = message->node_id,
-		.session = message->session, .connect_flags = message->connect_flags, .path_count = message->path_count};
+	*pending = (struct pending_connect){.link = link,
+					    .xid = message->xid,
+					    .volume = volume->index,
+					    .node_id = message->node_id,
+					    .session = message->session,
+					    .connect_flags = message->connect_flags,
+					    .path_count = message->path_count};
 	memcpy(pending->path, message->path, message->path_count * sizeof(uint64_t));
-	memcpy(pending->name, message->node_name.bytes != NULL ? (const char *)message->node_name.bytes : "", message->node_name.size);
+	memcpy(pending->name, message->node_name.bytes != NULL ? (const char *)message->node_name.bytes : "",
+	       message->node_name.size);
 	if (volume_serves(core, volume)) {
 		accept_connect(core, pending);
 		free(pending);
@@ -298,7 +305,8 @@ child_disconnect(struct core *core, uint32_t link, const struct message *message
 		child_detach(core, core->children[index]);
 		server_child_free(core, (uint32_t)index, true);
 		answer = outbox_message(core, link, OP_OK_REPLY, message->xid);
-		answer->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
+		answer->present =
+			PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
 		answer->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 		answer->volume_id = volume->id;
 		answer->parent_id = core->path_count > 0 && !volume->is_root ? core->path[0] : 0;
@@ -361,8 +369,8 @@ admission_leave(struct core *core, const struct volume *volume)
 		const struct child *child = core->children[i];
 		struct message *message;
 
-		if (!child->in_use || child->volume != volume->index || child->lost == LOST_UNTOLD ||
-		    child->link < 0 || core->links[child->link]->closing)
+		if (!child->in_use || child->volume != volume->index || child->lost == LOST_UNTOLD || child->link < 0 ||
+		    core->links[child->link]->closing)
 			continue;
 		message = outbox_message(core, (uint32_t)child->link, OP_DISCONNECT, 0);
 		message->present = PRESENT(VOLUME_ID);

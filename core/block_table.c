@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Entries hang in a hash table with chains. It doubles in one go when entries outnumber buckets; that pause is short (one
-// pass over 4-byte links) and rare, and the table never shrinks.
+// Entries hang in a hash table with chains. It doubles in one go when entries outnumber buckets; that pause is short
+// (one pass over 4-byte links) and rare, and the table never shrinks.
 #include "core/block_table.h"
 #include "core/check.h"
 #include "core/memory.h"
@@ -162,8 +162,9 @@ table_work_rest(struct block_table *table, struct entry *entry)
 
 	if (work == NULL)
 		return true;
-	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->wait_dirty || work->ask != ASK_NONE ||
-	    work->recall_open || work->in_dirty || work->again || work->flushing || work->rescue || work->store_reading)
+	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->wait_dirty ||
+	    work->ask != ASK_NONE || work->recall_open || work->in_dirty || work->again || work->flushing ||
+	    work->rescue || work->store_reading)
 		return false;
 	CHECK(work->put_buf == NULL);
 	entry->work = 0;

@@ -25,12 +25,12 @@ enum copy { COPY_ABSENT, COPY_CLEAN, COPY_DIRTY };
 
 struct entry {
 	block_key key;
-	version_t version;   // of the copy, or the newest this node knows of when it has none
-	uint32_t expiry;     // of what is held from the parent, in ticks; EXPIRY_NEVER at a root
-	uint32_t chain;      // next in the hash bucket
-	uint32_t dir;        // head of its directory records
-	uint32_t held : 2;   // enum perm
-	uint32_t copy : 2;   // enum copy
+	version_t version;      // of the copy, or the newest this node knows of when it has none
+	uint32_t expiry;        // of what is held from the parent, in ticks; EXPIRY_NEVER at a root
+	uint32_t chain;         // next in the hash bucket
+	uint32_t dir;           // head of its directory records
+	uint32_t held : 2;      // enum perm
+	uint32_t copy : 2;      // enum copy
 	uint32_t releasing : 1; // on the list of blocks to give back
 	uint32_t spare : 3;
 	uint32_t work : 24;
@@ -54,21 +54,21 @@ enum want_kind {
 
 // A request for one block, in the block's FIFO.
 struct want {
-	uint32_t next;       // in the queue
-	uint8_t kind;        // enum want_kind
-	uint8_t perm;        // enum perm: what it needs
-	bool sync;           // FORCE_SYNC: accepted by the root before the answer
-	bool applied;        // its bytes are in the copy, it waits for the acknowledgement of version
-	bool lost;           // ... which will not come: they were given up
+	uint32_t next; // in the queue
+	uint8_t kind;  // enum want_kind
+	uint8_t perm;  // enum perm: what it needs
+	bool sync;     // FORCE_SYNC: accepted by the root before the answer
+	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
+	bool lost;     // ... which will not come: they were given up
 	uint8_t hops_left;
-	uint16_t child;      // index, for a child's want
-	uint32_t xid;        // the child's request
-	uint32_t io_next;    // wants of one io
+	uint16_t child;   // index, for a child's want
+	uint32_t xid;     // the child's request
+	uint32_t io_next; // wants of one io
 	uint32_t io_prev;
 	uint32_t entry;
-	struct io *io;       // NULL: cancelled
-	struct buf *buf;     // bytes of a PUT, a child's or of a synchronous local write of a whole block
-	version_t version;   // of a FLUSH that waits; of the applied bytes
+	struct io *io;     // NULL: cancelled
+	struct buf *buf;   // bytes of a PUT, a child's or of a synchronous local write of a whole block
+	version_t version; // of a FLUSH that waits; of the applied bytes
 };
 
 enum ask_state { ASK_NONE, ASK_WAITING, ASK_SENT };
@@ -79,10 +79,10 @@ struct work {
 	uint32_t sync_head;    // wants that wait until their version is accepted above
 	uint32_t touched_next; // chain of touched blocks
 	bool touched;
-	bool wait_room;        // is on a link's list of blocks that wait for room
-	bool wait_dirty;       // is on the volume's list of blocks that wait for dirty room
+	bool wait_room;  // is on a link's list of blocks that wait for room
+	bool wait_dirty; // is on the volume's list of blocks that wait for dirty room
 	// Towards the parent: one permission request at a time (R7).
-	uint8_t ask;           // enum ask_state
+	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
 	uint8_t failed_status; // enum status: the first want in the queue ends with it
@@ -91,36 +91,36 @@ struct work {
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;
 	moment_us ask_at;
-	struct buf *put_buf;   // bytes of a PUT under way
+	struct buf *put_buf; // bytes of a PUT under way
 	// The parent's INVALIDATE, open until everything below is within recall_perm (R4).
 	bool recall_open;
-	bool recall_silent;    // our own: the node is stopping, nobody waits for an answer
+	bool recall_silent; // our own: the node is stopping, nobody waits for an answer
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	// Dirty: what is to go up, and what is on its way.
-	bool in_dirty;         // on the volume's dirty list
-	bool again;            // modified while a flush is under way: onto the list when that has ended
-	bool urgent;           // somebody waits until it is above: ahead of the list
-	bool flushing;         // a FLUSH or a store write is under way
-	bool rescue;           // dirty without permission, its session gone: a WANT_RECLAIM is queued
+	bool in_dirty;                   // on the volume's dirty list
+	bool again;                      // modified while a flush is under way: onto the list when that has ended
+	bool urgent;                     // somebody waits until it is above: ahead of the list
+	bool flushing;                   // a FLUSH or a store write is under way
+	bool rescue;                     // dirty without permission, its session gone: a WANT_RECLAIM is queued
 	uint32_t dirty_prev, dirty_next; // dirty list
 	uint32_t flush_prev, flush_next; // list of flushes under way
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
 	version_t flush_version;
 	uint32_t flush_xid;
-	bool exposed;          // children have read this version of the dirty copy: the next change is a new one
-	version_t accepted;    // newest version that is known to be above (at a root: here)
-	bool sync_failed;      // what sync_head waits for was lost
+	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
+	version_t accepted; // newest version that is known to be above (at a root: here)
+	bool sync_failed;   // what sync_head waits for was lost
 	// The root's store.
 	bool store_reading;
-	bool read_stale;       // what is being read was overwritten meanwhile
+	bool read_stale; // what is being read was overwritten meanwhile
 };
 
 struct block_table {
 	struct pool entries, works, wants;
 	uint32_t *buckets;
-	uint32_t bucket_count;   // a power of two
+	uint32_t bucket_count; // a power of two
 	uint32_t touched_head, touched_tail;
 };
 
@@ -157,7 +157,8 @@ void table_touch(struct block_table *table, struct entry *entry);
 struct entry *table_touched(struct block_table *table);
 
 // Append a zeroed want to the block's FIFO.
-struct want *table_want_add(struct block_table *table, struct entry *entry, enum want_kind kind, enum perm perm, uint32_t *ret_index);
+struct want *table_want_add(struct block_table *table, struct entry *entry, enum want_kind kind, enum perm perm,
+			    uint32_t *ret_index);
 
 // Move the want that was added last to the head of the FIFO.
 void table_want_to_front(struct block_table *table, struct entry *entry);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Buffers live in chunks of 2 MiB, one huge page where the system has them (every byte that passes through here is
-// reached through an address translation, twice in a virtual machine), aligned to their size: the headers (4 bytes each) at the start, the blocks
-// behind them. So a buffer's bytes follow from its header's address, a block of 4 KiB costs 8 bytes beyond its data, and an empty
-// chunk goes back to the system whole. One empty chunk is kept, so that a pool at an edge does not thrash.
+// reached through an address translation, twice in a virtual machine), aligned to their size: the headers (4 bytes
+// each) at the start, the blocks behind them. So a buffer's bytes follow from its header's address, a block of 4 KiB
+// costs 8 bytes beyond its data, and an empty chunk goes back to the system whole. One empty chunk is kept, so that a
+// pool at an edge does not thrash.
 #include "core/buf.h"
 #include "core/check.h"
 #include "core/limits.h"

@@ -6,8 +6,8 @@
 // FLUSH is acknowledged: a link that breaks with the flush in flight loses nothing.
 #include "core/client.h"
 #include "core/check.h"
-#include "core/outbox.h"
 #include "core/dirty.h"
+#include "core/outbox.h"
 #include "core/writeback.h"
 
 #include <stdlib.h>
@@ -134,14 +134,15 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 {
 	if (item->version < entry->version) { // ours is the successor
 		if (work->rescue)
-			core_trace(core, "block %llu: dirty bytes kept, permission again", (unsigned long long)block_key_block(entry->key));
+			core_trace(core, "block %llu: dirty bytes kept, permission again",
+				   (unsigned long long)block_key_block(entry->key));
 		work->rescue = false;
 		return;
 	}
 	if (item->version > entry->version && work->rescue) {
 		tell_lost(core, entry);
 		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
-			(unsigned long long)block_key_block(entry->key));
+			   (unsigned long long)block_key_block(entry->key));
 	}
 	dirty_superseded(core, entry);
 	entry->version = item->version;
@@ -171,7 +172,8 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 		entry_volume(core, entry)->fetched++;
 	} else if (work->put_buf != NULL) {
 		entry_put_copy(core, entry, work->put_buf, COPY_CLEAN);
-	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK && entry->copy == COPY_ABSENT) {
+	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
+		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
 	} else if (entry->copy == COPY_CLEAN && item->version != entry->version) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
@@ -206,7 +208,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
 	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
-		head->applied = true; // the root has these bytes
+		head->applied = true;                                          // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
 	work->fresh = true;
@@ -240,7 +242,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 		return;
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
-			(unsigned long long)block_key_block(entry->key), message_status_text(message->status));
+			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 		work->failed_status = (uint8_t)message->status;
 	}
 }
@@ -260,7 +262,7 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	struct volume *volume = entry_volume(core, entry);
 
 	core_trace(core, "volume %s block %llu: flush refused: %s", volume->name,
-		(unsigned long long)block_key_block(entry->key), message_status_text(message->status));
+		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 	if (message->status == STATUS_NOT_HOLDER) {
 		// The parent took the block back: what was written here is lost, and the next fsync says so.
 		client_lost(core, entry);
@@ -394,7 +396,8 @@ client_answer_recall(struct core *core, struct entry *entry)
 	bool connected = parent_usable(core, volume);
 
 	CHECK(work->recall_open);
-	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE && !volume->is_root && connected)
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE &&
+	    !volume->is_root && connected)
 		flush_for_recall(core, entry, work);
 	work->recall_open = false;
 	if (volume->is_root)
@@ -418,8 +421,8 @@ key_compare(const void *a, const void *b)
 static bool
 may_release(const struct core *core, const struct entry *entry)
 {
-	return entry != NULL && entry->held > PERM_NO && entry->copy == COPY_ABSENT && entry->dir == 0 && entry->work == 0 &&
-		parent_usable(core, entry_volume(core, entry));
+	return entry != NULL && entry->held > PERM_NO && entry->copy == COPY_ABSENT && entry->dir == 0 &&
+	       entry->work == 0 && parent_usable(core, entry_volume(core, entry));
 }
 
 void

@@ -33,8 +33,8 @@ void client_lost(struct core *core, struct entry *entry);
 // The link to the parent is gone: nothing is under way any more. What is held stays, until its lease is over.
 void client_link_down(struct core *core);
 
-// ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is void: clean copies go, dirty
-// ones are kept and permission for them is asked anew.
+// ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is void: clean copies go,
+// dirty ones are kept and permission for them is asked anew.
 void client_connected(struct core *core, struct volume *volume, bool resumed);
 
 #endif

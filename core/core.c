@@ -2,8 +2,8 @@
 // The entrance: an event goes to the face it concerns, the touched blocks are gone through, what is due is sent. See
 // state.h for who owns what, transaction.c for the heart.
 #include "core/core.h"
-#include "core/check.h"
 #include "core/admission.h"
+#include "core/check.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
@@ -278,8 +278,8 @@ timers(struct core *core)
 	core_wake(core, core->release_at);
 }
 
-// Blocks that wait for credits at the parent, or for fewer dirty blocks. One that goes on may not need what it waited for
-// any more: so until nobody waits, or there is nothing to have.
+// Blocks that wait for credits at the parent, or for fewer dirty blocks. One that goes on may not need what it waited
+// for any more: so until nobody waits, or there is nothing to have.
 static void
 waiters_pump(struct core *core)
 {
@@ -293,7 +293,8 @@ waiters_pump(struct core *core)
 		struct volume *volume = core->volumes[i];
 
 		while (volume->dirty_wait.count > 0 && dirty_room(core, volume)) {
-			key_list_touch_first(core, &volume->dirty_wait, WAIT_DIRTY, core->config.dirty_max - volume->dirty_count);
+			key_list_touch_first(core, &volume->dirty_wait, WAIT_DIRTY,
+					     core->config.dirty_max - volume->dirty_count);
 			transaction_drain(core);
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One node of the tree, as a pure state machine: no I/O, no clock, no threads. core_step takes an event and says what to
-// do; core_deadline says when it wants EVENT_TIMER. Every node, root, proxy or leaf, runs this same code
+// One node of the tree, as a pure state machine: no I/O, no clock, no threads. core_step takes an event and says what
+// to do; core_deadline says when it wants EVENT_TIMER. Every node, root, proxy or leaf, runs this same code
 // (docs/architecture.md, "The core").
 #ifndef HVFS_CORE_CORE_H
 #define HVFS_CORE_CORE_H
@@ -27,21 +27,21 @@ enum core_bug {
 };
 
 struct core_config {
-	const char *name;        // of the node; copied
-	uint64_t node_id;        // random, not 0
-	uint64_t session_seed;   // random: sessions given to children are counted up from here
-	uint32_t epoch;          // 1 to 2^24 - 1; larger at each start of a root
-	uint32_t ttl_ms;         // per-block lease given to children
-	uint32_t hb_ttl_ms;      // global lease given to children
-	uint32_t io_timeout_ms;  // a local request that cannot go on ends with ERR_TIMED_OUT after this; 0: never
-	uint32_t writeback_ms;   // age at which the sync daemon brings a dirty block up
-	uint64_t dirty_max;      // dirty blocks at which local writes wait
+	const char *name;          // of the node; copied
+	uint64_t node_id;          // random, not 0
+	uint64_t session_seed;     // random: sessions given to children are counted up from here
+	uint32_t epoch;            // 1 to 2^24 - 1; larger at each start of a root
+	uint32_t ttl_ms;           // per-block lease given to children
+	uint32_t hb_ttl_ms;        // global lease given to children
+	uint32_t io_timeout_ms;    // a local request that cannot go on ends with ERR_TIMED_OUT after this; 0: never
+	uint32_t writeback_ms;     // age at which the sync daemon brings a dirty block up
+	uint64_t dirty_max;        // dirty blocks at which local writes wait
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
-	uint32_t credits;        // blocks a child may have outstanding here
+	uint32_t credits;          // blocks a child may have outstanding here
 	enum write_mode write_mode;
-	bool give_back;          // the sync daemon gives a block's permission back when it flushes it
-	bool has_parent;         // a parent is configured: unknown volumes are asked for there
-	bool has_driver;         // this node uses the volumes itself (a mount), not only on behalf of children
+	bool give_back;  // the sync daemon gives a block's permission back when it flushes it
+	bool has_parent; // a parent is configured: unknown volumes are asked for there
+	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;
 	void (*trace)(void *arg, const char *line); // one line per transition, or NULL
 	void *trace_arg;
@@ -86,7 +86,7 @@ struct volume_info {
 	uint32_t block_size;   // bytes, 0 until ready
 	struct buf_pool *pool; // buffers of this volume's blocks; NULL until ready
 	uint64_t dirty_blocks;
-	uint64_t table_blocks; // blocks the table has an entry for
+	uint64_t table_blocks;   // blocks the table has an entry for
 	int64_t parent_lease_ms; // what is left of the global lease; -1: none (or root)
 	bool parent_connected;
 	uint64_t blocks_held_read, blocks_held_write; // from the parent
@@ -101,9 +101,9 @@ void core_volume_info(const struct core *core, uint32_t volume, moment_us now, s
 struct child_info {
 	const char *name;
 	uint32_t volume;
-	int32_t link;            // -1: absent
+	int32_t link; // -1: absent
 	bool connected;
-	int64_t lease_ms;        // what is left of the lease we gave, 0 when over
+	int64_t lease_ms; // what is left of the lease we gave, 0 when over
 	uint64_t blocks_read, blocks_write;
 };
 
@@ -115,12 +115,12 @@ void core_set_write_mode(struct core *core, enum write_mode mode);
 
 // For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
 struct block_info {
-	enum perm held;        // in time; the root: PERM_WRITE
-	bool readable;         // a local read would be served at once
-	bool writable;         // a local write would be served at once
+	enum perm held; // in time; the root: PERM_WRITE
+	bool readable;  // a local read would be served at once
+	bool writable;  // a local write would be served at once
 	bool dirty;
 	version_t version;
-	struct buf *copy;      // borrowed, NULL when absent
+	struct buf *copy; // borrowed, NULL when absent
 };
 void core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us now, struct block_info *ret);
 

@@ -56,16 +56,19 @@ record_remove(struct directory *directory, struct dir_child *child, struct entry
 	index = *link;
 	*link = record->next;
 	if (record->child_prev != 0)
-		((struct dir_record *)pool_get(&directory->records, record->child_prev))->child_next = record->child_next;
+		((struct dir_record *)pool_get(&directory->records, record->child_prev))->child_next =
+			record->child_next;
 	else
 		child->head = record->child_next;
 	if (record->child_next != 0)
-		((struct dir_record *)pool_get(&directory->records, record->child_next))->child_prev = record->child_prev;
+		((struct dir_record *)pool_get(&directory->records, record->child_next))->child_prev =
+			record->child_prev;
 	pool_free(&directory->records, index);
 }
 
 static struct dir_record *
-record_add(struct directory *directory, struct dir_child *child, uint16_t child_index, struct entry *entry, uint32_t entry_index)
+record_add(struct directory *directory, struct dir_child *child, uint16_t child_index, struct entry *entry,
+	   uint32_t entry_index)
 {
 	uint32_t index = pool_alloc(&directory->records);
 	struct dir_record *record = pool_get(&directory->records, index);
@@ -81,7 +84,7 @@ record_add(struct directory *directory, struct dir_child *child, uint16_t child_
 
 struct dir_record *
 directory_set(struct directory *directory, struct dir_child *child, uint16_t child_index, struct entry *entry,
-	uint32_t entry_index, enum perm perm)
+	      uint32_t entry_index, enum perm perm)
 {
 	struct dir_record *record = directory_find(directory, entry, child_index);
 

@@ -8,15 +8,15 @@
 #include "core/block_table.h"
 
 struct dir_record {
-	uint32_t next;        // of the block
+	uint32_t next; // of the block
 	uint32_t entry;
 	uint32_t child_prev, child_next;
-	uint32_t grant;       // low half of the number of the newest grant (R8)
+	uint32_t grant; // low half of the number of the newest grant (R8)
 	uint32_t recall_xid;
 	uint16_t child;
-	uint8_t perm;         // enum perm, never PERM_NO
-	uint8_t recall_perm;  // what the open INVALIDATE leaves
-	bool recall_open;     // an INVALIDATE is out and not answered (R18)
+	uint8_t perm;        // enum perm, never PERM_NO
+	uint8_t recall_perm; // what the open INVALIDATE leaves
+	bool recall_open;    // an INVALIDATE is out and not answered (R18)
 };
 
 // What the directory keeps for each child.
@@ -39,9 +39,10 @@ struct dir_record *directory_find(const struct directory *directory, const struc
 struct dir_record *directory_first(const struct directory *directory, const struct entry *entry);
 struct dir_record *directory_next(const struct directory *directory, const struct dir_record *record);
 
-// The child has ${perm} from now on: the record is made, changed, or removed (PERM_NO). Returns it, or NULL when removed.
+// The child has ${perm} from now on: the record is made, changed, or removed (PERM_NO). Returns it, or NULL when
+// removed.
 struct dir_record *directory_set(struct directory *directory, struct dir_child *child, uint16_t child_index,
-	struct entry *entry, uint32_t entry_index, enum perm perm);
+				 struct entry *entry, uint32_t entry_index, enum perm perm);
 
 // The most that any child but ${except} has (-1: no exception).
 enum perm directory_max(const struct directory *directory, const struct entry *entry, int except);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each dirty block hangs in its volume's dirty list, oldest first. When it is sent it moves to the flush list; when it is
-// modified after that, it enters the dirty list again, at its end, once the flush has ended.
+// Each dirty block hangs in its volume's dirty list, oldest first. When it is sent it moves to the flush list; when it
+// is modified after that, it enters the dirty list again, at its end, once the flush has ended.
 //
 // A fsync waits for what was dirty when it came. So each block that is dirty, or on its way up, is counted in the
 // generation of barriers in which it became dirty: a barrier closes the open generation and takes over its count; what
@@ -48,7 +48,8 @@ barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t chi
 	struct barrier **link = &volume->barriers;
 
 	CHECK(barrier != NULL);
-	*barrier = (struct barrier){.gen = volume->gen, .count = volume->open_count, .io = io, .child = child, .xid = xid};
+	*barrier =
+		(struct barrier){.gen = volume->gen, .count = volume->open_count, .io = io, .child = child, .xid = xid};
 	volume->gen++;
 	volume->open_count = 0;
 	if (child >= 0)
@@ -226,7 +227,8 @@ dirty_sent(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	if (work->in_dirty || work->again) {
-		work->flush_gen = work->flushing ? join_counts(volume, work->flush_gen, work->dirty_gen) : work->dirty_gen;
+		work->flush_gen =
+			work->flushing ? join_counts(volume, work->flush_gen, work->dirty_gen) : work->dirty_gen;
 		dirty_leave(core, volume, work);
 	} else {
 		CHECK(work->flushing);

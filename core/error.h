@@ -3,27 +3,27 @@
 #ifndef HVFS_CORE_ERROR_H
 #define HVFS_CORE_ERROR_H
 
-#define HVFS_ERRORS(X)                                              \
-	X(OK, "success")                                            \
-	X(IO, "input/output error")                                 \
-	X(NO_SPACE, "no space left on the storage")                 \
-	X(READ_ONLY, "the volume is read-only here")                \
-	X(OUT_OF_RANGE, "beyond the end of the volume")             \
-	X(TIMED_OUT, "no answer from the parent in time")           \
-	X(CANCELLED, "interrupted")                                 \
-	X(NO_VOLUME, "no such volume")                              \
+#define HVFS_ERRORS(X)                                                     \
+	X(OK, "success")                                                   \
+	X(IO, "input/output error")                                        \
+	X(NO_SPACE, "no space left on the storage")                        \
+	X(READ_ONLY, "the volume is read-only here")                       \
+	X(OUT_OF_RANGE, "beyond the end of the volume")                    \
+	X(TIMED_OUT, "no answer from the parent in time")                  \
+	X(CANCELLED, "interrupted")                                        \
+	X(NO_VOLUME, "no such volume")                                     \
 	X(LOST, "writes were lost: the lease ended before they were sent") \
-	X(SHUT_DOWN, "the node is stopping")                        \
-	X(TOO_MANY, "a limit is reached")                           \
-	X(LOOP, "the parents form a loop")                          \
-	X(REFUSED, "refused by the peer")                           \
+	X(SHUT_DOWN, "the node is stopping")                               \
+	X(TOO_MANY, "a limit is reached")                                  \
+	X(LOOP, "the parents form a loop")                                 \
+	X(REFUSED, "refused by the peer")                                  \
 	X(PROTOCOL, "the peer broke the protocol")
 
 enum hvfs_error {
 #define X(name, text) ERR_##name,
 	HVFS_ERRORS(X)
 #undef X
-	ERR_COUNT
+		ERR_COUNT
 };
 
 // The sentence for ${error}, never NULL.

@@ -9,17 +9,18 @@
 #include "core/message.h"
 
 enum event_type {
-	EVENT_TIMER,       // core_deadline() has come; also allowed earlier
-	EVENT_LINK_UP,     // link: a new link; its id was not in use
-	EVENT_LINK_DOWN,   // link: it is gone; no event names it afterwards until the next EVENT_LINK_UP
-	EVENT_LINK_ROOM,   // link, queued_size: bytes of data that still wait on it
-	EVENT_MESSAGE,     // link, message: DATA items carry buf (one block each), not bytes
-	EVENT_IO,          // io
-	EVENT_IO_CANCEL,   // io: finish it early with ERR_CANCELLED where possible; its ACTION_IO_DONE still comes
-	EVENT_STORE_READ,  // store_cookie, error, bufs[count] (NULL when error): one buffer (or buf_zero()) for each block
-	EVENT_STORE_WROTE, // store_cookie, error: a write or a zeroing has ended
+	EVENT_TIMER,        // core_deadline() has come; also allowed earlier
+	EVENT_LINK_UP,      // link: a new link; its id was not in use
+	EVENT_LINK_DOWN,    // link: it is gone; no event names it afterwards until the next EVENT_LINK_UP
+	EVENT_LINK_ROOM,    // link, queued_size: bytes of data that still wait on it
+	EVENT_MESSAGE,      // link, message: DATA items carry buf (one block each), not bytes
+	EVENT_IO,           // io
+	EVENT_IO_CANCEL,    // io: finish it early with ERR_CANCELLED where possible; its ACTION_IO_DONE still comes
+	EVENT_STORE_READ,   // store_cookie, error, bufs[count] (NULL when error): one buffer (or buf_zero()) for each
+			    // block
+	EVENT_STORE_WROTE,  // store_cookie, error: a write or a zeroing has ended
 	EVENT_STORE_SYNCED, // store_cookie, error
-	EVENT_STOP,        // flush everything, give everything back, then ACTION_STOPPED
+	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
 };
 
 enum link_role {

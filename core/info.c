@@ -100,7 +100,8 @@ check_directory(const struct core *core, const struct entry *entry)
 	const struct volume *volume = entry_volume(core, entry);
 	uint32_t readers = 0, writers = 0;
 
-	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL; r = directory_next(&core->directory, r)) {
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r)) {
 		CHECK(r->child < core->child_count && core->children[r->child]->in_use);
 		CHECK(table_entry(&core->table, r->entry) == entry);
 		CHECK(r->perm == PERM_READ || r->perm == PERM_WRITE);

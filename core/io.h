@@ -18,23 +18,23 @@ enum io_kind {
 struct io {
 	// Set by the driver.
 	enum io_kind kind;
-	uint32_t volume;  // index that core_add_volume gave
-	uint64_t offset;  // bytes
-	uint64_t size;    // bytes; 0 for IO_SYNC
-	uint32_t stream;  // which opener: sequential reads are detected for each (any number)
-	bool force_sync;  // write: acknowledged by the root, in any write mode
+	uint32_t volume; // index that core_add_volume gave
+	uint64_t offset; // bytes
+	uint64_t size;   // bytes; 0 for IO_SYNC
+	uint32_t stream; // which opener: sequential reads are detected for each (any number)
+	bool force_sync; // write: acknowledged by the root, in any write mode
 
 	// The core's own, zeroed by the driver before it hands the request over.
-	struct io *next, *prev;   // by arrival, for the time limit
+	struct io *next, *prev; // by arrival, for the time limit
 	moment_us started;
-	uint64_t first;           // block number
-	uint64_t count;           // blocks
-	uint64_t issued;          // blocks that have been asked for
-	uint64_t done;            // blocks that are finished
-	uint32_t wants;           // head of its list of wants
+	uint64_t first;  // block number
+	uint64_t count;  // blocks
+	uint64_t issued; // blocks that have been asked for
+	uint64_t done;   // blocks that are finished
+	uint32_t wants;  // head of its list of wants
 	enum hvfs_error error;
 	bool cancelled;
-	bool queued;              // the core has it
+	bool queued; // the core has it
 };
 
 #endif

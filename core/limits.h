@@ -6,27 +6,28 @@
 #include <assert.h>
 
 enum {
-	LIMIT_NAME_SIZE = 255,             // bytes of a volume's or node's name, without the NUL
-	LIMIT_BLOCK_SIZE_MIN = 512,        // a block is a power of two of bytes in this range:
-	LIMIT_BLOCK_SIZE_MAX = 32768,      // it must fit one DATA parameter (2-byte length)
-	LIMIT_RUN_BLOCKS = 2048,           // blocks one message speaks of
-	LIMIT_MESSAGE_DATA_SIZE = 1 << 20, // bytes of block data in one message
+	LIMIT_NAME_SIZE = 255,                      // bytes of a volume's or node's name, without the NUL
+	LIMIT_BLOCK_SIZE_MIN = 512,                 // a block is a power of two of bytes in this range:
+	LIMIT_BLOCK_SIZE_MAX = 32768,               // it must fit one DATA parameter (2-byte length)
+	LIMIT_RUN_BLOCKS = 2048,                    // blocks one message speaks of
+	LIMIT_MESSAGE_DATA_SIZE = 1 << 20,          // bytes of block data in one message
 	LIMIT_MESSAGE_SIZE = (1 << 20) + 64 * 1024, // encoded message, whole
-	LIMIT_HOPS = 32,                   // depth of a tree: hops left of a fresh message, length of a PATH
-	LIMIT_VOLUMES = 64,                // volumes of one node
-	LIMIT_LINKS = 4096,                // open links of one node, parent's included
-	LIMIT_CHILDREN = 8192,             // (child, volume) sessions of one node, absent ones included
-	LIMIT_CREDITS = 16384,             // blocks a child may have asked for and not yet got
-	LIMIT_LINK_DATA_SIZE = 512 * 1024, // block data queued on one link (protocol.md R16)
-	LIMIT_IO_SIZE = 1 << 20,           // bytes of one local read or write
-	LIMIT_PARENTS = 8,                 // addresses of --parent
+	LIMIT_HOPS = 32,                            // depth of a tree: hops left of a fresh message, length of a PATH
+	LIMIT_VOLUMES = 64,                         // volumes of one node
+	LIMIT_LINKS = 4096,                         // open links of one node, parent's included
+	LIMIT_CHILDREN = 8192,                      // (child, volume) sessions of one node, absent ones included
+	LIMIT_CREDITS = 16384,                      // blocks a child may have asked for and not yet got
+	LIMIT_LINK_DATA_SIZE = 512 * 1024,          // block data queued on one link (protocol.md R16)
+	LIMIT_IO_SIZE = 1 << 20,                    // bytes of one local read or write
+	LIMIT_PARENTS = 8,                          // addresses of --parent
 	LIMIT_LISTENERS = 16,
-	LIMIT_ERR_VALUE_SIZE = 64,         // bytes of ERR_VALUE
-	LIMIT_BLOB_SIZE = 4096,            // bytes of VERIFIER, KEY or COOKIE
+	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
+	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
 };
 
 static_assert(LIMIT_BLOCK_SIZE_MAX <= 65535, "a block fits a parameter");
-static_assert(LIMIT_RUN_BLOCKS * LIMIT_BLOCK_SIZE_MIN <= LIMIT_MESSAGE_DATA_SIZE, "a run of the smallest blocks fits a message");
+static_assert(LIMIT_RUN_BLOCKS * LIMIT_BLOCK_SIZE_MIN <= LIMIT_MESSAGE_DATA_SIZE,
+	      "a run of the smallest blocks fits a message");
 static_assert(LIMIT_MESSAGE_DATA_SIZE + LIMIT_RUN_BLOCKS * 16 + 1024 <= LIMIT_MESSAGE_SIZE,
 	      "data, a version and a header for each block fit a message");
 

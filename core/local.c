@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A request on many blocks is many requests on one block each (R10): what can be served at once is, in the step in which
-// the request arrives; for every other block a want joins that block's queue. The request ends when its last block does.
+// A request on many blocks is many requests on one block each (R10): what can be served at once is, in the step in
+// which the request arrives; for every other block a want joins that block's queue. The request ends when its last
+// block does.
 #include "core/local.h"
 #include "core/check.h"
 #include "core/dirty.h"
@@ -30,7 +31,8 @@ is_write(const struct io *io)
 static bool
 is_sync(const struct core *core, const struct io *io)
 {
-	return io->force_sync || core->config.write_mode != WRITE_ASYNC; // semi-sync, for now, is sync: more than it promises
+	return io->force_sync ||
+	       core->config.write_mode != WRITE_ASYNC; // semi-sync, for now, is sync: more than it promises
 }
 
 static void
@@ -159,8 +161,8 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 	const struct volume *volume = entry_volume(core, entry);
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
-		(entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
-		(entry->copy == COPY_DIRTY || dirty_room(core, volume));
+	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
+	       (entry->copy == COPY_DIRTY || dirty_room(core, volume));
 }
 
 // Serve block ${index} of ${io} now, if nothing stands against it.
@@ -290,7 +292,7 @@ local_needs_data(const struct core *core, const struct entry *entry, const struc
 	if (want->kind != WANT_WRITE)
 		return true;
 	return !want->applied &&
-		!covers_block(entry_volume(core, entry), want->io, block_key_block(entry->key) - want->io->first);
+	       !covers_block(entry_volume(core, entry), want->io, block_key_block(entry->key) - want->io->first);
 }
 
 bool

@@ -14,13 +14,16 @@ joins(const struct core *core, const struct message *open, const struct saying *
 		return false;
 	if (say->xid != 0 ? open->xid != say->xid : (open->opcode == OP_OK_REPLY || open->opcode == OP_ERR_REPLY))
 		return false;
-	if (!(open->present & PRESENT(BLOCK_NUM)) || open->block + open->count != say->block || open->count == LIMIT_RUN_BLOCKS)
+	if (!(open->present & PRESENT(BLOCK_NUM)) || open->block + open->count != say->block ||
+	    open->count == LIMIT_RUN_BLOCKS)
 		return false;
-	if (((open->present & PRESENT(PERMISSIONS)) != 0) != (say->perm >= 0) || (say->perm >= 0 && open->perm != (enum perm)say->perm))
+	if (((open->present & PRESENT(PERMISSIONS)) != 0) != (say->perm >= 0) ||
+	    (say->perm >= 0 && open->perm != (enum perm)say->perm))
 		return false;
 	if (((open->present & PRESENT(TTL)) != 0) != say->grant || (open->items != NULL) != say->item)
 		return false;
-	if (say->grant && (open->ttl_ms > say->ttl_ms ? open->ttl_ms - say->ttl_ms : say->ttl_ms - open->ttl_ms) > TTL_SPREAD_MS)
+	if (say->grant &&
+	    (open->ttl_ms > say->ttl_ms ? open->ttl_ms - say->ttl_ms : say->ttl_ms - open->ttl_ms) > TTL_SPREAD_MS)
 		return false;
 	return !say->item || (uint64_t)(open->count + 1) * block_size <= LIMIT_MESSAGE_DATA_SIZE;
 }
@@ -97,7 +100,8 @@ outbox_say(struct core *core, const struct saying *say)
 	if (say->grant && say->ttl_ms < message->ttl_ms)
 		message->ttl_ms = say->ttl_ms;
 	if (say->item) {
-		actions_add_item(core->actions, message, say->kind, say->version, say->kind == ITEM_DATA ? say->buf : NULL);
+		actions_add_item(core->actions, message, say->kind, say->version,
+				 say->kind == ITEM_DATA ? say->buf : NULL);
 		if (say->kind == ITEM_DATA)
 			link->queued += core->volumes[say->volume]->block_size;
 	}

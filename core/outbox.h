@@ -9,23 +9,23 @@
 // What is said of one block.
 struct saying {
 	uint32_t link;
-	uint32_t volume;     // index
-	uint32_t volume_id;  // as the peer knows it
+	uint32_t volume;    // index
+	uint32_t volume_id; // as the peer knows it
 	enum opcode opcode;
 	uint16_t flags;
 	uint64_t block;
-	uint32_t xid;        // of the request that is answered; 0: this is a request, with an xid of its own
-	int perm;            // enum perm; -1: not said
-	bool grant;          // an answer that gives: TTL, HB_TTL and a grant number go along
+	uint32_t xid; // of the request that is answered; 0: this is a request, with an xid of its own
+	int perm;     // enum perm; -1: not said
+	bool grant;   // an answer that gives: TTL, HB_TTL and a grant number go along
 	uint32_t ttl_ms, hb_ttl_ms;
 	uint64_t grant_seen; // a release: the last grant number seen; 0: not said
 	uint8_t hops_left;
 	uint32_t origin;
-	enum status status;  // of an ERR_REPLY
-	bool item;           // bytes, zeros or at least a version go along:
+	enum status status; // of an ERR_REPLY
+	bool item;          // bytes, zeros or at least a version go along:
 	enum item_kind kind;
 	version_t version;
-	struct buf *buf;     // ITEM_DATA; counted
+	struct buf *buf; // ITEM_DATA; counted
 };
 
 // Say it: in the link's last message when it fits there, else in a new one. Returns the message (its xid and grant

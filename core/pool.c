@@ -100,7 +100,7 @@ pool_free(struct pool *pool, uint32_t index)
 	void *record = pool_get(pool, index);
 
 	CHECK(record != NULL && pool_is_used(pool, index));
-	*used_byte(pool, index) &= (uint8_t)~(1u << index % 8);
+	*used_byte(pool, index) &= (uint8_t) ~(1u << index % 8);
 	memset(record, 0, pool->record_size);
 	memcpy(record, &pool->free_head, sizeof(pool->free_head));
 	pool->free_head = index;

@@ -8,9 +8,9 @@
 
 struct pool {
 	size_t record_size;
-	uint8_t *slab;    // what is left of the last large piece of memory
+	uint8_t *slab; // what is left of the last large piece of memory
 	size_t slab_size;
-	uint8_t **slabs;  // all of them
+	uint8_t **slabs; // all of them
 	uint32_t slab_count;
 	uint8_t **chunks; // records, then a bit for each that is used
 	uint32_t chunk_count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes of adjacent blocks in one step become one store operation. Two writes of one block are never under way
-// together, nor is a read taken over a write: what was read while the block was overwritten is thrown away.
+// Reads and writes of adjacent blocks in one step become one store operation. Two writes of one block are never under
+// way together, nor is a read taken over a write: what was read while the block was overwritten is thrown away.
 #include "core/root.h"
 #include "core/check.h"
 #include "core/dirty.h"
@@ -76,7 +76,8 @@ root_write(struct core *core, struct entry *entry)
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
-	actions_add_buf(core->actions, store_action(core, volume, ACTION_STORE_WRITE, block_key_block(entry->key)), buf);
+	actions_add_buf(core->actions, store_action(core, volume, ACTION_STORE_WRITE, block_key_block(entry->key)),
+			buf);
 	dirty_sent(core, entry);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A message is taken apart into its blocks, and each block brought to its end before the next: what a run brings must not
-// be evicted by the rest of the run before somebody could use it.
+// A message is taken apart into its blocks, and each block brought to its end before the next: what a run brings must
+// not be evicted by the rest of the run before somebody could use it.
 #include "core/route.h"
-#include "core/check.h"
 #include "core/admission.h"
+#include "core/check.h"
 #include "core/client.h"
 #include "core/outbox.h"
 #include "core/server.h"
@@ -13,7 +13,7 @@
 
 static void
 for_blocks(struct core *core, struct volume *volume, const struct message *message,
-	void (*fn)(struct core *, struct volume *, const struct message *, uint32_t))
+	   void (*fn)(struct core *, struct volume *, const struct message *, uint32_t))
 {
 	for (uint32_t i = 0; i < message->count; i++) {
 		fn(core, volume, message, i);
@@ -25,7 +25,7 @@ static bool
 run_valid(const struct volume *volume, const struct message *message)
 {
 	return volume != NULL && (message->present & PRESENT(BLOCK_NUM)) && message->block < volume->blocks &&
-		message->count <= volume->blocks - message->block;
+	       message->count <= volume->blocks - message->block;
 }
 
 static struct volume *
@@ -34,7 +34,8 @@ parent_volume(const struct core *core, const struct message *message)
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		struct volume *volume = core->volumes[i];
 
-		if (!volume->is_root && volume->connected && (message->present & PRESENT(VOLUME_ID)) && volume->parent_id == message->volume_id)
+		if (!volume->is_root && volume->connected && (message->present & PRESENT(VOLUME_ID)) &&
+		    volume->parent_id == message->volume_id)
 			return volume;
 	}
 	return NULL;
@@ -50,9 +51,10 @@ parent_reply(struct core *core, uint32_t link, const struct message *message)
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		volume = core->volumes[i];
 		if (volume->barrier_out && !volume->is_root && volume->barrier_xid == message->xid) {
-			writeback_barrier_done(core, volume, message->opcode == OP_OK_REPLY ? ERR_OK
-				: message->status == STATUS_NO_SPACE			    ? ERR_NO_SPACE
-											    : ERR_IO);
+			writeback_barrier_done(core, volume,
+					       message->opcode == OP_OK_REPLY       ? ERR_OK
+					       : message->status == STATUS_NO_SPACE ? ERR_NO_SPACE
+										    : ERR_IO);
 			return;
 		}
 	}
@@ -173,7 +175,8 @@ items_sized(const struct core *core, uint32_t link, const struct message *messag
 			bool ours = l->role == LINK_PARENT ? !volume->is_root && volume->parent_id == message->volume_id
 							   : volume->id == message->volume_id;
 
-			if (ours && volume->block_size != 0 && item->buf != buf_zero() && buf_size(item->buf) != volume->block_size)
+			if (ours && volume->block_size != 0 && item->buf != buf_zero() &&
+			    buf_size(item->buf) != volume->block_size)
 				return false;
 		}
 	}

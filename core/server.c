@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the children hold. A grant is entered in the directory in the step that queues its answer (R2); a record goes away
-// only when the child says so, or when its lease is over by a clock that started later than the child's (T2).
+// What the children hold. A grant is entered in the directory in the step that queues its answer (R2); a record goes
+// away only when the child says so, or when its lease is over by a clock that started later than the child's (T2).
 #include "core/server.h"
 #include "core/check.h"
 #include "core/dirty.h"
@@ -66,7 +66,8 @@ find_child(struct core *core, uint32_t link, uint32_t volume_id)
 }
 
 static bool
-refuse_request(struct core *core, uint32_t link, const struct message *message, enum status status, uint16_t param, uint64_t value)
+refuse_request(struct core *core, uint32_t link, const struct message *message, enum status status, uint16_t param,
+	       uint64_t value)
 {
 	outbox_error(core, link, message->xid, status, param, value);
 	return false;
@@ -104,7 +105,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
 	if (!(message->present & PRESENT(PERMISSIONS)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
-	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) || (message->opcode == OP_GET && message->perm == PERM_NO))
+	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) ||
+	    (message->opcode == OP_GET && message->perm == PERM_NO))
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_PERMISSIONS, message->perm);
 	if (message->block >= volume->blocks || message->count > volume->blocks - message->block)
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
@@ -112,7 +114,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_DATA, 0);
 	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
 		return refuse_request(core, link, message, STATUS_LOOP_DETECTED, 0, 0);
-	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH && message->perm != PERM_NO) {
+	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH &&
+	    message->perm != PERM_NO) {
 		outbox_close_link(core, link, "more requests than agreed (CREDITS)");
 		return false;
 	}
@@ -121,7 +124,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 
 // An answer that gives ${perm}, without bytes.
 static struct saying
-grant_saying(const struct core *core, const struct child *child, const struct entry *entry, uint32_t xid, enum perm perm)
+grant_saying(const struct core *core, const struct child *child, const struct entry *entry, uint32_t xid,
+	     enum perm perm)
 {
 	struct volume *volume = child_volume(core, child);
 
@@ -149,7 +153,8 @@ release_block(struct core *core, struct child *child, struct entry *entry, const
 {
 	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
 
-	if (record == NULL || ((message->present & PRESENT(GRANT)) && (int32_t)(record->grant - (uint32_t)message->grant) > 0))
+	if (record == NULL ||
+	    ((message->present & PRESENT(GRANT)) && (int32_t)(record->grant - (uint32_t)message->grant) > 0))
 		return; // R8: older than the newest grant
 	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
 }
@@ -201,8 +206,8 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
-flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message, version_t version,
-	bool sync)
+flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
+	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
 	uint32_t index = pool_alloc(&core->table.wants);
@@ -234,7 +239,8 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 			flush_wait(core, child, entry, message, item->version, sync);
 			return;
 		}
-		answer_block(core, child, block, message->xid, item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
+		answer_block(core, child, block, message->xid,
+			     item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
 		return;
 	}
 	if (item->kind == ITEM_EMPTY) {
@@ -244,7 +250,8 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 	if (item->version > entry->version || entry->copy == COPY_ABSENT)
 		absorb(core, entry, item);
 	if (message->perm < PERM_WRITE)
-		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, message->perm);
+		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+			      message->perm);
 	if (!volume->is_root && entry->copy == COPY_DIRTY && (sync || !dirty_room(core, volume)))
 		flush_wait(core, child, entry, message, entry->version, sync);
 	else
@@ -271,7 +278,7 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 	const struct work *work = table_work(&core->table, entry);
 
 	return volume->is_root || (work != NULL && work->fresh) ||
-		entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
+	       entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
 static void
@@ -279,13 +286,15 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct work *work = table_work(&core->table, entry);
-	struct buf *buf = server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	struct buf *buf =
+		server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
 	struct saying say = grant_saying(core, child, entry, want->xid, want->perm);
 	struct dir_record *record;
 
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
-	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, table_index(&core->table, entry), want->perm);
+	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
+			       table_index(&core->table, entry), want->perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)
@@ -294,9 +303,9 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 		dirty_clear(core, entry);
 }
 
-// A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again before
-// it answers anything else, so nobody else can have written. It is a FLUSH then; applying it behind those who wait
-// would let an old write reappear (hazard H40).
+// A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again
+// before it answers anything else, so nobody else can have written. It is a FLUSH then; applying it behind those who
+// wait would let an old write reappear (hazard H40).
 static bool
 put_again(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
 {
@@ -304,8 +313,8 @@ put_again(struct core *core, struct child *child, struct entry *entry, const str
 	struct item item;
 	struct saying say;
 
-	if (message->opcode != OP_PUT || message->items == NULL || message->items[i].kind == ITEM_EMPTY || record == NULL ||
-	    record->perm != PERM_WRITE || !child_volume(core, child)->is_root)
+	if (message->opcode != OP_PUT || message->items == NULL || message->items[i].kind == ITEM_EMPTY ||
+	    record == NULL || record->perm != PERM_WRITE || !child_volume(core, child)->is_root)
 		return false;
 	item = message->items[i];
 	item.version = entry_next_version(core, entry);
@@ -327,11 +336,13 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	if ((work != NULL && (work->want_head != 0 || work->recall_open)) || entry_held(core, entry) < want->perm ||
 	    !server_worth_granting(core, entry))
 		return false;
-	if (directory_max(&core->directory, entry, (int)child->index) > (want->perm == PERM_WRITE ? PERM_NO : PERM_READ))
+	if (directory_max(&core->directory, entry, (int)child->index) >
+	    (want->perm == PERM_WRITE ? PERM_NO : PERM_READ))
 		return false;
 	record = directory_find(&core->directory, entry, (uint16_t)child->index);
 	data = server_needs_data(core, entry, want);
-	if ((record != NULL && record->recall_open) || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
+	if ((record != NULL && record->recall_open) ||
+	    (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
 		return false;
 	grant(core, entry, want);
 	return true;
@@ -398,7 +409,8 @@ server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint3
 	if (child->generation != generation || child->link < 0)
 		return;
 	if (error != ERR_OK) {
-		outbox_error(core, (uint32_t)child->link, xid, error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
+		outbox_error(core, (uint32_t)child->link, xid,
+			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
 		return;
 	}
 	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
@@ -436,7 +448,8 @@ server_recall(struct core *core, struct entry *entry, int except, enum perm allo
 {
 	bool done = true;
 
-	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL; r = directory_next(&core->directory, r)) {
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r)) {
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
@@ -449,7 +462,8 @@ void
 server_recalled_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {
 	struct entry *entry = table_find(&core->table, block_key_make(child->volume, message->block + i));
-	struct dir_record *record = entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
+	struct dir_record *record =
+		entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
 	enum perm left;
 
 	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)

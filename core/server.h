@@ -34,8 +34,8 @@ bool server_worth_granting(const struct core *core, const struct entry *entry);
 // when that changes.
 bool server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data);
 
-// Everything ${want} needs is there: apply the bytes of a PUT and grant. Returns false when it was applied but waits for an
-// acknowledgement.
+// Everything ${want} needs is there: apply the bytes of a PUT and grant. Returns false when it was applied but waits
+// for an acknowledgement.
 bool server_perform(struct core *core, struct entry *entry, struct want *want);
 
 // ${want} can not be had.

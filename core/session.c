@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A session is a child's relation to one volume of its parent. It has a number, by which it goes on over a new link when the
-// old one broke: as long as the parent has not ended it (lease over), everything held under it stands (RESUMED). A
-// proxy that does not know a volume asks its own parent and answers the child when it knows.
+// A session is a child's relation to one volume of its parent. It has a number, by which it goes on over a new link
+// when the old one broke: as long as the parent has not ended it (lease over), everything held under it stands
+// (RESUMED). A proxy that does not know a volume asks its own parent and answers the child when it knows.
 //
-// Leases (T1-T4, F9): the child counts HB_TTL from when it sent the request, the parent from when it sent the answer plus a
-// margin. Twenty-four heartbeats fit into one lease, so the lease shrinks by at most a twenty-fourth at each hop. A
-// lease that has ended is not renewed by a late answer: the link is closed and the session taken up anew.
+// Leases (T1-T4, F9): the child counts HB_TTL from when it sent the request, the parent from when it sent the answer
+// plus a margin. Twenty-four heartbeats fit into one lease, so the lease shrinks by at most a twenty-fourth at each
+// hop. A lease that has ended is not renewed by a late answer: the link is closed and the session taken up anew.
 #include "core/session.h"
-#include "core/check.h"
 #include "core/admission.h"
+#include "core/check.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
@@ -26,7 +26,8 @@ struct volume *
 session_volume_find(const struct core *core, struct blob name)
 {
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (strlen(core->volumes[i]->name) == name.size && memcmp(core->volumes[i]->name, name.bytes, name.size) == 0)
+		if (strlen(core->volumes[i]->name) == name.size &&
+		    memcmp(core->volumes[i]->name, name.bytes, name.size) == 0)
 			return core->volumes[i];
 	return NULL;
 }
@@ -62,7 +63,7 @@ session_connect(struct core *core, struct volume *volume)
 		pending = pending->next;
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_CONNECT, 0);
 	message->present = PRESENT(VOLUME_NAME) | PRESENT(CONNECT_FLAGS) | PRESENT(PROTOCOL) | PRESENT(NODE_ID) |
-		PRESENT(NODE_NAME) | PRESENT(SESSION) | PRESENT(PATH);
+			   PRESENT(NODE_NAME) | PRESENT(SESSION) | PRESENT(PATH);
 	message->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
 	message->connect_flags = core->config.write_mode == WRITE_ASYNC ? CONNECT_ASYNC_WRITE : CONNECT_SYNC_WRITE;
@@ -86,13 +87,16 @@ session_connect(struct core *core, struct volume *volume)
 static bool
 connect_answer_valid(const struct volume *volume, const struct message *message)
 {
-	uint64_t needed = PRESENT(VOLUME_ID) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(HB_TTL) | PRESENT(SESSION);
+	uint64_t needed =
+		PRESENT(VOLUME_ID) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(HB_TTL) | PRESENT(SESSION);
 
 	if ((message->present & needed) != needed || message->volume_size == 0 || message->session == 0)
 		return false;
-	if (message->volume_size % message->block_size != 0 || message->volume_size / message->block_size > UINT64_C(1) << BLOCK_KEY_BITS)
+	if (message->volume_size % message->block_size != 0 ||
+	    message->volume_size / message->block_size > UINT64_C(1) << BLOCK_KEY_BITS)
 		return false;
-	return !volume->announced || (volume->size == message->volume_size && volume->block_size == message->block_size);
+	return !volume->announced ||
+	       (volume->size == message->volume_size && volume->block_size == message->block_size);
 }
 
 static void
@@ -118,7 +122,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 
 	volume->connect_xid = 0;
 	if (!connect_answer_valid(volume, message)) {
-		outbox_close_link(core, link, "the answer to CONNECT lacks something, or the volume has another size than before");
+		outbox_close_link(core, link,
+				  "the answer to CONNECT lacks something, or the volume has another size than before");
 		return;
 	}
 	for (uint32_t i = 0; i < message->path_count; i++)
@@ -168,9 +173,9 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 
 		volume->state = VOLUME_FAILED;
 		action->volume = volume->index;
-		action->error = message->status == STATUS_NO_SUCH_VOLUME ? ERR_NO_VOLUME
-			: message->status == STATUS_LOOP_DETECTED	 ? ERR_LOOP
-									 : ERR_REFUSED;
+		action->error = message->status == STATUS_NO_SUCH_VOLUME  ? ERR_NO_VOLUME
+				: message->status == STATUS_LOOP_DETECTED ? ERR_LOOP
+									  : ERR_REFUSED;
 		action->text = message_status_text(message->status);
 	}
 	admission_answer(core, volume, message->status);
@@ -266,7 +271,8 @@ parent_timer(struct core *core)
 			continue;
 		any = true;
 		if (volume->lease_end <= core->now) {
-			outbox_close_link(core, (uint32_t)core->parent.link, "no answer to heartbeats before the lease ended");
+			outbox_close_link(core, (uint32_t)core->parent.link,
+					  "no answer to heartbeats before the lease ended");
 			return;
 		}
 		core_wake(core, volume->lease_end);
@@ -290,7 +296,8 @@ session_leave(struct core *core)
 		struct volume *volume = core->volumes[i];
 		struct message *message;
 
-		if (volume->is_root || !volume->connected || core->parent.link < 0 || core->links[core->parent.link]->closing)
+		if (volume->is_root || !volume->connected || core->parent.link < 0 ||
+		    core->links[core->parent.link]->closing)
 			continue;
 		left = false;
 		if (volume->connect_xid != 0)

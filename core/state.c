@@ -100,7 +100,8 @@ entry_held(const struct core *core, const struct entry *entry)
 
 	if (volume->is_root)
 		return PERM_WRITE;
-	if (core->config.bug != BUG_SKIP_LEASE && (volume->lease_end <= core->now || entry_lease_end(core, entry) <= core->now))
+	if (core->config.bug != BUG_SKIP_LEASE &&
+	    (volume->lease_end <= core->now || entry_lease_end(core, entry) <= core->now))
 		return PERM_NO;
 	return entry->held;
 }
@@ -193,7 +194,8 @@ entry_next_version(struct core *core, const struct entry *entry)
 	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0);
 
 	// R11: the same version as long as nobody has seen it.
-	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && !(work->flushing && work->flush_version == entry->version))
+	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed &&
+	    !(work->flushing && work->flush_version == entry->version))
 		return entry->version;
 	if (work != NULL)
 		work->exposed = false;

@@ -30,10 +30,10 @@ enum {
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
-	FLUSH_WINDOW = 2048,   // blocks on their way up at once, for each volume
-	IO_WINDOW = 2048,      // blocks of one io that are asked for at once
-	ERROR_VALUES = 64,     // ERR_REPLYs of one step whose values are kept apart
-	POOLS = 7,             // block sizes 512 .. 32768
+	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
+	ERROR_VALUES = 64,   // ERR_REPLYs of one step whose values are kept apart
+	POOLS = 7,           // block sizes 512 .. 32768
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -44,27 +44,27 @@ struct key_list {
 
 struct link {
 	bool in_use;
-	bool closing;            // ACTION_CLOSE is out
+	bool closing; // ACTION_CLOSE is out
 	enum link_role role;
-	uint32_t xid;            // of the last message that we began
-	uint64_t grant;          // number of the last grant (R8)
-	uint64_t queued;         // bytes of data that wait on it, as far as we know (R16)
-	struct message *open;    // the last message of this step, may be joined
-	struct key_list waiting; // blocks that wait for room
+	uint32_t xid;                    // of the last message that we began
+	uint64_t grant;                  // number of the last grant (R8)
+	uint64_t queued;                 // bytes of data that wait on it, as far as we know (R16)
+	struct message *open;            // the last message of this step, may be joined
+	struct key_list waiting;         // blocks that wait for room
 	int32_t child_of[LIMIT_VOLUMES]; // a child's link: its session with each volume; -1: none
-	bool greeted;            // the peer has said something valid
-	char name[LIMIT_NAME_SIZE + 1]; // of the peer, once known
+	bool greeted;                    // the peer has said something valid
+	char name[LIMIT_NAME_SIZE + 1];  // of the peer, once known
 };
 
 // The one parent of this node.
 struct parent {
-	int32_t link;            // -1: none
-	moment_us heartbeat_at;  // when the next is due
-	uint32_t heartbeat_xid;  // under way; 0: none
+	int32_t link;           // -1: none
+	moment_us heartbeat_at; // when the next is due
+	uint32_t heartbeat_xid; // under way; 0: none
 	moment_us heartbeat_sent;
-	moment_us answered;      // when the newest request was sent that has been answered on this link
-	uint64_t grant_seen;     // newest grant number of this link
-	uint32_t credits;        // blocks we may have outstanding
+	moment_us answered;  // when the newest request was sent that has been answered on this link
+	uint64_t grant_seen; // newest grant number of this link
+	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
 	struct key_list waiting; // blocks that wait for credits
 	uint32_t lease_ms;       // last HB_TTL received
@@ -75,33 +75,33 @@ enum volume_state { VOLUME_DOWN, VOLUME_CONNECTING, VOLUME_READY, VOLUME_FAILED 
 struct stream {
 	uint32_t id;
 	bool used;
-	uint64_t next;      // block after the last read
-	uint64_t ahead;     // block up to which has been asked for
-	uint32_t window;    // blocks
+	uint64_t next;   // block after the last read
+	uint64_t ahead;  // block up to which has been asked for
+	uint32_t window; // blocks
 	uint64_t last_use;
 };
 
 // Somebody waits until everything written here up to a point is durable at the root (R14).
 struct barrier {
 	struct barrier *next;
-	uint64_t gen;       // it covers what became dirty in this generation or before
-	uint64_t count;     // blocks of that which are not yet above, less those that an earlier barrier counts
-	struct io *io;      // a local fsync, or
-	int32_t child;      // a child's FLUSH of the volume (index; -1: none), or neither: the node stops
+	uint64_t gen;   // it covers what became dirty in this generation or before
+	uint64_t count; // blocks of that which are not yet above, less those that an earlier barrier counts
+	struct io *io;  // a local fsync, or
+	int32_t child;  // a child's FLUSH of the volume (index; -1: none), or neither: the node stops
 	uint32_t child_generation;
 	uint32_t xid;
-	bool sent;          // covered by the barrier that is under way above (or the store's sync)
+	bool sent; // covered by the barrier that is under way above (or the store's sync)
 };
 
 struct volume {
 	char name[LIMIT_NAME_SIZE + 1];
 	uint32_t index;
 	bool is_root;
-	bool dynamic;            // made because a child asked for it
+	bool dynamic; // made because a child asked for it
 	bool read_only;
 	bool configured_read_only;
 	enum volume_state state;
-	bool announced;          // ACTION_VOLUME_READY is out
+	bool announced; // ACTION_VOLUME_READY is out
 	uint64_t size, blocks;
 	uint32_t block_size;
 	struct buf_pool *pool;
@@ -109,31 +109,31 @@ struct volume {
 	uint32_t epoch;          // for new versions (R11)
 	version_t version_floor; // no block without an entry has a newer version
 	// towards the parent
-	uint32_t parent_id;      // VOLUME_ID there
-	uint64_t session;        // 0: none
+	uint32_t parent_id; // VOLUME_ID there
+	uint64_t session;   // 0: none
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
 	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
 	moment_us session_asked; // when the CONNECT under way was sent
 	uint32_t connect_xid;
-	moment_us retry_at;      // CONNECT again, after an error; MOMENT_NEVER: not
+	moment_us retry_at; // CONNECT again, after an error; MOMENT_NEVER: not
 	// dirty blocks, oldest first
 	uint32_t dirty_head, dirty_tail;
-	uint64_t dirty_count;    // blocks with a dirty copy
-	uint64_t gen;            // generation of what becomes dirty now (dirty.c)
-	uint64_t open_count;     // blocks of it that are not yet above
+	uint64_t dirty_count;            // blocks with a dirty copy
+	uint64_t gen;                    // generation of what becomes dirty now (dirty.c)
+	uint64_t open_count;             // blocks of it that are not yet above
 	uint32_t flush_head, flush_tail; // works with a flush under way
 	uint32_t flush_count;
-	struct key_list dirty_wait; // blocks whose local write waits for dirty room
-	moment_us flush_retry_at;   // the store or the parent failed: not before
+	struct key_list dirty_wait;  // blocks whose local write waits for dirty room
+	moment_us flush_retry_at;    // the store or the parent failed: not before
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
 	// barriers
 	struct barrier *barriers;
-	bool barrier_out;        // one is under way above
+	bool barrier_out; // one is under way above
 	uint32_t barrier_xid;
-	bool unsynced;           // something was sent up (written) since the last barrier began
-	bool lost;               // writes were lost: the next fsync of this host says so, once
+	bool unsynced; // something was sent up (written) since the last barrier began
+	bool lost;     // writes were lost: the next fsync of this host says so, once
 	struct stream streams[STREAMS];
 	uint64_t stream_clock;
 	// counters
@@ -141,23 +141,23 @@ struct volume {
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
 };
 
-// Does a child know that writes were lost? The answer to its fsync may be lost with the link: only what it sends next shows
-// that it got it.
+// Does a child know that writes were lost? The answer to its fsync may be lost with the link: only what it sends next
+// shows that it got it.
 enum lost { LOST_NOTHING, LOST_UNTOLD, LOST_TOLD };
 
 // A session of a child with a volume. Lives on without a link until the lease we gave is over.
 struct child {
 	bool in_use;
 	uint32_t index;
-	uint32_t generation;     // of this slot
+	uint32_t generation; // of this slot
 	uint32_t volume;
-	int32_t link;            // -1: absent
+	int32_t link; // -1: absent
 	uint64_t node_id, session;
 	bool read_only, sync;
-	bool wrote;              // it has sent bytes
+	bool wrote; // it has sent bytes
 	enum lost lost;
-	moment_us lease_end;     // ours: later than the child's (T2)
-	uint32_t pending;        // blocks asked for and not answered
+	moment_us lease_end; // ours: later than the child's (T2)
+	uint32_t pending;    // blocks asked for and not answered
 	struct dir_child dir;
 	char name[LIMIT_NAME_SIZE + 1];
 };
@@ -195,9 +195,9 @@ struct core {
 	struct buf_pool *pools[POOLS];
 	struct volume *volumes[LIMIT_VOLUMES];
 	uint32_t volume_count;
-	struct link **links;      // by id; NULL or not in use
+	struct link **links; // by id; NULL or not in use
 	uint32_t link_capacity;
-	struct key_list opened;   // ids of links with an open message in this step
+	struct key_list opened; // ids of links with an open message in this step
 	struct parent parent;
 	struct child **children; // by index; slots are used again
 	uint32_t child_count, child_capacity;
@@ -208,14 +208,14 @@ struct core {
 	uint32_t pending_connect_count;
 	struct pool store_ops;
 	struct io *io_head, *io_tail; // local requests by arrival
-	struct key_list released; // blocks whose permission may be given back
+	struct key_list released;     // blocks whose permission may be given back
 	moment_us release_at;
-	struct key_list retry;    // blocks to look at again at retry_at
+	struct key_list retry; // blocks to look at again at retry_at
 	moment_us retry_at;
 	enum stop_state stop;
 	moment_us stop_deadline;
 	enum hvfs_error stop_error;
-	uint64_t stop_left;       // dirty blocks when the deadline was last moved
+	uint64_t stop_left;          // dirty blocks when the deadline was last moved
 	enum hvfs_error flush_error; // why the last flush that failed did
 	uint8_t error_values[ERROR_VALUES][8];
 	uint32_t error_next;

@@ -3,7 +3,8 @@
 // FIFO of wants, what is held, what the children have, which requests are under way. transaction_advance compares that
 // with what the first in the queue needs:
 //
-//   1. An open recall is served first, whoever waits (R4): children down to what it leaves, flush, give up, answer. From
+//   1. An open recall is served first, whoever waits (R4): children down to what it leaves, flush, give up, answer.
+//   From
 //      the moment it arrived, what it takes counts as gone (R18).
 //   2. The first want needs: permission from the parent >= its own; no conflicting child; the bytes, if it needs them.
 //      What is missing is asked for on both sides at once; asking twice is impossible, as each side remembers.

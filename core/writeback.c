@@ -60,7 +60,7 @@ take_lost(struct core *core, const struct barrier *barrier, bool lost_here)
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
-	bool lost_here = volume->lost; // of several that wait on this host, all are told
+	bool lost_here = volume->lost;                  // of several that wait on this host, all are told
 	bool tell = error == ERR_OK || error == ERR_IO; // another error may mean that trying again is enough
 	struct barrier *next;
 
@@ -106,7 +106,8 @@ barriers_pump(struct core *core, struct volume *volume)
 
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
-	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY); barrier = barrier->next)
+	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY);
+	     barrier = barrier->next)
 		barrier->sent = any = true;
 	if (!any)
 		return;
@@ -188,7 +189,8 @@ dirty_pump(struct core *core, struct volume *volume)
 		struct entry *entry = table_entry(&core->table, work->entry);
 
 		next = work->dirty_next;
-		if (volume->flush_count >= FLUSH_WINDOW || (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
+		if (volume->flush_count >= FLUSH_WINDOW ||
+		    (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
 		if (volume->is_root ? work->store_reading : entry->held != PERM_WRITE)
 			continue;
@@ -204,7 +206,8 @@ void
 writeback_pump(struct core *core, struct volume *volume)
 {
 	if (volume->flush_error != ERR_OK && core->stop == STOP_NO)
-		barriers_end(core, volume, false, volume->flush_error); // its data stays dirty; the next fsync tries again
+		barriers_end(core, volume, false,
+			     volume->flush_error); // its data stays dirty; the next fsync tries again
 	volume->flush_error = ERR_OK;
 	if (volume->dirty_head != 0 && may_send(core, volume))
 		dirty_pump(core, volume);
