@@ -3,6 +3,7 @@
 // others.
 #include "tests/sim/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -23,9 +24,13 @@ static const char *const bug_names[BUG_COUNT] = {
 	[BUG_BARRIER_EARLY] = "barrier-early",
 };
 
+enum { LISTED_MAX = 1000 };
+
 struct options {
 	struct plan_options plan;
 	uint64_t first, count;
+	uint64_t listed[LISTED_MAX]; // run after those
+	size_t listed_count;
 	bool trace;
 	bool twice; // run each seed twice: the traces must be equal
 	bool find;  // the bug must be found: succeed at the first seed that fails only with it
@@ -36,7 +41,7 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: sim [--seed N | --seeds FROM:COUNT] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
+		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
 		"           [--bug NAME [--find]] [--jobs N]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
@@ -59,6 +64,32 @@ static void
 print_line(void *arg, enum trace_kind kind, const char *line)
 {
 	puts(line);
+}
+
+// Take the seeds of a file: a number starts a line, the rest tells about it; '#' starts a comment.
+static void
+list_read(struct options *options, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+
+	if (file == NULL) {
+		fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
+		exit(2);
+	}
+	while (fgets(line, sizeof line, file) != NULL) {
+		char *end;
+		uint64_t seed = strtoull(line, &end, 10);
+
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		if (end == line || options->listed_count == LISTED_MAX) {
+			fprintf(stderr, "sim: %s: not a seed, or more than %d: %s", path, LISTED_MAX, line);
+			exit(2);
+		}
+		options->listed[options->listed_count++] = seed;
+	}
+	fclose(file);
 }
 
 // One seed in this process.
@@ -147,21 +178,21 @@ wait_one(void)
 static int
 seeds_run(const struct options *options)
 {
-	uint64_t failed = 0;
+	uint64_t failed = 0, total = options->count + options->listed_count;
 	int running = 0;
 
-	for (uint64_t i = 0; i < options->count && failed < 3; i++) {
+	for (uint64_t i = 0; i < total && failed < 3; i++) {
 		if (running == options->jobs) {
 			failed += !wait_one();
 			running--;
 		}
-		seed_start(options, options->first + i, false);
+		seed_start(options, i < options->count ? options->first + i : options->listed[i - options->count], false);
 		running++;
 	}
 	for (; running > 0; running--)
 		failed += !wait_one();
-	printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " failed%s\n", options->count, options->first, failed,
-	       failed >= 3 ? " (and stopped)" : "");
+	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n", options->count,
+	       options->first, options->listed_count, failed, failed >= 3 ? " (and stopped)" : "");
 	return failed > 0;
 }
 
@@ -173,7 +204,8 @@ options_parse(int argc, char **argv)
 		{"nodes", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'},
 		{"bug", required_argument, NULL, 'b'},   {"faults", required_argument, NULL, 'f'},
 		{"find", no_argument, NULL, 'F'},        {"twice", no_argument, NULL, '2'},
-		{"jobs", required_argument, NULL, 'j'},  {0},
+		{"jobs", required_argument, NULL, 'j'},  {"list", required_argument, NULL, 'l'},
+		{0},
 	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1};
 	int option;
@@ -205,6 +237,9 @@ options_parse(int argc, char **argv)
 		case '2':
 			options.twice = true;
 			break;
+		case 'l':
+			list_read(&options, optarg);
+			break;
 		case 'j':
 			options.jobs = atoi(optarg);
 			break;
@@ -224,7 +259,7 @@ main(int argc, char **argv)
 
 	if (options.find)
 		return bug_find(&options);
-	if (options.count > 1)
+	if (options.count + options.listed_count > 1)
 		return seeds_run(&options);
 	seed_run(&options, options.first);
 	printf("seed %" PRIu64 " passed\n", options.first);
