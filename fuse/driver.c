@@ -202,7 +202,7 @@ op_init(void *arg, struct fuse_conn_info *conn)
 		conn->max_readahead = LIMIT_IO_SIZE;
 	conn->max_background = DRIVER_BACKGROUND;
 	conn->congestion_threshold = DRIVER_BACKGROUND * 3 / 4;
-	// Truncation is refused, so it must come as a question of its own; no page cache, so no caching of writes.
+	// Truncation takes time and may be refused, so it must come as a request of its own; no page cache, so no caching of writes.
 	conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_SPLICE_READ);
 	conn->want |= conn->capable & (FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
 }

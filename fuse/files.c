@@ -2,9 +2,11 @@
 // Names, attributes and openers. The directory is flat and grows only (driver_add_volume), so entries may be kept by
 // the kernel for long; names that do not exist are never kept, since they may appear.
 //
-// Size is fixed: truncation to any other size is EPERM, also the one of O_TRUNC. To accept and ignore it would be
-// worse: cp leaves out the holes of its source in a file that it has just truncated. Mode, owner and times are
-// remembered until the unmount.
+// Size is fixed. Truncation to 0, as by O_TRUNC, takes the content away (zeros, holes at the root) and leaves the size.
+// To ignore it, as a block device does, would damage data silently: in a file, cp and qemu-img leave out what is a hole
+// in their source once they have truncated it, and what was there before would show through. Both then set the size of
+// the source, which is accepted as long as nothing was written beyond; any other truncation is refused: it could
+// neither be done nor ignored. Mode, owner and times are remembered until the unmount.
 #include "fuse/internal.h"
 
 #include <errno.h>
@@ -68,6 +70,7 @@ driver_add_volume(struct driver *driver, uint32_t volume, const char *name, uint
 	file->present = true;
 	file->read_only = read_only;
 	file->size = size;
+	file->written_end = size;
 	file->block_size = block_size;
 	file->mode = file_mode(driver, read_only);
 	file->uid = driver->uid;
@@ -167,22 +170,28 @@ file_set_times(struct file *file, const struct stat *attr, int valid)
 	file->ctime = now;
 }
 
-// Who may do this has been decided by the kernel (default_permissions).
-static void
-op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid, struct fuse_file_info *fi)
+void
+files_reply_attr(struct driver *driver, const struct file *file, fuse_req_t req)
 {
-	struct driver *driver = driver_of(req);
-	struct file *file = files_get(driver, ino);
 	struct stat st;
 
-	if (file == NULL) {
-		fuse_reply_err(req, EPERM); // the directory stays as it is
-		return;
-	}
-	if ((valid & FUSE_SET_ATTR_SIZE) && (uint64_t)attr->st_size != file->size) {
-		fuse_reply_err(req, file->read_only ? EROFS : EPERM);
-		return;
-	}
+	stat_file(driver, file, &st);
+	fuse_reply_attr(req, &st, ATTR_TIMEOUT_S);
+}
+
+static int
+check_truncation(const struct file *file, uint64_t size)
+{
+	if (file->read_only)
+		return EROFS;
+	if (size > file->size)
+		return EFBIG;
+	return size == 0 || size >= file->written_end ? 0 : EPERM;
+}
+
+static void
+file_set_attributes(struct file *file, const struct stat *attr, int valid)
+{
 	if (valid & FUSE_SET_ATTR_MODE)
 		file->mode = attr->st_mode & (file->read_only ? 0555 : 0777);
 	if (valid & FUSE_SET_ATTR_UID)
@@ -190,8 +199,28 @@ op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid, struct 
 	if (valid & FUSE_SET_ATTR_GID)
 		file->gid = attr->st_gid;
 	file_set_times(file, attr, valid);
-	stat_file(driver, file, &st);
-	fuse_reply_attr(req, &st, ATTR_TIMEOUT_S);
+}
+
+// Who may do this has been decided by the kernel (default_permissions).
+static void
+op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid, struct fuse_file_info *fi)
+{
+	struct driver *driver = driver_of(req);
+	struct file *file = files_get(driver, ino);
+	bool truncate = (valid & FUSE_SET_ATTR_SIZE) != 0;
+	int error = file == NULL ? EPERM // the directory stays as it is
+		    : truncate   ? check_truncation(file, (uint64_t)attr->st_size)
+				 : 0;
+
+	if (error != 0) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	file_set_attributes(file, attr, valid);
+	if (truncate && attr->st_size == 0)
+		ops_truncate(req, file, fi != NULL ? (struct opener *)(uintptr_t)fi->fh : NULL);
+	else
+		files_reply_attr(driver, file, req);
 }
 
 // The answer is built by hand since the flag for parallel writes is newer than some libfuse 3 (3.14 has no field for
@@ -224,15 +253,21 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 }
 
-// The kernel sends it after the last request of this opener has been answered.
+// The kernel sends it after the last request of this opener has been answered. Usually a flush came before; not from
+// within the kernel (a loop device is detached), and that of a killed client may have been cancelled.
 static void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct opener *opener = (struct opener *)(uintptr_t)fi->fh;
+	struct file *file = files_get(driver_of(req), ino);
+	bool written = opener->written;
 
 	LIST_REMOVE(opener, link);
 	free(opener);
-	fuse_reply_err(req, 0);
+	if (written && file != NULL)
+		ops_release_sync(req, file);
+	else
+		fuse_reply_err(req, 0);
 }
 
 // Offset 0 and 1 are the dots, then the volumes by index.

@@ -41,7 +41,8 @@ enum {
 	REQUEST_IOV_MAX = 1000, // below the kernel's UIO_MAXIOV with the reply's header
 	REQUEST_COPY_MAX =
 		64 << 10, // a waiting write of at most this size is copied, a larger one keeps its receive buffer
-	REQUEST_SPARE_MAX = 256, // free-list lengths
+	REQUEST_ZERO_MAX = 1 << 30, // bytes zeroed at a time: the core's time limit is for a piece
+	REQUEST_SPARE_MAX = 256,    // free-list lengths
 	TABLE_SPARE_MAX = 32,
 	RECEIVE_SPARE_MAX = 4,
 };
@@ -50,6 +51,7 @@ enum {
 enum reply {
 	REPLY_DATA,  // read
 	REPLY_COUNT, // write
+	REPLY_ATTR,  // truncation
 	REPLY_ERROR, // everything else: 0 or an errno
 };
 
@@ -65,6 +67,7 @@ struct file {
 	bool present;
 	bool read_only;
 	uint64_t size;
+	uint64_t written_end; // beyond it nothing was written here since a truncation to 0; at first the size
 	uint32_t block_size;
 	mode_t mode; // permission bits
 	uid_t uid;
@@ -88,11 +91,12 @@ struct request {
 	struct file *file;
 	struct opener *opener; // whoever writes or synchronises, else NULL
 	enum reply reply;
-	uint64_t count;   // write: bytes, to be answered
-	bool sync_after;  // a write that is only done when it is on the root's stable storage
-	bool parked;      // submit returned without an answer
-	bool interrupted; // on the driver's list of these
-	bool cancelled;   // the client is gone or wants to be
+	uint64_t count;    // write: bytes, to be answered
+	uint64_t zero_end; // zeroing: goes on to here, piece by piece
+	bool sync_after;   // a write that is only done when it is on the root's stable storage
+	bool parked;       // submit returned without an answer
+	bool interrupted;  // on the driver's list of these
+	bool cancelled;    // the client is gone or wants to be
 
 	const uint8_t *payload; // write: the bytes; in the receive buffer during submit, then in copy or held
 	struct receive *held;
@@ -176,10 +180,15 @@ void request_free_spares(struct driver *driver);
 void files_init(struct driver *driver);
 struct file *files_get(struct driver *driver, fuse_ino_t ino);
 uint32_t files_volume(const struct driver *driver, const struct file *file);
+void files_reply_attr(struct driver *driver, const struct file *file, fuse_req_t req);
 void files_set_ops(struct fuse_lowlevel_ops *ops);
 
 // ops.c
 void ops_set(struct fuse_lowlevel_ops *ops);
+// Everything in ${file} becomes zeros, then ${req} is answered with its attributes. ${opener} may be NULL.
+void ops_truncate(fuse_req_t req, struct file *file, struct opener *opener);
+// What an opener that is gone left behind goes to the root.
+void ops_release_sync(fuse_req_t req, struct file *file);
 
 // mount.c
 // The absolute path of ${directory} when a mount on it can be tried (to free), else NULL and a sentence.

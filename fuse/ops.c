@@ -77,6 +77,8 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
 	request->io.size = size;
 	request->count = size;
 	request->payload = (const uint8_t *)bytes;
+	if (request->io.offset + size > file->written_end)
+		file->written_end = request->io.offset + size;
 	// The flags are of this write: O_SYNC and O_DSYNC openers and RWF_DSYNC alike.
 	request->sync_after = (fi->flags & O_DSYNC) != 0;
 	request_set_opener(request, opener_of(fi));
@@ -93,6 +95,12 @@ submit_sync(fuse_req_t req, struct file *file, struct opener *opener)
 		opener->written = false; // a write that ends meanwhile sets it again
 	}
 	request_submit(request);
+}
+
+void
+ops_release_sync(fuse_req_t req, struct file *file)
+{
+	submit_sync(req, file, NULL);
 }
 
 // close(2): what this opener wrote is at the root when it returns.
@@ -119,6 +127,19 @@ op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi
 		submit_sync(req, file, opener_of(fi));
 }
 
+static void
+submit_zero(struct request *request, struct opener *opener, uint64_t offset, uint64_t end)
+{
+	request->io.offset = offset;
+	request->io.size = end - offset < REQUEST_ZERO_MAX ? end - offset : REQUEST_ZERO_MAX;
+	request->zero_end = end;
+	if (opener != NULL) {
+		request->sync_after = opener->synchronous;
+		request_set_opener(request, opener);
+	}
+	request_submit(request);
+}
+
 // Blocks are taken from the storage when they are written: allocating ahead has nothing to do within the size.
 static void
 op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
@@ -129,7 +150,6 @@ op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
 	bool zero = (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE;
 	bool plain = (mode & ~FALLOC_FL_KEEP_SIZE) == 0;
 	bool beyond;
-	struct request *request;
 
 	if (file == NULL || file->read_only || !(punch || zero || plain) || offset < 0 || length <= 0) {
 		fuse_reply_err(req, file == NULL                ? EIO
@@ -147,13 +167,16 @@ op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
 		fuse_reply_err(req, 0);
 		return;
 	}
-	request = request_create(driver, req, file, IO_ZERO, REPLY_ERROR);
-	request->io.offset = (uint64_t)offset;
-	request->io.size = beyond ? file->size - (uint64_t)offset : (uint64_t)length;
-	request->sync_after = opener_of(fi)->synchronous;
-	request_set_opener(request, opener_of(fi));
 	clock_gettime(CLOCK_REALTIME_COARSE, &file->mtime);
-	request_submit(request);
+	submit_zero(request_create(driver, req, file, IO_ZERO, REPLY_ERROR), opener_of(fi), (uint64_t)offset,
+		    beyond ? file->size : (uint64_t)(offset + length));
+}
+
+void
+ops_truncate(fuse_req_t req, struct file *file, struct opener *opener)
+{
+	file->written_end = 0;
+	submit_zero(request_create(driver_of(req), req, file, IO_ZERO, REPLY_ATTR), opener, 0, file->size);
 }
 
 static void

@@ -10,8 +10,8 @@
 //	free --request_create--> new --request_submit--> with the core --driver_io_done--> free
 //	                                                  | submit returned: parked
 //
-// A write with O_DSYNC goes to the core twice: its end starts a synchronisation (G2) in the same struct, and the end of
-// that is its answer.
+// Some go to the core more than once, in the same struct: the end of a write with O_DSYNC starts a synchronisation
+// (G2), and a long zeroing goes piece by piece. The end of the last is the answer.
 //
 // Interrupts: libfuse calls on_interrupt with its own lock on the request, where an answer would free what is locked.
 // So it only notes the request; the loop cancels it after libfuse has returned.
@@ -64,6 +64,7 @@ request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io
 	request->opener = NULL;
 	request->reply = reply;
 	request->count = 0;
+	request->zero_end = 0;
 	request->sync_after = false;
 	request->parked = false;
 	request->interrupted = false;
@@ -279,6 +280,8 @@ request_reply(struct request *request, int error)
 		request_reply_data(request);
 	else if (request->reply == REPLY_COUNT)
 		fuse_reply_write(request->req, request->count);
+	else if (request->reply == REPLY_ATTR)
+		files_reply_attr(request->driver, request->file, request->req);
 	else
 		fuse_reply_err(request->req, 0);
 }
@@ -292,13 +295,21 @@ request_weight(const struct request *request)
 	return request->io.kind == IO_READ || request->io.kind == IO_WRITE ? request->io.size : 0;
 }
 
-// A write makes its opener unsynchronised at its end, since a synchronisation that began earlier knows nothing of it. So
-// does a failed synchronisation: the next close tries again.
+// A write makes its opener unsynchronised at its end, since a synchronisation that began earlier knows nothing of it.
+// So does a failed synchronisation: the next close tries again. A truncation may have come with the opening itself,
+// before its opener has a name: then it counts for all.
 static void
 request_note_opener(struct request *request, int error)
 {
-	if (request->io.kind != IO_SYNC || error != 0)
+	struct opener *opener;
+
+	if (request->io.kind == IO_READ || (request->io.kind == IO_SYNC && error == 0))
+		return;
+	if (request->opener != NULL)
 		request->opener->written = true;
+	else if (request->io.kind == IO_ZERO)
+		LIST_FOREACH(opener, &request->driver->openers, link)
+	opener->written = true;
 }
 
 static void
@@ -315,16 +326,20 @@ request_finish(struct request *request, int error)
 	}
 	if (request->interrupted)
 		TAILQ_REMOVE(&driver->interrupted, request, interrupted_link);
-	if (request->opener != NULL)
-		request_note_opener(request, error);
+	request_note_opener(request, error);
 	request_reply(request, error);
 	request_free(request);
 }
 
-// The write has ended: synchronise before the client hears of it. (Waiting with others for one barrier is the core's.)
-// What other writes of this opener are still under way says so at their own end.
+static bool
+request_zeroes_on(const struct request *request)
+{
+	return request->io.kind == IO_ZERO && request->io.offset + request->io.size < request->zero_end;
+}
+
+// The bytes of a write are with the core now.
 static void
-request_go_on(struct request *request)
+request_drop_payload(struct request *request)
 {
 	struct driver *driver = request->driver;
 
@@ -334,13 +349,33 @@ request_go_on(struct request *request)
 		driver_receive_return(driver, request->held);
 	request->held = NULL;
 	request->payload = NULL;
-	request->sync_after = false;
-	request->io = (struct io){.kind = IO_SYNC, .volume = request->io.volume, .stream = request->opener->stream};
-	request->opener->written = false;
+}
+
+// The io that comes next before the client hears of it: another piece of a long zeroing, or the synchronisation after a
+// write. (Sharing a barrier with others is the core's part. Another write of this opener that is still under way says
+// at its own end that it is not synchronised.)
+static void
+request_go_on(struct request *request)
+{
+	struct io next = {.volume = request->io.volume, .stream = request->io.stream};
+
+	request_drop_payload(request);
+	if (request_zeroes_on(request)) {
+		next.kind = IO_ZERO;
+		next.offset = request->io.offset + request->io.size;
+		next.size = request->zero_end - next.offset;
+		if (next.size > REQUEST_ZERO_MAX)
+			next.size = REQUEST_ZERO_MAX;
+	} else {
+		next.kind = IO_SYNC;
+		request->sync_after = false;
+		request->opener->written = false;
+	}
+	request->io = next;
 	if (request->cancelled)
 		request_finish(request, EINTR);
 	else
-		driver->callbacks.submit(driver->arg, &request->io); // the struct may be free now
+		request->driver->callbacks.submit(request->driver->arg, &request->io); // the struct may be free now
 }
 
 void
@@ -350,7 +385,7 @@ driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 
 	CHECK(request->driver == driver);
 	CHECK(request->parked || driver->submitting == request);
-	if (error == ERR_OK && request->sync_after)
+	if (error == ERR_OK && (request->sync_after || request_zeroes_on(request)))
 		request_go_on(request);
 	else
 		request_finish(request, error_to_errno(error));

@@ -425,8 +425,7 @@ START_TEST(test_attributes)
 	ck_assert_int_eq(truncate(path("page"), SIZE / 2), -1);
 	ck_assert_int_eq(errno, EPERM);
 	ck_assert_int_eq(truncate(path("page"), SIZE * 2), -1);
-	ck_assert_int_eq(open(path("page"), O_WRONLY | O_TRUNC), -1);
-	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(errno, EFBIG);
 	ck_assert_int_eq(chmod(path("page"), 0640), 0);
 	ck_assert_int_eq(utimensat(AT_FDCWD, path("page"), times, 0), 0);
 	ck_assert_int_eq(stat(path("page"), &st), 0);
@@ -435,6 +434,38 @@ START_TEST(test_attributes)
 	ck_assert_int_eq(st.st_size, SIZE);
 	ck_assert_int_eq(unlink(path("page")), -1);
 	ck_assert_int_eq(open(path("other"), O_CREAT | O_RDWR, 0600), -1);
+}
+END_TEST
+
+// O_TRUNC takes the content, not the size; then a smaller size is accepted where nothing was written beyond it (cp of a
+// sparse file sets it last), and the content stays as written.
+START_TEST(test_truncate)
+{
+	uint8_t bytes[MIB];
+	int fd = open_file("page", O_RDWR);
+
+	fix->mode = _i == 1 ? ANSWER_LATER : ANSWER_NOW;
+	memset(bytes, 7, MIB);
+	ck_assert_int_eq(pwrite(fd, bytes, MIB, MIB), MIB);
+	close(fd);
+	ck_assert_int_eq(fix->syncs, 1);
+	fd = open_file("page", O_RDWR | O_TRUNC);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), SIZE);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_DATA), -1);
+	ck_assert_int_eq(pread(fd, bytes, MIB, MIB), MIB);
+	ck_assert_int_eq(bytes[0] + bytes[MIB - 1], 0);
+	close(fd); // to truncate is to write
+	ck_assert_int_eq(fix->syncs, 2);
+	fd = open_file("page", O_RDWR);
+	ck_assert_int_eq(pwrite(fd, "hello", 5, 8192), 5);
+	ck_assert_int_eq(ftruncate(fd, 20000), 0);
+	ck_assert_int_eq(ftruncate(fd, 8196), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), SIZE);
+	ck_assert_int_eq(pread(fd, bytes, 5, 8192), 5);
+	ck_assert_int_eq(memcmp(bytes, "hello", 5), 0);
+	close(fd);
+	ck_assert_int_eq(truncate(path("fixed"), 0), -1);
 }
 END_TEST
 
@@ -976,6 +1007,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_names);
 	tcase_add_test(tcase, test_attributes);
+	tcase_add_loop_test(tcase, test_truncate, 0, 2);
 	tcase_add_loop_test(tcase, test_model, 0, 4);
 	tcase_add_loop_test(tcase, test_direct, 0, 4);
 	tcase_add_test(tcase, test_parallel_writes);
