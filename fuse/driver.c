@@ -202,7 +202,8 @@ op_init(void *arg, struct fuse_conn_info *conn)
 		conn->max_readahead = LIMIT_IO_SIZE;
 	conn->max_background = DRIVER_BACKGROUND;
 	conn->congestion_threshold = DRIVER_BACKGROUND * 3 / 4;
-	// Truncation takes time and may be refused, so it must come as a request of its own; no page cache, so no caching of writes.
+	// Truncation takes time and may be refused, so it must come as a request of its own; no page cache, so no
+	// caching of writes.
 	conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_SPLICE_READ);
 	conn->want |= conn->capable & (FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
 }
@@ -264,11 +265,13 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	      void *arg, char *error, size_t error_size)
 {
 	struct driver *driver;
-	char *path = mount_check(options, error, error_size);
-	bool ok;
+	bool ok, detached;
+	char *path = mount_check(options, &detached, error, error_size);
 
 	if (path == NULL)
 		return NULL;
+	if (detached && callbacks->detached != NULL)
+		callbacks->detached(arg, path);
 	driver = calloc(1, sizeof(*driver));
 	CHECK(driver != NULL);
 	driver->base = base;

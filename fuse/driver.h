@@ -27,10 +27,14 @@ struct driver_callbacks {
 	uint64_t (*seek)(void *arg, uint32_t volume, uint64_t offset, bool data);
 	// The mount went away without driver_unmount (umount, fusermount3 -u).
 	void (*unmounted)(void *arg);
+	// During driver_create: on ${directory} was the dead mount of a killed node, and has been taken away. May be
+	// NULL.
+	void (*detached)(void *arg, const char *directory);
 };
 
-// Mount. Returns NULL and a sentence that names the directory and what is wrong: missing, a mount point in use,
-// fusermount3 missing, no access to /dev/fuse, allow_other not permitted by /etc/fuse.conf.
+// Mount, also over what a killed node left there. Returns NULL and a sentence that names the directory and what is
+// wrong: missing, a mount point in use, fusermount3 missing, no access to /dev/fuse, allow_other not permitted by
+// /etc/fuse.conf.
 struct driver *driver_create(struct event_base *base, const struct driver_options *options,
 			     const struct driver_callbacks *callbacks, void *arg, char *error, size_t error_size);
 

@@ -7,6 +7,7 @@
 //	ops.c      operations on data, which become struct io
 //	placement.c  which CPU answers
 //	mount.c    what can be wrong with a mount point, said before libfuse says it
+//	mount_dead.c  the mount of a killed node, taken away
 #ifndef HVFS_FUSE_INTERNAL_H
 #define HVFS_FUSE_INTERNAL_H
 
@@ -191,10 +192,15 @@ void ops_truncate(fuse_req_t req, struct file *file, struct opener *opener);
 void ops_release_sync(fuse_req_t req, struct file *file);
 
 // mount.c
-// The absolute path of ${directory} when a mount on it can be tried (to free), else NULL and a sentence.
-char *mount_check(const struct driver_options *options, char *error, size_t error_size);
+// The absolute path of ${directory} when a mount on it can be tried (to free), else NULL and a sentence. ${ret_detached}:
+// a dead mount of ours was taken away from there.
+char *mount_check(const struct driver_options *options, bool *ret_detached, char *error, size_t error_size);
 // Libfuse's own complaints go into ${text} instead of stderr until NULL is given.
 void mount_capture_log(char *text, size_t size);
+
+// mount_dead.c
+// Take the mount of ours on ${path}, to which ${fd} leads, away if its server is gone. False: it is not, or that failed.
+bool mount_detach_dead(const char *path, int fd);
 
 static inline struct driver *
 driver_of(fuse_req_t req)

@@ -61,33 +61,42 @@ unescape(char *text)
 	*to = '\0';
 }
 
-// Is ${line} of mountinfo a FUSE mount on ${path}? id parent major:minor root MOUNTPOINT options... - TYPE source
-static bool
-line_is_fuse_mount(char *line, const char *path)
+enum mounted { MOUNTED_NOTHING, MOUNTED_FUSE, MOUNTED_HVFS };
+
+// What ${line} of mountinfo says of ${path}. id parent major:minor root MOUNTPOINT options... - TYPE source
+static enum mounted
+line_mounted(char *line, const char *path)
 {
 	char *mount_point, *type = strstr(line, " - ");
 
 	if (type == NULL || strncmp(type + 3, "fuse", 4) != 0)
-		return false;
+		return MOUNTED_NOTHING;
 	for (int i = 0; i < 4; i++)
 		next_word(&line);
 	mount_point = next_word(&line);
 	unescape(mount_point);
-	return strcmp(mount_point, path) == 0;
+	if (strcmp(mount_point, path) != 0)
+		return MOUNTED_NOTHING;
+	return strncmp(type + 3, "fuse.hvfs ", 10) == 0 ? MOUNTED_HVFS : MOUNTED_FUSE;
 }
 
-static bool
-is_fuse_mount(const char *path)
+// The last of those that lie on each other is the one that is seen.
+static enum mounted
+mounted_on(const char *path)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
 	size_t size = 0;
-	bool found = false;
+	enum mounted found = MOUNTED_NOTHING;
 
 	if (file == NULL)
-		return false;
-	while (!found && getline(&line, &size, file) >= 0)
-		found = line_is_fuse_mount(line, path);
+		return MOUNTED_NOTHING;
+	while (getline(&line, &size, file) >= 0) {
+		enum mounted mounted = line_mounted(line, path);
+
+		if (mounted != MOUNTED_NOTHING)
+			found = mounted;
+	}
 	free(line);
 	fclose(file);
 	return found;
@@ -116,11 +125,13 @@ user_allow_other(void)
 
 // The absolute path of an existing directory, without asking what is mounted there.
 static char *
-directory_path(const char *directory, char *error, size_t error_size)
+directory_path(const char *directory, int *ret_fd, char *error, size_t error_size)
 {
 	char link[64], path[4096];
 	ssize_t length;
 	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	*ret_fd = fd;
 
 	if (fd < 0 && errno == ENOTCONN)
 		snprintf(error, error_size,
@@ -137,8 +148,8 @@ directory_path(const char *directory, char *error, size_t error_size)
 		return NULL;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	length = readlink(link, path, sizeof(path) - 1);
-	close(fd);
 	if (length < 0) {
+		close(fd);
 		snprintf(error, error_size, "mount directory '%s': cannot read %s: %s (is /proc mounted?)", directory,
 			 link, strerror(errno));
 		return NULL;
@@ -173,30 +184,44 @@ system_check(const struct driver_options *options, char *error, size_t error_siz
 	return true;
 }
 
-char *
-mount_check(const struct driver_options *options, char *error, size_t error_size)
+// Take away what a killed node left on ${path}, to which ${fd} leads. False and a sentence when something is mounted.
+static bool
+make_free(const char *path, int fd, bool *ret_detached, char *error, size_t error_size)
 {
-	char *path = directory_path(options->directory, error, error_size);
+	*ret_detached = mounted_on(path) == MOUNTED_HVFS && mount_detach_dead(path, fd);
+	if (mounted_on(path) == MOUNTED_NOTHING)
+		return true;
+	snprintf(error, error_size,
+		 "mount directory '%s' is a FUSE mount already; unmount it first "
+		 "(also when its server is gone): fusermount3 -u '%s'",
+		 path, path);
+	return false;
+}
+
+static bool
+is_writable(const char *path, char *error, size_t error_size)
+{
+	if (geteuid() == 0 || access(path, W_OK) == 0)
+		return true;
+	snprintf(error, error_size, "mount directory '%s': %s: a user may only mount on a directory it can write to",
+		 path, strerror(errno));
+	return false;
+}
+
+char *
+mount_check(const struct driver_options *options, bool *ret_detached, char *error, size_t error_size)
+{
+	int fd;
+	char *path = directory_path(options->directory, &fd, error, error_size);
+	bool ok;
 
 	if (path == NULL)
 		return NULL;
-	if (is_fuse_mount(path)) {
-		snprintf(error, error_size,
-			 "mount directory '%s' is a FUSE mount already; unmount it first "
-			 "(also when its server is gone): fusermount3 -u '%s'",
-			 options->directory, path);
-		goto fail;
-	}
-	if (geteuid() != 0 && access(path, W_OK) != 0) {
-		snprintf(error, error_size,
-			 "mount directory '%s': %s: a user may only mount on a directory it can write to",
-			 options->directory, strerror(errno));
-		goto fail;
-	}
-	if (!system_check(options, error, error_size))
-		goto fail;
-	return path;
-fail:
+	ok = make_free(path, fd, ret_detached, error, error_size) && is_writable(path, error, error_size) &&
+	     system_check(options, error, error_size);
+	close(fd);
+	if (ok)
+		return path;
 	free(path);
 	return NULL;
 }

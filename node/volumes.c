@@ -110,6 +110,12 @@ on_unmounted(void *arg)
 	node_stop(node, "the mount was taken away");
 }
 
+static void
+on_detached(void *arg, const char *directory)
+{
+	log_warnx("--mount %s: the node that served it before is gone; its dead mount was taken away", directory);
+}
+
 int
 node_mount(struct node *node, char *error, size_t error_size)
 {
@@ -119,6 +125,7 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.batch_end = on_batch_end,
 		.seek = on_seek,
 		.unmounted = on_unmounted,
+		.detached = on_detached,
 	};
 	struct driver_options options = {
 		.directory = node->config.mount,

@@ -55,6 +55,7 @@ static const struct {
 
 struct fixture {
 	char directory[64];
+	char detached[64]; // where a dead mount was taken away
 	struct event_base *base;
 	struct driver *driver;
 	struct buf_pool *pools[VOLUMES];
@@ -212,7 +213,16 @@ on_unmounted(void *arg)
 	sem_post(&f->unmounted_sem);
 }
 
-static const struct driver_callbacks callbacks = {on_submit, on_cancel, on_batch_end, on_seek, on_unmounted};
+static void
+on_detached(void *arg, const char *directory)
+{
+	struct fixture *f = arg;
+
+	snprintf(f->detached, sizeof(f->detached), "%s", directory);
+}
+
+static const struct driver_callbacks callbacks = {on_submit, on_cancel,    on_batch_end,
+						  on_seek,   on_unmounted, on_detached};
 
 // The loop's thread.
 
@@ -950,21 +960,67 @@ START_TEST(test_refused)
 }
 END_TEST
 
-// A mount whose server died is told from a missing directory, and says how to get rid of it.
+// A mount whose server died is taken away; one whose server lives but does not answer is not.
+static pid_t
+fork_server(const char *directory, bool stay)
+{
+	char error[512], byte;
+	int fds[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		bool ok = mount_here(event_base_new(), directory, error, sizeof(error)) != NULL;
+
+		if (write(fds[1], &ok, 1) == 1 && stay)
+			pause();
+		_exit(!ok); // never answers INIT, never unmounts
+	}
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, 1);
+	close(fds[0]);
+	close(fds[1]);
+	return pid;
+}
+
 START_TEST(test_dead_mount)
 {
-	char directory[] = "/tmp/hvfs-driver-dead-XXXXXX", error[512];
+	char directory[] = "/tmp/hvfs-driver-dead-XXXXXX", error[512] = "";
+	struct event_base *base = event_base_new();
+	struct driver *driver;
+	struct stat before, after;
 	pid_t pid;
-	int status;
 
 	ck_assert_ptr_nonnull(mkdtemp(directory));
-	pid = fork();
-	if (pid == 0)
-		_exit(mount_here(event_base_new(), directory, error, sizeof(error)) ==
-		      NULL); // never answers INIT, never unmounts
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(stat(directory, &before), 0);
+	pid = fork_server(directory, false);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(stat(directory, &after), -1);
+	driver = mount_here(base, directory, error, sizeof(error));
+	ck_assert_msg(driver != NULL, "%s", error);
+	ck_assert_str_eq(fix->detached, directory);
+	driver_destroy(driver);
+	event_base_free(base);
+	// Nothing is left, neither below nor above.
+	ck_assert_int_eq(stat(directory, &after), 0);
+	ck_assert_uint_eq(after.st_dev, before.st_dev);
+	ck_assert_uint_eq(after.st_ino, before.st_ino);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
+START_TEST(test_hanging_mount)
+{
+	char directory[] = "/tmp/hvfs-driver-hang-XXXXXX";
+	pid_t pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	pid = fork_server(directory, true);
 	refused(directory, "fusermount3 -u");
+	ck_assert_str_eq(fix->detached, "");
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	unmount(directory);
 	ck_assert_int_eq(rmdir(directory), 0);
 }
@@ -1027,6 +1083,7 @@ main(void)
 	tcase_add_test(tcase, test_unmounted);
 	tcase_add_test(tcase, test_refused);
 	tcase_add_test(tcase, test_dead_mount);
+	tcase_add_test(tcase, test_hanging_mount);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
