@@ -118,7 +118,7 @@ driver_process(struct driver *driver)
 	if (!driver->receive_aligned)
 		receive_align(driver);
 	if (!TAILQ_EMPTY(&driver->interrupted))
-		request_cancel_interrupted(driver);
+		interrupt_look(driver);
 }
 
 // Look for a second request before the one in driver->receive is processed; then process both.
@@ -283,10 +283,10 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	LIST_INIT(&driver->receive_spare);
 	LIST_INIT(&driver->tables);
 	TAILQ_INIT(&driver->pending);
-	TAILQ_INIT(&driver->interrupted);
 	TAILQ_INIT(&driver->spare);
 	files_init(driver);
 	placement_init(&driver->placement, base);
+	interrupt_init(driver);
 	driver->receive = driver_receive_take(driver);
 	ok = driver_mount(driver, path, error, error_size);
 	free(path);
@@ -331,6 +331,7 @@ driver_destroy(struct driver *driver)
 	driver->ended = true;
 	request_fail_all(driver, EIO);
 	placement_fini(&driver->placement);
+	interrupt_fini(driver);
 	if (driver->event != NULL)
 		event_free(driver->event);
 	// Closes the fd first, which answers what the kernel has still queued, then detaches: lazily, so also when

@@ -19,7 +19,7 @@ struct driver_options {
 struct driver_callbacks {
 	// Hand ${io} to the core. Its answer may come during the call.
 	void (*submit)(void *arg, struct io *io);
-	// The client was interrupted or killed: EVENT_IO_CANCEL. ${io} was submitted and is not done.
+	// The client is being killed: EVENT_IO_CANCEL. ${io} was submitted and is not done.
 	void (*cancel)(void *arg, struct io *io);
 	// Requests read from the kernel in one go have been submitted: flush links, kick stores.
 	void (*batch_end)(void *arg);

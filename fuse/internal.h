@@ -3,6 +3,7 @@
 //
 //	driver.c   the session: mount, receive loop, back-pressure, end
 //	request.c  one struct io and the kernel request it answers
+//	interrupt.c  clients that got a signal while they wait
 //	files.c    operations on names and attributes, answered at once
 //	ops.c      operations on data, which become struct io
 //	placement.c  which CPU answers
@@ -43,6 +44,7 @@ enum {
 	REQUEST_COPY_MAX =
 		64 << 10, // a waiting write of at most this size is copied, a larger one keeps its receive buffer
 	REQUEST_ZERO_MAX = 1 << 30, // bytes zeroed at a time: the core's time limit is for a piece
+	INTERRUPT_LOOK_MS = 500,    // until the clients of interrupted requests are looked at again
 	REQUEST_SPARE_MAX = 256,    // free-list lengths
 	TABLE_SPARE_MAX = 32,
 	RECEIVE_SPARE_MAX = 4,
@@ -96,8 +98,9 @@ struct request {
 	uint64_t zero_end; // zeroing: goes on to here, piece by piece
 	bool sync_after;   // a write that is only done when it is on the root's stable storage
 	bool parked;       // submit returned without an answer
-	bool interrupted;  // on the driver's list of these
-	bool cancelled;    // the client is gone or wants to be
+	bool interrupted;  // on the driver's list of these: its client is to be looked at
+	bool cancelled;    // the client is being killed
+	uint32_t round;    // of interrupt_look that saw it last
 
 	const uint8_t *payload; // write: the bytes; in the receive buffer during submit, then in copy or held
 	struct receive *held;
@@ -150,8 +153,10 @@ struct driver {
 
 	// Requests that are with the core.
 	struct request *submitting;
-	struct request_list pending; // submitted, without an answer
-	struct request_list interrupted;
+	struct request_list pending;     // submitted, without an answer
+	struct request_list interrupted; // by signals that need not be deadly
+	struct event *interrupt_timer;   // looks at their clients again
+	uint32_t interrupt_round;
 	size_t pending_count;
 	uint64_t pending_size;
 
@@ -173,9 +178,15 @@ void driver_resume(struct driver *driver);
 struct request *request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io_kind kind,
 			       enum reply reply);
 void request_submit(struct request *request);
-void request_cancel_interrupted(struct driver *driver);
 void request_fail_all(struct driver *driver, int error);
 void request_free_spares(struct driver *driver);
+
+// interrupt.c
+void interrupt_init(struct driver *driver);
+void interrupt_fini(struct driver *driver);
+void interrupt_add(struct request *request);
+// Cancel what was asked by threads that are being killed, among the interrupted.
+void interrupt_look(struct driver *driver);
 
 // files.c
 void files_init(struct driver *driver);
@@ -192,14 +203,15 @@ void ops_truncate(fuse_req_t req, struct file *file, struct opener *opener);
 void ops_release_sync(fuse_req_t req, struct file *file);
 
 // mount.c
-// The absolute path of ${directory} when a mount on it can be tried (to free), else NULL and a sentence. ${ret_detached}:
-// a dead mount of ours was taken away from there.
+// The absolute path of ${directory} when a mount on it can be tried (to free), else NULL and a sentence.
+// ${ret_detached}: a dead mount of ours was taken away from there.
 char *mount_check(const struct driver_options *options, bool *ret_detached, char *error, size_t error_size);
 // Libfuse's own complaints go into ${text} instead of stderr until NULL is given.
 void mount_capture_log(char *text, size_t size);
 
 // mount_dead.c
-// Take the mount of ours on ${path}, to which ${fd} leads, away if its server is gone. False: it is not, or that failed.
+// Take the mount of ours on ${path}, to which ${fd} leads, away if its server is gone. False: it is not, or that
+// failed.
 bool mount_detach_dead(const char *path, int fd);
 
 static inline struct driver *

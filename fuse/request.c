@@ -12,9 +12,6 @@
 //
 // Some go to the core more than once, in the same struct: the end of a write with O_DSYNC starts a synchronisation
 // (G2), and a long zeroing goes piece by piece. The end of the last is the answer.
-//
-// Interrupts: libfuse calls on_interrupt with its own lock on the request, where an answer would free what is locked.
-// So it only notes the request; the loop cancels it after libfuse has returned.
 #include "fuse/internal.h"
 
 #include <errno.h>
@@ -396,25 +393,7 @@ driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 static void
 on_interrupt(fuse_req_t req, void *arg)
 {
-	struct request *request = arg;
-
-	if (request->interrupted)
-		return;
-	request->interrupted = true;
-	TAILQ_INSERT_TAIL(&request->driver->interrupted, request, interrupted_link);
-}
-
-void
-request_cancel_interrupted(struct driver *driver)
-{
-	struct request *request;
-
-	while ((request = TAILQ_FIRST(&driver->interrupted)) != NULL) {
-		TAILQ_REMOVE(&driver->interrupted, request, interrupted_link);
-		request->interrupted = false;
-		request->cancelled = true;
-		driver->callbacks.cancel(driver->arg, &request->io);
-	}
+	interrupt_add(arg);
 }
 
 // The receive buffer is about to be used again: take the write's bytes out of it, or take it away.

@@ -159,7 +159,10 @@ class Lab:
         """Start a node; it is ready when this returns. ${mount}: it has a mount, the directory of its name."""
         words = ["--name", name, "--control", f"{name}.ctl", "--log-file", f"{name}.log", "--log-level", "info"]
         if mount:
-            os.makedirs(name, exist_ok=True)
+            try:
+                os.mkdir(name)
+            except FileExistsError:  # maybe below the dead mount of a killed node
+                pass
             words += ["--mount", name]
         hvfs("serve", *words, *flags, "--daemon")
         node = Node(self, name, name if mount else None)

@@ -896,6 +896,40 @@ START_TEST(test_killed_client)
 }
 END_TEST
 
+// A signal that does not kill ends no request; one that kills does, also after the other. (Opening a file makes the kernel
+// send what it has: the interrupt has come when some of that is done.)
+static void
+ignore_signal(int number)
+{
+}
+
+START_TEST(test_signal)
+{
+	struct sigaction action = {.sa_handler = ignore_signal}; // no SA_RESTART
+	pid_t pid;
+	int status;
+
+	ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+	fix->mode = ANSWER_NEVER;
+	pid = fork_client(_i & 1);
+	sem_wait(&fix->submitted);
+	fix->mode = ANSWER_NOW;
+	ck_assert_int_eq(kill(pid, SIGUSR1), 0);
+	for (int i = 0; i < 200; i++)
+		close(open_file("page", O_RDONLY));
+	ck_assert_int_eq(fix->cancels, 0);
+	if (_i & 2) {
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+		sem_wait(&fix->cancelled_sem);
+	} else {
+		on_loop(command_answer);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(_i & 2 ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_int_eq(fix->cancels, _i & 2 ? 1 : 0);
+}
+END_TEST
+
 // What waits when the driver ends gets EIO, and the mount is gone although the file is open.
 START_TEST(test_destroy_pending)
 {
@@ -1079,6 +1113,7 @@ main(void)
 	tcase_add_test(tcase, test_placement);
 	tcase_add_test(tcase, test_mmap);
 	tcase_add_loop_test(tcase, test_killed_client, 0, 2);
+	tcase_add_loop_test(tcase, test_signal, 0, 4);
 	tcase_add_test(tcase, test_destroy_pending);
 	tcase_add_test(tcase, test_unmounted);
 	tcase_add_test(tcase, test_refused);
