@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Open-file-description locks. The system does not say who holds one (a daemon's lock was taken by a parent that is long
-// gone), so the holder is looked for among the open files in /proc, for the sake of the error message only.
+// gone), so the holder is looked for in /proc, for the sake of the error message only.
 #include "store/lock.h"
 
 #include <dirent.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 int
 lock_take(int fd, bool shared)
@@ -21,9 +22,11 @@ lock_take(int fd, bool shared)
 	return errno == EACCES ? EAGAIN : errno;
 }
 
-// Does ${info}, a file of /proc/PID/fdinfo, tell of a lock?
+// Does ${info}, a file of /proc/PID/fdinfo, tell of a lock on ${wanted}? Its "lock:" lines end with the device and the
+// inode, MAJOR:MINOR:INODE, and the range. (To look at /proc/PID/fd/N itself would ask the file system behind it, and
+// that may be a mount whose server does not answer.)
 static bool
-tells_lock(const char *info)
+tells_lock(const char *info, const struct stat *wanted)
 {
 	FILE *file = fopen(info, "re");
 	char line[256];
@@ -31,8 +34,13 @@ tells_lock(const char *info)
 
 	if (file == NULL)
 		return false;
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strncmp(line, "lock:", 5) == 0;
+	while (!found && fgets(line, sizeof(line), file) != NULL) {
+		unsigned major_number, minor_number;
+		unsigned long long inode;
+
+		found = sscanf(line, "lock: %*s %*s %*s %*s %*s %x:%x:%llu", &major_number, &minor_number, &inode) == 3 &&
+			makedev(major_number, minor_number) == wanted->st_dev && inode == wanted->st_ino;
+	}
 	fclose(file);
 	return found;
 }
@@ -41,22 +49,17 @@ static bool
 holds_lock(const char *pid, const struct stat *wanted)
 {
 	char path[600];
-	struct stat status;
 	struct dirent *entry;
 	DIR *dir;
 	bool found = false;
 
-	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	snprintf(path, sizeof(path), "/proc/%s/fdinfo", pid);
 	dir = opendir(path);
 	if (dir == NULL)
 		return false;
 	while (!found && (entry = readdir(dir)) != NULL) {
-		snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, entry->d_name);
-		if (entry->d_name[0] == '.' || stat(path, &status) < 0 || status.st_dev != wanted->st_dev ||
-			status.st_ino != wanted->st_ino)
-			continue;
 		snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, entry->d_name);
-		found = tells_lock(path);
+		found = entry->d_name[0] != '.' && tells_lock(path, wanted);
 	}
 	closedir(dir);
 	return found;
