@@ -87,7 +87,13 @@ ram_fill(struct ram *ram, struct buf_pool *pool)
 int
 main(int argc, char **argv)
 {
-	static const struct driver_callbacks callbacks = {on_submit, on_cancel, on_batch_end, on_seek, on_unmounted};
+	static const struct driver_callbacks callbacks = {
+		.submit = on_submit,
+		.cancel = on_cancel,
+		.batch_end = on_batch_end,
+		.seek = on_seek,
+		.unmounted = on_unmounted,
+	};
 	struct ram ram = {.base = event_base_new(), .block_size = 4096};
 	struct driver_options options = {0};
 	struct event *term, *interrupt;

@@ -22,6 +22,13 @@ def write_flagged(image, offset, data, flags):
     return fd
 
 
+def kill(lab, node):
+    """Leaves its dead mount; and starts no program, in which every open image would be closed and flushed."""
+    signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
+    wait_readable(node.pidfd)
+    lab.nodes.remove(node)
+
+
 def synchronous_survives(lab, root, leaf):
     """The root is killed as soon as the write has returned."""
     synced = [os.urandom(size) for size in (1, BLOCK, 10000, MIB)]
@@ -29,9 +36,10 @@ def synchronous_survives(lab, root, leaf):
     for number, data in enumerate(synced):
         flags = os.O_SYNC if number % 2 else os.O_DSYNC
         fds.append(write_flagged((leaf if number < 3 else root).image(), number * 2 * MIB + number * 100, data, flags))
-    root.kill()
+    kill(lab, root)
     for number, data in enumerate(synced):
         on_the_disk(number * 2 * MIB + number * 100, data, f"write {number} was acknowledged, but is not on the root's disk")
+    root.unmount()
     root = lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock")
     for number, data in enumerate(synced):
         check(read_at(root.image(), number * 2 * MIB + number * 100, len(data)) == data, f"write {number} at the new root")
@@ -134,11 +142,7 @@ def sigterm_while_writing(lab, leaf):
 
 
 def dead_mount_is_taken_away(lab):
-    leaf = lab.leaf("leaf")
-    pidfd = leaf.pidfd
-    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    wait_readable(pidfd)
-    lab.nodes.remove(leaf)
+    kill(lab, lab.leaf("leaf"))
     try:
         os.listdir("leaf")
         raise AssertionError("the mount of the killed node lives")
