@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/paths.h"
 #include "cli/units.h"
 #include "core/limits.h"
 #include "store/store.h"
@@ -38,6 +39,9 @@ parse_args(struct create *create, int argc, char **argv)
 	}
 	if (create->store == NULL)
 		return command_usage(&command_create, "STORE is missing: the path of the file to make");
+	if (paths_is_reserved_store(create->store))
+		return command_usage(&command_create, "%s: storage of this kind is not supported yet; right would be a path (./%s is one)",
+				     create->store, create->store);
 	return EXIT_DONE;
 }
 

@@ -116,6 +116,8 @@ set_volume(struct config *config, const char *value, char *error, size_t error_s
 	memcpy(volume->name, value, size);
 	if (value[size] == '=' && set_text(volume->store, sizeof volume->store, value + size + 1, error, error_size) != 0)
 		return fail(error, error_size, "after '=' a STORE is due, a path of at most %zu bytes", sizeof volume->store - 1);
+	if (paths_is_reserved_store(volume->store))
+		return fail(error, error_size, "storage of this kind is not supported yet; right would be a path (./… for a file of such a name)");
 	node->volume_count++;
 	return 0;
 }

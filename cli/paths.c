@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,4 +75,14 @@ paths_make_absolute(char *path, size_t size)
 	memcpy(path, directory, prefix);
 	path[prefix] = '/';
 	return 0;
+}
+
+bool
+paths_is_reserved_store(const char *store)
+{
+	static const char *const kinds[] = { "nbd://", "nbd+unix://", "rbd:", "mirror:" };
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strncmp(store, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return false;
 }

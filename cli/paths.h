@@ -3,6 +3,7 @@
 #ifndef HVFS_CLI_PATHS_H
 #define HVFS_CLI_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { PATHS_SOCKET_SIZE = 108 }; // bytes of a unix socket's path, the NUL included
@@ -19,5 +20,9 @@ int paths_control_socket(const char *name, char path[PATHS_SOCKET_SIZE], char *e
 
 // Make ${path} absolute in place, if it fits ${size}. Returns 0, or -1 when it does not (${path} is unchanged).
 int paths_make_absolute(char *path, size_t size);
+
+// Does ${store} begin as a kind of storage that is not a path, and that this version does not have? Its name is kept
+// free: a file of such a name is written ./NAME.
+bool paths_is_reserved_store(const char *store);
 
 #endif
