@@ -217,7 +217,6 @@ copies_get(void *self, block_key key)
 		cache->stats.hits++;
 		return victim->buf;
 	}
-	cache->stats.misses++;
 	return NULL;
 }
 
@@ -297,6 +296,14 @@ copies_drop(void *self, block_key key)
 }
 
 static void
+copies_missed(void *self)
+{
+	struct set_cache *cache = self;
+
+	cache->stats.misses++;
+}
+
+static void
 copies_on_evicted(void *self, void (*fn)(void *arg, block_key key), void *arg)
 {
 	struct set_cache *cache = self;
@@ -320,6 +327,7 @@ static const struct copies_ops copies_ops = {
 	.put = copies_put,
 	.set_dirty = copies_set_dirty,
 	.drop = copies_drop,
+	.missed = copies_missed,
 	.on_evicted = copies_on_evicted,
 	.capacity = copies_capacity,
 };
@@ -366,4 +374,6 @@ void
 set_cache_get_stats(const struct set_cache *cache, struct set_cache_stats *ret)
 {
 	*ret = cache->stats;
+	// What was missed has been looked up too, once it was there.
+	ret->hits = ret->hits > ret->misses ? ret->hits - ret->misses : 0;
 }

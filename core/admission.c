@@ -343,9 +343,33 @@ admission_request(struct core *core, uint32_t link, const struct message *messag
 		child_heartbeat(core, link, message);
 }
 
+// A connection that does not become a session within a lease takes a place that others need.
+static void
+silent_links(struct core *core)
+{
+	for (uint32_t id = 0; id < core->link_capacity; id++) {
+		struct link *link = core->links[id];
+		bool wanted = false;
+
+		if (link == NULL || !link->in_use || link->role != LINK_CHILD || link->closing)
+			continue;
+		for (uint32_t i = 0; i < core->volume_count; i++)
+			wanted |= link->child_of[i] >= 0;
+		for (struct pending_connect *pending = core->pending_connects; pending != NULL; pending = pending->next)
+			wanted |= pending->link == id;
+		if (wanted)
+			link->silent_since = core->now;
+		else if (core->now >= moment_after_ms(link->silent_since, core->config.hb_ttl_ms))
+			outbox_close_link(core, id, "no CONNECT in time");
+		if (!wanted && !link->closing)
+			core_wake(core, moment_after_ms(link->silent_since, core->config.hb_ttl_ms));
+	}
+}
+
 void
 admission_timer(struct core *core)
 {
+	silent_links(core);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 

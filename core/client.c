@@ -78,6 +78,8 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		work->put_buf = buf_ref(buf);
 		volume->unsynced = true;
 	}
+	if (say.opcode == OP_GET)
+		core->copies.ops->missed(core->copies.self);
 	work->ask = ASK_SENT;
 	work->ask_opcode = (uint8_t)say.opcode;
 	work->ask_perm = (uint8_t)perm;

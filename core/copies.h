@@ -21,6 +21,9 @@ struct copies_ops {
 	// Forget the copy, if there is one. The evicted callback is not called.
 	void (*drop)(void *self, block_key key);
 
+	// A copy was wanted and there was none: for statistics.
+	void (*missed)(void *self);
+
 	// Who is told of evictions: fn(arg, key).
 	void (*on_evicted)(void *self, void (*fn)(void *arg, block_key key), void *arg);
 

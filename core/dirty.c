@@ -259,6 +259,7 @@ dirty_flushed(struct core *core, struct entry *entry)
 	flush_unlink(core, volume, work);
 	count_out(volume, work->flush_gen);
 	work->accepted = work->flush_version;
+	core->flush_error = ERR_OK;
 	if (volume->is_root)
 		volume->unsynced = true; // a write that ends after a sync has begun is not covered by it
 	if (work->again) {

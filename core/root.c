@@ -64,6 +64,7 @@ root_read(struct core *core, struct entry *entry)
 	if (work->store_reading)
 		return;
 	work->store_reading = true;
+	core->copies.ops->missed(core->copies.self);
 	work->read_stale = false;
 	store_action(core, entry_volume(core, entry), ACTION_STORE_READ, block_key_block(entry->key))->count++;
 	entry_volume(core, entry)->fetched++;

@@ -257,6 +257,8 @@ parent_timer(struct core *core)
 {
 	bool any = false;
 
+	if (core->stop == STOP_LEAVE || core->stop == STOP_DONE) // only the answer to DISCONNECT is awaited
+		return;
 	if (core->parent.link < 0 || core->links[core->parent.link]->closing)
 		return;
 	for (uint32_t i = 0; i < core->volume_count; i++) {
@@ -338,6 +340,8 @@ session_link_up(struct core *core, uint32_t id, enum link_role role)
 	link = core->links[id];
 	CHECK(link != NULL && !link->in_use);
 	link->in_use = true;
+	link->silent_since = core->now;
+	core_wake(core, moment_after_ms(core->now, core->config.hb_ttl_ms));
 	link->role = role;
 	for (int i = 0; i < LIMIT_VOLUMES; i++)
 		link->child_of[i] = -1;

@@ -45,6 +45,7 @@ struct key_list {
 struct link {
 	bool in_use;
 	bool closing; // ACTION_CLOSE is out
+	moment_us silent_since;  // a child's link without a session: closed when that lasts
 	enum link_role role;
 	uint32_t xid;                    // of the last message that we began
 	uint64_t grant;                  // number of the last grant (R8)

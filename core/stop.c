@@ -6,7 +6,7 @@
 #include "core/session.h"
 #include "core/writeback.h"
 
-enum { STOP_LIMIT_MS = 30 * 1000 };
+enum { STOP_LIMIT_MS = 30 * 1000, STOP_REFUSED_US = 1000 * 1000 };
 
 static uint64_t
 dirty_left(const struct core *core)
@@ -30,6 +30,7 @@ stop_begin(struct core *core)
 	if (core->stop != STOP_NO)
 		return;
 	core->stop = STOP_RECALL;
+	core->flush_error = ERR_OK;
 	core->stop_deadline = moment_after_ms(core->now, limit_ms(core));
 	core->stop_left = UINT64_MAX;
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
@@ -75,6 +76,9 @@ stop_advance(struct core *core)
 		core->stop_left = dirty_left(core);
 		core->stop_deadline = moment_after_ms(core->now, limit_ms(core));
 	}
+	// A store or a parent that refuses the bytes is given one more chance, not the whole time.
+	if (core->flush_error != ERR_OK && core->stop_deadline > core->now + STOP_REFUSED_US)
+		core->stop_deadline = core->now + STOP_REFUSED_US;
 	core_wake(core, core->stop_deadline);
 	if (core->now >= core->stop_deadline) {
 		stopped(core, core->flush_error != ERR_OK ? core->flush_error : ERR_TIMED_OUT);

@@ -284,7 +284,7 @@ help_teardown(void)
 const char *
 help_path(const char *name)
 {
-	static char text[128];
+	static _Thread_local char text[128];
 
 	snprintf(text, sizeof(text), "%s/%s.img", fix->directory, name);
 	return text;

@@ -90,7 +90,7 @@ void help_stop(void);
 // A driver of its own at ${directory}, with the callbacks of the fixture. Returns NULL with a sentence in ${error}.
 struct driver *help_mount(struct event_base *base, const char *directory, char *error, size_t error_size);
 
-// The path of the volume ${name}; the next call overwrites it.
+// The path of the volume ${name}; the next call of the thread overwrites it.
 const char *help_path(const char *name);
 
 // Open the volume ${name}, which must succeed.
