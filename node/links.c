@@ -78,16 +78,6 @@ role_name(const struct node_link *link)
 
 // ---- What links tell ----
 
-static bool
-is_all_zero(const uint8_t *bytes, size_t size)
-{
-	uint64_t first, last;
-
-	memcpy(&first, bytes, sizeof(first));
-	memcpy(&last, bytes + size - sizeof(last), sizeof(last));
-	return (first | last) == 0 && memcmp(bytes, bytes + sizeof(first), size - sizeof(first)) == 0;
-}
-
 static void
 message_take_data(struct node *node, const struct message *message)
 {
@@ -98,7 +88,7 @@ message_take_data(struct node *node, const struct message *message)
 
 		if (item->kind != ITEM_DATA)
 			continue;
-		if (is_all_zero(item->bytes, message->data_size)) {
+		if (node_is_zero(item->bytes, message->data_size)) {
 			item->buf = buf_zero();
 		} else {
 			item->buf = buf_alloc(pool);

@@ -77,6 +77,18 @@ job_free(struct job *job)
 	free(job);
 }
 
+// Holes of the store take no place in the cache.
+static void
+zeros_out(struct job *job)
+{
+	for (uint32_t i = 0; i < job->count; i++) {
+		if (!node_is_zero(buf_bytes(job->bufs[i]), job->volume->block_size))
+			continue;
+		buf_unref(job->bufs[i]);
+		job->bufs[i] = buf_zero();
+	}
+}
+
 static void
 job_ended(struct job *job)
 {
@@ -86,6 +98,8 @@ job_ended(struct job *job)
 	switch (job->type) {
 	case ACTION_STORE_READ:
 		event.type = EVENT_STORE_READ;
+		if (job->sys_errno == 0)
+			zeros_out(job);
 		event.bufs = job->sys_errno == 0 ? job->bufs : NULL;
 		event.count = job->count;
 		break;
