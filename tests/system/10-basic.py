@@ -44,6 +44,10 @@ def status_is_right(root, leaf):
     check("unix:" in volume["parent"]["addr"] and volume["parent"]["lease_ms"] > 0 and volume["parent"]["state"], volume)
     for key in ("level", "kind", "size", "used", "hits", "misses", "promotions", "demotions"):
         check(key in volume["cache"][0], f"cache[] has no {key}:", volume)
+    before = volume["cache"][0]["misses"]
+    write_at(root.image(), 50 << 20, b"new to the leaf")
+    read_at(leaf.image(), 50 << 20, 15)
+    check(leaf.volume()["cache"][0]["misses"] > before, "a miss is not counted:", leaf.volume()["cache"])
     volume = root.volume()
     check(volume["role"] == "root", volume)
     child, = volume["children"]

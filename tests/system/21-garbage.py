@@ -68,6 +68,14 @@ def control_nonsense():
         cut_off(client)
 
 
+def silent(lab):
+    """Connections that never ask for anything are closed when a lease has passed."""
+    lab.create("quiet.img", "1M")
+    lab.serve("quiet", "--volume", "q=quiet.img", "--listen", "unix:quiet.sock", "--hb-ttl", "1s", mount=False)
+    for client in [connect("quiet.sock") for _ in range(20)]:
+        cut_off(client)
+
+
 def works(root, leaf, text):
     write_at(leaf.image(), 12345, text)
     check(read_at(root.image(), 12345, len(text)) == text, "the root reads something else")
@@ -84,6 +92,7 @@ def test(lab):
         works(root, leaf, b"round %d" % number)
     oversized()
     works(root, leaf, b"after the oversized one")
+    silent(lab)
     control_nonsense()
     works(root, leaf, b"after nonsense on the control socket")
     late = lab.leaf("late")
