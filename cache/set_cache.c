@@ -274,8 +274,14 @@ copies_set_dirty(void *self, block_key key, bool dirty)
 		return;
 	}
 	victim = victim_find(cache, key);
-	if (victim != NULL && !dirty && victim->dirty)
+	if (victim == NULL || victim->dirty == dirty)
+		return;
+	if (!dirty) {
 		victim_evict(cache, victim);
+		return;
+	}
+	victim->dirty = true;
+	cache->clean_victims--;
 }
 
 static void
