@@ -111,6 +111,7 @@ struct work {
 	uint32_t flush_xid;
 	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)
+	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
 	// The root's store.
 	bool store_reading;

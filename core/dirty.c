@@ -260,6 +260,7 @@ dirty_flushed(struct core *core, struct entry *entry)
 	count_out(volume, work->flush_gen);
 	work->accepted = work->flush_version;
 	core->flush_error = ERR_OK;
+	work->sync_owed = work->sync_owed && work->again;
 	if (volume->is_root)
 		volume->unsynced = true; // a write that ends after a sync has begun is not covered by it
 	if (work->again) {
@@ -336,7 +337,7 @@ dirty_root_awaited(const struct core *core, const struct work *work)
 {
 	const struct want *head = table_want(&core->table, work->want_head);
 
-	return work->sync_head != 0 || (head != NULL && head->applied);
+	return work->sync_owed || work->sync_head != 0 || (head != NULL && head->applied);
 }
 
 bool

@@ -575,6 +575,7 @@ wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t
 			link = &want->next;
 			continue;
 		}
+		work->sync_owed = true;
 		*link = want->next;
 		pool_free(&core->table.wants, index);
 		table_touch(&core->table, entry);
