@@ -17,6 +17,9 @@ enum action_type {
 	ACTION_STORE_READ,    // volume, block, count, store_cookie
 	ACTION_STORE_WRITE,   // volume, block, count, bufs[count], store_cookie: zero buffers give space back
 	ACTION_STORE_SYNC,    // volume, store_cookie
+	ACTION_EVICT,         // volume, node_id, session, store_cookie: record durably, beside the root's storage, that
+			      // claims of that session are void (F2); EVENT_EVICTED answers
+	ACTION_RESCUE,        // volume, block, version, buf: bytes that were given up; keep them for the user (F2)
 	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
 	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
 	ACTION_CLOSE,         // link, text: close it because of text; EVENT_LINK_DOWN still comes
@@ -32,6 +35,8 @@ struct action {
 	uint32_t count;
 	uint64_t block;
 	uint64_t store_cookie;
+	uint64_t node_id, session;
+	version_t version;
 	enum hvfs_error error;
 	moment_us valid_until;
 	struct io *io;

@@ -34,6 +34,7 @@ core_config_default(struct core_config *config)
 		.readahead_blocks = 1024,
 		.credits = 4096,
 		.write_mode = WRITE_ASYNC,
+		.disconnect_ms = DISCONNECT_WAIT,
 	};
 }
 
@@ -194,6 +195,30 @@ core_set_write_mode(struct core *core, enum write_mode mode)
 	core->config.write_mode = mode;
 }
 
+void
+core_set_durability(struct core *core, enum durability durability)
+{
+	core->config.durability = durability;
+}
+
+void
+core_set_disconnect(struct core *core, uint32_t disconnect_ms)
+{
+	core->config.disconnect_ms = disconnect_ms;
+}
+
+int
+core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session)
+{
+	return 0;
+}
+
+const char *
+core_ancestor_address(const struct core *core, uint32_t i)
+{
+	return NULL;
+}
+
 // ---- events ----
 
 static void
@@ -254,6 +279,9 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_STORE_WROTE:
 	case EVENT_STORE_SYNCED:
 		store_event(core, event);
+		break;
+	case EVENT_EVICTED:
+	case EVENT_ABORT:
 		break;
 	case EVENT_STOP:
 		stop_begin(core);

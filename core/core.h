@@ -13,6 +13,11 @@ struct core;
 
 enum write_mode { WRITE_ASYNC, WRITE_SEMI_SYNC, WRITE_SYNC };
 
+// When a fsync may answer: everything is on the root's stable storage; in the parent's memory; in this node's.
+enum durability { DURABILITY_ROOT, DURABILITY_PARENT, DURABILITY_LOCAL };
+
+#define DISCONNECT_WAIT UINT32_MAX // requests wait for the parent as long as io_timeout_ms allows
+
 // Deliberately broken rules, for the test of the tests (tests/sim). Never set by hvfs itself.
 enum core_bug {
 	BUG_NONE,
@@ -39,6 +44,9 @@ struct core_config {
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t credits;          // blocks a child may have outstanding here
 	enum write_mode write_mode;
+	enum durability durability;
+	uint32_t disconnect_ms; // cut off from the parent for as long, requests that need it fail; DISCONNECT_WAIT: not
+	uint32_t grace_ms; // a root after an unclean stop: only CONNECT and RECOVER are served for as long (F6); 0: none
 	bool give_back;  // the sync daemon gives a block's permission back when it flushes it
 	bool has_parent; // a parent is configured: unknown volumes are asked for there
 	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
@@ -79,9 +87,25 @@ void core_check(struct core *core);
 
 // ---- What others may ask (status, simulator) ----
 
+// What a volume is doing.
+enum volume_phase {
+	PHASE_STARTING,   // its size is not known yet
+	PHASE_GRACE,      // a root that waits for those who held something before it was started
+	PHASE_SERVING,    // all is well
+	PHASE_CUT_OFF,    // the parent is away; what is held may still be used
+	PHASE_LAPSED,     // and the lease is over
+	PHASE_RECOVERING, // a parent is there again: claims are on their way
+	PHASE_STOPPING,
+	PHASE_ABORTED,
+};
+
 struct volume_info {
 	const char *name;
 	bool is_root, ready, read_only;
+	enum volume_phase phase;
+	moment_us phase_since;
+	uint64_t unstable_blocks; // sent up, not known to be durable at the root
+	uint64_t waiting;         // local requests that have not ended
 	uint64_t size;         // bytes, 0 until ready
 	uint32_t block_size;   // bytes, 0 until ready
 	struct buf_pool *pool; // buffers of this volume's blocks; NULL until ready
@@ -98,9 +122,19 @@ struct volume_info {
 uint32_t core_volume_count(const struct core *core);
 void core_volume_info(const struct core *core, uint32_t volume, moment_us now, struct volume_info *ret);
 
+// What a child is doing.
+enum child_phase {
+	CHILD_CONNECTED,
+	CHILD_ABSENT,   // its link is gone: what it has for writing is frozen until it is back
+	CHILD_LAPSED,   // and its lease is over: whoever wants its blocks gets them after an eviction
+	CHILD_EVICTING, // the eviction is being recorded
+};
+
 struct child_info {
 	const char *name;
 	uint32_t volume;
+	enum child_phase phase;
+	moment_us phase_since;
 	int32_t link; // -1: absent
 	bool connected;
 	int64_t lease_ms; // what is left of the lease we gave, 0 when over
@@ -112,6 +146,16 @@ bool core_child_info(const struct core *core, uint32_t index, moment_us now, str
 
 // Change while running.
 void core_set_write_mode(struct core *core, enum write_mode mode);
+void core_set_durability(struct core *core, enum durability durability);
+void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
+
+// A root volume was left uncleanly, and this session had been evicted before: its claims are refused in the grace time.
+// Before the first step. Returns -1 when LIMIT_EVICTIONS are there.
+int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session);
+
+// Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
+// when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.
+const char *core_ancestor_address(const struct core *core, uint32_t i);
 
 // For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
 struct block_info {

@@ -17,7 +17,9 @@
 	X(TOO_MANY, "a limit is reached")                                  \
 	X(LOOP, "the parents form a loop")                                 \
 	X(REFUSED, "refused by the peer")                                  \
-	X(PROTOCOL, "the peer broke the protocol")
+	X(PROTOCOL, "the peer broke the protocol")                         \
+	X(CUT_OFF, "cut off from the parent for too long")                 \
+	X(ABORTED, "aborted by the administrator")
 
 enum hvfs_error {
 #define X(name, text) ERR_##name,

@@ -20,6 +20,8 @@ enum event_type {
 			    // block
 	EVENT_STORE_WROTE,  // store_cookie, error: a write or a zeroing has ended
 	EVENT_STORE_SYNCED, // store_cookie, error
+	EVENT_EVICTED,      // store_cookie, error: the answer to ACTION_EVICT
+	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
 };
 
@@ -32,6 +34,9 @@ struct event {
 	enum event_type type;
 	uint32_t link;                 // 0 to LIMIT_LINKS - 1, chosen by the caller
 	enum link_role role;           // EVENT_LINK_UP
+	const char *address;           // EVENT_LINK_UP of a parent: as it was dialled, to be told to our children as a way
+				       // further up (F3); or NULL
+	uint32_t volume;               // EVENT_ABORT
 	uint64_t queued_size;          // EVENT_LINK_ROOM
 	const struct message *message; // EVENT_MESSAGE
 	struct io *io;                 // EVENT_IO, EVENT_IO_CANCEL

@@ -105,6 +105,9 @@ perform(struct node *node, const struct action *action)
 		node_store_perform(node, action);
 		node->batch_due = true;
 		break;
+	case ACTION_EVICT:
+	case ACTION_RESCUE:
+		break;
 	case ACTION_VOLUME_READY:
 		node_volume_ready(node, action->volume);
 		break;

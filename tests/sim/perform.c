@@ -311,6 +311,9 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_STORE_SYNC:
 			store_begin(node, action);
 			break;
+		case ACTION_EVICT:
+		case ACTION_RESCUE:
+			break;
 		case ACTION_VOLUME_READY:
 		case ACTION_VOLUME_FAILED:
 			volume_told(node, action);
