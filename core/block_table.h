@@ -10,6 +10,8 @@
 //   -------   ------------  -------------  ---------  ---------------
 //   ABSENT    no            any            no         -
 //   CLEAN     yes           >= READ        yes        yes
+//   UNSTABLE  yes           any            yes        no
+//             (acknowledged by the parent, not known to be durable at the root: R13; held NO: not readable)
 //   DIRTY     yes           WRITE, or NO   yes        no
 //             (held NO: taken away or lost before its flush was acknowledged; not readable)
 #ifndef HVFS_CORE_BLOCK_TABLE_H
@@ -21,7 +23,7 @@
 
 #include <assert.h>
 
-enum copy { COPY_ABSENT, COPY_CLEAN, COPY_DIRTY };
+enum copy { COPY_ABSENT, COPY_CLEAN, COPY_UNSTABLE, COPY_DIRTY };
 
 struct entry {
 	block_key key;
@@ -58,6 +60,7 @@ struct want {
 	uint8_t kind;  // enum want_kind
 	uint8_t perm;  // enum perm: what it needs
 	bool sync;     // FORCE_SYNC: accepted by the root before the answer
+	bool roomless; // a FLUSH that came when there was no room: answered when there is
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
 	uint8_t hops_left;
@@ -72,6 +75,14 @@ struct want {
 };
 
 enum ask_state { ASK_NONE, ASK_WAITING, ASK_SENT };
+
+// Is the copy unstable, and does the barrier that is under way cover it?
+enum unstable { UNSTABLE_NOT, UNSTABLE_OPEN, UNSTABLE_COMMITTING };
+
+// Ends of a list of work records.
+struct work_list {
+	uint32_t head, tail;
+};
 
 struct work {
 	uint32_t entry;
@@ -107,8 +118,11 @@ struct work {
 	uint32_t flush_prev, flush_next; // list of flushes under way
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
+	uint8_t unstable;                      // enum unstable: which of the volume's lists it is on
+	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;
+	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
 	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/unstable.h"
 #include "core/writeback.h"
 
 #include <stdlib.h>
@@ -146,12 +147,15 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
 			   (unsigned long long)block_key_block(entry->key));
 	}
+	// What supersedes our bytes is kept as they were: until it is durable (R13).
 	dirty_superseded(core, entry);
-	entry->version = item->version;
-	if (item->kind == ITEM_EMPTY)
-		entry_drop_copy(core, entry);
-	else
+	if (item->kind != ITEM_EMPTY) {
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+		unstable_mark(core, entry);
+	} else if (item->version != entry->version) {
+		entry_drop_copy(core, entry);
+	}
+	entry->version = item->version;
 }
 
 // The bytes that a writer below, who fell silent, had before it wrote: they go up with a version beyond any that it may
@@ -169,6 +173,8 @@ grant_over_gap(struct core *core, struct entry *entry, struct work *work, const 
 static void
 grant_over_clean(struct core *core, struct entry *entry, struct work *work, const struct item *item)
 {
+	bool keep = entry->copy == COPY_UNSTABLE || work->put_buf != NULL;
+
 	if (item->kind != ITEM_EMPTY) {
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
 		entry_volume(core, entry)->fetched++;
@@ -177,9 +183,11 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
-	} else if (entry->copy == COPY_CLEAN && item->version != entry->version) {
+	} else if (entry->copy != COPY_ABSENT && item->version != entry->version) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
+	if (keep && entry->copy == COPY_CLEAN)
+		unstable_mark(core, entry); // ours, or what supersedes it (R13)
 	if (item->version != 0)
 		entry->version = item->version;
 }

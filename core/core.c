@@ -322,7 +322,7 @@ waiters_pump(struct core *core)
 
 		while (volume->dirty_wait.count > 0 && dirty_room(core, volume)) {
 			key_list_touch_first(core, &volume->dirty_wait, WAIT_DIRTY,
-					     core->config.dirty_max - volume->dirty_count);
+					     core->config.dirty_max - volume->dirty_count - volume->unstable_count);
 			transaction_drain(core);
 		}
 	}

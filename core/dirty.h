@@ -42,8 +42,8 @@ void dirty_urge(struct core *core, struct entry *entry);
 // May a local write make another block dirty now?
 bool dirty_room(const struct core *core, const struct volume *volume);
 
-// A fsync, a child's barrier (${child} >= 0, ${xid}), or the stopping node's own (neither).
-void barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
+// A fsync, a child's barrier (${child} >= 0, ${xid}), or this node's own (neither).
+struct barrier *barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
 
 // The link to the parent is gone: a barrier under way starts again.
 void barriers_link_down(struct core *core, struct volume *volume);

@@ -31,6 +31,7 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.block_size = volume->block_size,
 		.pool = volume->pool,
 		.dirty_blocks = volume->dirty_count,
+		.unstable_blocks = volume->unstable_count,
 		.table_blocks = core->table.entries.used,
 		.parent_lease_ms = volume->is_root || !volume->announced ? -1 : left_ms(volume->lease_end, now),
 		.parent_connected = volume->connected,
@@ -129,6 +130,7 @@ check_entry(struct core *core, struct entry *entry)
 		CHECK(copy != NULL);
 		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
 	}
+	CHECK((entry->copy == COPY_UNSTABLE) == (work != NULL && work->unstable != UNSTABLE_NOT));
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
 		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));
 	if (work != NULL) {
@@ -142,7 +144,7 @@ check_entry(struct core *core, struct entry *entry)
 void
 core_check(struct core *core)
 {
-	uint64_t dirty = 0, counted = 0;
+	uint64_t dirty = 0, unstable = 0, counted = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
@@ -152,9 +154,13 @@ core_check(struct core *core)
 		CHECK(table_find(&core->table, entry->key) == entry);
 		check_entry(core, entry);
 		dirty += entry->copy == COPY_DIRTY;
+		unstable += entry->copy == COPY_UNSTABLE;
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		counted += core->volumes[i]->dirty_count;
 	CHECK(dirty == counted);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		unstable -= core->volumes[i]->unstable_count;
+	CHECK(unstable == 0);
 	CHECK(core->table.touched_head == 0);
 }

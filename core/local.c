@@ -162,7 +162,7 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
 	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
-	       (entry->copy == COPY_DIRTY || dirty_room(core, volume));
+	       (entry->copy >= COPY_UNSTABLE || dirty_room(core, volume));
 }
 
 // Serve block ${index} of ${io} now, if nothing stands against it.

@@ -218,6 +218,8 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	want->xid = message->xid;
 	want->version = version;
 	want->entry = work->entry;
+	want->sync = sync;
+	want->roomless = !dirty_room(core, child_volume(core, child));
 	want->next = work->sync_head;
 	work->sync_head = index;
 	if (sync)
@@ -252,7 +254,7 @@ flush_request(struct core *core, struct child *child, struct entry *entry, const
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);
-	if (!volume->is_root && entry->copy == COPY_DIRTY && (sync || !dirty_room(core, volume)))
+	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
 		flush_wait(core, child, entry, message, entry->version, sync);
 	else
 		answer_block(core, child, block, message->xid, STATUS_NONE);

@@ -13,6 +13,7 @@
 #include "core/dirty.h"
 #include "core/outbox.h"
 #include "core/server.h"
+#include "core/unstable.h"
 #include "core/writeback.h"
 
 #include <stdlib.h>
@@ -209,6 +210,7 @@ session_parent_left(struct core *core, struct volume *volume)
 {
 	core_trace(core, "volume %s: the parent leaves", volume->name);
 	volume->unsynced = false;
+	unstable_all_committed(core, volume);
 	volume->session = 0;
 	volume->lease_end = core->now;
 	if (volume->dirty_count == 0) // else something that a child has sent may still get lost here

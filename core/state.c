@@ -2,6 +2,7 @@
 // What all files of the core do with its state: entries, lists of blocks that wait, the trace.
 #include "core/state.h"
 #include "core/check.h"
+#include "core/unstable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,7 +165,9 @@ entry_rest(struct core *core, struct entry *entry)
 void
 entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
 {
-	CHECK(copy != COPY_ABSENT);
+	CHECK(copy == COPY_CLEAN || copy == COPY_DIRTY);
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
@@ -172,7 +175,9 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 void
 entry_dirty_copy(struct core *core, struct entry *entry)
 {
-	if (entry->copy != COPY_DIRTY)
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
+	else if (entry->copy != COPY_DIRTY)
 		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	entry->copy = COPY_DIRTY;
 }
@@ -183,6 +188,8 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	CHECK(entry->copy != COPY_DIRTY);
 	if (entry->copy == COPY_ABSENT)
 		return;
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
 	core->copies.ops->drop(core->copies.self, entry->key);
 }

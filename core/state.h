@@ -8,6 +8,7 @@
 //   local.c        requests of this host's driver
 //   root.c         the Dummy of Fig. 8: the store in place of a parent
 //   dirty.c        what is dirty, who waits for it
+//   unstable.c     what was sent up and may still be lost there
 //   writeback.c    brings it up; barriers
 //   readahead.c    streams of sequential reads
 //   transaction.c  goes through touched blocks: what stands between a request and its grant (R3)
@@ -88,7 +89,8 @@ struct barrier {
 	uint64_t gen;   // it covers what became dirty in this generation or before
 	uint64_t count; // blocks of that which are not yet above, less those that an earlier barrier counts
 	struct io *io;  // a local fsync, or
-	int32_t child;  // a child's FLUSH of the volume (index; -1: none), or neither: the node stops
+	int32_t child;  // a child's FLUSH of the volume (index; -1: none), or neither: the node stops, or
+	bool commit;    // unstable copies take too much room
 	uint32_t child_generation;
 	uint32_t xid;
 	bool sent; // covered by the barrier that is under way above (or the store's sync)
@@ -126,12 +128,17 @@ struct volume {
 	uint64_t open_count;             // blocks of it that are not yet above
 	uint32_t flush_head, flush_tail; // works with a flush under way
 	uint32_t flush_count;
-	struct key_list dirty_wait;  // blocks whose local write waits for dirty room
+	struct work_list unstable, committing; // unstable.c: sent up, not known to be durable; covered by barrier_out
+	uint64_t unstable_count;               // blocks of both
+	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
+	moment_us commit_retry_at;             // it failed: not before
+	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH
 	moment_us flush_retry_at;    // the store or the parent failed: not before
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
 	// barriers
 	struct barrier *barriers;
 	bool barrier_out; // one is under way above
+	uint32_t barriers_sent, barriers_done; // number of the last one sent; of the last one answered well
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
 	bool lost;     // writes were lost: the next fsync of this host says so, once

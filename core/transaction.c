@@ -62,18 +62,25 @@ puts_bytes(const struct want *want)
 	return want->sync && !want->applied && want->kind == WANT_WRITE;
 }
 
+// The block is touched when there is room for dirty blocks again.
+static void
+wait_for_room(struct volume *volume, const struct entry *entry, struct work *work)
+{
+	if (work->wait_dirty)
+		return;
+	work->wait_dirty = true;
+	key_list_add(&volume->dirty_wait, entry->key);
+}
+
 static bool
 needs_dirty_room(const struct core *core, struct entry *entry, const struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 
-	if (want->kind != WANT_WRITE || want->applied || entry->copy == COPY_DIRTY || dirty_room(core, volume))
+	if (want->kind != WANT_WRITE || want->applied || entry->copy >= COPY_UNSTABLE || dirty_room(core, volume))
 		return false;
-	if (!work->wait_dirty) {
-		work->wait_dirty = true;
-		key_list_add(&volume->dirty_wait, entry->key);
-	}
+	wait_for_room(volume, entry, work);
 	return true;
 }
 
@@ -150,7 +157,20 @@ want_fail(struct core *core, struct entry *entry, struct want *want, enum status
 		server_refuse(core, entry, want, status);
 }
 
-// FLUSHes of children whose answer waits until their bytes are above.
+static bool
+flush_waits(struct core *core, const struct entry *entry, struct work *work, const struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	if (want->sync)
+		return !dirty_accepted(core, entry, want->version);
+	if (!want->roomless || dirty_room(core, volume))
+		return false;
+	wait_for_room(volume, entry, work);
+	return true;
+}
+
+// FLUSHes of children whose answer waits until their bytes are above, or until there is room.
 static void
 answer_flushes(struct core *core, struct entry *entry, struct work *work)
 {
@@ -160,7 +180,7 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 		uint32_t index = *link;
 		struct want *want = table_want(&core->table, index);
 
-		if (!dirty_accepted(core, entry, want->version) && !work->sync_failed) {
+		if (!work->sync_failed && flush_waits(core, entry, work, want)) {
 			link = &want->next;
 			continue;
 		}
