@@ -239,9 +239,9 @@ static void conn_down(void *context, void *arg, uint64_t end);
 static void
 conn_schedule_down(struct conn *conn, unsigned end, moment_us at)
 {
-	if (conn->down_due[end])
+	if (conn->down_at[end] <= at || (conn->down_at[end] != MOMENT_NEVER && !conn->world->moving))
 		return;
-	conn->down_due[end] = true;
+	conn->down_at[end] = at;
 	world_at(conn->world, at, conn_down, conn, end);
 }
 
@@ -280,9 +280,9 @@ conn_down(void *context, void *arg, uint64_t end)
 	struct conn *conn = arg;
 	struct node *node = conn_node(conn, (unsigned)end);
 
-	if (world_defer(node, conn_down, arg, end))
+	if (conn->gone[end] || world_defer(node, conn_down, arg, end))
 		return;
-	conn->closed[end] = true;
+	conn->closed[end] = conn->gone[end] = true;
 	if (conn->open[end]) {
 		conn->open[end] = false;
 		node->links[conn->link[end]] = NULL;
@@ -299,13 +299,14 @@ conn_down(void *context, void *arg, uint64_t end)
 }
 
 static void
-dial(void *context, void *arg, uint64_t number)
+dial(void *context, void *arg, uint64_t generation)
 {
 	struct node *node = arg, *parent = node->world->nodes[node->parent];
 	struct world *world = context;
 	struct conn *conn;
 
-	if (node->stopped || node->stopping || node->uplink != NULL || world_defer(node, dial, arg, number))
+	if (node->stopped || node->stopping || node->uplink != NULL || generation != node->dial_generation ||
+	    world_defer(node, dial, arg, generation))
 		return;
 	node->backoff_us = node->backoff_us < BACKOFF_MIN_US ? BACKOFF_MIN_US : node->backoff_us * 2;
 	if (node->backoff_us > BACKOFF_MAX_US)
@@ -319,7 +320,8 @@ dial(void *context, void *arg, uint64_t number)
 	*conn = (struct conn){.next = world->conns,
 			      .world = world,
 			      .node = {node->index, parent->index},
-			      .heard_max = {UINT64_MAX, UINT64_MAX}};
+			      .heard_max = {UINT64_MAX, UINT64_MAX},
+			      .down_at = {MOMENT_NEVER, MOMENT_NEVER}};
 	world->conns = node->uplink = conn;
 	for (int i = 0; i < 2; i++)
 		conn->pipe[i].tail = &conn->pipe[i].head;
@@ -331,7 +333,7 @@ dial(void *context, void *arg, uint64_t number)
 void
 pipe_dial(struct node *node, moment_us at)
 {
-	world_at(node->world, at, dial, node, 0);
+	world_at(node->world, at, dial, node, ++node->dial_generation);
 }
 
 // What the closing process has sent before still arrives; then the other end sees the end of the stream.
@@ -347,18 +349,69 @@ pipe_close(struct conn *conn, unsigned end)
 	conn_schedule_down(conn, !end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
 }
 
+// Of what is under way a part is lost.
+static void
+conn_lose(struct conn *conn)
+{
+	for (int i = 0; i < 2; i++)
+		conn->heard_max[i] = rng_between(&conn->world->rng, conn->arrived[i], conn->sent[i]);
+}
+
+// The process at ${end} has nothing to do with it any more.
+static void
+conn_leave(struct conn *conn, unsigned end)
+{
+	struct node *node = conn_node(conn, end);
+
+	if (conn->open[end])
+		node->links[conn->link[end]] = NULL;
+	conn->open[end] = false;
+	conn->closed[end] = conn->gone[end] = true;
+	if (end == PIPE_UP && node->uplink == conn)
+		node->uplink = NULL;
+}
+
+void
+pipe_abandon(struct node *node, moment_us noticed_us)
+{
+	for (struct conn *conn = node->world->conns; conn != NULL; conn = conn->next) {
+		for (unsigned end = 0; end < 2; end++) {
+			if (conn->node[end] != node->index || conn->closed[end])
+				continue;
+			conn_lose(conn);
+			conn_leave(conn, end);
+			conn_schedule_down(conn, !end, node->world->now + noticed_us);
+		}
+	}
+}
+
+// Whoever still says something to the old process gets a reset.
+void
+pipe_detach(struct node *node)
+{
+	for (struct conn *conn = node->world->conns; conn != NULL; conn = conn->next) {
+		for (unsigned end = 0; end < 2; end++) {
+			if (conn->node[end] != node->index)
+				continue;
+			conn_leave(conn, end);
+			if (!conn->gone[!end])
+				conn_schedule_down(conn, !end,
+						   node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
+		}
+	}
+}
+
 void
 world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notices_us, moment_us redial_us)
 {
 	struct world *world = node->world;
 	struct conn *conn = node->uplink;
 
-	if (conn == NULL || !conn->open[PIPE_UP] || !conn->open[PIPE_DOWN] || conn->down_due[PIPE_UP])
+	if (conn == NULL || !conn->open[PIPE_UP] || !conn->open[PIPE_DOWN] || conn->down_at[PIPE_UP] != MOMENT_NEVER)
 		return;
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s is cut off from %s", node->name,
 		  conn_node(conn, PIPE_DOWN)->name);
-	for (int i = 0; i < 2; i++)
-		conn->heard_max[i] = rng_between(&world->rng, conn->arrived[i], conn->sent[i]);
+	conn_lose(conn);
 	node->backoff_us = redial_us;
 	conn_schedule_down(conn, PIPE_UP, world->now + child_notices_us);
 	conn_schedule_down(conn, PIPE_DOWN, world->now + parent_notices_us);
