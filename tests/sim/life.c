@@ -58,7 +58,7 @@ world_add_node(struct world *world, const char *name, const struct core_config *
 	node->world = world;
 	node->index = world->node_count++;
 	snprintf(node->name, sizeof node->name, "%s", name);
-	node->parent = WORLD_NO_NODE;
+	node->parent = node->home = WORLD_NO_NODE;
 	node->config = *config;
 	node->cache_size = cache_size;
 	node->cache_ways = cache_ways;
@@ -225,8 +225,10 @@ world_restart(struct node *node, moment_us dial_us)
 	evictions_give(node);
 	node->metadata.clean = false;
 	world_step(node, &(struct event){.type = EVENT_TIMER});
+	if (node->home != WORLD_NO_NODE)
+		node->parent = node->home; // it knows of nobody else
 	if (node->parent != WORLD_NO_NODE)
-		pipe_dial(node, world->now + dial_us);
+		pipe_dial_anew(node, world->now + dial_us);
 }
 
 struct node *

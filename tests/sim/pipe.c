@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKOFF_MIN_US = 50000, BACKOFF_MAX_US = 5000000 };
-
 static struct node *
 conn_node(const struct conn *conn, unsigned end)
 {
@@ -55,6 +53,7 @@ packet_deliver(void *context, void *arg, uint64_t number)
 		return;
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
+		conn->answered = conn->answered || end == PIPE_UP;
 		packet_decode(packet, node, items, message);
 		trace_add(&node->world->trace, TRACE_RECEIVE, node->world->now, "%s <- %s  %s", node->name,
 			  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
@@ -66,40 +65,83 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	free(packet);
 }
 
-static void
-packet_arrive(void *context, void *arg, uint64_t number)
+// Until when what arrives in ${direction} has to wait; 0: not at all.
+static moment_us
+blocked_until(const struct conn *conn, unsigned direction)
 {
-	struct packet *packet = arg;
-	struct conn *conn = packet->conn;
-	struct pipe *pipe = &conn->pipe[packet->direction];
-
-	if (conn->arrived[packet->direction]++ >= conn->heard_max[packet->direction]) {
-		free(packet);
-	} else if (conn_node(conn, PIPE_UP)->hold[packet->direction] || pipe->head != NULL) {
-		*pipe->tail = packet;
-		pipe->tail = &packet->next;
-	} else {
-		packet_deliver(context, packet, 0);
-	}
+	return conn->world->obstacles == NULL
+		       ? 0
+		       : world_blocked_until(conn->world, conn->node[direction], conn->node[!direction]);
 }
 
-unsigned
-world_release(struct node *node, unsigned direction, unsigned count)
+// Give up to ${count} of those that wait to the receiver. Returns how many there were.
+static unsigned
+pipe_release(struct conn *conn, unsigned direction, unsigned count)
 {
-	struct pipe *pipe = node->uplink == NULL ? NULL : &node->uplink->pipe[direction];
+	struct pipe *pipe = &conn->pipe[direction];
 	unsigned released = 0;
 
-	while (pipe != NULL && pipe->head != NULL && released < count) {
+	while (pipe->head != NULL && released < count) {
 		struct packet *packet = pipe->head;
 
 		pipe->head = packet->next;
 		if (pipe->head == NULL)
 			pipe->tail = &pipe->head;
 		packet->next = NULL;
-		packet_deliver(node->world, packet, 0);
+		packet_deliver(conn->world, packet, 0);
 		released++;
 	}
 	return released;
+}
+
+static void
+unblocked(void *context, void *arg, uint64_t direction)
+{
+	struct conn *conn = arg;
+	moment_us until = blocked_until(conn, (unsigned)direction);
+
+	if (until > 0)
+		world_at(conn->world, until, unblocked, conn, direction);
+	else if (!conn_node(conn, PIPE_UP)->hold[direction])
+		pipe_release(conn, (unsigned)direction, UINT32_MAX);
+}
+
+void
+pipe_unblock(struct world *world)
+{
+	for (struct conn *conn = world->conns; conn != NULL; conn = conn->next)
+		for (unsigned direction = 0; direction < 2; direction++)
+			if (conn->pipe[direction].head != NULL)
+				world_at(world, world->now, unblocked, conn, direction);
+}
+
+static void
+packet_arrive(void *context, void *arg, uint64_t number)
+{
+	struct packet *packet = arg;
+	struct conn *conn = packet->conn;
+	struct pipe *pipe = &conn->pipe[packet->direction];
+	moment_us until;
+
+	if (conn->arrived[packet->direction]++ >= conn->heard_max[packet->direction]) {
+		free(packet);
+		return;
+	}
+	until = blocked_until(conn, packet->direction);
+	if (until == 0 && !conn_node(conn, PIPE_UP)->hold[packet->direction] && pipe->head == NULL) {
+		packet_deliver(context, packet, 0);
+		return;
+	}
+	if (until > 0 && pipe->head == NULL)
+		world_at(conn->world, until, unblocked, conn, packet->direction);
+	*pipe->tail = packet;
+	pipe->tail = &packet->next;
+}
+
+unsigned
+world_release(struct node *node, unsigned direction, unsigned count)
+{
+	return node->uplink == NULL ? 0 : pipe_release(node->uplink, direction, count);
 }
 
 void
@@ -245,6 +287,20 @@ conn_schedule_down(struct conn *conn, unsigned end, moment_us at)
 	world_at(conn->world, at, conn_down, conn, end);
 }
 
+// A parent that says nothing (it is stopped, or blocked in one direction) is given up.
+static void
+patience_ends(void *context, void *arg, uint64_t number)
+{
+	struct conn *conn = arg;
+	struct node *node = conn_node(conn, PIPE_UP);
+
+	if (conn->answered || conn->closed[PIPE_UP] || world_defer(node, patience_ends, arg, number))
+		return;
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s gives %s up: no answer", node->name,
+		  conn_node(conn, PIPE_DOWN)->name);
+	pipe_close(conn, PIPE_UP);
+}
+
 static void
 conn_up(void *context, void *arg, uint64_t end)
 {
@@ -269,9 +325,13 @@ conn_up(void *context, void *arg, uint64_t end)
 		node->backoff_us = 0;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);
+	if (end == PIPE_UP && node->world->moving)
+		world_at(node->world, node->world->now + (moment_us)node->config.hb_ttl_ms * 1000 / 4, patience_ends,
+			 conn, 0);
 	world_step(node, &(struct event){.type = EVENT_LINK_UP,
 					 .link = link,
-					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD});
+					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD,
+					 .address = end == PIPE_UP ? conn_node(conn, PIPE_DOWN)->name : NULL});
 }
 
 static void
@@ -294,28 +354,18 @@ conn_down(void *context, void *arg, uint64_t end)
 	}
 	if (end == PIPE_UP && node->uplink == conn) {
 		node->uplink = NULL;
+		if (conn->answered)
+			node->way_at = node->way_count = 0; // from the beginning, with this one
 		pipe_dial(node, conn->world->now + node->backoff_us);
 	}
 }
 
-static void
-dial(void *context, void *arg, uint64_t generation)
+void
+pipe_connect(struct node *node, struct node *parent)
 {
-	struct node *node = arg, *parent = node->world->nodes[node->parent];
-	struct world *world = context;
-	struct conn *conn;
+	struct world *world = node->world;
+	struct conn *conn = calloc(1, sizeof *conn);
 
-	if (node->stopped || node->stopping || node->uplink != NULL || generation != node->dial_generation ||
-	    world_defer(node, dial, arg, generation))
-		return;
-	node->backoff_us = node->backoff_us < BACKOFF_MIN_US ? BACKOFF_MIN_US : node->backoff_us * 2;
-	if (node->backoff_us > BACKOFF_MAX_US)
-		node->backoff_us = BACKOFF_MAX_US;
-	if (parent->stopped) {
-		pipe_dial(node, world->now + node->backoff_us);
-		return;
-	}
-	conn = calloc(1, sizeof *conn);
 	CHECK(conn != NULL);
 	*conn = (struct conn){.next = world->conns,
 			      .world = world,
@@ -330,10 +380,26 @@ dial(void *context, void *arg, uint64_t generation)
 		 PIPE_UP);
 }
 
-void
-pipe_dial(struct node *node, moment_us at)
+static void
+end_arrives(void *context, void *arg, uint64_t end)
 {
-	world_at(node->world, at, dial, node, ++node->dial_generation);
+	struct conn *conn = arg;
+	moment_us until = blocked_until(conn, (unsigned)end);
+
+	if (until > 0)
+		world_at(conn->world, until, end_arrives, conn, end);
+	else
+		conn_schedule_down(conn, !end, conn->world->now);
+}
+
+// The other end hears at ${at} that ${end} has closed, or later if the way is blocked.
+static void
+conn_say_end(struct conn *conn, unsigned end, moment_us at)
+{
+	if (conn->world->moving)
+		world_at(conn->world, at, end_arrives, conn, end);
+	else
+		conn_schedule_down(conn, !end, at);
 }
 
 // What the closing process has sent before still arrives; then the other end sees the end of the stream.
@@ -346,7 +412,7 @@ pipe_close(struct conn *conn, unsigned end)
 		return;
 	conn->closed[end] = true;
 	conn_schedule_down(conn, end, conn->world->now);
-	conn_schedule_down(conn, !end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
+	conn_say_end(conn, end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
 }
 
 // Of what is under way a part is lost.
@@ -395,8 +461,8 @@ pipe_detach(struct node *node)
 				continue;
 			conn_leave(conn, end);
 			if (!conn->gone[!end])
-				conn_schedule_down(conn, !end,
-						   node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
+				conn_say_end(conn, end,
+					     node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
 		}
 	}
 }

@@ -244,15 +244,6 @@ world_volume_index(const struct node *node, const char *name)
 	return -1;
 }
 
-void
-world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us)
-{
-	node->parent = parent->index;
-	node->pipe[PIPE_UP] = pipe[PIPE_UP];
-	node->pipe[PIPE_DOWN] = pipe[PIPE_DOWN];
-	pipe_dial(node, node->world->now + after_us);
-}
-
 // ---- Worlds ----
 
 struct world *
@@ -286,6 +277,7 @@ world_destroy(struct world *world)
 		for (size_t k = 0; k < world->nodes[i]->deferred_count; k++)
 			world_forget(&world->nodes[i]->deferred[k]);
 	pipe_free_all(world);
+	world_free_obstacles(world);
 	for (int i = 0; i < world->node_count; i++)
 		node_destroy(world->nodes[i]);
 	while (world->rescues != NULL) {

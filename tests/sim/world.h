@@ -17,7 +17,7 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/trace.h"
 
-enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16 };
+enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16, WORLD_WAYS = 33 };
 
 // One direction of a connection to the parent.
 struct pipe_config {
@@ -27,6 +27,8 @@ struct pipe_config {
 };
 
 enum { PIPE_UP, PIPE_DOWN }; // child to parent, parent to child; also the ends: child's, parent's
+
+struct obstacle;
 
 struct packet {
 	struct packet *next;
@@ -56,6 +58,7 @@ struct conn {
 	bool closed[2];        // the end's process takes and gives nothing any more
 	moment_us down_at[2];  // when EVENT_LINK_DOWN is scheduled
 	bool gone[2];          // it is over for this end
+	bool answered;         // the child has heard something
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
 	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
@@ -100,10 +103,13 @@ struct node {
 	uint64_t node_id;                // of the present one
 	struct world_io *ios;            // not answered yet
 	struct conn *links[LIMIT_LINKS]; // by link id
-	int parent;                      // whom it dials, or WORLD_NO_NODE
-	struct pipe_config pipe[2];      // of that connection
-	bool hold[2];                    // packets of that connection wait for world_release
-	struct conn *uplink;             // open or opening connection to it
+	int parent;                      // whom it has dialled last, or WORLD_NO_NODE
+	int home;                        // whom it was told to dial
+	int ways[WORLD_WAYS];            // whom else it dials in this round, in order
+	int way_count, way_at;
+	struct pipe_config pipe[2]; // of that connection
+	bool hold[2];               // packets of that connection wait for world_release
+	struct conn *uplink;        // open or opening connection to it
 	moment_us backoff_us;
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
@@ -167,6 +173,7 @@ struct world {
 	struct node **nodes;
 	int node_count;
 	struct conn *conns; // all there ever were
+	struct obstacle *obstacles;
 	struct actions *actions;
 	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
@@ -182,9 +189,6 @@ struct world *world_create(uint64_t seed, uint32_t block_size);
 
 // End everything, running or not.
 void world_destroy(struct world *world);
-
-// From now on ${node} dials ${parent}, first after ${after_us}, and again when the connection is lost.
-void world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us);
 
 // The index ${node} has given to the volume ${name}, or -1.
 int world_volume_index(const struct node *node, const char *name);
@@ -263,8 +267,8 @@ void pipe_send(struct node *node, uint32_t link, const struct message *message);
 // The process at ${end} closes the connection.
 void pipe_close(struct conn *conn, unsigned end);
 
-// ${node} dials its parent at ${at}.
-void pipe_dial(struct node *node, moment_us at);
+// ${node} has a connection to ${parent} once it is through.
+void pipe_connect(struct node *node, struct node *parent);
 
 // Nobody is at ${node}'s end of its connections any more: the host is lost. The others notice after ${noticed_us}.
 void pipe_abandon(struct node *node, moment_us noticed_us);
@@ -272,11 +276,38 @@ void pipe_abandon(struct node *node, moment_us noticed_us);
 // A new process of ${node} has none of the connections that the old one had.
 void pipe_detach(struct node *node);
 
+// What waited because its way was blocked goes on, where it is free now.
+void pipe_unblock(struct world *world);
+
 // If this scheduled call carries a packet, free it.
 void pipe_forget(const struct heap_entry *entry);
 
 // Free the connections; nothing may be under way.
 void pipe_free_all(struct world *world);
+
+// ---- dial.c ----
+
+// From now on ${node} dials ${parent}, first after ${after_us}, and again when the connection is lost.
+void world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us);
+
+// Until ${until} nothing gets from ${from} to ${to}. Nobody notices by that alone.
+void world_block(struct node *from, struct node *to, moment_us until);
+
+// The same between those nodes that are ${inside} (by index) and the others, both ways.
+void world_partition(struct world *world, const bool *inside, moment_us until);
+
+// Everything gets through again.
+void world_unblock(struct world *world);
+
+// Until when nothing gets from node ${from} to node ${to}; 0: it does.
+moment_us world_blocked_until(struct world *world, int from, int to);
+
+// Free them all; the world ends.
+void world_free_obstacles(struct world *world);
+
+// ${node} dials at ${at}: the next in its row, or its parent of before first (anew).
+void pipe_dial(struct node *node, moment_us at);
+void pipe_dial_anew(struct node *node, moment_us at);
 
 // ---- perform.c ----
 
