@@ -207,6 +207,23 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 }
 
 void
+dirty_again(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	unstable_forget(core, entry);
+	entry->copy = COPY_DIRTY;
+	volume->dirty_count++;
+	CHECK(!work->in_dirty && !work->again && !work->flushing);
+	work->dirty_gen = 0;
+	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
+	work->dirty_since = core->now;
+	work->urgent = true;
+	dirty_link(core, volume, entry->work, true);
+}
+
+void
 dirty_urge(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -316,7 +333,7 @@ dirty_superseded(struct core *core, struct entry *entry)
 	if (work->in_dirty || work->again)
 		count_out(volume, work->dirty_gen);
 	dirty_leave(core, volume, work);
-	work->rescue = false;
+	work->resend = false;
 	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
 	volume->dirty_count--;
 	if (volume->is_root)
@@ -355,20 +372,6 @@ dirty_accepted(const struct core *core, const struct entry *entry, version_t ver
 	const struct work *work = table_work(&core->table, entry);
 
 	return work == NULL || version <= work->accepted || (entry->copy != COPY_DIRTY && !work->flushing);
-}
-
-void
-dirty_rescue(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work_make(&core->table, entry);
-
-	CHECK(entry->copy == COPY_DIRTY);
-	if (work->rescue)
-		return;
-	work->rescue = true;
-	table_want_add(&core->table, entry, WANT_RECLAIM, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-	table_want_to_front(&core->table, entry);
-	table_touch(&core->table, entry);
 }
 
 bool

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What others may ask of the core, and the check of its invariants.
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/state.h"
 
 uint32_t
@@ -84,6 +85,8 @@ core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us no
 	ret->held = entry_held(core, entry);
 	if (work != NULL && work->recall_open && ret->held > work->recall_perm)
 		ret->held = work->recall_perm;
+	if ((work != NULL && (work->claim || work->claim_head != 0)) || claim_in_grace(core, core->volumes[volume]))
+		ret->held = PERM_NO;
 	ret->readable = entry_readable(core, entry) && ret->held >= PERM_READ;
 	ret->writable = ret->held == PERM_WRITE && entry->dir == 0;
 	ret->dirty = entry->copy == COPY_DIRTY;

@@ -34,6 +34,10 @@ wait_end(struct work *work, enum wait wait)
 		waited = work->wait_dirty;
 		work->wait_dirty = false;
 		break;
+	case WAIT_CLAIM:
+		waited = work->claim_waiting;
+		work->claim_waiting = false;
+		break;
 	case WAIT_ASK:
 		waited = work->ask == ASK_WAITING;
 		if (waited)

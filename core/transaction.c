@@ -11,23 +11,24 @@
 //   3. When nothing is missing, the operation happens at once, in the step that removed the last obstacle (R9).
 #include "core/transaction.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/recall.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
 
 static bool
 is_local(const struct want *want)
 {
-	return want->kind <= WANT_RECLAIM;
+	return want->kind <= WANT_PREFETCH;
 }
 
 static bool
 needs_data(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	if (want->kind == WANT_RECLAIM)
-		return false;
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
 
@@ -94,8 +95,8 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
-	if (want->kind != WANT_RECLAIM && core->config.bug != BUG_GRANT_BEFORE_RECALL)
-		clear = server_recall(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
+	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
+		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
 	if (held < want->perm) {
 		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
 		if (clear || !puts_bytes(want))
@@ -131,11 +132,6 @@ want_end(struct core *core, struct entry *entry)
 static bool
 want_perform(struct core *core, struct entry *entry, struct want *want)
 {
-	if (want->kind == WANT_RECLAIM) {
-		CHECK(!table_work(&core->table, entry)->rescue || entry->copy == COPY_DIRTY);
-		table_work(&core->table, entry)->rescue = false;
-		return true;
-	}
 	if (!is_local(want))
 		return server_perform(core, entry, want);
 	if (!local_perform(core, entry, want))
@@ -151,8 +147,6 @@ want_fail(struct core *core, struct entry *entry, struct want *want, enum status
 {
 	if (want->kind == WANT_READ || want->kind == WANT_WRITE)
 		local_block_done(core, want, status == STATUS_READ_ONLY ? ERR_READ_ONLY : ERR_IO);
-	else if (want->kind == WANT_RECLAIM)
-		client_lost(core, entry);
 	else if (!is_local(want))
 		server_refuse(core, entry, want, status);
 }
@@ -191,13 +185,28 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 	work->sync_failed = false;
 }
 
+// A child's request for a frozen block is not kept waiting: it asks again (F1, S23).
+static bool
+is_frozen_for(struct core *core, struct entry *entry, const struct want *want)
+{
+	if (is_local(want) || want->applied || !recall_is_frozen(core, entry, want->child))
+		return false;
+	recall_children(core, entry, want->child, PERM_NO); // an eviction begins when it may
+	return true;
+}
+
 static void
 transaction_advance(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool ended_only = false;
 
-	if (work->recall_open && server_recall(core, entry, -1, work->recall_perm))
+	if (work->recall_open && recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
+	if (work->claim)
+		recovery_claim(core, entry);
+	if (!claim_advance(core, entry) || work->claim || claim_in_grace(core, entry_volume(core, entry)))
+		ended_only = true; // who comes before the claims are decided waits
 	while (work->want_head != 0) {
 		struct want *want = table_want(&core->table, work->want_head);
 
@@ -213,6 +222,13 @@ transaction_advance(struct core *core, struct entry *entry)
 		if (work->failed_status != STATUS_NONE) {
 			want_fail(core, entry, want, work->failed_status);
 			work->failed_status = STATUS_NONE;
+			want_end(core, entry);
+			continue;
+		}
+		if (ended_only && !want->applied)
+			break;
+		if (is_frozen_for(core, entry, want)) {
+			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
 			want_end(core, entry);
 			continue;
 		}

@@ -7,6 +7,7 @@
 #include "core/dirty.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
 #include "core/unstable.h"
@@ -171,6 +172,10 @@ flush_block(struct core *core, struct volume *volume, struct entry *entry)
 		root_write(core, entry);
 		return;
 	}
+	if (work->resend) {
+		recovery_resend(core, entry);
+		return;
+	}
 	perm = flush_perm(core, entry, work);
 	client_flush(core, entry, perm, dirty_root_awaited(core, work));
 	if (perm < entry->held)
@@ -229,7 +234,7 @@ dirty_pump(struct core *core, struct volume *volume)
 		if (volume->flush_count >= FLUSH_WINDOW ||
 		    (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
-		if (volume->is_root ? work->store_reading : entry->held != PERM_WRITE)
+		if (volume->is_root ? work->store_reading : work->claim || (!work->resend && entry->held != PERM_WRITE))
 			continue;
 		if (!all && !work->urgent && core->now - work->dirty_since < age) {
 			core_wake(core, work->dirty_since + age);
