@@ -3,7 +3,8 @@
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, dialling, messages in
-//   stores.c   the storage of root volumes
+//   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
+//   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   control.c  the control socket;  status.c  what it tells
 //   stop.c     leaving in order
@@ -17,12 +18,15 @@
 #include "net/link.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/worker.h"
+#include "store/metadata.h"
 #include "store/store.h"
 
 #include <event2/event.h>
 #include <jansson.h>
 
 struct control;
+struct evictions;
 
 // One open link; its slot is what the core calls it.
 struct node_link {
@@ -45,6 +49,9 @@ struct volume {
 	bool ready;                   // its size is known, and it is mounted
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
+	bool may_write;               // root: its storage is not read-only
+	struct evictions *evictions_waiting; // for the end of the write of the record that runs
+	bool evictions_run;
 };
 
 // Events that arose within a step; they wait until it is over.
@@ -82,9 +89,12 @@ struct node {
 	size_t parent_index;      // of config.parents, connected last
 	uint32_t foreign_parents; // bit i: parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
+	char parent_told[5120];   // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
-	size_t store_operations; // that run
+	size_t store_operations; // that run, evictions included
+	struct worker *worker;
+	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
 	struct control *control;
 
@@ -93,6 +103,7 @@ struct node {
 	bool is_ready;
 	bool failed_told;
 	bool stopping; // EVENT_STOP was given
+	bool in_order; // the core had time to bring everything to the root and to take everything back
 	bool left;     // the core gets no more events
 	bool hurry;    // do not wait for anything any more
 	struct event *stop_timer;
@@ -129,6 +140,16 @@ void node_store_watch(struct node *node, struct volume *volume);
 void node_store_perform(struct node *node, const struct action *action);
 void node_stores_kick(struct node *node);
 void node_store_close(struct volume *volume);
+enum hvfs_error node_error_of_errno(int sys_errno);
+// How long the root must wait for those who hold something: the longest lease that may run, and more (protocol.md F6).
+uint32_t node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES]);
+// Leases of the configured length may be given from now on.
+int node_stores_set_lease(struct node *node, char *error, size_t error_size);
+// Nobody holds anything, and all is on stable storage.
+void node_stores_set_clean(struct node *node);
+
+// ---- evictions.c ----
+void node_evict(struct node *node, const struct action *action);
 
 // ---- volumes.c ----
 // Open the storage of config.volumes[i] into ${opened}[i]; then, with a core, move it to node->volumes.

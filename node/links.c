@@ -227,6 +227,20 @@ on_accepted(void *arg, int fd, const char *peer)
 	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = link->slot, .role = LINK_CHILD});
 }
 
+// Our children dial it when we are gone (protocol.md F3): a path of ours does not begin in their directory.
+static void
+tell_parent(struct node *node, const struct address *address)
+{
+	char directory[4096];
+
+	if (address->is_unix && address->path[0] != '/' && getcwd(directory, sizeof(directory)) != NULL)
+		snprintf(node->parent_told, sizeof(node->parent_told), "unix:%s/%s", directory, address->path);
+	else if (address->is_unix)
+		snprintf(node->parent_told, sizeof(node->parent_told), "unix:%s", address->path);
+	else
+		snprintf(node->parent_told, sizeof(node->parent_told), "%s", address->text);
+}
+
 static void
 on_connected(void *arg, int fd, const struct address *address)
 {
@@ -240,7 +254,11 @@ on_connected(void *arg, int fd, const struct address *address)
 			node->parent_index = i;
 	node->parent_fault_told = false;
 	log_info("parent %s connected", address->text);
-	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = node->parent->slot, .role = LINK_PARENT});
+	tell_parent(node, address);
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP,
+					.link = node->parent->slot,
+					.role = LINK_PARENT,
+					.address = node->parent_told});
 }
 
 static void

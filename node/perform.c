@@ -106,6 +106,8 @@ perform(struct node *node, const struct action *action)
 		node->batch_due = true;
 		break;
 	case ACTION_EVICT:
+		node_evict(node, action);
+		break;
 	case ACTION_RESCUE:
 		break;
 	case ACTION_VOLUME_READY:
