@@ -2,7 +2,7 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, dialling, messages in
+//   links.c    accepting, messages in;  parent.c  dialling, and whom
 //   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
 //   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
@@ -24,6 +24,7 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <limits.h>
 
 struct control;
 struct evictions;
@@ -86,10 +87,13 @@ struct node {
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct dialer *dialer;
 	struct node_link *parent; // NULL: not connected
-	size_t parent_index;      // of config.parents, connected last
-	uint32_t foreign_parents; // bit i: parents[i] does not speak hvfs
+	struct address parent_at; // connected last, or tried first
+	uint32_t parent_lease_ms; // it gave last
+	size_t candidate_count;   // of those that are dialled
+	struct event *parent_patience;
+	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
-	char parent_told[5120];   // its address, as children can use it
+	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
 	size_t store_operations; // that run, evictions included
@@ -126,12 +130,26 @@ void node_end_batch(struct node *node);
 
 // ---- links.c ----
 int node_links_init(struct node *node, char *error, size_t error_size);
-void node_links_start(struct node *node);
 void node_links_fini(struct node *node);
 void node_link_send(struct node *node, const struct action *action);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
-// The address of the parent: the one connected, or the one tried first.
+// NULL: no slot is free; ${fd} is still the caller's then.
+struct node_link *node_link_new(struct node *node, int fd, const char *peer, enum link_role role);
+// Close it without a word.
+void node_link_drop(struct node_link *link);
+
+// ---- parent.c ----
+int node_parent_init(struct node *node, char *error, size_t error_size);
+void node_parent_start(struct node *node);
+void node_parent_fini(struct node *node);
+// The address of the parent: the one connected last, or the one tried first. "": there is none.
 const char *node_parent_address(const struct node *node);
+// Is it connected, and another than the first of the configuration?
+bool node_parent_is_other(const struct node *node);
+// Its link: a message, before the core has it; what was no message; its end, before the core knows.
+void node_parent_said(struct node *node, const struct message *message);
+void node_parent_foreign(struct node *node);
+void node_parent_gone(struct node *node, bool was_heard);
 
 // ---- stores.c ----
 int node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size);

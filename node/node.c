@@ -128,7 +128,7 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		if (node->control == NULL)
 			return -1;
 	}
-	if (node_links_init(node, error, error_size) != 0)
+	if (node_links_init(node, error, error_size) != 0 || node_parent_init(node, error, error_size) != 0)
 		return -1;
 	if (node_mount(node, error, error_size) != 0)
 		return -1;
@@ -183,7 +183,7 @@ node_run(struct node *node)
 		if (node->volumes[i].store != NULL)
 			node_volume_ready(node, i);
 	node_check_ready(node);
-	node_links_start(node);
+	node_parent_start(node);
 	node_feed(node, &(struct event){.type = EVENT_TIMER});
 	event_base_dispatch(node->base);
 	node_leave(node);

@@ -148,6 +148,7 @@ node_leave(struct node *node)
 	if (node->driver != NULL)
 		driver_destroy(node->driver);
 	node->driver = NULL;
+	node_parent_fini(node);
 	node_links_fini(node);
 	while ((node->store_operations > 0 || worker_is_busy(node->worker)) && !node->hurry)
 		event_base_loop(node->base, EVLOOP_ONCE);
