@@ -9,6 +9,8 @@
 #include "cli/paths.h"
 #include "cli/units.h"
 
+#include "store/place.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -159,6 +161,12 @@ set_control(struct config *config, const char *value, char *error, size_t error_
 }
 
 static int
+set_rescue(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return set_text(config->node.rescue, sizeof config->node.rescue, value, error, error_size);
+}
+
+static int
 set_log_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->log_file, sizeof config->log_file, value, error, error_size);
@@ -281,6 +289,7 @@ static const struct key keys[] = {
 	{ { "writeback", 0, true }, set_writeback, false },
 	{ { "readahead", 0, true }, set_readahead, false },
 	{ { "control", 0, true }, set_control, false },
+	{ { "rescue", 0, true }, set_rescue, false },
 	{ { "daemon", 0, false }, set_daemon, false },
 	{ { "log-level", 0, true }, set_log_level, false },
 	{ { "log-file", 0, true }, set_log_file, false },
@@ -383,6 +392,15 @@ default_control(struct config *config, char *error, size_t error_size)
 	return paths_control_socket(config->node.name, config->node.control, error, error_size);
 }
 
+// Where there is no state directory the node says so when it has something to keep.
+static void
+default_rescue(struct config *config)
+{
+	char state[PATH_MAX];
+	if (place_find_state_directory(state) == 0)
+		snprintf(config->node.rescue, sizeof config->node.rescue, "%.*s/rescue", (int)sizeof config->node.rescue - 8, state);
+}
+
 // What no single key can know.
 static int
 check_together(const struct config *config, char *error, size_t error_size)
@@ -419,6 +437,8 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 		return -1;
 	if (config->node.control[0] == '\0' && default_control(config, error, error_size) != 0)
 		return -1;
+	if (config->node.rescue[0] == '\0')
+		default_rescue(config);
 	return check_together(config, error, error_size);
 }
 
@@ -440,6 +460,8 @@ make_all_absolute(struct config *config)
 			fits = fits && paths_make_absolute(node->listens[i].path, sizeof node->listens[i].path) == 0;
 	if (node->mount[0] != '\0')
 		fits = fits && paths_make_absolute(node->mount, sizeof node->mount) == 0;
+	if (node->rescue[0] != '\0')
+		fits = fits && paths_make_absolute(node->rescue, sizeof node->rescue) == 0;
 	if (config->log_file[0] != '\0')
 		fits = fits && paths_make_absolute(config->log_file, sizeof config->log_file) == 0;
 	return fits && paths_make_absolute(node->control, sizeof node->control) == 0;

@@ -4,6 +4,7 @@
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, messages in;  parent.c  dialling, and whom
 //   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
+//   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   control.c  the control socket;  status.c  what it tells
@@ -28,6 +29,7 @@
 
 struct control;
 struct evictions;
+struct rescue;
 
 // One open link; its slot is what the core calls it.
 struct node_link {
@@ -53,6 +55,7 @@ struct volume {
 	bool may_write;               // root: its storage is not read-only
 	struct evictions *evictions_waiting; // for the end of the write of the record that runs
 	bool evictions_run;
+	struct rescue *rescue; // NULL: nothing was given up
 };
 
 // Events that arose within a step; they wait until it is over.
@@ -96,6 +99,7 @@ struct node {
 	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
+	bool rescue_due;         // something given up waits for the end of the batch
 	size_t store_operations; // that run, evictions included
 	struct worker *worker;
 	moment_us grace_end;     // until then children of the root before may come with what they hold
@@ -168,6 +172,15 @@ void node_stores_set_clean(struct node *node);
 
 // ---- evictions.c ----
 void node_evict(struct node *node, const struct action *action);
+
+// ---- rescue.c ----
+void node_rescue(struct node *node, const struct action *action);
+// Let what has come in this batch be written.
+void node_rescue_write(struct node *node);
+// How many bytes of ${volume} are in rescue files, and the last one's path without .img and .map; "": none.
+uint64_t node_rescued(const struct volume *volume, const char **ret_path);
+// Nothing may be under way.
+void node_rescue_fini(struct volume *volume);
 
 // ---- volumes.c ----
 // Open the storage of config.volumes[i] into ${opened}[i]; then, with a core, move it to node->volumes.

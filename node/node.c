@@ -201,6 +201,8 @@ node_destroy(struct node *node)
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		node_rescue_fini(&node->volumes[i]);
 	if (node->core != NULL)
 		core_destroy(node->core);
 	if (node->cache != NULL)

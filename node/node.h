@@ -26,6 +26,7 @@ struct node_config {
 	char mount[4096];      // "": no mount
 	bool allow_other, allow_root;
 	char control[108];     // path of the control socket
+	char rescue[4096];     // directory for what can not be brought to the root any more; "": it is lost
 	uint64_t cache_size;   // bytes of block data kept in memory
 	uint32_t cache_ways;   // 0: default
 	enum write_mode write_mode;

@@ -2,6 +2,7 @@
 // What `hvfs status --json` prints. Keys are a contract: more may come, none go.
 #include "node/internal.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static const char *
@@ -79,6 +80,18 @@ cache_levels(const struct node *node)
 }
 
 static json_t *
+volume_rescued(const struct volume *volume)
+{
+	const char *path;
+	uint64_t bytes = node_rescued(volume, &path);
+	char file[PATH_MAX + 8] = "";
+
+	if (path[0] != '\0')
+		snprintf(file, sizeof(file), "%s.img", path);
+	return json_pack("{sIso}", "bytes", (json_int_t)bytes, "file", text(file));
+}
+
+static json_t *
 volume_counters(const struct volume_info *info)
 {
 	return json_pack("{sIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes,
@@ -104,6 +117,7 @@ volume_status(const struct node *node, uint32_t index)
 	json_object_set_new(status, "children", volume_children(node, index));
 	json_object_set_new(status, "cache", cache_levels(node));
 	json_object_set_new(status, "counters", volume_counters(&info));
+	json_object_set_new(status, "rescued", volume_rescued(volume));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;
