@@ -7,7 +7,7 @@
 #include "cli/args.h"
 #include "cli/config_file.h"
 #include "cli/paths.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include "store/place.h"
 
@@ -173,34 +173,6 @@ set_log_file(struct config *config, const char *value, char *error, size_t error
 }
 
 static int
-set_write_mode(struct config *config, const char *value, char *error, size_t error_size)
-{
-	if (strcmp(value, "async") == 0)
-		config->node.write_mode = WRITE_ASYNC;
-	else if (strcmp(value, "semi-sync") == 0)
-		config->node.write_mode = WRITE_SEMI_SYNC;
-	else if (strcmp(value, "sync") == 0)
-		config->node.write_mode = WRITE_SYNC;
-	else
-		return fail(error, error_size, "right would be async, semi-sync or sync");
-	return 0;
-}
-
-static int
-set_log_level(struct config *config, const char *value, char *error, size_t error_size)
-{
-	static const char *const levels[] = { "error", "warn", "info", "debug" };
-
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-		if (strcmp(value, levels[i]) == 0) {
-			config->log_level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return fail(error, error_size, "right would be error, warn, info or debug");
-}
-
-static int
 set_ways(struct config *config, const char *value, char *error, size_t error_size)
 {
 	char *end;
@@ -251,6 +223,16 @@ set_io_timeout(struct config *config, const char *value, char *error, size_t err
 	return strcmp(value, "never") == 0 ? 0 : set_duration(&config->node.io_timeout_ms, value, error, error_size);
 }
 
+#define SETTING(key, name)                                                                   \
+	static int set_##key(struct config *config, const char *value, char *error, size_t error_size) \
+	{                                                                                   \
+		return settings_set(&config->node.settings, name, value, error, error_size); \
+	}
+SETTING(write_mode, "write-mode")
+SETTING(durability, "durability")
+SETTING(on_disconnect, "on-disconnect")
+SETTING(log_level, "log-level")
+
 #define SIMPLE(key, kind, field)                                                            \
 	static int set_##key(struct config *config, const char *value, char *error, size_t error_size) \
 	{                                                                                   \
@@ -278,6 +260,8 @@ static const struct key keys[] = {
 	{ { "listen", 0, true }, set_listen, true },
 	{ { "mount", 0, true }, set_mount, false },
 	{ { "write-mode", 0, true }, set_write_mode, false },
+	{ { "durability", 0, true }, set_durability, false },
+	{ { "on-disconnect", 0, true }, set_on_disconnect, false },
 	{ { "cache", 0, true }, set_cache, false },
 	{ { "read-only", 0, false }, set_read_only, false },
 	{ { "allow-other", 0, false }, set_allow_other, false },
@@ -424,7 +408,7 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 	struct file_source source = { .config = config };
 	const char *file = NULL;
 
-	*config = (struct config){ .log_level = LOG_LEVEL_INFO };
+	*config = (struct config){ .daemon = false };
 	node_config_default(&config->node);
 	config->node.name[0] = config->node.control[0] = '\0';
 	if (find_flags(argc, argv, &source, &file, error, error_size) != 0)

@@ -76,12 +76,13 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->writeback_ms = config->writeback_ms;
 	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
 	ret->readahead_blocks = config->readahead_size / block_size;
-	ret->write_mode = config->write_mode;
+	ret->write_mode = config->settings.write_mode;
+	ret->durability = config->settings.durability;
+	ret->disconnect_ms = config->settings.disconnect_ms;
 	ret->grace_ms = node_stores_grace_ms(opened);
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
-	if (log_get_level() >= LOG_LEVEL_DEBUG)
-		ret->trace = trace_line;
+	ret->trace = trace_line; // the level may change
 }
 
 // The smallest block of the volumes known now; a child learns its own later.

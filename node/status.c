@@ -5,20 +5,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const char *
-write_mode_name(enum write_mode mode)
-{
-	switch (mode) {
-	case WRITE_ASYNC:
-		return "async";
-	case WRITE_SEMI_SYNC:
-		return "semi-sync";
-	case WRITE_SYNC:
-		return "sync";
-	}
-	return "?";
-}
-
 // A name from the network may be anything; JSON takes UTF-8 only.
 static json_t *
 text(const char *bytes)
@@ -127,6 +113,7 @@ json_t *
 node_status(struct node *node)
 {
 	json_t *volumes = json_array(), *listen = json_array();
+	char write_mode[SETTINGS_TEXT_SIZE];
 
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
 		json_array_append_new(volumes, volume_status(node, i));
@@ -134,6 +121,6 @@ node_status(struct node *node)
 		json_array_append_new(listen, text(node->config.listens[i].text));
 	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
 			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
-			 write_mode_name(node->config.write_mode), "ready", node->is_ready, "stopping", node->stopping,
+			 settings_print(&node->config.settings, "write-mode", write_mode), "ready", node->is_ready, "stopping", node->stopping,
 			 "mount", text(node->config.mount), "listen", listen, "volumes", volumes);
 }
