@@ -136,7 +136,7 @@ class Register:
             if op.kind == "r":
                 self.states = {self.settle(*state) for state in self.states}
             return True
-        if turn == 2 and op not in self.pending and all(Entry(op.value, UNSEEN) not in stack for stack, _ in self.states):
+        if turn == 2 and op not in self.pending and not any(entry.write == op.value for stack, _ in self.states for entry in stack):
             return True
         states = self.explore(op if turn == 1 else None)
         if turn == 1:
