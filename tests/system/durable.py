@@ -164,6 +164,11 @@ class Register:
                 f" what was there: {[self.writes.get(value) for value in possible]}")
 
 
+def open_ended(ops):
+    """An operation that failed may take effect later than its end."""
+    return [op._replace(end=NEVER) if op.error and op.kind != "s" else op for op in dict.fromkeys(ops)]
+
+
 def known_values(ops, initial):
     """A read returned what was never written, or before it was: a complaint."""
     writes = {}
@@ -191,15 +196,19 @@ def simple_history(ops, initial):
             yield op._replace(value=INITIAL) if op.value == initial else op
 
 
+def nothing_vanished(ops, initial=INITIAL):
+    """Is the history right without that?"""
+    return check_block(list(simple_history(open_ended(ops), initial))) is None
+
+
 def check_register(ops, losses=(), initial=INITIAL):
     """None when the history of one block, with the fsyncs of its writers, is right; else a sentence."""
-    # An operation that failed may take effect later than its end.
-    ops = [op._replace(end=NEVER) if op.error and op.kind != "s" else op for op in dict.fromkeys(ops)]
+    ops = open_ended(ops)
     complaint = known_values(ops, initial)
     if complaint:
         return complaint
-    if check_block(list(simple_history(ops, initial))) is None:
-        return None  # nothing needed to vanish
+    if nothing_vanished(ops, initial):
+        return None
     return Register(ops, losses, initial).check()
 
 
