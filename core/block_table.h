@@ -125,6 +125,7 @@ struct work {
 	bool flushing;                   // a FLUSH or a store write is under way
 	bool claim;                      // held under a session that is gone: the present parent has not confirmed it
 	bool claim_waiting;              // for credits
+	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
 	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list

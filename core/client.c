@@ -292,7 +292,8 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	} else if (refused) {
 		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
 		dirty_unsent(core, entry);
-		entry_set_held(core, entry, PERM_NO);
+		recovery_name(core, volume);
+		recovery_give_back(core, entry);
 		if (entry->copy == COPY_DIRTY)
 			recovery_uncovered(core, entry);
 	} else {
@@ -516,8 +517,13 @@ client_release(struct core *core)
 		struct entry *entry = table_find(&core->table, list->keys[i]);
 		struct saying say;
 
-		if (entry != NULL)
-			entry->releasing = 0;
+		if (entry == NULL)
+			continue;
+		entry->releasing = 0;
+		if (entry->held == PERM_NO) {
+			entry_rest(core, entry); // nothing to give back
+			continue;
+		}
 		if (!may_release(core, entry)) // R19: a request is under way, or it is in use again
 			continue;
 		say = say_to_parent(core, entry, OP_LOCK, PERM_NO);

@@ -25,21 +25,25 @@ recovery_lease_end(const struct volume *volume)
 }
 
 void
+recovery_name(struct core *core, struct volume *volume)
+{
+	claimant_add_name(&volume->own, volume->node_id);
+	for (uint32_t i = 0; i < core->path_count; i++)
+		claimant_add_name(&volume->own, core->path[i]);
+}
+
+void
 recovery_remember(struct core *core, struct volume *volume)
 {
-	struct claimant *own = &volume->own;
-
 	if (volume->session == 0)
 		return; // nothing was held
 	if (volume->claims == 0) {
-		own->path_count = 0;
+		volume->own.path_count = 0;
 		volume->claim_lease_end = volume->lease_end;
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
 	}
-	claimant_add_name(own, volume->node_id);
-	for (uint32_t i = 0; i < core->path_count; i++)
-		claimant_add_name(own, core->path[i]);
+	recovery_name(core, volume);
 	volume->claims_end_due = true;
 }
 
@@ -99,6 +103,12 @@ recovery_give_back(struct core *core, struct entry *entry)
 static void
 give_up_claim(struct core *core, struct entry *entry)
 {
+	struct work *work = table_work(&core->table, entry);
+
+	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
+		unstable_settle(core, entry); // nothing of ours
+	if (work != NULL)
+		work->claim_clean = false;
 	recovery_give_back(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		dirty_again(core, entry);
@@ -124,11 +134,14 @@ recovery_block(struct core *core, struct entry *entry)
 	}
 	// Bytes that were sent up may have been lost there: they go up again once the claim is granted. Clean ones are
 	// kept until it is known that the parent has them.
-	if (entry->copy == COPY_UNSTABLE)
-		dirty_again(core, entry);
-	else if (entry->copy == COPY_CLEAN)
-		unstable_mark(core, entry);
 	claim_begin(core, entry);
+	work = table_work(&core->table, entry);
+	if (entry->copy == COPY_CLEAN) {
+		work->claim_clean = true;
+		unstable_mark(core, entry);
+	} else if (entry->copy == COPY_UNSTABLE && !work->claim_clean) {
+		dirty_again(core, entry);
+	}
 }
 
 static struct saying
@@ -187,8 +200,11 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	}
 	claim_end(core, entry, work);
 	client_take_grant(core, entry, message, work->ask_at);
-	if (item->version < entry->version && entry->copy == COPY_UNSTABLE)
+	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		dirty_again(core, entry); // the parent has not got these bytes
+	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
+		unstable_settle(core, entry);
+	work->claim_clean = false;
 }
 
 // The node that was evicted is another one from now on: what it holds later must not be taken for what was taken away.

@@ -144,7 +144,7 @@ entry_make(struct core *core, struct volume *volume, uint64_t block)
 void
 entry_release_later(struct core *core, struct entry *entry)
 {
-	if (entry->releasing || entry->held == PERM_NO)
+	if (entry->releasing)
 		return;
 	entry->releasing = 1;
 	key_list_add(&core->released, entry->key);

@@ -346,7 +346,8 @@ struct entry *entry_make(struct core *core, struct volume *volume, uint64_t bloc
 // Forget the entry when there is nothing to say about the block any more. ${entry} may be gone afterwards.
 void entry_rest(struct core *core, struct entry *entry);
 
-// Nobody needs the permission any more: it is given back, together with others (client_release).
+// Nobody needs the permission any more, if there is one: it is given back, together with others, and the entry forgotten
+// (client_release).
 void entry_release_later(struct core *core, struct entry *entry);
 
 // Keep ${buf} as the copy. For a dirty copy see writeback_mark.

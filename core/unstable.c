@@ -62,13 +62,19 @@ unstable_mark(struct core *core, struct entry *entry)
 	volume->unsynced = true;
 }
 
-// Clean now, if it may be used at all; else nobody needs the bytes any more.
-static void
-commit(struct core *core, struct entry *entry)
+void
+unstable_settle(struct core *core, struct entry *entry)
 {
 	unstable_forget(core, entry);
 	entry->copy = COPY_CLEAN;
 	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
+}
+
+// Clean now, if it may be used at all; else nobody needs the bytes any more.
+static void
+commit(struct core *core, struct entry *entry)
+{
+	unstable_settle(core, entry);
 	if (entry->held == PERM_NO)
 		entry_drop_copy(core, entry);
 }

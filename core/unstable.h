@@ -25,6 +25,9 @@ void unstable_barrier_sent(struct core *core, struct volume *volume);
 void unstable_committed(struct core *core, struct volume *volume);
 void unstable_barrier_failed(struct core *core, struct volume *volume);
 
+// The copy need not be kept any more: it is clean.
+void unstable_settle(struct core *core, struct entry *entry);
+
 // Whatever is unstable is at the root's storage: the parent says so as it leaves.
 void unstable_all_committed(struct core *core, struct volume *volume);
 
