@@ -519,6 +519,8 @@ session_link_down(struct core *core, uint32_t id)
 
 			if (volume->is_root)
 				continue;
+			if (volume->connected)
+				volume->cut_off_at = core->now;
 			volume->connected = false;
 			volume->connect_xid = 0;
 			volume->retry_at = MOMENT_NEVER;

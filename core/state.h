@@ -125,6 +125,10 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
+	bool aborted;   // every request of the driver fails
+	enum volume_phase phase; // as of the last step
+	moment_us phase_since;
+	moment_us cut_off_at; // when the link to the parent broke; MOMENT_NEVER: it stands
 	uint64_t size, blocks;
 	uint32_t block_size;
 	struct buf_pool *pool;
