@@ -95,7 +95,7 @@ ask(struct control *control, bool as_json)
 {
 	if (control_send(control, "status", NULL, NULL) != 0)
 		return -1;
-	json_t *status = control_receive(control, NULL);
+	json_t *status = control_receive(control);
 	if (status == NULL)
 		return -1;
 	if (as_json)

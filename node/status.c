@@ -122,5 +122,5 @@ node_status(struct node *node)
 	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
 			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
 			 settings_print(&node->config.settings, "write-mode", write_mode), "ready", node->is_ready, "stopping", node->stopping,
-			 "mount", text(node->config.mount), "listen", listen, "volumes", volumes);
+			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
 }
