@@ -280,7 +280,8 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	CHECK(driver != NULL);
 	driver->base = base;
 	driver->options = *options;
-	driver->options.directory = NULL; // not kept, nor is the source after the mount
+	driver->options.directory = NULL;
+	driver->path = path;
 	driver->callbacks = *callbacks;
 	driver->arg = arg;
 	LIST_INIT(&driver->openers);
@@ -295,12 +296,17 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	driver->receive = driver_receive_take(driver);
 	ok = driver_mount(driver, path, error, error_size);
 	driver->options.source = NULL;
-	free(path);
 	if (!ok) {
 		driver_destroy(driver);
 		return NULL;
 	}
 	return driver;
+}
+
+const char *
+driver_directory(const struct driver *driver)
+{
+	return driver->path;
 }
 
 size_t
@@ -326,6 +332,7 @@ free_lists(struct driver *driver)
 		free(opener);
 	}
 	free(driver->gather);
+	free(driver->path);
 }
 
 void

@@ -54,6 +54,9 @@ void driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 // the former are still taken, and change nothing. Not from within submit. Returns how many waited.
 size_t driver_abort(struct driver *driver, uint32_t volume);
 
+// The absolute path of the mount.
+const char *driver_directory(const struct driver *driver);
+
 // Requests that wait for their answer.
 size_t driver_pending(const struct driver *driver);
 

@@ -132,7 +132,8 @@ struct driver {
 	bool ended; // the session is over, nobody reads the fd any more
 	struct driver_callbacks callbacks;
 	void *arg;
-	struct driver_options options; // directory is not kept
+	struct driver_options options; // without directory and source
+	char *path;                    // of the mount
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;

@@ -7,8 +7,8 @@
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
-//   control.c  the control socket;  status.c  what it tells
-//   stop.c     leaving in order
+//   control.c  the control socket;  commands.c  what it is told;  status.c  what it tells
+//   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -50,6 +50,7 @@ struct volume {
 	int last_errno;               // of the store, that was logged
 	bool configured;              // named in the configuration: readiness waits for it
 	bool ready;                   // its size is known, and it is mounted
+	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
@@ -96,6 +97,7 @@ struct node {
 	struct event *parent_patience;
 	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
+	moment_us parent_lost;    // since when it is not connected
 	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
@@ -104,6 +106,7 @@ struct node {
 	struct worker *worker;
 	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
+	bool unmounted; // its mount has gone; requests may still be with the core
 	struct control *control;
 
 	struct event *signals[2]; // SIGTERM, SIGINT
@@ -116,8 +119,13 @@ struct node {
 	bool hurry;    // do not wait for anything any more
 	struct event *stop_timer;
 	uint64_t stop_dirty; // bytes, when the stop timer was set
+	struct event *stop_limit, *stop_watch;
+	uint32_t stop_limit_ms;
+	char *waiting_told; // what the stop waits for, as it was told last
+	uint64_t waiting_dirty;
+	moment_us waiting_told_at;
 	int status;
-	char why[1024]; // what was not brought to the root; empty: nothing
+	char why[2048]; // what was not brought to the root; empty: nothing
 };
 
 // ---- perform.c ----
@@ -202,6 +210,10 @@ void control_tell_stopped(struct control *control, const char *error);
 void control_destroy(struct control *control);
 // Is ${io} one of ours (a flush)? Then it is finished.
 bool control_io_done(struct control *control, struct io *io, enum hvfs_error error);
+// To those who wait for the end: what is waited for.
+void control_tell_waiting(struct control *control, json_t *list, uint64_t dirty);
+// The mount has gone. Returns whether one of the clients did it; they hear whether the node goes on.
+bool command_unmounted(struct control *control, bool goes_on);
 
 // ---- status.c ----
 json_t *node_status(struct node *node);
@@ -209,9 +221,19 @@ json_t *node_status(struct node *node);
 // ---- stop.c ----
 int node_signals_init(struct node *node);
 void node_stop(struct node *node, const char *why);
+// Wait no longer than ${ms} for the end of the stop that has begun.
+void node_stop_within(struct node *node, uint32_t ms);
 void node_stopped(struct node *node, enum hvfs_error error);
 // Unmount, close links, wait for the storage, answer who waits.
 void node_leave(struct node *node);
+
+// ---- waiting.c ----
+// What a stop waits for: to the log and to those who wait, if it has changed.
+void node_waiting_tell(struct node *node);
+// May something be lost by not waiting any longer?
+bool node_waiting_is_loss(const struct node *node);
+// The same as a part of a sentence, from "; " on; empty: nothing.
+void node_waiting_print(const struct node *node, char *text, size_t size);
 
 // ---- config.c ----
 int node_config_check(const struct node_config *config, char *error, size_t error_size);

@@ -219,8 +219,10 @@ node_parent_gone(struct node *node, bool was_heard)
 	evtimer_del(node->parent_patience);
 	if (node->left)
 		return;
-	if (was_heard)
+	if (was_heard) {
+		node->parent_lost = node_now();
 		look_around(node);
+	}
 	dialer_start(node->dialer);
 }
 
@@ -232,6 +234,7 @@ node_parent_init(struct node *node, char *error, size_t error_size)
 	if (node->config.parent_count == 0)
 		return 0;
 	node->parent_at = node->config.parents[0];
+	node->parent_lost = node_now();
 	node->parent_lease_ms = node->config.hb_ttl_ms;
 	node->candidate_count = node->config.parent_count;
 	node->parent_patience = evtimer_new(node->base, patience_over, node);

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Storage is opened before there is a core: its epochs and block sizes are the core's configuration.
@@ -115,11 +116,27 @@ on_seek(void *arg, uint32_t index, uint64_t offset, bool data)
 	return data && offset < info.size ? offset : info.size;
 }
 
+static bool
+has_children(struct node *node)
+{
+	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++)
+		if (node->links[slot] != NULL && node->links[slot]->role == LINK_CHILD)
+			return true;
+	return false;
+}
+
 static void
 on_unmounted(void *arg)
 {
 	struct node *node = arg;
 
+	bool goes_on = has_children(node);
+
+	node->unmounted = true;
+	if (node->control != NULL && command_unmounted(node->control, goes_on) && goes_on) {
+		log_info("unmounted; the node goes on for its children");
+		return;
+	}
 	node_stop(node, "the mount was taken away");
 }
 
@@ -140,7 +157,9 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.unmounted = on_unmounted,
 		.detached = on_detached,
 	};
+	char source[PATH_MAX + 8] = "hvfs", control[PATH_MAX];
 	struct driver_options options = {
+		.source = source,
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
@@ -148,6 +167,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 
 	if (node->config.mount[0] == '\0')
 		return 0;
+	if (node->config.control[0] != '\0' && realpath(node->config.control, control) != NULL)
+		snprintf(source, sizeof(source), "hvfs:%s", control); // where hvfs umount finds this node
 	node->driver = driver_create(node->base, &options, &callbacks, node, error, error_size);
 	return node->driver != NULL ? 0 : -1;
 }
