@@ -2,7 +2,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What others may ask of the core, and the check of its invariants.
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/state.h"
 
 uint32_t
@@ -31,6 +32,7 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.block_size = volume->block_size,
 		.pool = volume->pool,
 		.dirty_blocks = volume->dirty_count,
+		.unstable_blocks = volume->unstable_count,
 		.table_blocks = core->table.entries.used,
 		.parent_lease_ms = volume->is_root || !volume->announced ? -1 : left_ms(volume->lease_end, now),
 		.parent_connected = volume->connected,
@@ -83,6 +85,8 @@ core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us no
 	ret->held = entry_held(core, entry);
 	if (work != NULL && work->recall_open && ret->held > work->recall_perm)
 		ret->held = work->recall_perm;
+	if ((work != NULL && (work->claim || work->claim_head != 0)) || claim_in_grace(core, core->volumes[volume]))
+		ret->held = PERM_NO;
 	ret->readable = entry_readable(core, entry) && ret->held >= PERM_READ;
 	ret->writable = ret->held == PERM_WRITE && entry->dir == 0;
 	ret->dirty = entry->copy == COPY_DIRTY;
@@ -129,6 +133,7 @@ check_entry(struct core *core, struct entry *entry)
 		CHECK(copy != NULL);
 		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
 	}
+	CHECK((entry->copy == COPY_UNSTABLE) == (work != NULL && work->unstable != UNSTABLE_NOT));
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
 		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));
 	if (work != NULL) {
@@ -142,7 +147,7 @@ check_entry(struct core *core, struct entry *entry)
 void
 core_check(struct core *core)
 {
-	uint64_t dirty = 0, counted = 0;
+	uint64_t dirty = 0, unstable = 0, counted = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
@@ -152,9 +157,13 @@ core_check(struct core *core)
 		CHECK(table_find(&core->table, entry->key) == entry);
 		check_entry(core, entry);
 		dirty += entry->copy == COPY_DIRTY;
+		unstable += entry->copy == COPY_UNSTABLE;
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		counted += core->volumes[i]->dirty_count;
 	CHECK(dirty == counted);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		unstable -= core->volumes[i]->unstable_count;
+	CHECK(unstable == 0);
 	CHECK(core->table.touched_head == 0);
 }

@@ -4,6 +4,7 @@
 // block does.
 #include "core/local.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/dirty.h"
 #include "core/readahead.h"
 
@@ -152,7 +153,7 @@ may_serve(const struct core *core, const struct entry *entry)
 	if (entry == NULL || entry->work == 0)
 		return entry != NULL;
 	work = table_work(&core->table, entry);
-	return work->want_head == 0 && !work->recall_open; // behind those who came before (R9)
+	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0; // behind those who came before (R9)
 }
 
 static bool
@@ -162,7 +163,7 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
 	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
-	       (entry->copy == COPY_DIRTY || dirty_room(core, volume));
+	       (entry->copy >= COPY_UNSTABLE || dirty_room(core, volume));
 }
 
 // Serve block ${index} of ${io} now, if nothing stands against it.
@@ -171,6 +172,8 @@ serve_now(struct core *core, struct volume *volume, struct io *io, uint64_t inde
 {
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, io->first + index));
 
+	if (claim_in_grace(core, volume))
+		return false;
 	if (entry == NULL && volume->is_root && is_write(io) && covers_block(volume, io, index))
 		entry = entry_make(core, volume, io->first + index);
 	if (!may_serve(core, entry))

@@ -2,8 +2,10 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, dialling, messages in
-//   stores.c   the storage of root volumes
+//   links.c    accepting, messages in;  parent.c  dialling, and whom
+//   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
+//   rescue.c   what the core gives up becomes files
+//   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   control.c  the control socket;  status.c  what it tells
 //   stop.c     leaving in order
@@ -17,12 +19,17 @@
 #include "net/link.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/worker.h"
+#include "store/metadata.h"
 #include "store/store.h"
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <limits.h>
 
 struct control;
+struct evictions;
+struct rescue;
 
 // One open link; its slot is what the core calls it.
 struct node_link {
@@ -45,6 +52,10 @@ struct volume {
 	bool ready;                   // its size is known, and it is mounted
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
+	bool may_write;               // root: its storage is not read-only
+	struct evictions *evictions_waiting; // for the end of the write of the record that runs
+	bool evictions_run;
+	struct rescue *rescue; // NULL: nothing was given up
 };
 
 // Events that arose within a step; they wait until it is over.
@@ -79,12 +90,19 @@ struct node {
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct dialer *dialer;
 	struct node_link *parent; // NULL: not connected
-	size_t parent_index;      // of config.parents, connected last
-	uint32_t foreign_parents; // bit i: parents[i] does not speak hvfs
+	struct address parent_at; // connected last, or tried first
+	uint32_t parent_lease_ms; // it gave last
+	size_t candidate_count;   // of those that are dialled
+	struct event *parent_patience;
+	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
+	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
-	size_t store_operations; // that run
+	bool rescue_due;         // something given up waits for the end of the batch
+	size_t store_operations; // that run, evictions included
+	struct worker *worker;
+	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
 	struct control *control;
 
@@ -93,6 +111,7 @@ struct node {
 	bool is_ready;
 	bool failed_told;
 	bool stopping; // EVENT_STOP was given
+	bool in_order; // the core had time to bring everything to the root and to take everything back
 	bool left;     // the core gets no more events
 	bool hurry;    // do not wait for anything any more
 	struct event *stop_timer;
@@ -115,12 +134,26 @@ void node_end_batch(struct node *node);
 
 // ---- links.c ----
 int node_links_init(struct node *node, char *error, size_t error_size);
-void node_links_start(struct node *node);
 void node_links_fini(struct node *node);
 void node_link_send(struct node *node, const struct action *action);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
-// The address of the parent: the one connected, or the one tried first.
+// NULL: no slot is free; ${fd} is still the caller's then.
+struct node_link *node_link_new(struct node *node, int fd, const char *peer, enum link_role role);
+// Close it without a word.
+void node_link_drop(struct node_link *link);
+
+// ---- parent.c ----
+int node_parent_init(struct node *node, char *error, size_t error_size);
+void node_parent_start(struct node *node);
+void node_parent_fini(struct node *node);
+// The address of the parent: the one connected last, or the one tried first. "": there is none.
 const char *node_parent_address(const struct node *node);
+// Is it connected, and another than the first of the configuration?
+bool node_parent_is_other(const struct node *node);
+// Its link: a message, before the core has it; what was no message; its end, before the core knows.
+void node_parent_said(struct node *node, const struct message *message);
+void node_parent_foreign(struct node *node);
+void node_parent_gone(struct node *node, bool was_heard);
 
 // ---- stores.c ----
 int node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size);
@@ -129,6 +162,25 @@ void node_store_watch(struct node *node, struct volume *volume);
 void node_store_perform(struct node *node, const struct action *action);
 void node_stores_kick(struct node *node);
 void node_store_close(struct volume *volume);
+enum hvfs_error node_error_of_errno(int sys_errno);
+// How long the root must wait for those who hold something: the longest lease that may run, and more (protocol.md F6).
+uint32_t node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES]);
+// Leases of the configured length may be given from now on.
+int node_stores_set_lease(struct node *node, char *error, size_t error_size);
+// Nobody holds anything, and all is on stable storage.
+void node_stores_set_clean(struct node *node);
+
+// ---- evictions.c ----
+void node_evict(struct node *node, const struct action *action);
+
+// ---- rescue.c ----
+void node_rescue(struct node *node, const struct action *action);
+// Let what has come in this batch be written.
+void node_rescue_write(struct node *node);
+// How many bytes of ${volume} are in rescue files, and the last one's path without .img and .map; "": none.
+uint64_t node_rescued(const struct volume *volume, const char **ret_path);
+// Nothing may be under way.
+void node_rescue_fini(struct volume *volume);
 
 // ---- volumes.c ----
 // Open the storage of config.volumes[i] into ${opened}[i]; then, with a core, move it to node->volumes.

@@ -106,7 +106,10 @@ perform(struct node *node, const struct action *action)
 		node->batch_due = true;
 		break;
 	case ACTION_EVICT:
+		node_evict(node, action);
+		break;
 	case ACTION_RESCUE:
+		node_rescue(node, action);
 		break;
 	case ACTION_VOLUME_READY:
 		node_volume_ready(node, action->volume);
@@ -193,6 +196,8 @@ node_end_batch(struct node *node)
 		link_flush(link->link);
 	}
 	node_stores_kick(node);
+	if (node->rescue_due)
+		node_rescue_write(node);
 	if (!node->left && node->core != NULL)
 		timer_arm(node);
 }

@@ -2,21 +2,8 @@
 // What `hvfs status --json` prints. Keys are a contract: more may come, none go.
 #include "node/internal.h"
 
+#include <stdio.h>
 #include <unistd.h>
-
-static const char *
-write_mode_name(enum write_mode mode)
-{
-	switch (mode) {
-	case WRITE_ASYNC:
-		return "async";
-	case WRITE_SEMI_SYNC:
-		return "semi-sync";
-	case WRITE_SYNC:
-		return "sync";
-	}
-	return "?";
-}
 
 // A name from the network may be anything; JSON takes UTF-8 only.
 static json_t *
@@ -79,6 +66,18 @@ cache_levels(const struct node *node)
 }
 
 static json_t *
+volume_rescued(const struct volume *volume)
+{
+	const char *path;
+	uint64_t bytes = node_rescued(volume, &path);
+	char file[PATH_MAX + 8] = "";
+
+	if (path[0] != '\0')
+		snprintf(file, sizeof(file), "%s.img", path);
+	return json_pack("{sIso}", "bytes", (json_int_t)bytes, "file", text(file));
+}
+
+static json_t *
 volume_counters(const struct volume_info *info)
 {
 	return json_pack("{sIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes,
@@ -104,6 +103,7 @@ volume_status(const struct node *node, uint32_t index)
 	json_object_set_new(status, "children", volume_children(node, index));
 	json_object_set_new(status, "cache", cache_levels(node));
 	json_object_set_new(status, "counters", volume_counters(&info));
+	json_object_set_new(status, "rescued", volume_rescued(volume));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;
@@ -113,6 +113,7 @@ json_t *
 node_status(struct node *node)
 {
 	json_t *volumes = json_array(), *listen = json_array();
+	char write_mode[SETTINGS_TEXT_SIZE];
 
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
 		json_array_append_new(volumes, volume_status(node, i));
@@ -120,6 +121,6 @@ node_status(struct node *node)
 		json_array_append_new(listen, text(node->config.listens[i].text));
 	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
 			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
-			 write_mode_name(node->config.write_mode), "ready", node->is_ready, "stopping", node->stopping,
+			 settings_print(&node->config.settings, "write-mode", write_mode), "ready", node->is_ready, "stopping", node->stopping,
 			 "mount", text(node->config.mount), "listen", listen, "volumes", volumes);
 }

@@ -58,6 +58,7 @@ stop_timed_out(evutil_socket_t fd, short what, void *arg)
 		stop_timer_set(node);
 		return;
 	}
+	node->in_order = false;
 	note_loss(node, "flushing made no progress within %" PRIu32 " ms", node->config.io_timeout_ms);
 	if (node->config.parent_count > 0 && node->parent == NULL)
 		note_loss(node, "; parent %s can not be reached", node_parent_address(node));
@@ -73,6 +74,7 @@ node_stop(struct node *node, const char *why)
 		return;
 	node->stopping = true;
 	log_info("stopping: %s", why);
+	node->in_order = node_now() >= node->grace_end; // else somebody may still hold something of the root before
 	stop_timer_set(node);
 	node_feed(node, &(struct event){.type = EVENT_STOP});
 }
@@ -81,6 +83,7 @@ void
 node_stopped(struct node *node, enum hvfs_error error)
 {
 	if (error != ERR_OK) {
+		node->in_order = false;
 		note_loss(node, "not everything could be flushed: %s", hvfs_error_text(error));
 		note_dirty(node);
 		log_error("%s", node->why);
@@ -99,6 +102,7 @@ signal_caught(evutil_socket_t number, short what, void *arg)
 		node_stop(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
 		return;
 	}
+	node->in_order = false;
 	note_loss(node, "told a second time to stop, before everything was flushed");
 	note_dirty(node);
 	log_error("%s", node->why);
@@ -144,9 +148,12 @@ node_leave(struct node *node)
 	if (node->driver != NULL)
 		driver_destroy(node->driver);
 	node->driver = NULL;
+	node_parent_fini(node);
 	node_links_fini(node);
-	while (node->store_operations > 0 && !node->hurry)
+	while ((node->store_operations > 0 || worker_is_busy(node->worker)) && !node->hurry)
 		event_base_loop(node->base, EVLOOP_ONCE);
+	if (node->in_order && node->status == 0)
+		node_stores_set_clean(node);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES && node->store_operations == 0; i++)
 		node_store_close(&node->volumes[i]);
 	if (node->control != NULL)

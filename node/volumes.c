@@ -23,6 +23,18 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 	return 0;
 }
 
+// Whom the root before had evicted: needed when its children may come with claims.
+static int
+volume_add_evictions(struct node *node, uint32_t index)
+{
+	const struct store *store = node->volumes[index].store;
+
+	for (size_t i = 0; store != NULL && node->volumes[index].may_write && i < store->eviction_count; i++)
+		if (core_add_eviction(node->core, index, store->evictions[i].node_id, store->evictions[i].session) != 0)
+			return -1;
+	return 0;
+}
+
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
@@ -40,7 +52,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	opened->store = NULL; // it has moved
 	node->volumes[index].configured = true;
 	node_store_watch(node, &node->volumes[index]);
-	return 0;
+	return volume_add_evictions(node, (uint32_t)index);
 }
 
 int
@@ -49,8 +61,9 @@ node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *e
 	for (size_t i = 0; i < node->config.volume_count; i++) {
 		if (volume_add(node, &node->config.volumes[i], &opened[i]) == 0)
 			continue;
-		snprintf(error, error_size, "--volume %s: can not be added; at most %d volumes are allowed",
-			 node->config.volumes[i].name, LIMIT_VOLUMES);
+		snprintf(error, error_size,
+			 "--volume %s: can not be added; at most %d volumes and %d evictions in all are allowed",
+			 node->config.volumes[i].name, LIMIT_VOLUMES, LIMIT_EVICTIONS);
 		return -1;
 	}
 	return 0;

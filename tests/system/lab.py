@@ -146,6 +146,8 @@ def peer_pid(control):
 
 
 class Lab:
+    Node = Node
+
     def __init__(self):
         self.nodes, self.devices, self.mounts, self.processes = [], [], [], []
 
@@ -155,17 +157,24 @@ class Lab:
         hvfs("create", store, "--size", size, *flags)
         return store
 
-    def serve(self, name, *flags, mount=True):
-        """Start a node; it is ready when this returns. ${mount}: it has a mount, the directory of its name."""
-        words = ["--name", name, "--control", f"{name}.ctl", "--log-file", f"{name}.log", "--log-level", "info"]
+    def serve_words(self, name, *flags, mount=True):
+        """The command that starts a node."""
+        words = [HVFS, "serve", "--name", name, "--control", f"{name}.ctl", "--log-file", f"{name}.log", "--log-level", "info"]
         if mount:
             try:
                 os.mkdir(name)
             except FileExistsError:  # maybe below the dead mount of a killed node
                 pass
             words += ["--mount", name]
-        hvfs("serve", *words, *flags, "--daemon")
-        node = Node(self, name, name if mount else None)
+        return [*words, *flags, "--daemon"]
+
+    def serve(self, name, *flags, mount=True):
+        """Start a node; it is ready when this returns. ${mount}: it has a mount, the directory of its name."""
+        run(*self.serve_words(name, *flags, mount=mount))
+        return self.serving(name, mount)
+
+    def serving(self, name, mount):
+        node = self.Node(self, name, name if mount else None)
         self.nodes.append(node)
         return node
 
@@ -375,12 +384,13 @@ def _raise_exit(number, frame):
     raise SystemExit(f"ended by signal {number}")
 
 
-def main(test):
+def main(test, kind=Lab):
+    """Run ${test} with a lab of that kind, and end."""
     signal.signal(signal.SIGTERM, _raise_exit)  # meson's time limit: clean up all the same
     home = os.getcwd()
     directory = tempfile.mkdtemp(prefix="hvfs-")
     os.chdir(directory)
-    lab, status = Lab(), 1
+    lab, status = kind(), 1
     try:
         test(lab)
         lab.check_logs()
