@@ -84,6 +84,17 @@ barriers_link_down(struct core *core, struct volume *volume)
 		barrier->sent = false;
 }
 
+struct barrier *
+barrier_of_child(const struct volume *volume, const struct child *child)
+{
+	struct barrier *barrier = volume->barriers;
+
+	while (barrier != NULL && (barrier->child != (int32_t)child->index ||
+				   barrier->child_generation != child->generation))
+		barrier = barrier->next;
+	return barrier;
+}
+
 bool
 barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
 {

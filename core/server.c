@@ -11,6 +11,8 @@
 #include "core/recall.h"
 #include "core/recovery.h"
 
+#include <stdlib.h>
+
 #define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
 
 static struct volume *
@@ -238,14 +240,28 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
 }
 
+// A child that sends a block again does not wait for the answer to what it sent before.
+static struct want *
+flush_waiting(struct core *core, struct work *work, const struct child *child)
+{
+	uint32_t index;
+
+	for (index = work->sync_head; index != 0; index = table_want(&core->table, index)->next)
+		if (table_want(&core->table, index)->child == child->index)
+			return table_want(&core->table, index);
+	index = pool_alloc(&core->table.wants);
+	table_want(&core->table, index)->next = work->sync_head;
+	work->sync_head = index;
+	return table_want(&core->table, index);
+}
+
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
 flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
 	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
-	uint32_t index = pool_alloc(&core->table.wants);
-	struct want *want = table_want(&core->table, index);
+	struct want *want = flush_waiting(core, work, child);
 
 	want->kind = WANT_NONE;
 	want->child = (uint16_t)child->index;
@@ -254,8 +270,6 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	want->entry = work->entry;
 	want->sync = sync;
 	want->roomless = !dirty_room(core, child_volume(core, child));
-	want->next = work->sync_head;
-	work->sync_head = index;
 	if (sync)
 		dirty_urge(core, entry);
 }
@@ -454,6 +468,10 @@ server_request_block(struct core *core, struct child *child, const struct messag
 void
 server_barrier(struct core *core, struct child *child, const struct message *message)
 {
+	if (barrier_of_child(child_volume(core, child), child) != NULL) {
+		outbox_close_link(core, (uint32_t)child->link, "a barrier before the last one was answered");
+		return;
+	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_NOTHING;
 	barrier_add(core, child_volume(core, child), NULL, (int32_t)child->index, message->xid);
@@ -593,8 +611,14 @@ server_link_down(struct core *core, uint32_t index)
 {
 	struct child *child = core->children[index];
 
+	struct barrier *barrier = barrier_of_child(child_volume(core, child), child);
+
 	child->link = -1;
 	child->pending = 0;
+	if (barrier != NULL) { // nobody waits for it any more
+		barrier_remove(child_volume(core, child), barrier);
+		free(barrier);
+	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_UNTOLD;
 	child->phase_since = core->now;
