@@ -374,7 +374,10 @@ dirty_root_awaited(const struct core *core, const struct work *work)
 {
 	const struct want *head = table_want(&core->table, work->want_head);
 
-	return work->sync_owed || work->sync_head != 0 || (head != NULL && head->applied);
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->sync)
+			return true;
+	return work->sync_owed || (head != NULL && head->applied && !head->semi);
 }
 
 bool

@@ -32,8 +32,7 @@ is_write(const struct io *io)
 static bool
 is_sync(const struct core *core, const struct io *io)
 {
-	return io->force_sync ||
-	       core->config.write_mode != WRITE_ASYNC; // semi-sync, for now, is sync: more than it promises
+	return io->force_sync || core->config.write_mode != WRITE_ASYNC;
 }
 
 static struct io *
@@ -204,6 +203,7 @@ want_block(struct core *core, struct volume *volume, struct io *io, uint64_t ind
 
 	want->io = io;
 	want->sync = is_write(io) && is_sync(core, io);
+	want->semi = core->config.write_mode == WRITE_SEMI_SYNC && !io->force_sync;
 	want->hops_left = LIMIT_HOPS;
 	want->io_next = io->wants;
 	if (io->wants != 0)

@@ -105,6 +105,8 @@ items_fit(const struct message *message)
 {
 	if (message->opcode == OP_RECOVER)
 		return claim_items_fit(message);
+	if (message->opcode == OP_FORWARD)
+		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
 		return message->items != NULL;
 	return message->items == NULL || message->opcode == OP_PUT;
@@ -137,7 +139,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return true; // a barrier; the end of claims, an eviction
 	if (!(message->present & PRESENT(BLOCK_NUM)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
-	if (!(message->present & PRESENT(PERMISSIONS)))
+	if (!(message->present & PRESENT(PERMISSIONS)) && message->opcode != OP_FORWARD)
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
 	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) ||
 	    (message->opcode == OP_GET && message->perm == PERM_NO))
@@ -263,7 +265,10 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	struct work *work = table_work_make(&core->table, entry);
 	struct want *want = flush_waiting(core, work, child);
 
+	if (want->forward) // what it asked to send on is not its newest any more
+		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
 	want->kind = WANT_NONE;
+	want->forward = false;
 	want->child = (uint16_t)child->index;
 	want->xid = message->xid;
 	want->version = version;
@@ -463,6 +468,22 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	else
 		release_block(core, child, entry, message); // not answered: nobody waits for it
 	table_touch(&core->table, entry);
+}
+
+void
+server_forward_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
+	version_t version = message->items[i].version;
+
+	table_touch(&core->table, entry);
+	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
+		return;
+	}
+	flush_wait(core, child, entry, message, entry->version, false);
+	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
+	dirty_urge(core, entry);
 }
 
 void

@@ -221,6 +221,10 @@ commit_pump(struct core *core, struct volume *volume)
 		core_wake(core, volume->commit_retry_at);
 		return;
 	}
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root) {
+		unstable_forward(core, volume);
+		return;
+	}
 	volume->commit_wanted = true;
 	barrier_add(core, volume, NULL, -1, 0)->commit = true;
 }

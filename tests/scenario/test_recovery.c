@@ -361,6 +361,87 @@ START_TEST(evictions_outlive_the_root)
 }
 END_TEST
 
+// ---- Two copies (S18) ----
+
+static struct scenario *
+semi_sync_tree(uint64_t dirty_max)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = dirty_max;
+	steps_child(scenario, "C", "P", true);
+	scenario->config.write_mode = WRITE_ASYNC;
+	scenario->config.dirty_max = 8192;
+	steps_child(scenario, "B", "A", true);
+	scenario_forget(scenario);
+	return scenario;
+}
+
+// A semi-synchronous write survives its writer, or the proxy that has it, without any fsync.
+START_TEST(semi_sync_survives_one_node)
+{
+	struct scenario *scenario = semi_sync_tree(64);
+
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "FORCE_SYNC"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  FLUSH"), 0);
+	scenario_kill(scenario, _i == 0 ? "C" : "P");
+	scenario_run(scenario, EVICTED_MS);
+	reads(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C has no room to keep what it wrote: P sends it on before C drops it, and P may die then.
+START_TEST(dropped_copies_are_forwarded)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "FORCE_SYNC"), 0);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but the node that P sent it to dies, too: the next fsync says that writes may be lost.
+START_TEST(forwarded_copies_may_be_lost)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -413,6 +494,9 @@ main(void)
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
+	tcase_add_test(tcase, dropped_copies_are_forwarded);
+	tcase_add_test(tcase, forwarded_copies_may_be_lost);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
