@@ -10,6 +10,7 @@
 //   -------   ------------  -------------  ---------  ---------------
 //   ABSENT    no            any            no         -
 //   CLEAN     yes           >= READ        yes        yes
+//             (held NO: a hint from an earlier session, not readable; its digest may show that it is right: T5)
 //   UNSTABLE  yes           any            yes        no
 //             (acknowledged by the parent, not known to be durable at the root: R13; held NO: not readable)
 //   DIRTY     yes           WRITE, or NO   yes        no
@@ -18,6 +19,7 @@
 #define HVFS_CORE_BLOCK_TABLE_H
 
 #include "core/io.h"
+#include "core/limits.h"
 #include "core/pool.h"
 #include "core/types.h"
 
@@ -74,6 +76,8 @@ struct want {
 	struct io *io;     // NULL: cancelled
 	struct buf *buf;   // bytes of a PUT, a child's or of a synchronous local write of a whole block
 	version_t version; // of a FLUSH that waits; of the applied bytes; of the copy that is claimed
+	bool has_digest;   // of a GET: the child has bytes of this digest
+	uint8_t digest[BLOCK_DIGEST_SIZE];
 	// A claim (claim.c).
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
@@ -107,6 +111,7 @@ struct work {
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
+	bool ask_digest;       // the digest of our hint went along
 	uint8_t failed_status; // enum status: the first want in the queue ends with it
 	bool gap;              // a writer below fell silent: the bytes go up with a version beyond its own
 	bool put_unknown;      // a PUT with bytes was under way when the link broke

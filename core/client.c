@@ -28,6 +28,8 @@ ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
 {
 	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT)
 		return OP_LOCK;
+	if (needs_data && want->perm == PERM_WRITE)
+		return OP_GET;
 	if (needs_data || want->perm < PERM_WRITE)
 		return OP_GET;
 	return OP_PUT;
@@ -56,6 +58,7 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
 	enum perm perm = want->perm;
+	uint8_t digest[BLOCK_DIGEST_SIZE];
 	struct saying say;
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
@@ -80,7 +83,11 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		work->put_buf = buf_ref(buf);
 		volume->unsynced = true;
 	}
-	if (say.opcode == OP_GET)
+	work->ask_digest = say.opcode == OP_GET && entry_is_hint(core, entry) &&
+			   core->copies.ops->digest(core->copies.self, entry->key, volume->block_size, digest);
+	if (work->ask_digest)
+		say.digest = digest;
+	else if (say.opcode == OP_GET)
 		core->copies.ops->missed(core->copies.self);
 	work->ask = ASK_SENT;
 	work->ask_opcode = (uint8_t)say.opcode;
@@ -175,7 +182,7 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
-	} else if (entry->copy != COPY_ABSENT && item->version != entry->version) {
+	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
 	if (keep && entry->copy == COPY_CLEAN)

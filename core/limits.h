@@ -26,6 +26,7 @@ enum {
 	LIMIT_EVICTIONS = 4096,                     // on record at a root
 	LIMIT_LISTENERS = 16,
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
+	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
 	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
 };
 

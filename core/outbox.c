@@ -34,6 +34,9 @@ joins(const struct core *core, const struct message *open, const struct saying *
 	if (((open->present & PRESENT(PERMISSIONS)) != 0) != (say->perm >= 0) ||
 	    (say->perm >= 0 && open->perm != (enum perm)say->perm))
 		return false;
+	if (((open->present & PRESENT(DIGEST)) != 0) != (say->digest != NULL) ||
+	    open->digest.size + BLOCK_DIGEST_SIZE > LIMIT_BLOB_SIZE)
+		return false;
 	if (!claims_alike(open, say) || ((open->present & PRESENT(GRANT)) != 0) != (say->grant || say->grant_seen != 0) ||
 	    (open->items != NULL) != say->item)
 		return false;
@@ -130,6 +133,8 @@ outbox_say(struct core *core, const struct saying *say)
 		message->present |= PRESENT(BLOCK_COUNT);
 	if (say->grant && say->ttl_ms < message->ttl_ms)
 		message->ttl_ms = say->ttl_ms;
+	if (say->digest != NULL)
+		actions_add_digest(core->actions, message, say->digest);
 	if (say->item) {
 		actions_add_item(core->actions, message, say->kind, say->version,
 				 say->kind == ITEM_DATA ? say->buf : NULL);

@@ -5,7 +5,7 @@
 // and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
 // the claims (RECOVER with DATA): who decides takes them if they are newer than what it has.
 //
-// Clean copies that were held for reading are given up.
+// Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
 #include "core/recovery.h"
 #include "core/check.h"
 #include "core/claimant.h"
@@ -87,9 +87,7 @@ recovery_uncovered(struct core *core, struct entry *entry)
 void
 recovery_give_back(struct core *core, struct entry *entry)
 {
-	entry_set_held(core, entry, PERM_NO);
-	if (entry->copy == COPY_CLEAN)
-		entry_drop_copy(core, entry);
+	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
 	if (entry->dir != 0) {
 		struct work *work = table_work_make(&core->table, entry);
 

@@ -12,6 +12,7 @@
 #include "core/recovery.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
 
@@ -148,6 +149,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
 	if (message->opcode == OP_RECOVER && !names_claimant(message))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_NODE_ID, 0);
+	if ((message->present & PRESENT(DIGEST)) && message->digest.size != (size_t)message->count * BLOCK_DIGEST_SIZE)
+		return refuse_request(core, link, message, STATUS_BAD_PARAM_LENGTH, PARAM_DIGEST, message->digest.size);
 	if (!items_fit(message))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_DATA, 0);
 	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
@@ -336,13 +339,25 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 	       entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
+// T5: the child's bytes, from an earlier session, are the right ones.
+static bool
+has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	return want->has_digest &&
+	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
+	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
+}
+
 static void
 grant(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct work *work = table_work(&core->table, entry);
-	struct buf *buf =
-		server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	struct buf *buf = server_needs_data(core, entry, want) && !has_same_bytes(core, entry, want)
+				  ? core->copies.ops->get(core->copies.self, entry->key)
+				  : NULL;
 	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
 	// A claim that was granted meanwhile may have given it more than this asks for.
 	enum perm perm = record != NULL && record->perm > want->perm ? (enum perm)record->perm : (enum perm)want->perm;
@@ -440,11 +455,17 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 	};
 	struct want *want;
 
+	if (message->opcode == OP_GET && (message->present & PRESENT(DIGEST))) {
+		now.has_digest = true;
+		memcpy(now.digest, message->digest.bytes + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE);
+	}
 	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
 		return;
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
 	want->child = now.child;
 	want->xid = now.xid;
+	want->has_digest = now.has_digest;
+	memcpy(want->digest, now.digest, BLOCK_DIGEST_SIZE);
 	want->hops_left = (uint8_t)(message->hops_left - 1);
 	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	if (item != NULL && item->kind != ITEM_EMPTY)

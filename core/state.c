@@ -131,6 +131,12 @@ entry_readable(const struct core *core, const struct entry *entry)
 	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
 }
 
+bool
+entry_is_hint(const struct core *core, const struct entry *entry)
+{
+	return entry->copy == COPY_CLEAN && entry->held == PERM_NO && !entry_volume(core, entry)->is_root;
+}
+
 struct entry *
 entry_make(struct core *core, struct volume *volume, uint64_t block)
 {

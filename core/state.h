@@ -347,6 +347,10 @@ void entry_set_held(struct core *core, struct entry *entry, enum perm held);
 // The copy may be used: held in time, bytes there, no child has WRITE (I3).
 bool entry_readable(const struct core *core, const struct entry *entry);
 
+// The copy is only a hint: it was clean under a session that is gone, and is valid if the parent finds its digest right
+// (protocol.md T5).
+bool entry_is_hint(const struct core *core, const struct entry *entry);
+
 // The entry of a block, made with the volume's version floor when it is new.
 struct entry *entry_make(struct core *core, struct volume *volume, uint64_t block);
 

@@ -91,6 +91,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
 	bool data = needs_data(core, entry, want);
+	bool absent = entry->copy == COPY_ABSENT || entry_is_hint(core, entry);
 	bool clear = true;
 
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
@@ -100,10 +101,10 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	if (held < want->perm) {
 		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
 		if (clear || !puts_bytes(want))
-			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+			ask(core, entry, want, data && absent);
 		return false;
 	}
-	if (data && entry->copy == COPY_ABSENT) {
+	if (data && absent) {
 		if (directory_max(&core->directory, entry, except) < PERM_WRITE)
 			ask(core, entry, want, true);
 		return false;
@@ -112,7 +113,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return false;
 	if (!is_local(want)) {
 		if (!server_worth_granting(core, entry)) {
-			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+			ask(core, entry, want, data && absent);
 			return false;
 		}
 		return server_may_grant(core, entry, want, data);
