@@ -239,7 +239,17 @@ class Lab:
                 for mark in ("Sanitizer", "runtime error:", "broken invariant"):
                     check(mark not in text, f"{name} has '{mark}' in it")
 
+    def kill_nodes(self):
+        """What waits for their mounts gets an error then, and nothing below can hang."""
+        for node in reversed(self.nodes):
+            try:
+                signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
+                wait_readable(node.pidfd)
+            except (ProcessLookupError, AssertionError):
+                pass
+
     def clean_up(self):
+        self.kill_nodes()
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -249,11 +259,6 @@ class Lab:
         for device in self.devices:
             hvfs("detach", "--force", device, status=None)
         for node in reversed(self.nodes):
-            try:
-                signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
-                wait_readable(node.pidfd)
-            except (ProcessLookupError, AssertionError):
-                pass
             node.unmount()
 
 
