@@ -60,6 +60,8 @@ struct want {
 	uint8_t kind;  // enum want_kind
 	uint8_t perm;  // enum perm: what it needs
 	bool sync;     // FORCE_SYNC: accepted by the root before the answer
+	bool forward;  // a FORWARD: answered when our own parent has the bytes
+	bool semi;     // of a synchronous local write: accepted by the parent is enough
 	bool roomless; // a FLUSH that came when there was no room: answered when there is
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
@@ -133,6 +135,8 @@ struct work {
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
 	uint8_t unstable;                      // enum unstable: which of the volume's lists it is on
+	uint32_t forward_xid;                  // a FORWARD is under way; 0: none
+	version_t forward_version;
 	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;

@@ -318,8 +318,8 @@ client_reply_block(struct core *core, struct volume *volume, const struct messag
 			recovery_granted(core, entry, message, item);
 		else
 			recovery_refused(core, entry, message->status);
-	} else if (claim_reply(core, entry, message, item)) {
-		// a child's
+	} else if (claim_reply(core, entry, message, item) || unstable_forwarded(core, entry, message)) {
+		// a child's; or not kept any more
 	} else if (work->ask == ASK_SENT && work->ask_xid == message->xid) {
 		if (message->opcode == OP_OK_REPLY)
 			client_granted(core, entry, work, message, i);
@@ -352,7 +352,7 @@ client_request_refused(struct core *core, const struct message *message)
 			client_flush_failed(core, entry, message);
 		else if (work->claim && work->claim_xid != 0 && work->claim_xid == message->xid)
 			recovery_refused(core, entry, message->status);
-		else if (!claim_reply(core, entry, message, NULL))
+		else if (!claim_reply(core, entry, message, NULL) && !unstable_forwarded(core, entry, message))
 			continue;
 		table_touch(&core->table, entry);
 	}
@@ -547,6 +547,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	}
 	work->ask = ASK_NONE;
 	recovery_link_down(core, work);
+	unstable_link_down(core, entry, work);
 	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);

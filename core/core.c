@@ -7,6 +7,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/info.h"
 #include "core/local.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
@@ -299,6 +300,7 @@ dispatch(struct core *core, const struct event *event)
 		eviction_stored(core, event->store_cookie, event->error);
 		break;
 	case EVENT_ABORT:
+		local_abort(core, core->volumes[event->volume]);
 		break;
 	case EVENT_STOP:
 		stop_begin(core);
@@ -412,6 +414,7 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	transaction_drain(core);
 	release_pump(core);
 	stop_advance(core);
+	info_pump(core);
 	outbox_close(core);
 	core->actions = NULL;
 }

@@ -84,6 +84,17 @@ barriers_link_down(struct core *core, struct volume *volume)
 		barrier->sent = false;
 }
 
+struct barrier *
+barrier_of_child(const struct volume *volume, const struct child *child)
+{
+	struct barrier *barrier = volume->barriers;
+
+	while (barrier != NULL && (barrier->child != (int32_t)child->index ||
+				   barrier->child_generation != child->generation))
+		barrier = barrier->next;
+	return barrier;
+}
+
 bool
 barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
 {
@@ -363,7 +374,10 @@ dirty_root_awaited(const struct core *core, const struct work *work)
 {
 	const struct want *head = table_want(&core->table, work->want_head);
 
-	return work->sync_owed || work->sync_head != 0 || (head != NULL && head->applied);
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->sync)
+			return true;
+	return work->sync_owed || (head != NULL && head->applied && !head->semi);
 }
 
 bool

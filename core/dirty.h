@@ -51,6 +51,9 @@ void barriers_link_down(struct core *core, struct volume *volume);
 // Take a barrier off the list; its record is the caller's to free.
 void barrier_remove(struct volume *volume, struct barrier *barrier);
 
+// The barrier of ${child} that has not ended, or NULL.
+struct barrier *barrier_of_child(const struct volume *volume, const struct child *child);
+
 // Forget the barrier of ${io}; true when there was one.
 bool barrier_cancel(struct core *core, struct volume *volume, const struct io *io);
 

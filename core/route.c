@@ -125,7 +125,10 @@ child_request(struct core *core, uint32_t link, const struct message *message)
 		return;
 	}
 	for (uint32_t i = 0; i < message->count; i++) {
-		server_request_block(core, child, message, i);
+		if (message->opcode == OP_FORWARD)
+			server_forward_block(core, child, message, i);
+		else
+			server_request_block(core, child, message, i);
 		transaction_drain(core);
 	}
 }
@@ -165,6 +168,7 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 	case OP_FLUSH:
 	case OP_LOCK:
 	case OP_RECOVER:
+	case OP_FORWARD:
 		child_request(core, link, message);
 		break;
 	case OP_OK_REPLY:

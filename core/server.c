@@ -11,6 +11,8 @@
 #include "core/recall.h"
 #include "core/recovery.h"
 
+#include <stdlib.h>
+
 #define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
 
 static struct volume *
@@ -103,6 +105,8 @@ items_fit(const struct message *message)
 {
 	if (message->opcode == OP_RECOVER)
 		return claim_items_fit(message);
+	if (message->opcode == OP_FORWARD)
+		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
 		return message->items != NULL;
 	return message->items == NULL || message->opcode == OP_PUT;
@@ -135,7 +139,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return true; // a barrier; the end of claims, an eviction
 	if (!(message->present & PRESENT(BLOCK_NUM)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
-	if (!(message->present & PRESENT(PERMISSIONS)))
+	if (!(message->present & PRESENT(PERMISSIONS)) && message->opcode != OP_FORWARD)
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
 	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) ||
 	    (message->opcode == OP_GET && message->perm == PERM_NO))
@@ -238,24 +242,39 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
 }
 
+// A child that sends a block again does not wait for the answer to what it sent before.
+static struct want *
+flush_waiting(struct core *core, struct work *work, const struct child *child)
+{
+	uint32_t index;
+
+	for (index = work->sync_head; index != 0; index = table_want(&core->table, index)->next)
+		if (table_want(&core->table, index)->child == child->index)
+			return table_want(&core->table, index);
+	index = pool_alloc(&core->table.wants);
+	table_want(&core->table, index)->next = work->sync_head;
+	work->sync_head = index;
+	return table_want(&core->table, index);
+}
+
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
 flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
 	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
-	uint32_t index = pool_alloc(&core->table.wants);
-	struct want *want = table_want(&core->table, index);
+	struct want *want = flush_waiting(core, work, child);
 
+	if (want->forward) // what it asked to send on is not its newest any more
+		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
 	want->kind = WANT_NONE;
+	want->forward = false;
 	want->child = (uint16_t)child->index;
 	want->xid = message->xid;
 	want->version = version;
 	want->entry = work->entry;
 	want->sync = sync;
 	want->roomless = !dirty_room(core, child_volume(core, child));
-	want->next = work->sync_head;
-	work->sync_head = index;
 	if (sync)
 		dirty_urge(core, entry);
 }
@@ -452,8 +471,28 @@ server_request_block(struct core *core, struct child *child, const struct messag
 }
 
 void
+server_forward_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
+	version_t version = message->items[i].version;
+
+	table_touch(&core->table, entry);
+	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
+		return;
+	}
+	flush_wait(core, child, entry, message, entry->version, false);
+	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
+	dirty_urge(core, entry);
+}
+
+void
 server_barrier(struct core *core, struct child *child, const struct message *message)
 {
+	if (barrier_of_child(child_volume(core, child), child) != NULL) {
+		outbox_close_link(core, (uint32_t)child->link, "a barrier before the last one was answered");
+		return;
+	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_NOTHING;
 	barrier_add(core, child_volume(core, child), NULL, (int32_t)child->index, message->xid);
@@ -593,8 +632,14 @@ server_link_down(struct core *core, uint32_t index)
 {
 	struct child *child = core->children[index];
 
+	struct barrier *barrier = barrier_of_child(child_volume(core, child), child);
+
 	child->link = -1;
 	child->pending = 0;
+	if (barrier != NULL) { // nobody waits for it any more
+		barrier_remove(child_volume(core, child), barrier);
+		free(barrier);
+	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_UNTOLD;
 	child->phase_since = core->now;

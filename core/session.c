@@ -233,6 +233,15 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	}
 }
 
+static bool
+is_above(const struct core *core, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < core->path_count; i++)
+		if (core->path[i] == node_id)
+			return true;
+	return false;
+}
+
 static void
 connect_answered(struct core *core, struct volume *volume, const struct message *message)
 {
@@ -254,6 +263,10 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	if (!resumed)
 		recovery_remember(core, volume);
 	learn_way_up(core, message);
+	if (!resumed && volume->keeper != 0 && !is_above(core, volume->keeper))
+		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
+	if (!resumed)
+		volume->keeper = 0;
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
@@ -519,6 +532,8 @@ session_link_down(struct core *core, uint32_t id)
 
 			if (volume->is_root)
 				continue;
+			if (volume->connected)
+				volume->cut_off_at = core->now;
 			volume->connected = false;
 			volume->connect_xid = 0;
 			volume->retry_at = MOMENT_NEVER;

@@ -37,6 +37,7 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
 	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
 	ERROR_VALUES = 64,   // ERR_REPLYs of one step whose values are kept apart
 	POOLS = 7,           // block sizes 512 .. 32768
@@ -125,6 +126,10 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
+	bool aborted;   // every request of the driver fails
+	enum volume_phase phase; // as of the last step
+	moment_us phase_since;
+	moment_us cut_off_at; // when the link to the parent broke; MOMENT_NEVER: it stands
 	uint64_t size, blocks;
 	uint32_t block_size;
 	struct buf_pool *pool;
@@ -157,6 +162,8 @@ struct volume {
 	uint32_t flush_count;
 	struct work_list unstable, committing; // unstable.c: sent up, not known to be durable; covered by barrier_out
 	uint64_t unstable_count;               // blocks of both
+	uint32_t forwards;                     // blocks whose FORWARD is under way
+	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
 	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH

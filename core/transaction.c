@@ -156,7 +156,7 @@ flush_waits(struct core *core, const struct entry *entry, struct work *work, con
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	if (want->sync)
+	if (want->sync || want->forward)
 		return !dirty_accepted(core, entry, want->version);
 	if (!want->roomless || dirty_room(core, volume))
 		return false;

@@ -3,6 +3,7 @@
 // what it covers, and a block that is modified meanwhile leaves its list in one step.
 #include "core/unstable.h"
 #include "core/check.h"
+#include "core/outbox.h"
 
 static struct work_list *
 list_of(struct volume *volume, const struct work *work)
@@ -141,6 +142,7 @@ void
 unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
+	volume->keeper = 0;
 	while (volume->committing.head != 0)
 		commit_first(core, &volume->committing);
 }
@@ -170,4 +172,75 @@ unstable_barrier_failed(struct core *core, struct volume *volume)
 	}
 	open->head = volume->committing.head;
 	volume->committing = (struct work_list){0, 0};
+}
+
+// ---- FORWARD ----
+
+static void
+forward(struct core *core, struct volume *volume, const struct entry *entry, struct work *work)
+{
+	struct saying say = {
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_FORWARD,
+		.block = block_key_block(entry->key),
+		.perm = -1,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.item = true,
+		.kind = ITEM_EMPTY,
+		.version = entry->version,
+	};
+
+	work->forward_xid = outbox_say(core, &say)->xid;
+	work->forward_version = entry->version;
+	volume->forwards++;
+}
+
+void
+unstable_forward(struct core *core, struct volume *volume)
+{
+	uint32_t left = volume->forwards < FORWARD_WINDOW ? FORWARD_WINDOW - volume->forwards : 0;
+
+	for (uint32_t i = volume->unstable.head; i != 0 && left > 0; i = work_get(core, i)->unstable_next) {
+		struct work *work = work_get(core, i);
+
+		if (work->forward_xid != 0 || work->claim)
+			continue;
+		forward(core, volume, table_entry(&core->table, work->entry), work);
+		left--;
+	}
+}
+
+static void
+forward_end(struct volume *volume, struct work *work)
+{
+	CHECK(volume->forwards > 0);
+	volume->forwards--;
+	work->forward_xid = 0;
+}
+
+bool
+unstable_forwarded(struct core *core, struct entry *entry, const struct message *message)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->forward_xid == 0 || work->forward_xid != message->xid)
+		return false;
+	forward_end(volume, work);
+	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
+		return true;
+	if (volume->keeper == 0)
+		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
+	commit(core, entry);
+	return true;
+}
+
+void
+unstable_link_down(struct core *core, struct entry *entry, struct work *work)
+{
+	if (work->forward_xid != 0)
+		forward_end(entry_volume(core, entry), work);
 }

@@ -114,12 +114,34 @@ may_send(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
+// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent).
+static void
+end_parent_barriers(struct core *core, struct volume *volume)
+{
+	struct barrier *next;
+
+	if (core->config.durability != DURABILITY_PARENT || volume->is_root)
+		return;
+	for (struct barrier *barrier = volume->barriers; barrier != NULL && barrier->count == 0; barrier = next) {
+		bool lost = volume->lost;
+
+		next = barrier->next;
+		if (barrier->io == NULL || barrier->io->force_sync)
+			continue;
+		volume->lost = false;
+		barrier_remove(volume, barrier);
+		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
+	}
+}
+
 static void
 barriers_pump(struct core *core, struct volume *volume)
 {
 	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
+	end_parent_barriers(core, volume);
+	barrier = volume->barriers;
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
 	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY);
@@ -197,6 +219,10 @@ commit_pump(struct core *core, struct volume *volume)
 		return;
 	if (volume->commit_retry_at > core->now) {
 		core_wake(core, volume->commit_retry_at);
+		return;
+	}
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root) {
+		unstable_forward(core, volume);
 		return;
 	}
 	volume->commit_wanted = true;

@@ -86,7 +86,7 @@ flush_start(struct client *client, int volume)
 		if (node->volumes[i].aborted && client->flush_unmounts)
 			continue; // there is nothing to be saved
 		flush->running++;
-		flush->ios[i] = (struct io){.kind = IO_SYNC, .volume = i};
+		flush->ios[i] = (struct io){.kind = IO_SYNC, .volume = i, .force_sync = true};
 		node_feed(node, &(struct event){.type = EVENT_IO, .io = &flush->ios[i]});
 	}
 	if (--flush->running == 0)

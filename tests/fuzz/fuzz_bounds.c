@@ -80,14 +80,15 @@ check_children(const struct fuzz_node *node, struct children *ret)
 			continue;
 		ret->sessions++;
 		ret->connected += child->link >= 0;
-		CHECK(child->pending <= core->config.credits && (child->link >= 0 || child->pending == 0));
+		// Bytes that are sent again may be more (RECOVER).
+		CHECK(child->pending <= LIMIT_CREDITS + LIMIT_RUN_BLOCKS && (child->link >= 0 || child->pending == 0));
 		CHECK(child->link < 0 || core->links[child->link]->child_of[child->volume] == (int32_t)i);
 		pending += child->pending;
 		records += child->dir.blocks_read + child->dir.blocks_write;
 	}
 	for (uint32_t i = 1; i < core->table.wants.next; i++)
 		wants += pool_is_used(&core->table.wants, i) && table_want(&core->table, i)->kind >= WANT_GET;
-	CHECK(wants == pending && records == core->directory.records.used);
+	CHECK(pending <= wants && records == core->directory.records.used);
 	CHECK(ret->sessions <= LIMIT_CHILDREN && ret->connected <= (uint64_t)SLOTS * core->volume_count);
 	CHECK(core->pending_connect_count <= (uint64_t)SLOTS * core->volume_count);
 	// As many FLUSHes may wait for an answer as blocks may be asked for; one barrier costs as much as a block.
@@ -111,7 +112,7 @@ check_table(const struct fuzz_node *node)
 {
 	const struct core *core = node->core;
 	struct set_cache_stats stats;
-	uint64_t copies = 0, held = 0, asked = 0, dirty = 0;
+	uint64_t copies = 0, held = 0, pinned = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		const struct entry *entry = table_entry(&core->table, i);
@@ -121,15 +122,11 @@ check_table(const struct fuzz_node *node)
 		CHECK(entry->copy != COPY_ABSENT || entry->dir != 0 || entry->work != 0 || entry->held != PERM_NO ||
 		      entry->releasing);
 		copies += entry->copy != COPY_ABSENT;
-		dirty += entry->copy == COPY_DIRTY;
+		pinned += entry->copy >= COPY_UNSTABLE;
 		held += entry->held != PERM_NO;
 	}
-	for (uint32_t i = 1; i < core->table.works.next; i++)
-		asked += pool_is_used(&core->table.works, i) &&
-			 ((struct work *)pool_get(&core->table.works, i))->ask == ASK_SENT;
 	set_cache_get_stats(node->cache, &stats);
-	CHECK(copies == stats.entries + stats.victims && stats.victims <= CLEAN_VICTIMS + dirty);
-	CHECK(asked == core->parent.outstanding);
+	CHECK(copies == stats.entries + stats.victims && stats.victims <= CLEAN_VICTIMS + pinned);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		held -= core->volumes[i]->held_read + core->volumes[i]->held_write;
 	CHECK(held == 0);
@@ -163,18 +160,70 @@ check_buffers(const struct fuzz_node *node)
 	CHECK(used <= owned + LIMIT_RUN_BLOCKS); // a message that is being delivered
 }
 
-// Wants of the driver, of read-ahead and of those that lost a session are as many as there are blocks in them. What
-// remains: FLUSHes that wait for an answer, and requests that were given up and have not left their queues yet.
+// Wants of the driver and of read-ahead are as many as there are blocks in them. What remains: claims, FLUSHes that
+// wait for an answer, and requests that were given up and have not left their queues yet.
 static void
 check_wants(const struct fuzz_node *node, const struct children *children)
 {
 	const struct core *core = node->core;
-	uint64_t left = 0;
+	uint64_t left = 0, claims = 0;
 
-	for (uint32_t i = 1; i < core->table.wants.next; i++)
-		left += pool_is_used(&core->table.wants, i) && table_want(&core->table, i)->kind == WANT_NONE;
+	for (uint32_t i = 1; i < core->table.wants.next; i++) {
+		const struct want *want = table_want(&core->table, i);
+
+		if (!pool_is_used(&core->table.wants, i))
+			continue;
+		left += want->kind == WANT_NONE;
+		claims += want->kind == WANT_RECOVER;
+	}
 	CHECK(left <= SLACK + children->wants + node->given_up);
+	CHECK(claims <= (children->sessions + 1) * (LIMIT_CREDITS + LIMIT_RUN_BLOCKS));
 	CHECK(barrier_count(core) <= SLACK + children->wants + NODE_IOS);
+}
+
+// Names are kept once, as long as somebody uses them.
+static void
+check_claimants(const struct core *core)
+{
+	uint64_t uses = 0, evictions = 0;
+
+	CHECK(core->claimant_count <= LIMIT_CLAIMANTS && core->evicted_count <= LIMIT_EVICTIONS);
+	for (uint32_t i = 0; i < core->claimant_count; i++)
+		uses += core->claimants[i].uses;
+	for (uint32_t i = 1; i < core->table.wants.next; i++)
+		uses -= pool_is_used(&core->table.wants, i) && table_want(&core->table, i)->claimant != 0;
+	for (uint32_t i = 1; i < core->table.works.next; i++)
+		uses -= pool_is_used(&core->table.works, i) &&
+			((const struct work *)pool_get(&core->table.works, i))->recall_mover != 0;
+	CHECK(uses == 0);
+	for (const struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		evictions++;
+	CHECK(evictions <= LIMIT_CLAIMANTS * (uint64_t)(core->child_count + 1));
+}
+
+// What this node asks its parent for, its own and its children's, is within what the parent has allowed (R15).
+static void
+check_credits(struct fuzz_node *node)
+{
+	const struct core *core = node->core;
+	uint64_t own = 0, passed_on = 0;
+
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		const struct work *work = pool_get(&core->table.works, i);
+
+		if (pool_is_used(&core->table.works, i))
+			own += (work->ask == ASK_SENT) + (work->claim_xid != 0);
+	}
+	for (uint32_t i = 1; i < core->table.wants.next; i++) {
+		const struct want *want = table_want(&core->table, i);
+
+		passed_on += pool_is_used(&core->table.wants, i) && want->kind == WANT_RECOVER && want->up_xid != 0 &&
+			     want->perm == PERM_WRITE;
+	}
+	CHECK(own == core->parent.outstanding);
+	CHECK(own + passed_on <= node->credits_max);
+	if (core->parent.credits > node->credits_max || core->parent.link < 0)
+		node->credits_max = core->parent.credits;
 }
 
 void
@@ -188,6 +237,8 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 	check_actions(node, before);
 	check_children(node, &children);
 	check_wants(node, &children);
+	check_claimants(core);
+	check_credits(node);
 	check_table(node);
 	check_buffers(node);
 	for (const struct fuzz_op *op = node->ops; op != NULL; op = op->next)

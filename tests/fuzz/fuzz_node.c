@@ -369,6 +369,7 @@ fuzz_node_init(struct fuzz_node *node, const struct core_config *config, uint64_
 	memset(node, 0, sizeof(*node));
 	node->config = *config;
 	node->now = 1000 * 1000;
+	node->credits_max = 64; // before it has said anything
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		node->links[slot].id = slot * 3;
 	node->cache = set_cache_create(cache_blocks * LIMIT_BLOCK_SIZE_MIN, LIMIT_BLOCK_SIZE_MIN, 0);

@@ -40,7 +40,8 @@ struct fuzz_node {
 	struct fuzz_link links[SLOTS];
 	struct fuzz_op *ops; // oldest first
 	struct fuzz_io ios[NODE_IOS];
-	uint64_t given_up; // blocks of local requests that ended with an error
+	uint32_t credits_max; // the most that the present parent has ever allowed
+	uint64_t given_up;    // blocks of local requests that ended with an error
 	bool stopped;
 	// Called with each message the core sends on an open link: as it is after encoding and decoding, and its bytes.
 	void (*sent)(void *arg, struct fuzz_node *node, unsigned slot, const struct message *message,

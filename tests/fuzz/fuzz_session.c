@@ -45,7 +45,7 @@ struct session {
 	struct fuzz_node nodes[NODES];
 	struct side sides[NODES][SLOTS];
 	struct modifiers modifiers;
-	unsigned timers;
+	unsigned timers, steps;
 };
 
 // ---- Messages ----
@@ -420,6 +420,26 @@ perform(struct session *session, const uint8_t *record, size_t left)
 	return 0;
 }
 
+// The ${count} records at ${record}, the first as number ${number}.
+static void
+run(struct session *session, const uint8_t *record, size_t number, size_t count, bool repeats)
+{
+	for (size_t i = 0; i < count && session->steps < STEPS_MAX; i++, session->steps++) {
+		const uint8_t *at = record + i * RECORD_SIZE;
+		size_t left = count - i - 1, some = at[2] % 16 < left ? at[2] % 16 : left;
+
+		session_trace_record(number + i, at);
+		if ((at[0] & 31) != DO_REPEAT) {
+			i += perform(session, at, left);
+			settle(session);
+			continue;
+		}
+		for (unsigned times = 0; repeats && times < at[3]; times++)
+			run(session, at + RECORD_SIZE, number + i + 1, some, false);
+		i += repeats ? some : 0;
+	}
+}
+
 // ---- The beginning ----
 
 static void
@@ -554,11 +574,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		node_init(&session, i, record);
 	if (session.automatic & AUTO_START)
 		start(&session);
-	for (size_t i = 1; i < count; i++) {
-		session_trace_record(i, record + i * RECORD_SIZE);
-		i += perform(&session, record + i * RECORD_SIZE, count - i - 1);
-		settle(&session);
-	}
+	if (count > 1)
+		run(&session, record + RECORD_SIZE, 1, count - 1, true);
 	end(&session);
 	for (unsigned i = 0; i < session.node_count; i++) {
 		for (unsigned slot = 0; slot < SLOTS; slot++)

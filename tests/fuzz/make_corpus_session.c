@@ -232,16 +232,23 @@ root_crowding(void)
 
 	begin(MODE_ROOT, AUTO_START | AUTO_STORE, 0, 0, 0, 0);
 	FORGE(1, "get", 0, 0, WRITE, 0);
-	for (int i = 0; i < 8; i++) {
-		FORGE(2, "get", 0, 0, WRITE, 0);
-		FORGE(3, "get", 0, 0, READ, 0);
-		RECORD(DO_DOWN, AT(0, 2));
-		RECORD(DO_UP, AT(0, 2));
-		FORGE(2, "connect", 0, 0, 0, 0);
-	}
+	FORGE(3, "get", 0, 0, READ, 0);
+	RECORD(DO_REPEAT, 0, 4, 16);
+	FORGE(2, "get", 0, 10, WRITE, 0);
+	RECORD(DO_DOWN, AT(0, 2));
+	RECORD(DO_UP, AT(0, 2));
+	FORGE(2, "connect", 0, 0, 0, 0);
 	FORGE(1, "flush", 0, 0, NO, 0);
 	RECORD(DO_ANSWER, AT(0, 1));
 	save("root-queue");
+
+	begin(MODE_NODE, AUTO_START | AUTO_ANSWER, 4, 3, 0, 0);
+	FORGE(1, "get", 0, 3, WRITE, 0);
+	RECORD(DO_AUTO, 0);
+	RECORD(DO_REPEAT, 0, 2, 40);
+	FORGE(1, "flush-sync", 0, 3, 0, 0);
+	FORGE(1, "barrier", 0, 0, 0, 0);
+	save("node-flushes");
 
 	begin(MODE_ROOT, AUTO_START, 0, 0, 0, 0);
 	RECORD(DO_RAW, AT(0, 1), 3);

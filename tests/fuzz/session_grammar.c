@@ -24,13 +24,14 @@ struct form {
 
 #define P(name) PRESENT(name)
 #define RUN (P(VOLUME_ID) | P(BLOCK_NUM) | P(BLOCK_COUNT))
-#define CLAIMANT (P(NODE_ID) | P(SESSION) | P(PATH) | P(TTL) | P(GRANT))
+#define CLAIMANT (P(NODE_ID) | P(LINK_NUMBER) | P(PATH) | P(TTL))
 
 // New ones at the end: the corpus names them by number.
 static const struct form forms[] = {
 	{"connect", OP_CONNECT, 0,
-	 P(PROTOCOL) | P(VOLUME_NAME) | P(CONNECT_FLAGS) | P(NODE_ID) | P(NODE_NAME) | P(SESSION) | P(PATH), NONE,
-	 PERM_NO},
+	 P(PROTOCOL) | P(VOLUME_NAME) | P(CONNECT_FLAGS) | P(NODE_ID) | P(NODE_NAME) | P(SESSION) | P(PATH) |
+		 P(LINK_NUMBER),
+	 NONE, PERM_NO},
 	{"disconnect", OP_DISCONNECT, 0, P(VOLUME_ID), NONE, PERM_NO},
 	{"heartbeat", OP_HEARTBEAT, 0, 0, NONE, PERM_NO},
 	{"get", OP_GET, 0, RUN | P(PERMISSIONS), NONE, PERM_READ},
@@ -43,10 +44,10 @@ static const struct form forms[] = {
 	{"barrier", OP_FLUSH, FLAG_FORCE_SYNC, P(VOLUME_ID), NONE, PERM_NO},
 	{"claim", OP_RECOVER, FLAG_RECOVERY_OP, RUN | P(PERMISSIONS) | CLAIMANT, EMPTY, PERM_WRITE},
 	{"resend", OP_RECOVER, FLAG_RECOVERY_OP, RUN | P(PERMISSIONS) | CLAIMANT, BYTES, PERM_NO},
-	{"claims-end", OP_RECOVER, FLAG_RECOVERY_OP, P(VOLUME_ID) | CLAIMANT, NONE, PERM_NO},
+	{"claims-end", OP_RECOVER, FLAG_RECOVERY_OP, P(VOLUME_ID), NONE, PERM_NO},
 	{"invalidate", OP_INVALIDATE, 0, RUN | P(PERMISSIONS), NONE, PERM_NO},
-	{"invalidate-moved", OP_INVALIDATE, FLAG_RECOVERY_OP, RUN | P(PERMISSIONS) | P(NODE_ID) | P(SESSION), NONE,
-	 PERM_NO},
+	{"invalidate-moved", OP_INVALIDATE, FLAG_RECOVERY_OP,
+	 RUN | P(PERMISSIONS) | P(NODE_ID) | P(LINK_NUMBER) | P(PATH), NONE, PERM_NO},
 	{"push", OP_PUSH, 0, RUN | P(PERMISSIONS) | P(TTL) | P(HB_TTL) | P(GRANT) | P(EPOCH), BYTES, PERM_READ},
 	{"forward", OP_FORWARD, 0, RUN | P(PERMISSIONS), BYTES, PERM_NO},
 	{"get-cookies", OP_GET_COOKIES, 0, P(VOLUME_ID) | P(COOKIE), NONE, PERM_NO},
@@ -62,6 +63,8 @@ static const struct form forms[] = {
 	{"error", OP_ERR_REPLY, 0, P(STATUS) | P(ERR_PARAM) | P(ERR_VALUE), NONE, PERM_NO},
 	{"error-blocks", OP_ERR_REPLY, 0, RUN | P(STATUS), NONE, PERM_NO},
 	{"get-digest", OP_GET, 0, RUN | P(PERMISSIONS) | P(DIGEST), NONE, PERM_READ},
+	{"eviction", OP_RECOVER, FLAG_RECOVERY_OP, P(VOLUME_ID) | P(NODE_ID) | P(SESSION), NONE, PERM_NO},
+	{"news", OP_HEARTBEAT, 0, P(VOLUME_ID) | P(PATH) | P(PARENT_ADDR), NONE, PERM_NO},
 };
 
 // The form of an honest answer; with blocks in the request, and without.
@@ -262,6 +265,14 @@ epoch(const struct making *making)
 }
 
 static uint64_t
+link_number(const struct making *making)
+{
+	uint64_t honest = making->peer->connects;
+
+	return PICK(making->choice->rest, honest, honest + 1, honest - 1, 0, UINT64_MAX);
+}
+
+static uint64_t
 protocol(const struct making *making)
 {
 	return PICK(making->choice->rest, PROTOCOL_VERSION, PROTOCOL_VERSION, PROTOCOL_VERSION, PROTOCOL_VERSION,
@@ -302,6 +313,7 @@ static uint64_t (*const special[PRESENT_COUNT])(const struct making *making) = {
 	[PRESENT_INDEX_STATUS] = status,
 	[PRESENT_INDEX_CREDITS] = credits,
 	[PRESENT_INDEX_EPOCH] = epoch,
+	[PRESENT_INDEX_LINK_NUMBER] = link_number,
 	[PRESENT_INDEX_PROTOCOL] = protocol,
 	[PRESENT_INDEX_BLOCK_SIZE] = block_size,
 	[PRESENT_INDEX_VOLUME_SIZE] = volume_size,
@@ -332,28 +344,33 @@ blob_of(const struct making *making, size_t index)
 	static const char *const names[] = {"disk", "tape", "other", "..", "-x", "a/b", "DISK", "d"};
 	const struct param *param = &wire_params[index];
 	uint8_t choice = making->choice->rest;
-	const char *name;
+	const char *text = NULL;
 	size_t size;
 
-	if (index == PRESENT_INDEX_VOLUME_NAME) {
-		name = names[making->request != NULL ? making->volume : (making->choice->volume + choice) % 8];
-		return (struct blob){(const uint8_t *)name, strlen(name)};
-	}
+	if (index == PRESENT_INDEX_VOLUME_NAME)
+		text = names[making->request != NULL ? making->volume : (making->choice->volume + choice) % 8];
+	else if (index == PRESENT_INDEX_PARENT_ADDR && choice % 4 == 0)
+		text = "one:1\ntwo:2\n\nthree:3\n";
+	if (text != NULL)
+		return (struct blob){(const uint8_t *)text, strlen(text)};
 	size = (size_t)PICK(choice, param->min, 1, 16, param->max, 8, 64);
 	size = size < param->min ? param->min : size > param->max ? param->max : size;
 	return (struct blob){pattern, size};
 }
 
+// Of a claimant: the nodes that were above it, and the fuzzer's others. Else the nodes below or above the peer.
 static void
 set_path(struct message *message, const struct making *making)
 {
+	bool claims = message->opcode == OP_RECOVER || message->opcode == OP_INVALIDATE;
 	uint64_t id = making->peer->node_id;
 
-	message->path_count = (uint32_t)PICK(making->choice->rest, 1, 0, 2, 2, LIMIT_HOPS, LIMIT_HOPS - 1, 1);
+	message->path_count =
+		(uint32_t)PICK(making->choice->rest, claims ? 4 : 1, 0, 2, 2, LIMIT_HOPS, LIMIT_HOPS - 1, 1);
 	for (uint32_t i = 0; i < message->path_count; i++)
-		message->path[i] = id - i;
-	if (making->choice->rest % 7 == 3 || making->choice->rest % 7 == 6)
-		message->path[0] = NODE_ID_BASE; // a loop
+		message->path[i] = claims && i > 0 ? PEER_ID_BASE + 10 * i : id - i;
+	if (claims || making->choice->rest % 7 == 3 || making->choice->rest % 7 == 6)
+		message->path[0] = NODE_ID_BASE; // for others: a loop
 }
 
 static void
@@ -578,6 +595,7 @@ build(const struct making *making, struct modifiers *modifiers, size_t *ret_size
 	struct message *message = &made;
 
 	pattern_make();
+	making->peer->connects += form->opcode == OP_CONNECT;
 	*message = (struct message){.opcode = form->opcode,
 				    .hops_left = LIMIT_HOPS,
 				    .flags = form->flags ^ (making->choice->flags & 1 ? FLAG_FORCE_SYNC : 0) ^
@@ -612,6 +630,8 @@ grammar_forge(struct peer *peer, const struct choice *choice, struct modifiers *
 static unsigned
 reply_form(const struct request *request)
 {
+	if (request->opcode == OP_RECOVER && request->perm == PERM_NO && request->has_blocks)
+		return grammar_form("ok-blocks"); // bytes that were sent again
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
 		if (replies[i].opcode == request->opcode)
 			return grammar_form(request->has_blocks ? replies[i].with_blocks : replies[i].without);
@@ -679,8 +699,14 @@ hear_request(struct peer *peer, const struct message *message)
 {
 	const struct item *last = message->items != NULL ? &message->items[message->count - 1] : NULL;
 
+	const uint64_t eviction = PRESENT(NODE_ID), blocks = PRESENT(BLOCK_NUM);
+
 	if (message->opcode == OP_LOCK && message->perm == PERM_NO)
 		return; // nobody waits for it
+	if (message->opcode == OP_RECOVER && !(message->present & (blocks | eviction)))
+		return; // nor for the end of claims,
+	if (message->opcode == OP_HEARTBEAT && !peer->is_parent)
+		return; // nor for news
 	if (peer->request_count == PEER_REQUESTS) {
 		peer->request_count--;
 		memmove(&peer->requests[0], &peer->requests[1], peer->request_count * sizeof(peer->requests[0]));

@@ -54,8 +54,9 @@ struct peer {
 	uint32_t hb_ttl_ms, ttl_ms;
 	struct request requests[PEER_REQUESTS]; // oldest first
 	unsigned request_count;
-	uint32_t xid;    // of its own last request
-	uint64_t grants; // that it gave, as a parent
+	uint32_t xid;      // of its own last request
+	uint64_t connects; // how often it has connected
+	uint64_t grants;   // that it gave, as a parent
 	// What it heard.
 	uint32_t volume_ids[PEER_VOLUMES]; // 0: not told
 	uint64_t sessions[PEER_VOLUMES];

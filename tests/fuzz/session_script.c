@@ -84,6 +84,10 @@ fuzz_element(uint64_t *seed, uint8_t *bytes, size_t room)
 			record[1] = (uint8_t)mutate_below(seed, 20);
 			record[2] = mutate_below(seed, 4) == 0;
 			break;
+		case DO_REPEAT:
+			record[2] = (uint8_t)mutate_below(seed, 8);
+			record[3] = random_byte(seed);
+			break;
 		default:
 			for (unsigned k = 2; k < RECORD_SIZE; k++)
 				record[k] = mostly_zero(seed);

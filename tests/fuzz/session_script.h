@@ -24,6 +24,7 @@
 enum {
 	RECORD_SIZE = 8,
 	RECORDS_MAX = 512, // of a script that are looked at
+	STEPS_MAX = 2048,  // records that happen, repeated ones counted again
 	SLOTS = 4,         // links of a node: slot 0 leads to its parent, the others to children
 };
 
@@ -62,7 +63,8 @@ enum {
 	X(RELAY)   /* which: of what waits for the node passes; 2, bit 0: it also stays */            \
 	X(REPLAY)  /* which: of what came on the link comes again; 2, bit 0: on another link */       \
 	X(MODIFY)  /* 1: kind (grammar.h), 2: parameter, 3: choice, 4-7: value; of what comes next */ \
-	X(RAW)     /* 2: so many of the next records arrive as they are */
+	X(RAW)     /* 2: so many of the next records arrive as they are */                            \
+	X(REPEAT)  /* 2: so many of the next records happen 3 times as often, in all STEPS_MAX */
 
 enum session_op {
 #define X(name) DO_##name,

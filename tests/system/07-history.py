@@ -72,8 +72,7 @@ DISK = dict.fromkeys(BLOCKS, 0)
 KINDS = {
     None: [
         lambda judge: judge.add("a", told(W, R)),
-        lambda judge: (judge.add("a", told(W, FAILED)), judge.disturbed("stop", ["a"], 50 * SECOND, 58 * SECOND, True)),
-        lambda judge: (judge.add("a", told(FAILED)), judge.disturbed("stop", ["proxy"], 50 * SECOND, 58 * SECOND, True)),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
         lambda judge: (judge.add("a", told(("w", 0, 8, 0, SECOND, errno.ENOTCONN, 1))), judge.killed("a", 0, SECOND)),
     ],
     "never ended": [lambda judge: judge.add("a", told(W, ("r", 0, None, 2 * SECOND, history.NEVER, 0, 1)))],
@@ -81,15 +80,14 @@ KINDS = {
     "without a reason": [
         lambda judge: judge.add("a", told(("r", 0, None, 0, SECOND, errno.EIO, 1))),
         lambda judge: judge.add("a", told(FAILED)),
-        # Too short, another leaf's, over before the last good fsync, another incarnation's.
-        lambda judge: (judge.add("a", told(FAILED)), judge.disturbed("stop", ["a"], 50 * SECOND, 51 * SECOND, False)),
-        lambda judge: (judge.add("a", told(FAILED)), judge.disturbed("stop", ["b"], 50 * SECOND, 58 * SECOND, True)),
+        # Another leaf was away; over before the last good fsync, another incarnation's.
+        lambda judge: (judge.add("a", told(FAILED)), judge.cut_off(["b"], 50 * SECOND, 58 * SECOND)),
         lambda judge: (judge.add("a", told(("s", None, None, 20 * SECOND, 21 * SECOND, 0, 1), FAILED)),
-                       judge.disturbed("stop", ["a"], 10 * SECOND, 18 * SECOND, True)),
+                       judge.cut_off(["a"], 10 * SECOND, 18 * SECOND)),
         lambda judge: (judge.killed("a", 0, SECOND), judge.add("a", told((*FAILED[:6], 2)))),
         # A read or a write is not told of what was given up.
         lambda judge: (judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1))),
-                       judge.disturbed("stop", ["a"], 50 * SECOND, 58 * SECOND, True)),
+                       judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
     ],
     "can not be": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))))],
     "nobody wrote": [lambda judge: judge.add("b", told(R))],

@@ -17,12 +17,12 @@ taken effect. It goes through starts and ends in the order of time, and lets an 
 ends, or when it makes a read right. Few states are possible at any time, since values are unique.
 """
 import collections
+import errno
 import math
+import time
 
 from linearizable import INITIAL, check_block
 
-# kind: "r", "w" or "s" (fsync, of all blocks). who: (node, incarnation). end: NEVER if the outcome is not known. error: errno.
-Op = collections.namedtuple("Op", "kind block value start end who error")
 # A node that was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of
 # others may have been in its memory.
 Loss = collections.namedtuple("Loss", "who start end killed inner")
@@ -30,9 +30,27 @@ Loss = collections.namedtuple("Loss", "who start end killed inner")
 Entry = collections.namedtuple("Entry", "write since")
 
 NEVER = math.inf
+WALL = time.time_ns() - time.monotonic_ns()
 EIO = 5
 UNSEEN = -1
 STATES_MAX = 200000
+
+
+def clock(moment):
+    """As the logs have it."""
+    if moment == NEVER:
+        return "…"
+    return time.strftime("%H:%M:%S", time.localtime((WALL + moment) / 1e9)) + f".{(WALL + moment) // 1000000 % 1000:03.0f}"
+
+
+class Op(collections.namedtuple("Op", "kind block value start end who error")):
+    """kind: "r", "w" or "s" (fsync, of all blocks). who: (node, incarnation). end: NEVER if there was none. error: errno."""
+    __slots__ = ()
+
+    def __repr__(self):
+        words = {"r": f"read {self.value} from {self.block}", "w": f"write {self.value} to {self.block}", "s": "fsync"}
+        result = f" ({errno.errorcode.get(self.error, self.error)})" if self.error else ""
+        return f"{self.who[0]}/{self.who[1]}: {words.get(self.kind, 'open')}, {clock(self.start)}–{clock(self.end)}{result}"
 
 
 def windows_of(write, syncs, losses):
@@ -155,12 +173,15 @@ class Register:
                 return self.complain(op)
         return None
 
+    def lifetimes(self, value):
+        return " and ".join(f"{clock(start)}–{clock(to)}" for start, to in self.windows.get(value, ())) or "never"
+
     def complain(self, op):
         possible = sorted({stack[-1].write for stack, _ in self.states})
         waiting = [other for other in self.pending if other.kind == "w" and other != op]
         return (f"{op} can not be: the block was one of {possible}" +
                 (f", or of {[other.value for other in waiting]} that were being written" if waiting else "") +
-                f"; the value's write: {self.writes.get(op.value)}, it may vanish in {self.windows.get(op.value)};"
+                f"; the value's write: {self.writes.get(op.value)}, it may vanish {self.lifetimes(op.value)};"
                 f" what was there: {[self.writes.get(value) for value in possible]}")
 
 

@@ -218,8 +218,8 @@ def work(settings):
 
 # ---- What happened, and whether it may ----
 
-# whose: the incarnations that were stopped or cut off; long: for about a lease, or longer.
-Fault = collections.namedtuple("Fault", "kind whose start end long")
+# Incarnations that were stopped or cut off for so long that what they had written may have been given up.
+Fault = collections.namedtuple("Fault", "whose start end")
 
 
 class History:
@@ -242,10 +242,13 @@ class History:
     def killed(self, name, start, end):
         self.losses.append(Loss(self.who(name), start, end, True, name in self.inner))
 
-    def disturbed(self, kind, names, start, end, long):
-        """Nodes that lived were stopped or cut off."""
-        self.faults.append(Fault(kind, [self.who(name) for name in names], start, end, long))
-        self.losses += [Loss(self.who(name), start, NEVER, False, True) for name in names if long and name in self.inner]
+    def cut_off(self, names, start, end):
+        """Nodes that lived were stopped or cut off from all others for a lease or longer: one of their fsyncs may fail."""
+        self.faults.append(Fault([self.who(name) for name in names], start, end))
+
+    def given_up(self, name, start):
+        """So was a node in the middle: what it has of the dead may be given up, from then on."""
+        self.losses.append(Loss(self.who(name), start, NEVER, False, True))
 
     def add(self, name, told):
         for kind, block, value, start, end, error, incarnation in told["ops"]:
@@ -292,11 +295,10 @@ class History:
         return any(loss.killed and loss.who == op.who and loss.start <= op.end for loss in self.losses)
 
     def may_be_told(self, op, good):
-        """A fsync tells of what was given up, since its node, or one between, was away for too long."""
+        """A fsync tells of what was given up, since its node was away for too long."""
         last = max((sync.start for sync in good if sync.end <= op.start), default=0)
         return op.kind == "s" and op.error == EIO and any(
-            fault.long and fault.start <= op.end and fault.end >= last and (who == op.who or who[0] in self.inner)
-            for fault in self.faults for who in fault.whose)
+            fault.start <= op.end and fault.end >= last and op.who in fault.whose for fault in self.faults)
 
     def by_block(self):
         syncs = [op for op in self.ops if op.kind == "s"]
@@ -386,14 +388,6 @@ class Workload:
         self.history.killed(node.name, start, time.monotonic_ns())
         if node.name == "root":
             self.history.add_disk("disk.img")
-
-    def freeze(self, node, seconds, long):
-        """Stop it for a while; returns when it goes on."""
-        start = time.monotonic_ns()
-        node.freeze()
-        time.sleep(seconds)
-        node.thaw()
-        self.history.disturbed("stop", [node.name], start, time.monotonic_ns(), long)
 
     def rest(self, also_flush=()):
         """Everybody ends what they do and syncs; then all that is above them is brought down to the disk, and everybody reads."""
