@@ -40,7 +40,10 @@ static json_t *
 flush(struct umount *umount)
 {
 	struct control *control = &umount->control;
-	if (control_send(control, "unmount", NULL, NULL) != 0)
+	json_t *request = json_pack("{ss}", "command", "unmount");
+	if (umount->timeout_ms > 0)
+		json_object_set_new(request, "timeout_ms", json_integer(umount->timeout_ms));
+	if (control_ask(control, request) != 0)
 		return NULL;
 	for (;;) {
 		json_t *answer = control_receive(control);
@@ -84,6 +87,8 @@ see_it_gone(struct umount *umount)
 		return -1;
 	bool stopping = json_is_true(json_object_get(answer, "stopping"));
 	json_decref(answer);
+	if (umount->timeout_ms > 0)
+		control_set_patience(control, (uint64_t)umount->timeout_ms + STOP_END_MS);
 	return stopping ? stop_wait(control, command_umount.name) : 0;
 }
 

@@ -5,10 +5,7 @@
 
 #include <stdio.h>
 
-enum {
-	SILENCE_MS = 5000, // a node that lives says something within a quarter of a second
-	END_MS = 3000,     // what a node has beyond its time limit
-};
+enum { SILENCE_MS = 5000 }; // a node that lives says something within a quarter of a second
 
 static void
 print_one(const json_t *object)
@@ -74,6 +71,6 @@ stop_node(struct control *control, const char *name, uint32_t timeout_ms)
 		json_object_set_new(request, "timeout_ms", json_integer(timeout_ms));
 	if (control_ask(control, request) != 0)
 		return -1;
-	control_set_patience(control, timeout_ms > 0 ? (uint64_t)timeout_ms + END_MS : 0);
+	control_set_patience(control, timeout_ms > 0 ? (uint64_t)timeout_ms + STOP_END_MS : 0);
 	return stop_wait(control, name);
 }

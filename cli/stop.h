@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+enum { STOP_END_MS = 3000 }; // what a node has to end beyond its time limit
+
 // Tell the node to stop, within ${timeout_ms} (0: as long as it makes progress), and wait until its process has ended.
 // Meanwhile what it waits for is said on standard error, after ${name}. Returns 0, or -1 with control->error: what was
 // not brought to the root, or that the node does not answer.

@@ -44,10 +44,30 @@ command_flush(struct client *client, const json_t *request)
 		client_answer_error(client, "volume %s: its parent was not reached yet", json_string_value(name));
 }
 
+// The milliseconds that ${request} gives; 0: none. False: the client has its answer.
+static bool
+read_timeout(struct client *client, const json_t *request, uint32_t *ret_ms)
+{
+	const json_t *timeout = json_object_get(request, "timeout_ms");
+	json_int_t ms = json_integer_value(timeout);
+
+	if (timeout != NULL && (!json_is_integer(timeout) || ms <= 0 || ms > UINT32_MAX)) {
+		client_answer_error(client, "\"timeout_ms\" is no number of milliseconds");
+		return false;
+	}
+	*ret_ms = (uint32_t)ms;
+	return true;
+}
+
 static void
-command_unmount(struct client *client)
+command_unmount(struct client *client, const json_t *request)
 {
 	struct node *node = client->control->node;
+	uint32_t timeout_ms;
+
+	if (!read_timeout(client, request, &timeout_ms))
+		return;
+	client->deadline = timeout_ms > 0 ? node_now() + (moment_us)timeout_ms * 1000 : 0;
 
 	if (node->driver == NULL || node->unmounted) {
 		client_answer_error(client, "node %s has no mount", node->config.name);
@@ -79,6 +99,7 @@ command_flush_ended(struct client *client, const struct flush *flush)
 bool
 command_unmounted(struct control *control, bool goes_on)
 {
+	moment_us now = node_now();
 	bool ours = false;
 
 	for (struct client *client = control->clients; client != NULL; client = client->next) {
@@ -87,6 +108,9 @@ command_unmounted(struct control *control, bool goes_on)
 		ours = true;
 		client_answer(client, json_pack("{sbsb}", "unmounted", 1, "stopping", !goes_on));
 		client->wait = goes_on ? WAIT_NOT : WAIT_STOP;
+		if (!goes_on && client->deadline != 0)
+			node_stop_within(control->node,
+					 client->deadline > now ? (uint32_t)((client->deadline - now) / 1000) : 0);
 	}
 	return ours;
 }
@@ -184,18 +208,15 @@ command_abort(struct client *client, const json_t *request)
 static void
 command_stop(struct client *client, const json_t *request)
 {
-	const json_t *timeout = json_object_get(request, "timeout_ms");
 	struct node *node = client->control->node;
+	uint32_t timeout_ms;
 
-	if (timeout != NULL && (!json_is_integer(timeout) || json_integer_value(timeout) < 0 ||
-				json_integer_value(timeout) > UINT32_MAX)) {
-		client_answer_error(client, "\"timeout_ms\" is no number of milliseconds");
+	if (!read_timeout(client, request, &timeout_ms))
 		return;
-	}
 	client->wait = WAIT_STOP;
 	node_stop(node, "told so on the control socket");
-	if (timeout != NULL)
-		node_stop_within(node, (uint32_t)json_integer_value(timeout));
+	if (timeout_ms > 0)
+		node_stop_within(node, timeout_ms);
 }
 
 void
@@ -221,7 +242,7 @@ command_run(struct client *client, const char *command, const json_t *request)
 	else if (strcmp(command, "abort") == 0)
 		command_abort(client, request);
 	else if (strcmp(command, "unmount") == 0)
-		command_unmount(client);
+		command_unmount(client, request);
 	else if (strcmp(command, "stop") == 0)
 		command_stop(client, request);
 	else

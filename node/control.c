@@ -9,7 +9,7 @@
 //   {"command":"stop","timeout_ms":N}     {"waiting":[{"what":TEXT,...}],"dirty_bytes":N} when that changes (waiting.c);
 //                                         {"ok":true} when everything is flushed and unmounted, and then the node ends.
 //                                         timeout_ms may be missing
-//   {"command":"unmount"}                 as flush, but {"ok":true,"mount":DIR}: now the client unmounts it; and
+//   {"command":"unmount","timeout_ms":N}  as flush, but {"ok":true,"mount":DIR}: now the client unmounts it; and
 //                                         {"unmounted":true,"stopping":BOOL} when it has done so; stopping: then as stop
 //   anything else                         {"error":"…"}
 //

@@ -22,6 +22,7 @@ struct client {
 	enum wait wait;
 	struct flush *flush;  // WAIT_FLUSH
 	bool flush_unmounts;  // and then it unmounts
+	moment_us deadline;   // of its unmounting, 0: none
 	bool ended; // it will not ask any more
 };
 

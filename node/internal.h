@@ -98,6 +98,7 @@ struct node {
 	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
 	moment_us parent_lost;    // since when it is not connected
+	uint32_t parent_connections; // that have been of use
 	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
@@ -121,6 +122,7 @@ struct node {
 	uint64_t stop_dirty; // bytes, when the stop timer was set
 	struct event *stop_limit, *stop_watch;
 	uint32_t stop_limit_ms;
+	moment_us good_bye; // since when nothing else is waited for
 	char *waiting_told; // what the stop waits for, as it was told last
 	uint64_t waiting_dirty;
 	moment_us waiting_told_at;
@@ -137,6 +139,8 @@ int node_perform_init(struct node *node);
 void node_perform_fini(struct node *node);
 // Give ${event} to the core and do what it says; within a step: after it.
 void node_feed(struct node *node, const struct event *event);
+// The core is done with ${io}.
+void node_answer_io(struct node *node, struct io *io, enum hvfs_error error);
 // Flush what the steps since the last call wrote; set the timer. Happens by itself once the loop has run what was due.
 void node_end_batch(struct node *node);
 
@@ -183,6 +187,8 @@ void node_evict(struct node *node, const struct action *action);
 
 // ---- rescue.c ----
 void node_rescue(struct node *node, const struct action *action);
+// ${io} is to fail with ERR_LOST: not before the file of what was lost is there. False: nothing is being written.
+bool node_rescue_hold(struct node *node, struct io *io);
 // Let what has come in this batch be written.
 void node_rescue_write(struct node *node);
 // How many bytes of ${volume} are in rescue files, and the last one's path without .img and .map; "": none.
@@ -232,6 +238,8 @@ void node_leave(struct node *node);
 void node_waiting_tell(struct node *node);
 // May something be lost by not waiting any longer?
 bool node_waiting_is_loss(const struct node *node);
+// Is nothing left to be done but to tell the parent that we leave?
+bool node_waiting_is_good_bye(const struct node *node);
 // The same as a part of a sentence, from "; " on; empty: nothing.
 void node_waiting_print(const struct node *node, char *text, size_t size);
 

@@ -193,6 +193,7 @@ node_parent_said(struct node *node, const struct message *message)
 	if (node->parent->heard)
 		return;
 	node->parent->heard = true;
+	node->parent_connections++;
 	evtimer_del(node->parent_patience);
 	dialer_succeeded(node->dialer);
 	dialer_set_timeout(node->dialer, patience_ms(node));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the core gives up (ACTION_RESCUE) goes to files of the user's. What comes in a row is one incident, with one pair
-// of files (node/rescue_file.h): it is told as soon as the first bytes are safe, and again when nothing has come for a
-// while. The writing is the worker's; here are the blocks that wait for it.
+// What the core gives up (ACTION_RESCUE) goes to files of the user's. What comes in a row over one connection to a parent
+// is one incident, with one pair of files (node/rescue_file.h): a block that was given up can be written, and given up, again
+// only after another connection. It is told as soon as all that has come is safe, and before the fsync fails that it
+// belongs to. The writing is the worker's; here are the blocks that wait for it.
 #include "node/internal.h"
 #include "node/rescue_file.h"
 
@@ -16,6 +17,7 @@ struct rescue_block {
 	uint64_t block;
 	version_t version;
 	struct buf *buf; // a count of ours
+	uint32_t connection;
 };
 
 struct rescue_batch {
@@ -31,6 +33,8 @@ struct rescue {
 	uint32_t block_size;
 	struct rescue_batch waiting, writing; // the second is the worker's while it runs
 	bool runs;
+	uint32_t connection; // of the incident
+	struct io *held; // they are told of the loss when the file is there; linked by next
 	struct event *quiet;
 	uint64_t bytes, bytes_told; // of this incident, safe
 	uint64_t bytes_before;      // of earlier ones
@@ -109,6 +113,18 @@ tell_lost(const struct rescue *rescue)
 		  directory[0] != '\0' ? directory : "a file (--rescue DIR)", strerror(rescue->sys_errno));
 }
 
+// The incident is over; what comes now is another one.
+static void
+finish(struct rescue *rescue)
+{
+	tell_saved(rescue);
+	if (rescue->is_open)
+		rescue_file_close(&rescue->file);
+	rescue->is_open = false;
+	rescue->bytes_before += rescue->bytes;
+	rescue->bytes = rescue->bytes_told = 0;
+}
+
 // ---- Batches ----
 
 static void
@@ -120,16 +136,50 @@ batch_clear(struct rescue_batch *batch)
 	*batch = (struct rescue_batch){0};
 }
 
+// A program that hears EIO finds the file, and the log line that names it.
+static void
+answer_held(struct rescue *rescue)
+{
+	struct io *io;
+
+	while ((io = rescue->held) != NULL) {
+		rescue->held = io->next;
+		node_answer_io(rescue->node, io, ERR_LOST);
+	}
+}
+
 static void done(struct task *task);
+
+// The blocks that wait and are of the same incident as the first of them.
+static struct rescue_batch
+batch_take(struct rescue_batch *waiting)
+{
+	struct rescue_batch batch = *waiting;
+	size_t count = 1, rest;
+
+	while (count < waiting->count && waiting->list[count].connection == waiting->list[0].connection)
+		count++;
+	rest = waiting->count - count;
+	*waiting = (struct rescue_batch){.count = rest, .room = rest};
+	if (rest > 0) {
+		waiting->list = calloc(rest, sizeof(*waiting->list));
+		CHECK(waiting->list != NULL);
+		memcpy(waiting->list, batch.list + count, rest * sizeof(*waiting->list));
+	}
+	batch.count = count;
+	return batch;
+}
 
 static void
 write_waiting(struct rescue *rescue)
 {
 	if (rescue->runs || rescue->waiting.count == 0)
 		return;
+	rescue->writing = batch_take(&rescue->waiting);
+	if (rescue->writing.list[0].connection != rescue->connection)
+		finish(rescue);
+	rescue->connection = rescue->writing.list[0].connection;
 	rescue->runs = true;
-	rescue->writing = rescue->waiting;
-	rescue->waiting = (struct rescue_batch){0};
 	rescue->task = (struct task){.run = run, .done = done};
 	worker_submit(rescue->node->worker, &rescue->task);
 }
@@ -144,25 +194,14 @@ done(struct task *task)
 		memcpy(rescue->path_told, rescue->file.path, sizeof(rescue->path_told));
 	if (rescue->sys_errno != 0)
 		tell_lost(rescue);
-	if (rescue->bytes_told == 0)
-		tell_saved(rescue);
 	batch_clear(&rescue->writing);
 	rescue->runs = false;
 	write_waiting(rescue);
-	if (!rescue->runs && !rescue->node->left)
-		evtimer_add(rescue->quiet, &(struct timeval){.tv_sec = QUIET_S});
-}
-
-// The incident is over; what comes now is another one.
-static void
-finish(struct rescue *rescue)
-{
+	if (rescue->runs || rescue->node->left)
+		return;
 	tell_saved(rescue);
-	if (rescue->is_open)
-		rescue_file_close(&rescue->file);
-	rescue->is_open = false;
-	rescue->bytes_before += rescue->bytes;
-	rescue->bytes = rescue->bytes_told = 0;
+	answer_held(rescue);
+	evtimer_add(rescue->quiet, &(struct timeval){.tv_sec = QUIET_S});
 }
 
 static void
@@ -205,10 +244,24 @@ node_rescue(struct node *node, const struct action *action)
 		batch->list = realloc(batch->list, batch->room * sizeof(*batch->list));
 		CHECK(batch->list != NULL);
 	}
-	batch->list[batch->count++] =
-		(struct rescue_block){.block = action->block, .version = action->version, .buf = buf_ref(action->buf)};
+	batch->list[batch->count++] = (struct rescue_block){.block = action->block,
+							    .version = action->version,
+							    .buf = buf_ref(action->buf),
+							    .connection = node->parent_connections};
 	node->rescue_due = true;
 	node->batch_due = true;
+}
+
+bool
+node_rescue_hold(struct node *node, struct io *io)
+{
+	struct rescue *rescue = node->volumes[io->volume].rescue;
+
+	if (rescue == NULL || (!rescue->runs && rescue->waiting.count == 0))
+		return false;
+	io->next = rescue->held;
+	rescue->held = io;
+	return true;
 }
 
 void

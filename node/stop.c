@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WATCH_MS = 250 };
+enum { WATCH_MS = 250, GOOD_BYE_MS = 5000 };
 
 static void __attribute__((format(printf, 2, 3))) note_loss(struct node *node, const char *format, ...)
 {
@@ -88,14 +88,25 @@ node_stop(struct node *node, const char *why)
 	log_info("stopping: %s", why);
 	node->in_order = node_now() >= node->grace_end; // else somebody may still hold something of the root before
 	stop_timer_set(node);
+	node->good_bye = node_now();
 	event_add(node->stop_watch, &(struct timeval){.tv_usec = WATCH_MS * 1000});
 	node_feed(node, &(struct event){.type = EVENT_STOP});
 }
 
+// A parent that hangs is not worth the whole time when nothing can get lost.
 static void
 stop_watched(evutil_socket_t fd, short what, void *arg)
 {
-	node_waiting_tell(arg);
+	struct node *node = arg;
+	moment_us now = node_now();
+
+	node_waiting_tell(node);
+	if (node->left || !node_waiting_is_good_bye(node)) {
+		node->good_bye = now;
+	} else if (now - node->good_bye >= (moment_us)GOOD_BYE_MS * 1000) {
+		give_up(node, "the good-bye was not answered", GOOD_BYE_MS);
+		event_base_loopexit(node->base, NULL);
+	}
 }
 
 // The administrator's limit holds for everything, also for storage that does not answer.

@@ -114,6 +114,17 @@ node_waiting_is_loss(const struct node *node)
 	return node->store_operations > 0 || worker_is_busy(node->worker);
 }
 
+bool
+node_waiting_is_good_bye(const struct node *node)
+{
+	struct child_info child;
+
+	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
+		if (child.blocks_read > 0)
+			return false;
+	return node->config.parent_count > 0 && !node_waiting_is_loss(node);
+}
+
 void
 node_waiting_print(const struct node *node, char *text, size_t size)
 {
