@@ -177,6 +177,7 @@ fuzz_node_step(struct fuzz_node *node, const struct event *event)
 	if (node->stopped)
 		return;
 	before = fuzz_bounds_before(node, event);
+	node->cost += before;
 	core_step(node->core, node->now, event, node->actions);
 	for (size_t i = 0; i < actions_count(node->actions); i++)
 		perform(node, actions_get(node->actions, i));

@@ -43,6 +43,7 @@ struct fuzz_node {
 	uint32_t credits_max; // the most that the present parent has ever allowed
 	uint64_t given_up;    // blocks of local requests that ended with an error
 	bool stopped;
+	uint64_t cost; // of all steps so far: how much there was to be checked
 	// Called with each message the core sends on an open link: as it is after encoding and decoding, and its bytes.
 	void (*sent)(void *arg, struct fuzz_node *node, unsigned slot, const struct message *message,
 		     const uint8_t *bytes, size_t size);

@@ -22,6 +22,7 @@ enum {
 	QUEUE_MAX = 256,        // messages that wait in the proxy
 	ROUNDS = 48,            // of what happens by itself after an operation
 	TIMERS_MAX = 4096,      // of one script: then time jumps
+	COST_MAX = 1 << 20,     // of one script: then it ends
 	PAIR_SLOT = 1,          // of the root's link to the leaf
 };
 
@@ -420,11 +421,18 @@ perform(struct session *session, const uint8_t *record, size_t left)
 	return 0;
 }
 
+// A script that makes much of everything would take long.
+static bool
+goes_on(const struct session *session)
+{
+	return session->steps < STEPS_MAX && session->nodes[0].cost + session->nodes[1].cost < COST_MAX;
+}
+
 // The ${count} records at ${record}, the first as number ${number}.
 static void
 run(struct session *session, const uint8_t *record, size_t number, size_t count, bool repeats)
 {
-	for (size_t i = 0; i < count && session->steps < STEPS_MAX; i++, session->steps++) {
+	for (size_t i = 0; i < count && goes_on(session); i++, session->steps++) {
 		const uint8_t *at = record + i * RECORD_SIZE;
 		size_t left = count - i - 1, some = at[2] % 16 < left ? at[2] % 16 : left;
 
