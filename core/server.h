@@ -11,6 +11,10 @@ bool server_check_request(struct core *core, uint32_t link, const struct message
 // The i-th block of a request that was checked. Touches it.
 void server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
 
+// The same for a FLUSH of a block.
+void server_flush_block(struct core *core, struct child *child, struct entry *entry, const struct message *message,
+			uint32_t i);
+
 // The i-th block of a FORWARD: answered when another node above has the child's bytes, too (R13).
 void server_forward_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
 

@@ -9,6 +9,7 @@
 //   admission.c    sessions of children; struct child, pending_connect
 //   client.c       towards the parent: asks, grants, recalls from above
 //   server.c       towards the children: requests, grants
+//   server_flush.c what they bring up
 //   recall.c       what they hold is taken back
 //   local.c        requests of this host's driver
 //   root.c         the Dummy of Fig. 8: the store in place of a parent

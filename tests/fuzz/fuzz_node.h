@@ -60,8 +60,11 @@ void fuzz_node_step(struct fuzz_node *node, const struct event *event);
 // Let the timer run that is due, if it is.
 void fuzz_node_timer(struct fuzz_node *node);
 
-void fuzz_node_up(struct fuzz_node *node, unsigned slot);   // a link is there; nothing when it already is
-void fuzz_node_down(struct fuzz_node *node, unsigned slot); // and gone
+// A link is there; nothing when it already is.
+void fuzz_node_up(struct fuzz_node *node, unsigned slot);
+
+// It is gone.
+void fuzz_node_down(struct fuzz_node *node, unsigned slot);
 
 // Take down the links that the core has had enough of. True when there were any.
 bool fuzz_node_close(struct fuzz_node *node);
