@@ -9,6 +9,7 @@
 // what is only cached.
 #include "core/dirty.h"
 #include "core/check.h"
+#include "core/unstable.h"
 
 #include <stdlib.h>
 
@@ -41,7 +42,7 @@ count_out(struct volume *volume, uint64_t gen)
 	--*count;
 }
 
-void
+struct barrier *
 barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid)
 {
 	struct barrier *barrier = calloc(1, sizeof(*barrier));
@@ -57,6 +58,7 @@ barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t chi
 	while (*link != NULL)
 		link = &(*link)->next;
 	*link = barrier;
+	return barrier;
 }
 
 void
@@ -74,12 +76,23 @@ barrier_remove(struct volume *volume, struct barrier *barrier)
 void
 barriers_link_down(struct core *core, struct volume *volume)
 {
-	(void)core;
+	unstable_barrier_failed(core, volume);
 	if (volume->barrier_out)
 		volume->unsynced = true;
 	volume->barrier_out = false;
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
 		barrier->sent = false;
+}
+
+struct barrier *
+barrier_of_child(const struct volume *volume, const struct child *child)
+{
+	struct barrier *barrier = volume->barriers;
+
+	while (barrier != NULL && (barrier->child != (int32_t)child->index ||
+				   barrier->child_generation != child->generation))
+		barrier = barrier->next;
+	return barrier;
 }
 
 bool
@@ -205,6 +218,23 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 }
 
 void
+dirty_again(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	unstable_forget(core, entry);
+	entry->copy = COPY_DIRTY;
+	volume->dirty_count++;
+	CHECK(!work->in_dirty && !work->again && !work->flushing);
+	work->dirty_gen = 0;
+	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
+	work->dirty_since = core->now;
+	work->urgent = true;
+	dirty_link(core, volume, entry->work, true);
+}
+
+void
 dirty_urge(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -234,18 +264,16 @@ dirty_sent(struct core *core, struct entry *entry)
 		CHECK(work->flushing);
 	}
 	work->flush_version = entry->version;
+	work->flush_after = volume->barriers_sent;
 	if (!work->flushing)
 		flush_link(core, volume, entry->work);
 	volume->unsynced = true;
 	volume->flushed++;
 }
 
-// The copy is not dirty any more.
 static void
-now_clean(struct core *core, struct volume *volume, struct entry *entry)
+copy_clean(struct core *core, struct entry *entry)
 {
-	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
-	volume->dirty_count--;
 	entry->copy = COPY_CLEAN;
 	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
 }
@@ -268,7 +296,11 @@ dirty_flushed(struct core *core, struct entry *entry)
 		work->dirty_since = core->now;
 		dirty_link(core, volume, entry->work, work->urgent);
 	} else if (entry->copy == COPY_DIRTY && entry->version == work->flush_version) {
-		now_clean(core, volume, entry);
+		volume->dirty_count--;
+		if (volume->is_root)
+			copy_clean(core, entry);
+		else
+			unstable_flushed(core, entry, work->flush_after);
 	}
 }
 
@@ -312,8 +344,13 @@ dirty_superseded(struct core *core, struct entry *entry)
 	if (work->in_dirty || work->again)
 		count_out(volume, work->dirty_gen);
 	dirty_leave(core, volume, work);
-	work->rescue = false;
-	now_clean(core, volume, entry);
+	work->resend = false;
+	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
+	volume->dirty_count--;
+	if (volume->is_root)
+		copy_clean(core, entry);
+	else
+		unstable_mark(core, entry);
 }
 
 void
@@ -337,7 +374,10 @@ dirty_root_awaited(const struct core *core, const struct work *work)
 {
 	const struct want *head = table_want(&core->table, work->want_head);
 
-	return work->sync_owed || work->sync_head != 0 || (head != NULL && head->applied);
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->sync)
+			return true;
+	return work->sync_owed || (head != NULL && head->applied && !head->semi);
 }
 
 bool
@@ -348,22 +388,8 @@ dirty_accepted(const struct core *core, const struct entry *entry, version_t ver
 	return work == NULL || version <= work->accepted || (entry->copy != COPY_DIRTY && !work->flushing);
 }
 
-void
-dirty_rescue(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work_make(&core->table, entry);
-
-	CHECK(entry->copy == COPY_DIRTY);
-	if (work->rescue)
-		return;
-	work->rescue = true;
-	table_want_add(&core->table, entry, WANT_RECLAIM, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-	table_want_to_front(&core->table, entry);
-	table_touch(&core->table, entry);
-}
-
 bool
 dirty_room(const struct core *core, const struct volume *volume)
 {
-	return volume->dirty_count < core->config.dirty_max;
+	return volume->dirty_count + volume->unstable_count < core->config.dirty_max;
 }

@@ -33,8 +33,8 @@ bool dirty_accepted(const struct core *core, const struct entry *entry, version_
 // Does somebody wait until the root has the bytes of this block?
 bool dirty_root_awaited(const struct core *core, const struct work *work);
 
-// The copy is dirty and the permission for it is gone with its session: ask for permission again before anything else.
-void dirty_rescue(struct core *core, struct entry *entry);
+// The copy was unstable and may have been lost above: it goes up again, and every barrier that waits, waits for it.
+void dirty_again(struct core *core, struct entry *entry);
 
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
@@ -42,14 +42,17 @@ void dirty_urge(struct core *core, struct entry *entry);
 // May a local write make another block dirty now?
 bool dirty_room(const struct core *core, const struct volume *volume);
 
-// A fsync, a child's barrier (${child} >= 0, ${xid}), or the stopping node's own (neither).
-void barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
+// A fsync, a child's barrier (${child} >= 0, ${xid}), or this node's own (neither).
+struct barrier *barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
 
 // The link to the parent is gone: a barrier under way starts again.
 void barriers_link_down(struct core *core, struct volume *volume);
 
 // Take a barrier off the list; its record is the caller's to free.
 void barrier_remove(struct volume *volume, struct barrier *barrier);
+
+// The barrier of ${child} that has not ended, or NULL.
+struct barrier *barrier_of_child(const struct volume *volume, const struct child *child);
 
 // Forget the barrier of ${io}; true when there was one.
 bool barrier_cancel(struct core *core, struct volume *volume, const struct io *io);

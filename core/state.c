@@ -2,6 +2,7 @@
 // What all files of the core do with its state: entries, lists of blocks that wait, the trace.
 #include "core/state.h"
 #include "core/check.h"
+#include "core/unstable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,10 @@ wait_end(struct work *work, enum wait wait)
 	case WAIT_DIRTY:
 		waited = work->wait_dirty;
 		work->wait_dirty = false;
+		break;
+	case WAIT_CLAIM:
+		waited = work->claim_waiting;
+		work->claim_waiting = false;
 		break;
 	case WAIT_ASK:
 		waited = work->ask == ASK_WAITING;
@@ -126,6 +131,12 @@ entry_readable(const struct core *core, const struct entry *entry)
 	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
 }
 
+bool
+entry_is_hint(const struct core *core, const struct entry *entry)
+{
+	return entry->copy == COPY_CLEAN && entry->held == PERM_NO && !entry_volume(core, entry)->is_root;
+}
+
 struct entry *
 entry_make(struct core *core, struct volume *volume, uint64_t block)
 {
@@ -139,7 +150,7 @@ entry_make(struct core *core, struct volume *volume, uint64_t block)
 void
 entry_release_later(struct core *core, struct entry *entry)
 {
-	if (entry->releasing || entry->held == PERM_NO)
+	if (entry->releasing)
 		return;
 	entry->releasing = 1;
 	key_list_add(&core->released, entry->key);
@@ -164,7 +175,9 @@ entry_rest(struct core *core, struct entry *entry)
 void
 entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
 {
-	CHECK(copy != COPY_ABSENT);
+	CHECK(copy == COPY_CLEAN || copy == COPY_DIRTY);
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
@@ -172,7 +185,9 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 void
 entry_dirty_copy(struct core *core, struct entry *entry)
 {
-	if (entry->copy != COPY_DIRTY)
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
+	else if (entry->copy != COPY_DIRTY)
 		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	entry->copy = COPY_DIRTY;
 }
@@ -183,6 +198,8 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	CHECK(entry->copy != COPY_DIRTY);
 	if (entry->copy == COPY_ABSENT)
 		return;
+	if (entry->copy == COPY_UNSTABLE)
+		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
 	core->copies.ops->drop(core->copies.self, entry->key);
 }

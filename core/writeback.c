@@ -7,8 +7,10 @@
 #include "core/dirty.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
+#include "core/unstable.h"
 
 #include <stdlib.h>
 
@@ -25,7 +27,7 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 		local_finish(core, barrier->io, error);
 	else if (barrier->child >= 0)
 		server_barrier_done(core, barrier->child, barrier->child_generation, barrier->xid, error);
-	else if (error != ERR_OK)
+	else if (!barrier->commit && error != ERR_OK)
 		core->stop_error = error;
 	free(barrier);
 }
@@ -56,6 +58,13 @@ take_lost(struct core *core, const struct barrier *barrier, bool lost_here)
 	return true;
 }
 
+static void
+commit_end(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	volume->commit_wanted = false;
+	volume->commit_retry_at = error != ERR_OK ? core->now + RETRY_US : 0;
+}
+
 // End the barriers that are under way (${sent}), or those that are not yet.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
@@ -70,10 +79,13 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 		next = barrier->next;
 		if (barrier->sent != sent)
 			continue;
-		if (tell)
+		if (barrier->commit) {
+			commit_end(core, volume, error);
+		} else if (tell) {
 			lost = take_lost(core, barrier, lost_here);
-		if (tell && barrier->child < 0)
-			volume->lost = false;
+			if (barrier->child < 0)
+				volume->lost = false;
+		}
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, error == ERR_OK && lost ? ERR_LOST : error);
 	}
@@ -82,9 +94,13 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 void
 writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
 {
-	volume->barrier_out = false;
-	if (error != ERR_OK)
+	if (error != ERR_OK) {
 		volume->unsynced = true;
+		unstable_barrier_failed(core, volume);
+	} else if (volume->barrier_out) {
+		unstable_committed(core, volume);
+	}
+	volume->barrier_out = false;
 	if (error == ERR_IO)
 		writeback_lost(core, volume); // also those who do not wait now have to know
 	barriers_end(core, volume, true, error);
@@ -98,12 +114,34 @@ may_send(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
+// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent).
+static void
+end_parent_barriers(struct core *core, struct volume *volume)
+{
+	struct barrier *next;
+
+	if (core->config.durability != DURABILITY_PARENT || volume->is_root)
+		return;
+	for (struct barrier *barrier = volume->barriers; barrier != NULL && barrier->count == 0; barrier = next) {
+		bool lost = volume->lost;
+
+		next = barrier->next;
+		if (barrier->io == NULL || barrier->io->force_sync)
+			continue;
+		volume->lost = false;
+		barrier_remove(volume, barrier);
+		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
+	}
+}
+
 static void
 barriers_pump(struct core *core, struct volume *volume)
 {
 	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
+	end_parent_barriers(core, volume);
+	barrier = volume->barriers;
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
 	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY);
@@ -122,6 +160,7 @@ barriers_pump(struct core *core, struct volume *volume)
 	}
 	volume->barrier_out = true;
 	volume->unsynced = false;
+	unstable_barrier_sent(core, volume);
 	if (volume->is_root) {
 		root_sync(core, volume);
 	} else {
@@ -155,17 +194,46 @@ flush_block(struct core *core, struct volume *volume, struct entry *entry)
 		root_write(core, entry);
 		return;
 	}
+	if (work->resend) {
+		recovery_resend(core, entry);
+		return;
+	}
 	perm = flush_perm(core, entry, work);
 	client_flush(core, entry, perm, dirty_root_awaited(core, work));
 	if (perm < entry->held)
 		entry_set_held(core, entry, perm);
 }
 
+static bool
+room_is_short(const struct core *core, const struct volume *volume)
+{
+	return volume->dirty_count + volume->unstable_count > core->config.dirty_max / 4 * 3;
+}
+
+// Unstable copies take the room of dirty ones: once they are durable at the root they need not be kept.
+static void
+commit_pump(struct core *core, struct volume *volume)
+{
+	if (volume->unstable_count == 0 || volume->commit_wanted || !room_is_short(core, volume) ||
+	    !may_send(core, volume))
+		return;
+	if (volume->commit_retry_at > core->now) {
+		core_wake(core, volume->commit_retry_at);
+		return;
+	}
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root) {
+		unstable_forward(core, volume);
+		return;
+	}
+	volume->commit_wanted = true;
+	barrier_add(core, volume, NULL, -1, 0)->commit = true;
+}
+
 // Is everything that is dirty to go up now, whatever its age?
 static bool
 all_due(const struct core *core, const struct volume *volume)
 {
-	if (core->stop != STOP_NO || volume->dirty_count > core->config.dirty_max / 4 * 3)
+	if (core->stop != STOP_NO || room_is_short(core, volume))
 		return true;
 	for (const struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
 		if (barrier->count > 0)
@@ -192,7 +260,7 @@ dirty_pump(struct core *core, struct volume *volume)
 		if (volume->flush_count >= FLUSH_WINDOW ||
 		    (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
-		if (volume->is_root ? work->store_reading : entry->held != PERM_WRITE)
+		if (volume->is_root ? work->store_reading : work->claim || (!work->resend && entry->held != PERM_WRITE))
 			continue;
 		if (!all && !work->urgent && core->now - work->dirty_since < age) {
 			core_wake(core, work->dirty_since + age);
@@ -209,6 +277,7 @@ writeback_pump(struct core *core, struct volume *volume)
 		barriers_end(core, volume, false,
 			     volume->flush_error); // its data stays dirty; the next fsync tries again
 	volume->flush_error = ERR_OK;
+	commit_pump(core, volume);
 	if (volume->dirty_head != 0 && may_send(core, volume))
 		dirty_pump(core, volume);
 	barriers_pump(core, volume);

@@ -212,7 +212,7 @@ START_TEST(stop_while_a_child_waits)
 	scenario_run(scenario, 2000);
 	ck_assert(!scenario_node(scenario, "A")->stopped);
 	scenario_hold(scenario, "B", "A", false);
-	scenario_run(scenario, 1000);
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS); // B has dialled anew meanwhile, as nothing came from A
 	ck_assert(scenario_node(scenario, "A")->stopped);
 	scenario_destroy(scenario);
 }

@@ -40,9 +40,9 @@ struct options {
 static void
 usage(void)
 {
-	fprintf(stderr,
-		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
-		"           [--bug NAME [--find]] [--jobs N]\nbugs:");
+	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
+			"[--trace] [--twice]\n"
+			"           [--bug NAME [--find]] [--jobs N]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\n");
@@ -114,6 +114,8 @@ seed_run(const struct options *options, uint64_t seed)
 		fprintf(stderr, "FAILED: seed %" PRIu64 " gave two different traces\n", seed);
 		exit(1);
 	}
+	if (getenv("SIM_HASH") != NULL)
+		printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, hash);
 }
 
 // The same in a child process. Returns its id.
@@ -186,7 +188,8 @@ seeds_run(const struct options *options)
 			failed += !wait_one();
 			running--;
 		}
-		seed_start(options, i < options->count ? options->first + i : options->listed[i - options->count], false);
+		seed_start(options, i < options->count ? options->first + i : options->listed[i - options->count],
+			   false);
 		running++;
 	}
 	for (; running > 0; running--)
@@ -200,11 +203,16 @@ static struct options
 options_parse(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'S'},
-		{"nodes", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'},
-		{"bug", required_argument, NULL, 'b'},   {"faults", required_argument, NULL, 'f'},
-		{"find", no_argument, NULL, 'F'},        {"twice", no_argument, NULL, '2'},
-		{"jobs", required_argument, NULL, 'j'},  {"list", required_argument, NULL, 'l'},
+		{"seed", required_argument, NULL, 's'},
+		{"seeds", required_argument, NULL, 'S'},
+		{"nodes", required_argument, NULL, 'n'},
+		{"trace", no_argument, NULL, 't'},
+		{"bug", required_argument, NULL, 'b'},
+		{"faults", required_argument, NULL, 'f'},
+		{"find", no_argument, NULL, 'F'},
+		{"twice", no_argument, NULL, '2'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"list", required_argument, NULL, 'l'},
 		{0},
 	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1};

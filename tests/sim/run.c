@@ -250,7 +250,7 @@ run_add_node(struct run *run, int index)
 		if (index == 0)
 			world_add_root_volume(node, run_volume_name(volume), run->disks[volume], false);
 		else if (plan->knows_volumes)
-			CHECK(core_add_child_volume(node->core, run_volume_name(volume), false) >= 0);
+			world_add_child_volume(node, run_volume_name(volume), false);
 	}
 	if (index > 0)
 		world_set_parent(node, run->world->nodes[plan->parent], plan->pipe, plan->dial_after_us);

@@ -237,7 +237,7 @@ write_ended(struct client *client, uint64_t returned)
 	for (uint64_t i = 0; i < client->count; i++) {
 		uint64_t reg = client->first + i;
 
-		history_write_ended(run->history, reg, client->begun[i], returned);
+		history_write_ended(run->history, reg, client->begun[i], returned, PLACE_NODE);
 		promise_add(&run->loads[client->node->index], reg, client->value);
 		if (mode_sync || client->io.io.force_sync)
 			root_claim(run, reg, client->value, (uint32_t)client->node->index);

@@ -250,9 +250,14 @@ def lost_on_disk(ops, value, time, initial=INITIAL):
     known = [op.end for op in ops if op.value == value and op.kind in "rw" and not op.error and op.end <= time]
     since = -1 if value == initial else min(known, default=NEVER)
     syncs = [op for op in ops if op.kind == "s" and not op.error and op.end <= time]
+    told = [op for op in ops if op.kind == "s" and op.error == EIO]
     for write in ops:
-        if write.kind == "w" and not write.error and write.start > since:
-            for sync in syncs:
-                if sync.who == write.who and sync.start >= write.end:
-                    return f"the disk has {value}, but after it came {write}, which {sync} covered"
+        if write.kind != "w" or write.error or write.start <= since:
+            continue
+        covering = [sync for sync in syncs if sync.who == write.who and sync.start >= write.end]
+        # A fsync that succeeds after one has failed covers only what was written since.
+        excused = any(sync.who == write.who and sync.end > write.start and
+                      not any(good.end <= sync.start for good in covering) for sync in told)
+        if covering and not excused:
+            return f"the disk has {value}, but after it came {write}, which {covering[0]} covered"
     return None
