@@ -206,6 +206,8 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 				    .offset = first * size,
 				    .size = count * size,
 				    .stream = client->index};
+	if (kind == IO_SYNC) // in the end everybody asks for the root, whatever is enough for it otherwise
+		client->io.io.force_sync = run->calm || rng_chance(&run->rng, 10);
 	if (kind == IO_WRITE || kind == IO_ZERO) {
 		client->value = kind == IO_ZERO ? 0 : (uint64_t)(client->node->index + 1) << 32 | ++run->next_value;
 		client->io.io.force_sync = kind == IO_WRITE && rng_chance(&run->rng, 5);
@@ -368,7 +370,7 @@ sync_ended(struct client *client)
 	struct run *run = client->run;
 	struct promises *promises = &run->loads[client->node->index].promises[client->volume];
 
-	switch (run->plan->nodes[client->node->index].core.durability) {
+	switch (client->io.io.force_sync ? DURABILITY_ROOT : run->plan->nodes[client->node->index].core.durability) {
 	case DURABILITY_ROOT:
 		promises_keep(run, promises, client->promised);
 		break;
