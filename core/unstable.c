@@ -23,7 +23,7 @@ list_add(struct core *core, struct volume *volume, uint32_t index)
 	struct work *work = work_get(core, index);
 	struct work_list *list = list_of(volume, work);
 
-	if (volume->unstable.head == 0)
+	if (volume->unstable.head == 0 && volume->keeper == 0)
 		volume->unstable_since = core->now;
 
 	work->unstable_next = 0;
@@ -236,6 +236,8 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	forward_end(volume, work);
 	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
 		return true;
+	if (volume->keeper == 0 && volume->unstable.head == 0)
+		volume->unstable_since = core->now;
 	if (volume->keeper == 0)
 		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
 	commit(core, entry);
