@@ -264,6 +264,7 @@ struct core {
 	struct copies copies;
 	moment_us now;
 	moment_us started;       // the first step
+	uint64_t step;           // number of the running step
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;

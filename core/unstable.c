@@ -147,8 +147,14 @@ unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
 	volume->keeper = 0;
-	while (volume->committing.head != 0)
-		commit_first(core, &volume->committing);
+	while (volume->committing.head != 0) {
+		struct work *work = work_get(core, volume->committing.head);
+
+		if (work->claim) // this parent may not have the bytes
+			unstable_mark(core, table_entry(&core->table, work->entry));
+		else
+			commit_first(core, &volume->committing);
+	}
 }
 
 void
