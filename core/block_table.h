@@ -134,6 +134,7 @@ struct work {
 	bool claim_waiting;              // for credits
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
+	bool resend_read;                // and it was held until the session ended: nobody has written since
 	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list
 	uint32_t flush_prev, flush_next; // list of flushes under way

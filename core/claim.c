@@ -308,8 +308,15 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 
-	return volume->is_root ? want->early || claimant_names(claimant, volume->node_id)
-			       : claimant_names(claimant, volume->node_id);
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+}
+
+// A root that was started anew does not know what its storage has: bytes that were recalled from the claimant may be
+// older. Whoever has had the block since has them, or has made newer ones durable.
+static bool
+is_superseded(const struct volume *volume, const struct want *want, const struct claimant *claimant)
+{
+	return want->perm == PERM_NO && want->early && !claimant_names(claimant, volume->node_id);
 }
 
 static enum verdict
@@ -327,8 +334,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
-	if (decides_bytes(core, volume, want))
+	if (decides_bytes(core, volume, want)) {
+		want->cleared = is_superseded(volume, want, claimant_get(core, want->claimant));
 		return CLAIM_TAKEN;
+	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
 }
 
@@ -369,7 +378,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	struct volume *volume = entry_volume(core, entry);
 
 	want->cleared = true;
-	if (want->perm == PERM_NO) {
+	if (want->perm != PERM_WRITE) {
 		volume->unsynced = true; // a barrier of the child's has to go up, too
 		return;
 	}

@@ -3,7 +3,9 @@
 // of our blocks meanwhile. What is held for writing is claimed, block by block, naming under whose names it may be
 // recorded above: the node that finds such a record moves it (claim.c). Until its claim is granted nobody uses a block,
 // and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
-// the claims (RECOVER with DATA): who decides takes them if they are newer than what it has.
+// the claims (RECOVER with DATA): who decides takes them if they are newer than what it has. A root that was started anew
+// does not know what it has: it takes only what was held to the end (PERMISSIONS READ), since nobody can have written over
+// it; whatever was recalled before (NO) is with those who came after.
 //
 // Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
 #include "core/recovery.h"
@@ -81,6 +83,7 @@ recovery_uncovered(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	work->resend = true;
+	work->resend_read = false;
 	dirty_urge(core, entry);
 	table_touch(&core->table, entry);
 }
@@ -104,6 +107,7 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool held = entry->held == PERM_READ;
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -112,8 +116,10 @@ give_up_claim(struct core *core, struct entry *entry)
 	recovery_give_back(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		dirty_again(core, entry);
-	if (entry->copy == COPY_DIRTY)
-		recovery_uncovered(core, entry);
+	if (entry->copy != COPY_DIRTY)
+		return;
+	recovery_uncovered(core, entry);
+	table_work(&core->table, entry)->resend_read = held;
 }
 
 void
@@ -241,7 +247,7 @@ void
 recovery_resend(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	struct saying say = recover_saying(core, entry, PERM_NO);
+	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
