@@ -82,6 +82,7 @@ struct want {
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
+	uint32_t asked_xid;
 	bool live;         // the claimant's lease was not over when it said so
 	bool early;        // came in the root's grace time
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it

@@ -257,6 +257,8 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 
+	if (want->asked >= 0)
+		return CLAIM_WAITS; // the answer follows
 	if (!volume->is_root || !want->early || entry->dir != 0)
 		return refuse(want, STATUS_NOT_HOLDER);
 	if (claim_in_grace(core, volume) && !want->live)
@@ -274,8 +276,10 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	if (old == child || old->node_id == child->node_id)
 		return CLAIM_GRANTED;
 	if (old->link >= 0) {
-		if (want->asked != (int32_t)old->index && recall_for(core, entry, record, claimant))
-			want->asked = (int32_t)old->index;
+		if (want->asked != (int32_t)old->index) {
+			want->asked_xid = recall_for(core, entry, record, claimant);
+			want->asked = want->asked_xid != 0 ? (int32_t)old->index : -1;
+		}
 		return CLAIM_WAITS;
 	}
 	want->asked = -1;
@@ -438,50 +442,31 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	return claimant != 0;
 }
 
-static void
-asked_end(struct core *core, struct entry *entry, uint32_t index, bool let_go)
+bool
+claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
 
 	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if (want->asked != (int32_t)index)
+		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		if (!let_go)
-			want->refusal = STATUS_NOT_HOLDER;
-		else
-			want->cleared = true;
-		let_go = false; // for one of them
+		want->cleared = message->opcode == OP_OK_REPLY;
+		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
+		return true;
 	}
+	return false;
 }
 
 void
-claim_let_go(struct core *core, struct entry *entry, uint32_t index)
-{
-	asked_end(core, entry, index, true);
-}
-
-void
-claim_kept(struct core *core, struct entry *entry, uint32_t index)
+claim_kept(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 
-	asked_end(core, entry, index, false);
-	if (work == NULL || work->recall_mover == 0)
-		return;
-	client_refuse_recall(core, entry); // our parent asked us for somebody who has not left
-}
-
-void
-claim_unasked(struct core *core, struct entry *entry, uint32_t index)
-{
-	struct work *work = table_work(&core->table, entry);
-
-	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next)
-		if (table_want(&core->table, i)->asked == (int32_t)index)
-			table_want(&core->table, i)->asked = -1;
+	if (work != NULL && work->recall_mover != 0)
+		client_refuse_recall(core, entry);
 }
 
 bool
@@ -513,6 +498,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
+		if (want->asked == (int32_t)index)
+			want->asked = -1; // its answer will not come
 		// One that was passed on may be granted there: then the record here shows for whom.
 		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
 			link = &want->next;
