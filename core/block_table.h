@@ -139,6 +139,7 @@ struct work {
 	uint32_t flush_prev, flush_next; // list of flushes under way
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
+	uint64_t filled; // the step that last changed the copy's bytes: they are there when it is over
 	uint8_t unstable;                      // enum unstable: which of the volume's lists it is on
 	uint32_t forward_xid;                  // a FORWARD is under way; 0: none
 	version_t forward_version;

@@ -26,11 +26,11 @@ recovery_lease_end(const struct volume *volume)
 }
 
 void
-recovery_name(struct core *core, struct volume *volume)
+recovery_name(struct volume *volume)
 {
 	claimant_add_name(&volume->own, volume->node_id);
-	for (uint32_t i = 0; i < core->path_count; i++)
-		claimant_add_name(&volume->own, core->path[i]);
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		claimant_add_name(&volume->own, volume->above[i]);
 }
 
 void
@@ -44,7 +44,7 @@ recovery_remember(struct core *core, struct volume *volume)
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
 	}
-	recovery_name(core, volume);
+	recovery_name(volume);
 	volume->claims_end_due = true;
 }
 

@@ -248,9 +248,10 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 static bool
 has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
+	const struct work *work = table_work(&core->table, entry);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 
-	return want->has_digest &&
+	return want->has_digest && (work == NULL || work->filled != core->step) &&
 	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
 	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }
