@@ -19,10 +19,10 @@ class Probe:
         self.opener = Opener(lab, leaf.image())
 
     def time(self, fault):
-        """From the fault until both are answered, in ms."""
+        """From when the fault is made (or what it took away is there again) until both are answered, in ms."""
         self.opener.write(WRITTEN * BLOCK, b"p", BLOCK)
-        start = time.monotonic()
         fault()
+        start = time.monotonic()
         read_at(self.leaf.image(), READ * BLOCK, BLOCK)
         read = time.monotonic()
         check(self.opener.do("os.fsync(fd)") == "ok", "a fsync fails")

@@ -266,7 +266,7 @@ class Chaos:
             left -= length
             print(f"{length:.0f} s, {count} operations, {len(self.log)} faults: {len(wrong)} wrong", flush=True)
             if wrong:
-                print("\n".join([*self.log, *wrong[:20]]), flush=True)
+                print("\n".join([*self.log, *few_of_each(wrong)]), flush=True)
                 raise AssertionError(f"seed {self.options.seed}: {wrong[0]}")
             self.log = []
         self.stop()
@@ -289,6 +289,15 @@ class Chaos:
         print(f"blocks that went back with a dead writer: {totals['blocks that went back']}")
         for name, node in self.nodes.items():
             print(f"{name}: {memory(node.pid):.0f} MiB, {len(os.listdir(f'/proc/{node.pid}/fd'))} descriptors")
+
+
+def few_of_each(complaints, count=5):
+    """At most so many that begin with the same word."""
+    seen = collections.Counter()
+    for text in complaints:
+        seen[text.split()[0]] += 1
+        if seen[text.split()[0]] <= count:
+            yield text
 
 
 def memory(pid):

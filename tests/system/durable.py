@@ -23,9 +23,6 @@ import time
 
 from linearizable import INITIAL, check_block
 
-# A node that was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of
-# others may have been in its memory.
-Loss = collections.namedtuple("Loss", "who start end killed inner")
 # What may be undone: since is the last node in the middle that may have been lost when somebody else was known to have it.
 Entry = collections.namedtuple("Entry", "write since")
 
@@ -51,6 +48,15 @@ class Op(collections.namedtuple("Op", "kind block value start end who error")):
         words = {"r": f"read {self.value} from {self.block}", "w": f"write {self.value} to {self.block}", "s": "fsync"}
         result = f" ({errno.errorcode.get(self.error, self.error)})" if self.error else ""
         return f"{self.who[0]}/{self.who[1]}: {words.get(self.kind, 'open')}, {clock(self.start)}–{clock(self.end)}{result}"
+
+
+class Loss(collections.namedtuple("Loss", "who start end killed inner")):
+    """A node was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of others
+    may have been in its memory."""
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"{self.who[0]}/{self.who[1]} {'killed' if self.killed else 'given up'} {clock(self.start)}–{clock(self.end)}"
 
 
 def windows_of(write, syncs, losses):
@@ -176,13 +182,18 @@ class Register:
     def lifetimes(self, value):
         return " and ".join(f"{clock(start)}–{clock(to)}" for start, to in self.windows.get(value, ())) or "never"
 
+    def describe(self, entry):
+        if entry.write not in self.writes:
+            return f"{entry.write}, as in the beginning"
+        met = "nobody else has met it" if entry.since == UNSEEN else f"others have met it after {entry.since} losses"
+        return f"{self.writes[entry.write]} ({met}; it may vanish {self.lifetimes(entry.write)})"
+
     def complain(self, op):
-        possible = sorted({stack[-1].write for stack, _ in self.states})
+        possible = sorted({self.describe(stack[-1]) for stack, _ in self.states})
         waiting = [other for other in self.pending if other.kind == "w" and other != op]
-        return (f"{op} can not be: the block was one of {possible}" +
-                (f", or of {[other.value for other in waiting]} that were being written" if waiting else "") +
-                f"; the value's write: {self.writes.get(op.value)}, it may vanish {self.lifetimes(op.value)};"
-                f" what was there: {[self.writes.get(value) for value in possible]}")
+        return (f"{op} can not be. The block was {' or '.join(possible)}" +
+                (f", or one of {waiting} was" if waiting else "") +
+                f". What was read is {self.describe(Entry(op.value, UNSEEN))}. Losses: {self.inner}")
 
 
 def open_ended(ops):

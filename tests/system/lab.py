@@ -5,6 +5,7 @@ A test is a function of a Lab, given to main(). It ends by returning (passed), b
 any exception (failed: the nodes' logs are printed). Nothing here waits by sleeping: `serve --daemon` returns when the node
 is ready, stop when it has ended.
 """
+import functools
 import json
 import mmap
 import os
@@ -83,6 +84,12 @@ def run(*argv, status=0, **options):
 
 def hvfs(*argv, status=0, **options):
     return run(HVFS, *argv, status=status, **options)
+
+
+@functools.cache
+def has_flag(flag):
+    """Does serve know it?"""
+    return flag in hvfs("help", "serve").stdout
 
 
 class Node:
@@ -166,6 +173,8 @@ class Lab:
             except FileExistsError:  # maybe below the dead mount of a killed node
                 pass
             words += ["--mount", name]
+        if "--rescue" not in flags and has_flag("--rescue"):
+            words += ["--rescue", "rescue"]  # else it would be somewhere in this machine
         return [*words, *flags, "--daemon"]
 
     def serve(self, name, *flags, mount=True):

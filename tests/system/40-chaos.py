@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""Half a minute of chaos.py: whatever can happen to hosts and links, under writers on every mount."""
+from chaos import parse, play
+from lab import main
+from netlab import NetLab
+
+OPTIONS = parse(["--minutes", "0.5", "--round", "15s", "--every", "2s", "--seed", "40", "--at-least", "6"])
+
+main(lambda lab: play(lab, OPTIONS), NetLab)
