@@ -85,6 +85,8 @@ DISKS = [
     ("written over", True, [w(1, 0, 1, A), s(2, 3, A), w(2, 4, 5, B)], 2),
     ("written over and synced, the old is there", False, [w(1, 0, 1, A), w(2, 4, 5, B), s(6, 7, B)], 1),
     ("the fsync failed", True, [w(1, 0, 1, A), s(2, 3, A, EIO)], 0),
+    ("told, and the next fsync succeeds", True, [w(1, 0, 1, A), s(2, 3, A, EIO), s(4, 5, A)], 0),
+    ("synced before another fsync failed", False, [w(1, 0, 1, A), s(2, 3, A), s(4, 5, A, EIO)], 0),
     ("the fsync ended later", True, [w(1, 0, 1, A), s(2, 60, A)], 0),
     ("at once with the other", True, [w(1, 0, 9, A), w(2, 1, 8, B), s(10, 11, A), s(10, 11, B)], 1),
     ("at once, but read before", False, [w(1, 0, 9, A), r(1, 2, 3, C), w(2, 4, 8, B), s(10, 11, A), s(10, 11, B)], 1),

@@ -77,6 +77,7 @@ class Register:
     """The search through the history of one block."""
 
     def __init__(self, ops, losses, initial):
+        self.ops = ops
         self.inner = [loss for loss in losses if loss.inner]
         self.writes = {op.value: op for op in ops if op.kind == "w"}
         self.reads = collections.defaultdict(list)
@@ -193,7 +194,12 @@ class Register:
         waiting = [other for other in self.pending if other.kind == "w" and other != op]
         return (f"{op} can not be. The block was {' or '.join(possible)}" +
                 (f", or one of {waiting} was" if waiting else "") +
-                f". What was read is {self.describe(Entry(op.value, UNSEEN))}. Losses: {self.inner}")
+                f". What was read is {self.describe(Entry(op.value, UNSEEN))}. Losses: {self.inner}. What led to it:" +
+                "".join(f"\n    {other}" for other in self.before(op)))
+
+    def before(self, op, count=16):
+        """The last operations that began before the end of ${op}."""
+        return sorted((other for other in self.ops if other.start <= op.end and other.kind in "rws"), key=lambda other: other.start)[-count:]
 
 
 def open_ended(ops):
