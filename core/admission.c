@@ -129,6 +129,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->session = ++core->session_next;
 		child->volume = pending->volume;
 		child->node_id = pending->node_id;
+		child->settled = pending->session == 0; // else it has claims
 	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
 		uint32_t old = (uint32_t)child->link;
 

@@ -93,8 +93,9 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 
 // Sessions of the same node from before: what it has not claimed it does not want.
 static void
-claims_ended(struct core *core, const struct child *child)
+claims_ended(struct core *core, struct child *child)
 {
+	child->settled = true;
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		const struct child *other = core->children[i];
 

@@ -82,6 +82,21 @@ eviction_send(struct core *core, struct eviction *eviction)
 	eviction->up_xid = message->xid;
 }
 
+// A node that has come back, here or by another way, has said what it still holds: its old sessions are over, but its
+// claims are not void. NULL: it is not here.
+static struct child *
+session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child != except && child->volume == volume && child->node_id == node_id &&
+		    !child->evicting && !child->moved)
+			return child;
+	}
+	return NULL;
+}
+
 void
 eviction_begin(struct core *core, struct child *child)
 {
@@ -96,6 +111,8 @@ eviction_begin(struct core *core, struct child *child)
 	}
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
+	if (session_of(core, child->volume, child->node_id, child) != NULL)
+		return; // until it has claimed what it wants (claim.c)
 	core_trace(core, "child %s: being evicted", child->name);
 	child->evicting = true;
 	child->phase_since = core->now;
@@ -114,7 +131,7 @@ child_of(const struct core *core, int32_t index, uint32_t generation)
 }
 
 static void
-answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error error)
+answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error error, bool recorded)
 {
 	struct child *asker = child_of(core, eviction->asker, eviction->asker_generation);
 	struct message *message;
@@ -128,17 +145,21 @@ answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error
 	message = outbox_message(core, (uint32_t)asker->link, OP_OK_REPLY, eviction->asker_xid);
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = core->volumes[eviction->volume]->id;
+	if (!recorded)
+		return;
+	message->present |= PRESENT(NODE_ID);
+	message->node_id = eviction->node_id;
 }
 
 static void
-eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error)
+eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error, bool recorded)
 {
 	struct eviction **link = &core->evictions;
 	struct child *child = child_of(core, eviction->child, eviction->child_generation);
 
-	if (error == ERR_OK)
+	if (error == ERR_OK && recorded)
 		eviction_remember(core, eviction->volume, eviction->node_id);
-	answer_asker(core, eviction, error);
+	answer_asker(core, eviction, error, recorded);
 	if (child != NULL && error == ERR_OK) {
 		server_child_free(core, child->index, false);
 	} else if (child != NULL) {
@@ -161,13 +182,14 @@ eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error)
 	while (eviction != NULL && eviction->number != cookie)
 		eviction = eviction->next;
 	CHECK(eviction != NULL && eviction->storing);
-	eviction_end(core, eviction, error);
+	eviction_end(core, eviction, error, true);
 }
 
 void
 eviction_notice(struct core *core, struct child *child, const struct message *message)
 {
 	struct eviction *eviction;
+	const struct child *here;
 	uint32_t count = 0;
 
 	for (eviction = core->evictions; eviction != NULL; eviction = eviction->next)
@@ -177,11 +199,15 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;
 	}
+	here = session_of(core, child->volume, message->node_id, NULL);
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
 	eviction->asker = (int32_t)child->index;
 	eviction->asker_generation = child->generation;
 	eviction->asker_xid = message->xid;
-	eviction_send(core, eviction);
+	if (here != NULL)
+		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
+	else
+		eviction_send(core, eviction);
 }
 
 bool
@@ -193,7 +219,9 @@ eviction_reply(struct core *core, const struct message *message)
 		eviction = eviction->next;
 	if (eviction == NULL)
 		return false;
-	eviction_end(core, eviction, message->opcode == OP_OK_REPLY ? ERR_OK : ERR_REFUSED);
+	// Without NODE_ID in the answer nothing was recorded: the node lives, elsewhere.
+	eviction_end(core, eviction, message->opcode == OP_OK_REPLY ? ERR_OK : ERR_REFUSED,
+		     (message->present & PRESENT(NODE_ID)) != 0);
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/server.h"
 #include "core/session.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
@@ -88,6 +89,7 @@ void
 recovery_give_back(struct core *core, struct entry *entry)
 {
 	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
+	server_forget_absent(core, entry);
 	if (entry->dir != 0) {
 		struct work *work = table_work_make(&core->table, entry);
 

@@ -601,3 +601,19 @@ server_child_lapsed(struct core *core, struct child *child)
 				      PERM_NO);
 	}
 }
+
+void
+server_forget_absent(struct core *core, struct entry *entry)
+{
+	struct dir_record *record = directory_first(&core->directory, entry), *next;
+
+	for (; record != NULL; record = next) {
+		struct child *child = core->children[record->child];
+
+		next = directory_next(&core->directory, record);
+		if (child->link >= 0)
+			continue;
+		child->moved = true;
+		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
+	}
+}

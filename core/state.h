@@ -199,6 +199,7 @@ struct child {
 	bool read_only, sync;
 	bool wrote; // it has sent bytes
 	uint64_t number;          // of its link, as it says
+	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
 	bool lapsed;              // absent, and its lease is over
 	bool evicting;            // on its way to the record of evictions

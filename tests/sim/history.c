@@ -259,18 +259,26 @@ reg_has_write(const struct reg *reg, uint64_t value)
 	return false;
 }
 
-static bool
-claim_check(const struct history *history, const struct claim *claim)
+static int
+claim_compare(const void *a, const void *b)
 {
-	const struct reg *reg = &history->regs[claim->reg];
-	bool known = reg_has_write(reg, claim->found), before;
-	struct register_op *ops;
-	size_t count;
+	const struct claim *x = a, *y = b;
 
-	ops = reg_ops(history, reg, &count);
-	before = linearizable_is_before(ops, count, claim->found, claim->written);
-	free(ops);
-	if (known && !before)
+	if (x->reg != y->reg)
+		return x->reg < y->reg ? -1 : 1;
+	if (x->found != y->found)
+		return x->found < y->found ? -1 : 1;
+	if (x->written != y->written)
+		return x->written < y->written ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static bool
+claim_check(const struct claim *claim, const struct reg *reg, const struct register_op *ops, size_t count)
+{
+	bool known = reg_has_write(reg, claim->found);
+
+	if (known && !linearizable_is_before(ops, count, claim->found, claim->written))
 		return true;
 	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",
 		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->at,
@@ -279,15 +287,38 @@ claim_check(const struct history *history, const struct claim *claim)
 	return false;
 }
 
+// All claims about one register; what was claimed often is looked at once.
+static bool
+claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
+{
+	const struct reg *reg = &history->regs[claims->reg];
+	struct register_op *ops;
+	bool good = true;
+	size_t count;
+
+	ops = reg_ops(history, reg, &count);
+	for (size_t i = 0; i < claim_count; i++)
+		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
+			good = claim_check(&claims[i], reg, ops, count) && good;
+	free(ops);
+	return good;
+}
+
 bool
 history_check(const struct history *history)
 {
+	struct claim *claims = history->claims;
 	bool good = true;
 
 	for (uint64_t i = 0; i < history->count; i++)
 		good = reg_check(history, i) && good;
-	for (size_t i = 0; good && i < history->claim_count; i++)
-		good = claim_check(history, &history->claims[i]);
+	if (history->claim_count > 0)
+		qsort(claims, history->claim_count, sizeof *claims, claim_compare);
+	for (size_t i = 0, end; good && i < history->claim_count; i = end) {
+		for (end = i + 1; end < history->claim_count && claims[end].reg == claims[i].reg;)
+			end++;
+		good = claims_check(history, &claims[i], end - i);
+	}
 	return good;
 }
 

@@ -42,9 +42,13 @@ usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 			"[--trace] [--twice]\n"
-			"           [--bug NAME [--find]] [--jobs N]\nbugs:");
+			"           [--bug NAME [--find]] [--jobs N]\n"
+			"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
+	fprintf(stderr, "\nkinds of faults:");
+	for (int i = 0; i < CHAOS_COUNT; i++)
+		fprintf(stderr, " %s", chaos_name((enum chaos_kind)i));
 	fprintf(stderr, "\n");
 	exit(2);
 }
@@ -58,6 +62,28 @@ bug_parse(const char *text)
 	fprintf(stderr, "sim: no bug is called '%s'\n", text);
 	usage();
 	return BUG_NONE;
+}
+
+// A list of fault kinds, separated by commas: one bit each.
+static uint32_t
+kinds_parse(const char *list)
+{
+	uint32_t kinds = 0;
+
+	for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+		size_t size = strcspn(at, ",");
+		uint32_t before = kinds;
+
+		for (int i = 0; i < CHAOS_COUNT; i++)
+			if (strlen(chaos_name((enum chaos_kind)i)) == size &&
+			    memcmp(chaos_name((enum chaos_kind)i), at, size) == 0)
+				kinds |= UINT32_C(1) << i;
+		if (kinds == before) {
+			fprintf(stderr, "sim: no kind of fault is called '%.*s'\n", (int)size, at);
+			usage();
+		}
+	}
+	return kinds;
 }
 
 static void
@@ -92,22 +118,41 @@ list_read(struct options *options, const char *path)
 	fclose(file);
 }
 
+// The options that a failure report names, besides the seed.
+static void
+replay_set(const struct options *options)
+{
+	const struct plan_options *plan = &options->plan;
+	char text[400];
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
+			    plan->faults < 0   ? " --faults none"
+			    : plan->faults > 0 ? " --faults all"
+					       : "",
+			    plan->fair == 0  ? ""
+			    : plan->fair < 0 ? " --fair yes"
+					     : " --fair no");
+
+	if (plan->nodes > 0)
+		used += snprintf(text + used, sizeof text - (size_t)used, " --nodes %d", plan->nodes);
+	for (int kind = 0, first = 1; kind < CHAOS_COUNT; kind++) {
+		if (!(plan->kinds_off >> kind & 1))
+			continue;
+		used += snprintf(text + used, sizeof text - (size_t)used, "%s%s", first ? " --off " : ",",
+				 chaos_name((enum chaos_kind)kind));
+		first = 0;
+	}
+	setenv("SIM_REPLAY_OPTIONS", text, 1);
+}
+
 // One seed in this process.
 static void
 seed_run(const struct options *options, uint64_t seed)
 {
 	static struct plan plan;
-	char replay[128];
 	uint64_t hash;
 
-	snprintf(replay, sizeof replay, "%s%s%s", options->plan.bug != BUG_NONE ? " --bug " : "",
-		 options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : "",
-		 options->plan.faults < 0   ? " --faults none"
-		 : options->plan.faults > 0 ? " --faults all"
-					    : "");
-	if (options->plan.nodes > 0)
-		snprintf(replay + strlen(replay), sizeof replay - strlen(replay), " --nodes %d", options->plan.nodes);
-	setenv("SIM_REPLAY_OPTIONS", replay, 1);
+	replay_set(options);
 	plan_draw(seed, &options->plan, &plan);
 	hash = run_plan(&plan, options->trace ? print_line : NULL);
 	if (options->twice && run_plan(&plan, NULL) != hash) {
@@ -211,6 +256,10 @@ options_parse(int argc, char **argv)
 		{"faults", required_argument, NULL, 'f'},
 		{"find", no_argument, NULL, 'F'},
 		{"twice", no_argument, NULL, '2'},
+		{"recovery", no_argument, NULL, 'r'},
+		{"off", required_argument, NULL, 'o'},
+		{"only", required_argument, NULL, 'O'},
+		{"fair", required_argument, NULL, 'a'},
 		{"jobs", required_argument, NULL, 'j'},
 		{"list", required_argument, NULL, 'l'},
 		{0},
@@ -247,6 +296,18 @@ options_parse(int argc, char **argv)
 			break;
 		case 'l':
 			list_read(&options, optarg);
+			break;
+		case 'r':
+			options.plan.recovery = true;
+			break;
+		case 'o':
+			options.plan.kinds_off = kinds_parse(optarg);
+			break;
+		case 'O':
+			options.plan.kinds_off = ~kinds_parse(optarg);
+			break;
+		case 'a':
+			options.plan.fair = strcmp(optarg, "yes") == 0 ? -1 : 1;
 			break;
 		case 'j':
 			options.jobs = atoi(optarg);

@@ -98,6 +98,8 @@ node_stopped(struct node *node, const struct action *action)
 		node->metadata.eviction_count = 0;
 	}
 	world_kill(node);
+	if (node->world->hooks.stopped != NULL)
+		node->world->hooks.stopped(node->world->hooks.arg, node, action->error);
 }
 
 static void

@@ -150,7 +150,8 @@ struct world_hooks {
 	void (*volume_ready)(void *arg, struct node *node, uint32_t volume);
 	void (*volume_failed)(void *arg, struct node *node, uint32_t volume, enum hvfs_error error);
 	void (*stepped)(void *arg, struct node *node, const struct event *event);
-	void (*evicted)(void *arg, uint64_t node_id); // it is on record now
+	void (*stopped)(void *arg, struct node *node, enum hvfs_error error); // ACTION_STOPPED; in the midst of it
+	void (*evicted)(void *arg, uint64_t node_id);                         // it is on record now
 };
 
 // Bytes that a node gave up (ACTION_RESCUE).
@@ -218,6 +219,9 @@ void world_stop(struct node *node);
 
 // Stop the process of ${node} (SIGSTOP) until ${until}: what comes in waits.
 void world_pause(struct node *node, moment_us until);
+
+// It goes on now, if it was stopped.
+void world_resume(struct node *node);
 
 // ---- life.c ----
 

@@ -19,6 +19,13 @@ def cut_off(leaf):
     check(leaf.volume()["phase"] in ("cut-off", "lapsed"), "the phase is", leaf.volume()["phase"])
 
 
+def wait_for_parent(leaf, opener, then):
+    """A parent is there again, but the leaf may not have noticed yet."""
+    hvfs("set", "on-disconnect=wait", "--control", leaf.control)
+    check(read(opener, 500) == "ok", "a read fails although it may wait")
+    hvfs("set", f"on-disconnect={then}", "--control", leaf.control)
+
+
 def at_once(lab, root):
     leaf = lab.leaf("strict", "--on-disconnect", "error")
     opener = Opener(lab, leaf.image())
@@ -29,6 +36,7 @@ def at_once(lab, root):
     check(opener.do(f"os.pwrite(fd, b'b' * {BLOCK}, 0) > 0") == "ok", "a write that needs no parent fails")
     check(opener.do("os.fsync(fd)") == EIO, "a fsync that needs the parent waits")
     root = restart(lab)
+    wait_for_parent(leaf, opener, "error")
     check(opener.do("os.fsync(fd)") == "ok", "fsync fails although the parent is there")
     check(read(opener, 100) == "ok", "a read fails although the parent is there")
     opener.close()
@@ -42,9 +50,9 @@ def after_a_while(lab, root):
     root.kill()
     check(read(opener, 100) == EIO, "a read that waits for longer than was asked for does not fail")
     cut_off(leaf)
-    # Not for the short time that a restart takes.
     root = restart(lab)
-    check(read(opener, 100) == "ok", "a read fails although the parent is there")
+    wait_for_parent(leaf, opener, "error:3s")
+    # Not for the short time that a restart takes.
     root.kill()
     root = restart(lab)
     check(read(opener, 200) == "ok", "a read fails while the parent is restarted")

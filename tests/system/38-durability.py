@@ -57,7 +57,7 @@ def at_root(lab, root):
 
 def test(lab):
     need_fuse()
-    root = lab.root("--hb-ttl", "30s", *LATE)
+    root = lab.root("--hb-ttl", "5s", *LATE)
     local(lab, root)
     parent(lab, root)
     at_root(lab, root)
