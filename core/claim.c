@@ -274,10 +274,8 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	if (old == child || old->node_id == child->node_id)
 		return CLAIM_GRANTED;
 	if (old->link >= 0) {
-		if (want->asked != (int32_t)old->index) {
+		if (want->asked != (int32_t)old->index && recall_for(core, entry, record, claimant))
 			want->asked = (int32_t)old->index;
-			recall_for(core, entry, record, claimant);
-		}
 		return CLAIM_WAITS;
 	}
 	want->asked = -1;
@@ -295,7 +293,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	struct work *work = table_work(&core->table, entry);
 	struct dir_record *record;
 
-	if (work->claim || (work->recall_open && entry->held == PERM_WRITE && !volume->is_root))
+	if (work->claim)
 		return CLAIM_WAITS;
 	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
 		return pass_on(core, entry, want);
@@ -321,6 +319,8 @@ decide(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->refusal != STATUS_NONE)
 		return CLAIM_REFUSED;
+	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE)
+		want->cleared = false; // we have lost it meanwhile
 	if (want->cleared)
 		return want->perm == PERM_WRITE ? CLAIM_GRANTED : CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))

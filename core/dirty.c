@@ -230,7 +230,7 @@ dirty_again(struct core *core, struct entry *entry)
 	work->dirty_gen = 0;
 	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
 	work->dirty_since = core->now;
-	work->urgent = true;
+	work->urgent = work->exposed = true; // others know this version
 	dirty_link(core, volume, entry->work, true);
 }
 
@@ -320,7 +320,7 @@ dirty_unsent(struct core *core, struct entry *entry)
 		work->flush_gen = join_counts(volume, work->flush_gen, work->dirty_gen);
 	dirty_leave(core, volume, work);
 	work->dirty_gen = work->flush_gen;
-	work->urgent = true;
+	work->urgent = work->exposed = true; // it may have arrived
 	dirty_link(core, volume, entry->work, true);
 }
 

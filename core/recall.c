@@ -14,7 +14,7 @@ recall_limit_us(const struct core *core)
 	return ((moment_us)core->config.hb_ttl_ms * RECALL_LEASES + RECALL_MIN_MS) * 1000;
 }
 
-static void
+static bool
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
 	   const struct claimant *claimant)
 {
@@ -35,10 +35,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	if (child->link < 0 || core->links[child->link]->closing) {
 		if (child->lapsed)
 			eviction_begin(core, child);
-		return;
+		return false;
 	}
 	if (record->recall_open && (claimant == NULL || record->recall_moves))
-		return;
+		return false;
 	directory_set_recall(&child->dir, record, true);
 	if (child->dir.open_recalls == 1)
 		child->answered_at = core->now;
@@ -46,12 +46,13 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	record->recall_moves = claimant != NULL;
 	record->recall_perm = (uint8_t)allowed;
 	record->recall_xid = outbox_say(core, &say)->xid;
+	return true;
 }
 
-void
+bool
 recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
 {
-	invalidate(core, entry, record, PERM_NO, claimant);
+	return invalidate(core, entry, record, PERM_NO, claimant);
 }
 
 bool

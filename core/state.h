@@ -38,6 +38,7 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	COMMIT_AGE_US = 30 * 1000 * 1000, // what is unstable for so long is made durable without being asked
 	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
 	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
 	ERROR_VALUES = 64,   // ERR_REPLYs of one step whose values are kept apart
@@ -163,6 +164,7 @@ struct volume {
 	uint32_t flush_count;
 	struct work_list unstable, committing; // unstable.c: sent up, not known to be durable; covered by barrier_out
 	uint64_t unstable_count;               // blocks of both
+	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way

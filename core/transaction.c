@@ -200,13 +200,16 @@ static void
 transaction_advance(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	bool ended_only = false;
+	bool ended_only = false, claimed;
 
-	if (work->recall_open && recall_children(core, entry, -1, work->recall_perm))
-		client_answer_recall(core, entry);
 	if (work->claim)
 		recovery_claim(core, entry);
-	if (!claim_advance(core, entry) || work->claim || claim_in_grace(core, entry_volume(core, entry)))
+	// Who claims a block that we hold has it: the recall has to reach him, too.
+	claimed = claim_advance(core, entry);
+	if (work->recall_open && (claimed || entry->held != PERM_WRITE) &&
+	    recall_children(core, entry, -1, work->recall_perm))
+		client_answer_recall(core, entry);
+	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided waits
 	while (work->want_head != 0) {
 		struct want *want = table_want(&core->table, work->want_head);

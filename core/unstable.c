@@ -18,9 +18,13 @@ work_get(const struct core *core, uint32_t index)
 }
 
 static void
-list_add(struct core *core, struct work_list *list, uint32_t index)
+list_add(struct core *core, struct volume *volume, uint32_t index)
 {
 	struct work *work = work_get(core, index);
+	struct work_list *list = list_of(volume, work);
+
+	if (volume->unstable.head == 0)
+		volume->unstable_since = core->now;
 
 	work->unstable_next = 0;
 	work->unstable_prev = list->tail;
@@ -58,7 +62,7 @@ unstable_mark(struct core *core, struct entry *entry)
 		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	entry->copy = COPY_UNSTABLE;
 	work->unstable = UNSTABLE_OPEN;
-	list_add(core, &volume->unstable, entry->work);
+	list_add(core, volume, entry->work);
 	volume->unstable_count++;
 	volume->unsynced = true;
 }
@@ -98,7 +102,7 @@ unstable_flushed(struct core *core, struct entry *entry, uint32_t after)
 	work->unstable = UNSTABLE_OPEN;
 	if (volume->barrier_out && is_later(volume->barriers_sent, after))
 		work->unstable = UNSTABLE_COMMITTING;
-	list_add(core, list_of(volume, work), entry->work);
+	list_add(core, volume, entry->work);
 	volume->unstable_count++;
 	if (is_later(volume->barriers_done, after))
 		commit(core, entry);

@@ -210,18 +210,25 @@ room_is_short(const struct core *core, const struct volume *volume)
 	return volume->dirty_count + volume->unstable_count > core->config.dirty_max / 4 * 3;
 }
 
-// Unstable copies take the room of dirty ones: once they are durable at the root they need not be kept.
+// Unstable copies take the room of dirty ones, and ask for trouble: once they are durable at the root they need not be
+// kept. That is asked for when room gets short, and when they have got old.
 static void
 commit_pump(struct core *core, struct volume *volume)
 {
-	if (volume->unstable_count == 0 || volume->commit_wanted || !room_is_short(core, volume) ||
-	    !may_send(core, volume))
+	bool old = volume->unstable.head != 0 && volume->unstable_since + COMMIT_AGE_US <= core->now;
+
+	if (volume->unstable_count == 0 || volume->commit_wanted || !may_send(core, volume))
 		return;
+	if (!room_is_short(core, volume) && !old) {
+		if (volume->unstable.head != 0)
+			core_wake(core, volume->unstable_since + COMMIT_AGE_US);
+		return;
+	}
 	if (volume->commit_retry_at > core->now) {
 		core_wake(core, volume->commit_retry_at);
 		return;
 	}
-	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root) {
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old) {
 		unstable_forward(core, volume);
 		return;
 	}
