@@ -7,8 +7,8 @@ Nodes are killed, stopped for less and for more than their lease, cut off from o
 rounds: at the end of each everything is healed, everybody syncs and reads, and the history so far is judged (history.py). A
 round begins where the last one ended, with the nodes as they are. In the end all stop in order and the disk is compared.
 
-It fails when a byte is wrong, a fsync was lost, a request is stuck or fails without a reason, a daemon dies that was not killed,
-or a log tells of a broken invariant or of a sanitizer. --keep DIR keeps the logs of a failure.
+It fails when a byte is wrong, a fsync was lost, a request is stuck or fails without a reason, a daemon dies that was not
+killed, or a log tells of a broken invariant or of a sanitizer. --keep DIR keeps the logs of a failure.
 """
 import argparse
 import collections
@@ -322,6 +322,13 @@ FAULTS = {
 }
 
 
+def keep_logs(directory):
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir("."):
+        if name.endswith(".log"):
+            shutil.copy(name, directory)
+
+
 def play(lab, options):
     need_fuse()
     need_network()
@@ -329,7 +336,7 @@ def play(lab, options):
         Chaos(lab, options).run()
     except BaseException:
         if options.keep:
-            shutil.copytree(".", options.keep, dirs_exist_ok=True, ignore=lambda _, names: [n for n in names if not n.endswith(".log")])
+            keep_logs(options.keep)
         raise
 
 
