@@ -206,8 +206,8 @@ class Chaos:
         self.busy.discard(name)
 
     def fault_cut_leaf(self, name):
-        """It can reach the root, and goes there."""
-        return self.fault_cut(name, PROXY_OF[name])
+        """Maybe from its parent: it can reach another one, and goes there."""
+        return self.fault_cut(name, self.rng.choice((PROXY_OF[name], "root")))
 
     def fault_cut_proxy(self, name):
         """So can the leaves below this one."""
@@ -288,7 +288,8 @@ class Chaos:
                 print(f"{word}: {totals[kind]}, slowest {slowest[kind] / 1e9:.2f} s, failed: {', '.join(errors) or 'none'}")
         print(f"blocks that went back with a dead writer: {totals['blocks that went back']}")
         for name, node in self.nodes.items():
-            print(f"{name}: {memory(node.pid):.0f} MiB, {len(os.listdir(f'/proc/{node.pid}/fd'))} descriptors")
+            parent = node.volume()["parent"]["addr"]
+            print(f"{name}: below {parent}, {memory(node.pid):.0f} MiB, {len(os.listdir(f'/proc/{node.pid}/fd'))} descriptors")
 
 
 def few_of_each(complaints, count=5):
