@@ -273,7 +273,9 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	struct child *child = core->children[want->child], *old = core->children[record->child];
 
-	if (old == child || old->node_id == child->node_id)
+	if (old == child)
+		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
+	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
 	if (old->link >= 0) {
 		if (want->asked != (int32_t)old->index) {

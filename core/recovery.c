@@ -195,6 +195,25 @@ recovery_claim(struct core *core, struct entry *entry)
 	core->parent.outstanding++;
 }
 
+// The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
+// has to claim anew, and learns from the answer that it must send them.
+static void
+ask_writer_below(struct core *core, struct entry *entry, version_t version)
+{
+	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
+	     record = directory_next(&core->directory, record)) {
+		struct child *child = core->children[record->child];
+
+		if (record->perm != PERM_WRITE)
+			continue;
+		child->moved = true;
+		if (child->link >= 0)
+			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+	}
+	if (entry->copy == COPY_ABSENT)
+		entry->version = version;
+}
+
 void
 recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item)
 {
@@ -211,6 +230,8 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
 		unstable_settle(core, entry);
 	work->claim_clean = false;
+	if (item->version < entry->version && entry->dir != 0)
+		ask_writer_below(core, entry, item->version);
 }
 
 // The node that was evicted is another one from now on: what it holds later must not be taken for what was taken away.
