@@ -277,6 +277,8 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
 	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
+	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
+		return CLAIM_GRANTED; // it says itself that it has left
 	if (old->link >= 0) {
 		if (want->asked != (int32_t)old->index) {
 			want->asked_xid = recall_for(core, entry, record, claimant);
