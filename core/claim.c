@@ -195,13 +195,28 @@ refuse(struct want *want, enum status status)
 	return CLAIM_REFUSED;
 }
 
+// One claim of a block for WRITE is passed on at a time: if it is granted, the next is ours to decide.
+static bool
+is_behind(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->claim_head; i != 0 && want->perm == PERM_WRITE; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->up_xid != 0)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 pass_on(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct saying say;
 
-	if (want->up_xid != 0 || !client_parent_usable(core, volume))
+	if (want->up_xid != 0 || !client_parent_usable(core, volume) || is_behind(core, entry, want))
 		return CLAIM_WAITS;
 	if (want->hops_left <= 1)
 		return refuse(want, STATUS_LOOP_DETECTED);
