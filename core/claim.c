@@ -47,14 +47,16 @@ want_free(struct core *core, uint32_t *link)
 
 // The same claim made again takes the place of the first (F4).
 static void
-forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm)
+forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm, uint32_t claimant)
 {
+	uint64_t who = claimant_get(core, claimant)->node_id;
 	uint32_t *link = &work->claim_head;
 
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
-		if (want->child == child && want->perm == (uint8_t)perm)
+		if (want->child == child && want->perm == (uint8_t)perm &&
+		    claimant_get(core, want->claimant)->node_id == who)
 			want_free(core, link);
 		else
 			link = &want->next;
@@ -70,7 +72,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	uint32_t index = pool_alloc(&core->table.wants), *link;
 	struct want *want = table_want(&core->table, index);
 
-	forget_earlier(core, work, child->index, message->perm);
+	forget_earlier(core, work, child->index, message->perm, claimant);
 	want->kind = WANT_RECOVER;
 	want->perm = (uint8_t)message->perm;
 	want->child = (uint16_t)child->index;
@@ -349,8 +351,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->refusal != STATUS_NONE)
 		return CLAIM_REFUSED;
-	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE)
+	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE) {
 		want->cleared = false; // we have lost it meanwhile
+		want->up_xid = 0;
+	}
 	if (want->cleared)
 		return want->perm == PERM_WRITE ? CLAIM_GRANTED : CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
