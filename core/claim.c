@@ -417,12 +417,11 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	if (item->version > entry->version) {
-		if (entry->copy == COPY_CLEAN)
-			entry_drop_copy(core, entry);
-		if (entry->copy == COPY_ABSENT)
-			entry->version = item->version;
-	}
+	// The child has to learn what the parent has, not what was here under an earlier session.
+	if (entry->copy == COPY_CLEAN && item->version != entry->version)
+		entry_drop_copy(core, entry);
+	if (entry->copy == COPY_ABSENT)
+		entry->version = item->version;
 }
 
 bool
