@@ -346,8 +346,9 @@ decide_recalled_bytes(const struct core *core, const struct entry *entry, struct
 
 	if (claim_in_grace(core, volume))
 		return CLAIM_WAITS;
-	want->cleared = entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version);
-	return want->cleared ? CLAIM_TAKEN : refuse(want, STATUS_EVICTED);
+	if (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version))
+		return CLAIM_TAKEN; // versions tell what is newer
+	return refuse(want, STATUS_EVICTED);
 }
 
 static enum verdict
