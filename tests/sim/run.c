@@ -345,6 +345,7 @@ run_build(struct run *run)
 	if (plan->recovery)
 		history_set_tree(run->history, run->parents);
 	run->world->moving = plan->recovery;
+	run->world->broken = plan->broken;
 	run->world->hooks = (struct world_hooks){
 		.arg = run,
 		.io_done = on_io_done,
