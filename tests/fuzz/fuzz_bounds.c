@@ -220,10 +220,10 @@ check_credits(struct fuzz_node *node)
 		passed_on += pool_is_used(&core->table.wants, i) && want->kind == WANT_RECOVER && want->up_xid != 0 &&
 			     want->perm == PERM_WRITE;
 	}
+	if (core->parent.credits > node->credits_max || core->parent.link < 0)
+		node->credits_max = core->parent.credits; // what was asked before it allowed less may still be under way
 	CHECK(own <= core->parent.outstanding);
 	CHECK(own + passed_on <= node->credits_max);
-	if (core->parent.credits > node->credits_max || core->parent.link < 0)
-		node->credits_max = core->parent.credits;
 }
 
 void

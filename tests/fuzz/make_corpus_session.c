@@ -18,6 +18,7 @@ enum {
 	READ = PERM_READ + 1, // as choices: 0 is honest
 	WRITE = PERM_WRITE + 1,
 	NO = PERM_NO + 1,
+	NEWER = 7 << 3, // a version of a later epoch
 };
 
 #define RECORD(...) append((const uint8_t[RECORD_SIZE]){__VA_ARGS__})
@@ -216,6 +217,66 @@ root_coming_and_going(void)
 }
 
 static void
+root_claims(void)
+{
+	static const char *const names[] = {"root-claim-let-go", "root-claim-kept", "root-claim-absent"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		begin(MODE_ROOT, AUTO_STORE | AUTO_ROOM | AUTO_START, 0, 0, 0, 0);
+		FORGE(1, "get", 0, 3, WRITE, 0);
+		if (i == 2) {
+			FORGE(3, "heartbeat", 0, 0, 0, 0);
+			RECORD(DO_DOWN, AT(0, 1));
+		}
+		FORGE(2, "claim", 0, 3, 0, NEWER);
+		FORGE(3, "get", 0, 3, 0, 0);
+		FORGE(3, "claim", 0, 1, 0, NEWER, 0, 1);
+		RECORD(DO_ANSWER, AT(0, 1), i == 1 ? (uint8_t)(grammar_form("error-blocks") + 1) : 0, 0, 0, 0, 0,
+		       i == 1 ? 2 : 0);
+		if (i == 2) {
+			WAIT(LEASE_HALF);
+			FORGE(2, "heartbeat", 0, 0, 0, 0);
+			FORGE(3, "heartbeat", 0, 0, 0, 0);
+			WAIT(LEASE_HALF);
+			FORGE(3, "heartbeat", 0, 0, 0, 0);
+			WAIT(LEASE_HALF);
+		}
+		RECORD(DO_EVICTED, 0, i == 2);
+		RECORD(DO_UP, AT(0, 1));
+		FORGE(1, "connect", 0, 0, 0, 0);
+		FORGE(1, "claim", 0, 3, 0, 0);
+		WAIT(S_1);
+		save(names[i]);
+	}
+
+	begin(MODE_ROOT, AUTO_STORE | AUTO_ROOM | AUTO_START, 0, 2, 0x10, 0);
+	FORGE(1, "claim", 0, 3, 0, 0, 0, 1);
+	FORGE(2, "claim", 0, 3, 0, 2 << 3, 0, 1);
+	FORGE(3, "claim", 2, 3, 0, 5 << 3, 0, 1);
+	FORGE(3, "eviction", 0, 0, 0, 0);
+	RECORD(DO_EVICTED, 0, 0);
+	WAIT(S_1);
+	save("root-grace-lapsed");
+
+	begin(MODE_ROOT, ALL & ~AUTO_START, 0, 2, 0, 0);
+	RECORD(DO_UP, AT(0, 1));
+	RECORD(DO_UP, AT(0, 2));
+	FORGE(1, "connect", 0, 0, 0, 0);
+	FORGE(1, "get", 0, 3, WRITE, 0);
+	FORGE(1, "connect", 0, 0, 0, 0);
+	RECORD(DO_REPLAY, AT(0, 1), 1);
+	FORGE(2, "flush", 0, 3, 0, 0);
+	save("root-old-link");
+
+	begin(MODE_ROOT, ALL, 0, 2, 0, 0);
+	FORGE(1, "put-bytes", 0, 3, 0, 0);
+	FORGE(2, "get-digest", 0, 3, 0, 0);
+	FORGE(2, "get-digest", 0, 3, 0, 0, 0, 1);
+	FORGE(2, "get-digest", 0, 3, 0, 0, 0, 3);
+	save("root-digest");
+}
+
+static void
 root_crowding(void)
 {
 	begin(MODE_ROOT, AUTO_START, 4 | 3, 2, 0, 0);
@@ -306,6 +367,66 @@ node_own(void)
 	IO(0, IO_READ, 0xff, BYTES_4096);
 	WAIT(S_2);
 	save("node-reading-on");
+}
+
+static void
+node_recovery(void)
+{
+	begin(MODE_NODE, AUTO_ROOM, 0x10, 0x20, 0, 4);
+	RECORD(DO_UP, AT(0, 0));
+	RECORD(DO_MODIFY, MODIFY_ADD, PRESENT_INDEX_CONNECT_FLAGS, 4);
+	RECORD(DO_ANSWER, AT(0, 0));
+	RECORD(DO_MODIFY, MODIFY_ADD, PRESENT_INDEX_CONNECT_FLAGS, 4);
+	RECORD(DO_ANSWER, AT(0, 0));
+	RECORD(DO_AUTO, AUTO_ANSWER | AUTO_ROOM);
+	IO(0, IO_WRITE, 2, BYTES_1024);
+	IO(0, IO_WRITE, 6, BYTES_1024);
+	WAIT(MS_100);
+	IO(0, IO_WRITE, 12, BYTES_1024);
+	WAIT(MS_100);
+	IO(0, IO_SYNC, 0, 0);
+	save("node-forwards");
+
+	begin(MODE_NODE, ALL, 0, 4, 0, 4);
+	IO(0, IO_READ, 2, BYTES_4096);
+	WAIT(MS_200);
+	IO(0, IO_READ, 2, BYTES_4096);
+	RECORD(DO_DOWN, AT(0, 0));
+	WAIT(LEASE);
+	RECORD(DO_AUTO, AUTO_ROOM);
+	RECORD(DO_UP, AT(0, 0));
+	RECORD(DO_ANSWER, AT(0, 0), 0, 0, 0, 0, 3 << 4);
+	IO(0, IO_READ, 2, BYTES_4096);
+	RECORD(DO_ANSWER, AT(0, 0) | 1 << 3, 0, 0, 0, 3);
+	save("node-hints");
+
+	begin(MODE_NODE, AUTO_ROOM | AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
+	FORGE(1, "get", 0, 3, WRITE, 0);
+	RECORD(DO_AUTO, AUTO_ROOM);
+	FORGE(0, "invalidate-moved", 0, 3, 0, 0, 0, 0);
+	RECORD(DO_ANSWER, AT(0, 1), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 2);
+	FORGE(2, "claim", 8, 3, 0, 0);
+	FORGE(3, "resend", 8, 3, 0, 0);
+	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 2);
+	RECORD(DO_ANSWER, AT(0, 0), 0, 0, 2 << 4);
+	FORGE(3, "eviction", 0, 0, 0, 0);
+	RECORD(DO_DOWN, AT(0, 0));
+	RECORD(DO_UP, AT(0, 0));
+	RECORD(DO_ANSWER, AT(0, 0), 0, 0, 0, 0, 3 << 4);
+	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 15);
+	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 15);
+	save("node-claims-passed-on");
+
+	begin(MODE_NODE, AUTO_ROOM | AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
+	for (uint8_t name = 20; name < 90; name++)
+		FORGE(1, "connect", 0, 0, 0, 0, 0, name);
+	RECORD(DO_AUTO, AUTO_ROOM);
+	FORGE(1, "connect", 0, 0, 0, 0, 0, 100);
+	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error") + 1, 0, 0, 0, 0, 6);
+	FORGE(1, "connect", 0, 0, 0, 0, 0, 101);
+	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error") + 1, 0, 0, 0, 0, 6);
+	FORGE(1, "connect", 0, 0, 0, 0, 0, 102);
+	save("node-many-volumes");
 }
 
 static void
@@ -482,8 +603,10 @@ main(int argc, char **argv)
 	root_sharing();
 	root_writing();
 	root_coming_and_going();
+	root_claims();
 	root_crowding();
 	node_own();
+	node_recovery();
 	node_cut_off();
 	node_proxy();
 	pair();

@@ -7,6 +7,8 @@
 #include "core/check.h"
 #include "net/wire_params.h"
 
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,8 +250,8 @@ status(const struct making *making)
 {
 	return PICK(making->choice->rest, STATUS_UNAVAILABLE, STATUS_IN_RECOVERY, STATUS_NOT_HOLDER, STATUS_STORE_ERROR,
 		    STATUS_NO_SPACE, STATUS_READ_ONLY, STATUS_NO_SUCH_VOLUME, STATUS_LOOP_DETECTED, STATUS_TOO_MANY,
-		    STATUS_NOT_SUPPORTED, STATUS_BAD_VERIFIER, STATUS_MISSING_PARAM, STATUS_BAD_VERSION, 18,
-		    UINT16_MAX);
+		    STATUS_NOT_SUPPORTED, STATUS_BAD_VERIFIER, STATUS_MISSING_PARAM, STATUS_BAD_VERSION, 999,
+		    UINT16_MAX, STATUS_EVICTED);
 }
 
 static uint64_t
@@ -338,16 +340,38 @@ set_number(struct message *message, const struct param *param, uint64_t value)
 		memcpy(field, &value, 8);
 }
 
+// Of the bytes that the fuzzer gives blocks, or of zeros; or just so many bytes.
 static struct blob
-blob_of(const struct making *making, size_t index)
+digests(const struct message *message, uint8_t choice)
+{
+	static uint8_t all[LIMIT_BLOB_SIZE];
+	static const uint8_t zeros[LIMIT_BLOCK_SIZE_MAX];
+	size_t size = message->count * BLOCK_DIGEST_SIZE;
+
+	if (size > sizeof(all) || choice % 4 == 3)
+		return (struct blob){all, choice};
+	for (uint32_t i = 0; i < message->count; i++)
+		crypto_generichash(all + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE,
+				   choice % 4 == 1 ? zeros : pattern + i % 256, message->data_size, NULL, 0);
+	return (struct blob){all, size};
+}
+
+static struct blob
+blob_of(const struct making *making, const struct message *message, size_t index)
 {
 	static const char *const names[] = {"disk", "tape", "other", "..", "-x", "a/b", "DISK", "d"};
 	const struct param *param = &wire_params[index];
 	uint8_t choice = making->choice->rest;
+	static char name[16];
 	const char *text = NULL;
 	size_t size;
 
-	if (index == PRESENT_INDEX_VOLUME_NAME)
+	if (index == PRESENT_INDEX_DIGEST && message->data_size != 0)
+		return digests(message, choice);
+	snprintf(name, sizeof(name), "n%u", choice);
+	if (index == PRESENT_INDEX_VOLUME_NAME && making->request == NULL && choice >= 16)
+		text = name;
+	else if (index == PRESENT_INDEX_VOLUME_NAME)
 		text = names[making->request != NULL ? making->volume : (making->choice->volume + choice) % 8];
 	else if (index == PRESENT_INDEX_PARENT_ADDR && choice % 4 == 0)
 		text = "one:1\ntwo:2\n\nthree:3\n";
@@ -383,7 +407,7 @@ set_field(struct message *message, const struct making *making, size_t index)
 		return;
 	message->present |= UINT64_C(1) << index;
 	if (param->kind == KIND_BLOB) {
-		struct blob blob = blob_of(making, index);
+		struct blob blob = blob_of(making, message, index);
 
 		memcpy((uint8_t *)message + param->offset, &blob, sizeof(blob));
 	} else if (param->kind == KIND_PATH) {
