@@ -47,14 +47,16 @@ want_free(struct core *core, uint32_t *link)
 
 // The same claim made again takes the place of the first (F4).
 static void
-forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm)
+forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm, uint32_t claimant)
 {
+	uint64_t who = claimant_get(core, claimant)->node_id;
 	uint32_t *link = &work->claim_head;
 
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
-		if (want->child == child && want->perm == (uint8_t)perm)
+		if (want->child == child && want->perm == (uint8_t)perm &&
+		    claimant_get(core, want->claimant)->node_id == who)
 			want_free(core, link);
 		else
 			link = &want->next;
@@ -70,7 +72,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	uint32_t index = pool_alloc(&core->table.wants), *link;
 	struct want *want = table_want(&core->table, index);
 
-	forget_earlier(core, work, child->index, message->perm);
+	forget_earlier(core, work, child->index, message->perm, claimant);
 	want->kind = WANT_RECOVER;
 	want->perm = (uint8_t)message->perm;
 	want->child = (uint16_t)child->index;
@@ -195,13 +197,28 @@ refuse(struct want *want, enum status status)
 	return CLAIM_REFUSED;
 }
 
+// One claim of a block for WRITE is passed on at a time: if it is granted, the next is ours to decide.
+static bool
+is_behind(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->claim_head; i != 0 && want->perm == PERM_WRITE; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->up_xid != 0)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 pass_on(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct saying say;
 
-	if (want->up_xid != 0 || !client_parent_usable(core, volume))
+	if (want->up_xid != 0 || !client_parent_usable(core, volume) || is_behind(core, entry, want))
 		return CLAIM_WAITS;
 	if (want->hops_left <= 1)
 		return refuse(want, STATUS_LOOP_DETECTED);
@@ -277,6 +294,8 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
 	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
+	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
+		return CLAIM_GRANTED; // it says itself that it has left
 	if (old->link >= 0) {
 		if (want->asked != (int32_t)old->index) {
 			want->asked_xid = recall_for(core, entry, record, claimant);
@@ -332,8 +351,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->refusal != STATUS_NONE)
 		return CLAIM_REFUSED;
-	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE)
+	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE) {
 		want->cleared = false; // we have lost it meanwhile
+		want->up_xid = 0;
+	}
 	if (want->cleared)
 		return want->perm == PERM_WRITE ? CLAIM_GRANTED : CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))

@@ -605,7 +605,7 @@ server_child_lapsed(struct core *core, struct child *child)
 
 		next = pool_get(&core->directory.records, record->child_next);
 		table_touch(&core->table, entry);
-		if (record->perm == PERM_READ && !child->wrote)
+		if (record->perm == PERM_READ && (!child->wrote || child->moved))
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
 	}
@@ -615,6 +615,7 @@ void
 server_forget_absent(struct core *core, struct entry *entry)
 {
 	struct dir_record *record = directory_first(&core->directory, entry), *next;
+	struct volume *volume = entry_volume(core, entry);
 
 	for (; record != NULL; record = next) {
 		struct child *child = core->children[record->child];
@@ -623,6 +624,13 @@ server_forget_absent(struct core *core, struct entry *entry)
 		if (child->link >= 0)
 			continue;
 		child->moved = true;
-		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
+		if (record->perm == PERM_WRITE) {
+			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+				      PERM_NO);
+			continue;
+		}
+		// It may read on until its lease is over: as long our own old session has to be remembered above.
+		if (child->lease_end > volume->claims_end_at)
+			volume->claims_end_at = child->lease_end;
 	}
 }
