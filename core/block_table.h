@@ -82,6 +82,7 @@ struct want {
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
+	uint32_t asked_xid;
 	bool live;         // the claimant's lease was not over when it said so
 	bool early;        // came in the root's grace time
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
@@ -134,11 +135,13 @@ struct work {
 	bool claim_waiting;              // for credits
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
+	bool resend_read;                // and it was held until the session ended: nobody has written since
 	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list
 	uint32_t flush_prev, flush_next; // list of flushes under way
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
+	uint64_t filled; // the step that last changed the copy's bytes: they are there when it is over
 	uint8_t unstable;                      // enum unstable: which of the volume's lists it is on
 	uint32_t forward_xid;                  // a FORWARD is under way; 0: none
 	version_t forward_version;

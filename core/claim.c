@@ -257,6 +257,8 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 
+	if (want->asked >= 0)
+		return CLAIM_WAITS; // the answer follows
 	if (!volume->is_root || !want->early || entry->dir != 0)
 		return refuse(want, STATUS_NOT_HOLDER);
 	if (claim_in_grace(core, volume) && !want->live)
@@ -271,11 +273,15 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	struct child *child = core->children[want->child], *old = core->children[record->child];
 
-	if (old == child || old->node_id == child->node_id)
+	if (old == child)
+		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
+	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
 	if (old->link >= 0) {
-		if (want->asked != (int32_t)old->index && recall_for(core, entry, record, claimant))
-			want->asked = (int32_t)old->index;
+		if (want->asked != (int32_t)old->index) {
+			want->asked_xid = recall_for(core, entry, record, claimant);
+			want->asked = want->asked_xid != 0 ? (int32_t)old->index : -1;
+		}
 		return CLAIM_WAITS;
 	}
 	want->asked = -1;
@@ -308,8 +314,15 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 
-	return volume->is_root ? want->early || claimant_names(claimant, volume->node_id)
-			       : claimant_names(claimant, volume->node_id);
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+}
+
+// A root that was started anew does not know what its storage has: bytes that were recalled from the claimant may be
+// older. Whoever has had the block since has them, or has made newer ones durable.
+static bool
+is_superseded(const struct volume *volume, const struct want *want, const struct claimant *claimant)
+{
+	return want->perm == PERM_NO && want->early && !claimant_names(claimant, volume->node_id);
 }
 
 static enum verdict
@@ -327,8 +340,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
-	if (decides_bytes(core, volume, want))
+	if (decides_bytes(core, volume, want)) {
+		want->cleared = is_superseded(volume, want, claimant_get(core, want->claimant));
 		return CLAIM_TAKEN;
+	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
 }
 
@@ -369,7 +384,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	struct volume *volume = entry_volume(core, entry);
 
 	want->cleared = true;
-	if (want->perm == PERM_NO) {
+	if (want->perm != PERM_WRITE) {
 		volume->unsynced = true; // a barrier of the child's has to go up, too
 		return;
 	}
@@ -429,50 +444,31 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	return claimant != 0;
 }
 
-static void
-asked_end(struct core *core, struct entry *entry, uint32_t index, bool let_go)
+bool
+claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
 
 	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if (want->asked != (int32_t)index)
+		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		if (!let_go)
-			want->refusal = STATUS_NOT_HOLDER;
-		else
-			want->cleared = true;
-		let_go = false; // for one of them
+		want->cleared = message->opcode == OP_OK_REPLY;
+		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
+		return true;
 	}
+	return false;
 }
 
 void
-claim_let_go(struct core *core, struct entry *entry, uint32_t index)
-{
-	asked_end(core, entry, index, true);
-}
-
-void
-claim_kept(struct core *core, struct entry *entry, uint32_t index)
+claim_kept(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 
-	asked_end(core, entry, index, false);
-	if (work == NULL || work->recall_mover == 0)
-		return;
-	client_refuse_recall(core, entry); // our parent asked us for somebody who has not left
-}
-
-void
-claim_unasked(struct core *core, struct entry *entry, uint32_t index)
-{
-	struct work *work = table_work(&core->table, entry);
-
-	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next)
-		if (table_want(&core->table, i)->asked == (int32_t)index)
-			table_want(&core->table, i)->asked = -1;
+	if (work != NULL && work->recall_mover != 0)
+		client_refuse_recall(core, entry);
 }
 
 bool
@@ -504,6 +500,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
+		if (want->asked == (int32_t)index)
+			want->asked = -1; // its answer will not come
 		// One that was passed on may be granted there: then the record here shows for whom.
 		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
 			link = &want->next;

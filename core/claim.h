@@ -19,12 +19,11 @@ bool claim_reply(struct core *core, struct entry *entry, const struct message *m
 // from here on; false: refused, and answered.
 bool claim_recall(struct core *core, struct entry *entry, const struct message *message);
 
-// Child ${index} has answered such a recall: it has let the block go, or it has not.
-void claim_let_go(struct core *core, struct entry *entry, uint32_t index);
-void claim_kept(struct core *core, struct entry *entry, uint32_t index);
+// Child ${index} answers an INVALIDATE: is it a question of one of the claims? Then its claim is cleared, or refused.
+bool claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message);
 
-// Child ${index} was asked and its link broke: it is asked again, or not any more.
-void claim_unasked(struct core *core, struct entry *entry, uint32_t index);
+// A child that was asked for our parent's sake has not let the block go.
+void claim_kept(struct core *core, struct entry *entry);
 
 // ${child} is being evicted: is the block left to one of the claims?
 bool claim_inherits(struct core *core, struct entry *entry, const struct child *child);

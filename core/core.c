@@ -395,6 +395,7 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 {
 	CHECK(now >= core->now);
 	core->now = now;
+	core->step++;
 	if (core->started == 0)
 		begin(core);
 	core->actions = actions;

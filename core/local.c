@@ -142,6 +142,7 @@ apply_write(struct core *core, struct entry *entry, struct io *io, uint64_t inde
 		entry_put_copy(core, entry, buf, COPY_DIRTY);
 	buf_unref(buf);
 	dirty_mark(core, entry, was);
+	table_work(&core->table, entry)->filled = core->step;
 	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;
 }
 

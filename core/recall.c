@@ -14,7 +14,7 @@ recall_limit_us(const struct core *core)
 	return ((moment_us)core->config.hb_ttl_ms * RECALL_LEASES + RECALL_MIN_MS) * 1000;
 }
 
-static bool
+static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
 	   const struct claimant *claimant)
 {
@@ -35,10 +35,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	if (child->link < 0 || core->links[child->link]->closing) {
 		if (child->lapsed)
 			eviction_begin(core, child);
-		return false;
+		return 0;
 	}
 	if (record->recall_open && (claimant == NULL || record->recall_moves))
-		return false;
+		return 0;
 	directory_set_recall(&child->dir, record, true);
 	if (child->dir.open_recalls == 1)
 		child->answered_at = core->now;
@@ -46,10 +46,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	record->recall_moves = claimant != NULL;
 	record->recall_perm = (uint8_t)allowed;
 	record->recall_xid = outbox_say(core, &say)->xid;
-	return true;
+	return record->recall_xid;
 }
 
-bool
+uint32_t
 recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
 {
 	return invalidate(core, entry, record, PERM_NO, claimant);
@@ -90,6 +90,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 		entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
 	enum perm left;
 
+	if (entry != NULL && claim_answered(core, entry, child->index, message))
+		table_touch(&core->table, entry); // the record may be gone with the bytes that came before
 	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
 		return; // H23: an answer to something that is over
 	directory_set_recall(&child->dir, record, false);
@@ -100,12 +102,10 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	}
 	if (message->opcode == OP_ERR_REPLY) {
 		record->recall_moves = false;
-		claim_kept(core, entry, child->index);
+		claim_kept(core, entry);
 		table_touch(&core->table, entry);
 		return;
 	}
-	if (record->recall_moves)
-		claim_let_go(core, entry, child->index);
 	record->recall_moves = false;
 	left = record->recall_perm;
 	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
@@ -128,8 +128,6 @@ recall_unsent(struct core *core, struct child *child)
 		if (!record->recall_open)
 			continue;
 		directory_set_recall(&child->dir, record, false);
-		if (record->recall_moves)
-			claim_unasked(core, entry, child->index);
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

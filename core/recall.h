@@ -8,9 +8,9 @@
 // Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
 bool recall_children(struct core *core, struct entry *entry, int except, enum perm allowed);
 
-// Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). False: not now, as it is
-// being asked about another.
-bool recall_for(struct core *core, struct entry *entry, struct dir_record *record,
+// Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). Returns the number of
+// the question; 0: not now, as it is being asked about another.
+uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record,
 		const struct claimant *claimant);
 
 // The i-th block of a child's answer to an INVALIDATE. Touches it.

@@ -3,7 +3,9 @@
 // of our blocks meanwhile. What is held for writing is claimed, block by block, naming under whose names it may be
 // recorded above: the node that finds such a record moves it (claim.c). Until its claim is granted nobody uses a block,
 // and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
-// the claims (RECOVER with DATA): who decides takes them if they are newer than what it has.
+// the claims (RECOVER with DATA): who decides takes them if they are newer than what it has. A root that was started anew
+// does not know what it has: it takes only what was held to the end (PERMISSIONS READ), since nobody can have written over
+// it; whatever was recalled before (NO) is with those who came after.
 //
 // Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
 #include "core/recovery.h"
@@ -26,11 +28,11 @@ recovery_lease_end(const struct volume *volume)
 }
 
 void
-recovery_name(struct core *core, struct volume *volume)
+recovery_name(struct volume *volume)
 {
 	claimant_add_name(&volume->own, volume->node_id);
-	for (uint32_t i = 0; i < core->path_count; i++)
-		claimant_add_name(&volume->own, core->path[i]);
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		claimant_add_name(&volume->own, volume->above[i]);
 }
 
 void
@@ -44,7 +46,7 @@ recovery_remember(struct core *core, struct volume *volume)
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
 	}
-	recovery_name(core, volume);
+	recovery_name(volume);
 	volume->claims_end_due = true;
 }
 
@@ -81,6 +83,7 @@ recovery_uncovered(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	work->resend = true;
+	work->resend_read = false;
 	dirty_urge(core, entry);
 	table_touch(&core->table, entry);
 }
@@ -104,6 +107,7 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool held = entry->held == PERM_READ;
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -112,8 +116,10 @@ give_up_claim(struct core *core, struct entry *entry)
 	recovery_give_back(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		dirty_again(core, entry);
-	if (entry->copy == COPY_DIRTY)
-		recovery_uncovered(core, entry);
+	if (entry->copy != COPY_DIRTY)
+		return;
+	recovery_uncovered(core, entry);
+	table_work(&core->table, entry)->resend_read = held;
 }
 
 void
@@ -189,6 +195,25 @@ recovery_claim(struct core *core, struct entry *entry)
 	core->parent.outstanding++;
 }
 
+// The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
+// has to claim anew, and learns from the answer that it must send them.
+static void
+ask_writer_below(struct core *core, struct entry *entry, version_t version)
+{
+	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
+	     record = directory_next(&core->directory, record)) {
+		struct child *child = core->children[record->child];
+
+		if (record->perm != PERM_WRITE)
+			continue;
+		child->moved = true;
+		if (child->link >= 0)
+			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+	}
+	if (entry->copy == COPY_ABSENT)
+		entry->version = version;
+}
+
 void
 recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item)
 {
@@ -205,6 +230,8 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
 		unstable_settle(core, entry);
 	work->claim_clean = false;
+	if (item->version < entry->version && entry->dir != 0)
+		ask_writer_below(core, entry, item->version);
 }
 
 // The node that was evicted is another one from now on: what it holds later must not be taken for what was taken away.
@@ -241,7 +268,7 @@ void
 recovery_resend(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	struct saying say = recover_saying(core, entry, PERM_NO);
+	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);

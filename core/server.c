@@ -93,7 +93,7 @@ names_claimant(const struct message *message)
 static bool
 claim_items_fit(const struct message *message)
 {
-	if (message->items == NULL || message->perm == PERM_READ)
+	if (message->items == NULL)
 		return false;
 	for (uint32_t i = 0; i < message->count; i++)
 		if ((message->items[i].kind == ITEM_EMPTY) != (message->perm == PERM_WRITE))
@@ -111,6 +111,15 @@ items_fit(const struct message *message)
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
 		return message->items != NULL;
 	return message->items == NULL || message->opcode == OP_PUT;
+}
+
+// Bytes that are brought up, and what is given back, need none (R15).
+static bool
+needs_credit(const struct message *message)
+{
+	if (message->opcode == OP_RECOVER)
+		return message->perm == PERM_WRITE;
+	return message->opcode != OP_FLUSH && message->perm != PERM_NO;
 }
 
 bool
@@ -155,8 +164,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_DATA, 0);
 	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
 		return refuse_request(core, link, message, STATUS_LOOP_DETECTED, 0, 0);
-	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH &&
-	    (message->perm != PERM_NO || (message->opcode == OP_RECOVER && child->pending > LIMIT_CREDITS))) {
+	if (needs_credit(message) && child->pending + message->count > core->config.credits) {
 		outbox_close_link(core, link, "more requests than agreed (CREDITS)");
 		return false;
 	}
@@ -248,9 +256,10 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 static bool
 has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
+	const struct work *work = table_work(&core->table, entry);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 
-	return want->has_digest &&
+	return want->has_digest && (work == NULL || work->filled != core->step) &&
 	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
 	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }
@@ -596,7 +605,7 @@ server_child_lapsed(struct core *core, struct child *child)
 
 		next = pool_get(&core->directory.records, record->child_next);
 		table_touch(&core->table, entry);
-		if (record->perm == PERM_READ)
+		if (record->perm == PERM_READ && !child->wrote)
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
 	}

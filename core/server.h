@@ -63,7 +63,8 @@ void server_forget_absent(struct core *core, struct entry *entry);
 // Touch all blocks that ${child} has.
 void server_touch_blocks(struct core *core, const struct child *child);
 
-// The lease of an absent child is over: what it had for reading is free, what it had for writing is frozen.
+// The lease of an absent child is over: what it had for writing is frozen. What it had for reading is free, unless it may
+// still have unstable bytes of it: nobody may write over those before its claims are void.
 void server_child_lapsed(struct core *core, struct child *child);
 
 // The link of a child is gone; its session waits for it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What children bring up: FLUSH of blocks and of volumes (R6, R14), FORWARD (R13).
-#include "core/claim.h"
+#include "core/check.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
@@ -92,8 +92,6 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	}
 	if (item->version > entry->version || entry->copy == COPY_ABSENT)
 		server_absorb(core, entry, item);
-	if (message->perm < PERM_WRITE && record->recall_open && record->recall_moves)
-		claim_let_go(core, entry, child->index); // its answer to the recall follows
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);

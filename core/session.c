@@ -99,13 +99,15 @@ session_connect(struct core *core, struct volume *volume)
 // ---- the way up ----
 
 static void
-learn_way_up(struct core *core, const struct message *message)
+learn_way_up(struct core *core, struct volume *volume, const struct message *message)
 {
 	const char *at = (const char *)message->parent_addr.bytes;
 	size_t left = message->present & PRESENT(PARENT_ADDR) ? message->parent_addr.size : 0;
 
 	memcpy(core->path, message->path, message->path_count * sizeof(uint64_t));
 	core->path_count = message->path_count;
+	memcpy(volume->above, message->path, message->path_count * sizeof(uint64_t));
+	volume->above_count = message->path_count;
 	core->ancestor_count = 0;
 	while (left > 0 && core->ancestor_count < LIMIT_ANCESTORS) {
 		const char *end = memchr(at, '\n', left);
@@ -174,6 +176,15 @@ tell_way_up(struct core *core, struct volume *volume)
 	memcpy(volume->told_path, core->path, sizeof(volume->told_path));
 }
 
+static bool
+is_above(const struct core *core, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < core->path_count; i++)
+		if (core->path[i] == node_id)
+			return true;
+	return false;
+}
+
 void
 session_news(struct core *core, struct volume *volume, const struct message *message)
 {
@@ -182,7 +193,9 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 			outbox_close_link(core, (uint32_t)core->parent.link, "the parents form a loop");
 			return;
 		}
-	learn_way_up(core, message);
+	learn_way_up(core, volume, message);
+	if (volume->keeper != 0 && !is_above(core, volume->keeper))
+		volume->unstable_since = 0; // one node less has it: make it durable soon
 	if (volume->claims == 0)
 		tell_way_up(core, volume);
 }
@@ -233,15 +246,6 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	}
 }
 
-static bool
-is_above(const struct core *core, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < core->path_count; i++)
-		if (core->path[i] == node_id)
-			return true;
-	return false;
-}
-
 static void
 connect_answered(struct core *core, struct volume *volume, const struct message *message)
 {
@@ -262,7 +266,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
 	if (!resumed)
 		recovery_remember(core, volume);
-	learn_way_up(core, message);
+	learn_way_up(core, volume, message);
 	if (!resumed && volume->keeper != 0 && !is_above(core, volume->keeper))
 		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
 	if (!resumed)

@@ -147,6 +147,8 @@ struct volume {
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	bool claims_end_due;       // once all are answered, the parent is told
+	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
+	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, as the children know them
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
@@ -262,6 +264,7 @@ struct core {
 	struct copies copies;
 	moment_us now;
 	moment_us started;       // the first step
+	uint64_t step;           // number of the running step
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;

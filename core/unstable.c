@@ -23,7 +23,7 @@ list_add(struct core *core, struct volume *volume, uint32_t index)
 	struct work *work = work_get(core, index);
 	struct work_list *list = list_of(volume, work);
 
-	if (volume->unstable.head == 0)
+	if (volume->unstable.head == 0 && volume->keeper == 0)
 		volume->unstable_since = core->now;
 
 	work->unstable_next = 0;
@@ -147,8 +147,14 @@ unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
 	volume->keeper = 0;
-	while (volume->committing.head != 0)
-		commit_first(core, &volume->committing);
+	while (volume->committing.head != 0) {
+		struct work *work = work_get(core, volume->committing.head);
+
+		if (work->claim) // this parent may not have the bytes
+			unstable_mark(core, table_entry(&core->table, work->entry));
+		else
+			commit_first(core, &volume->committing);
+	}
 }
 
 void
@@ -236,6 +242,8 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	forward_end(volume, work);
 	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
 		return true;
+	if (volume->keeper == 0 && volume->unstable.head == 0)
+		volume->unstable_since = core->now;
 	if (volume->keeper == 0)
 		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
 	commit(core, entry);

@@ -215,12 +215,13 @@ room_is_short(const struct core *core, const struct volume *volume)
 static void
 commit_pump(struct core *core, struct volume *volume)
 {
-	bool old = volume->unstable.head != 0 && volume->unstable_since + COMMIT_AGE_US <= core->now;
+	bool any = volume->unstable.head != 0 || volume->keeper != 0;
+	bool old = any && volume->unstable_since + COMMIT_AGE_US <= core->now;
 
-	if (volume->unstable_count == 0 || volume->commit_wanted || !may_send(core, volume))
+	if ((volume->unstable_count == 0 && !any) || volume->commit_wanted || !may_send(core, volume))
 		return;
 	if (!room_is_short(core, volume) && !old) {
-		if (volume->unstable.head != 0)
+		if (any)
 			core_wake(core, volume->unstable_since + COMMIT_AGE_US);
 		return;
 	}

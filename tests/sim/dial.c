@@ -195,6 +195,7 @@ dial(void *context, void *arg, uint64_t generation)
 	blocked = world_blocked_until(world, node->index, parent->index) > 0 ||
 		  world_blocked_until(world, parent->index, node->index) > 0;
 	if (!parent->stopped && !blocked) {
+		world->move_count += node->parent != parent->index;
 		node->parent = parent->index;
 		pipe_connect(node, parent);
 		return;

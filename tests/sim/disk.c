@@ -189,8 +189,12 @@ disk_reopen(struct disk *disk, struct rng *rng)
 		uint8_t *image = block_in(disk, disk->image, block);
 		const uint8_t *durable = block_in(disk, disk->durable, block);
 
-		if (memcmp(image, durable, disk->block_size) != 0 && !in_log(disk, block) && rng_chance(rng, 50))
+		if (memcmp(image, durable, disk->block_size) == 0 || in_log(disk, block))
+			continue;
+		if (rng_chance(rng, 50))
 			memcpy(image, durable, disk->block_size);
+		else
+			log_add(disk, block);
 	}
 	disk->sync_broken = disk->fail_syncs = false;
 }

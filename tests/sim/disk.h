@@ -5,7 +5,7 @@
 // What is written goes to the image and to the end of a log; a sync makes durable what the log held when it began. A
 // loss of power applies of each entry of the log nothing, everything, or some sectors of 512 bytes: an older write of a
 // block may so outlive a newer one. A sync that fails leaves what it covered in the image only, for good: the system
-// takes it for written (store/store.h, STORE_SYNC); the next process may find it or not.
+// takes it for written (store/store.h, STORE_SYNC). The next process finds it gone, or there and to be synced again.
 #ifndef HVFS_TESTS_SIM_DISK_H
 #define HVFS_TESTS_SIM_DISK_H
 
@@ -60,7 +60,7 @@ void disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng);
 // The power goes: the log is applied in part, the image is what is durable.
 void disk_crash(struct disk *disk, struct rng *rng);
 
-// Another process opens it: faults are over; what a failed sync has left in the image may be gone.
+// Another process opens it: syncs work again; what a failed one has left in the image may be gone.
 void disk_reopen(struct disk *disk, struct rng *rng);
 
 #endif

@@ -2,6 +2,7 @@
 // The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the
 // others.
 #include "tests/sim/run.h"
+#include "tests/sim/totals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,8 @@ struct options {
 	bool twice; // run each seed twice: the traces must be equal
 	bool find;  // the bug must be found: succeed at the first seed that fails only with it
 	int jobs;
+	uint64_t hours;        // run seeds until together they have simulated so much
+	uint64_t failures_max; // then stop
 };
 
 static void
@@ -42,7 +45,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 			"[--trace] [--twice]\n"
-			"           [--bug NAME [--find]] [--jobs N]\n"
+			"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
 			"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
@@ -222,25 +225,43 @@ wait_one(void)
 	return wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// Is there another seed to run, after ${begun} of them?
+static bool
+seeds_left(const struct options *options, uint64_t begun)
+{
+	if (options->hours > 0)
+		return totals_time() < options->hours * UINT64_C(3600000000);
+	return begun < options->count + options->listed_count;
+}
+
+static uint64_t
+seed_number(const struct options *options, uint64_t i)
+{
+	bool listed = options->hours == 0 && i >= options->count;
+
+	return listed ? options->listed[i - options->count] : options->first + i;
+}
+
 static int
 seeds_run(const struct options *options)
 {
-	uint64_t failed = 0, total = options->count + options->listed_count;
+	uint64_t failed = 0, begun = 0;
 	int running = 0;
 
-	for (uint64_t i = 0; i < total && failed < 3; i++) {
+	for (; failed < options->failures_max && seeds_left(options, begun); begun++) {
 		if (running == options->jobs) {
 			failed += !wait_one();
 			running--;
 		}
-		seed_start(options, i < options->count ? options->first + i : options->listed[i - options->count],
-			   false);
+		seed_start(options, seed_number(options, begun), false);
 		running++;
 	}
 	for (; running > 0; running--)
 		failed += !wait_one();
-	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n", options->count,
-	       options->first, options->listed_count, failed, failed >= 3 ? " (and stopped)" : "");
+	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n",
+	       begun < options->count || options->hours > 0 ? begun : options->count, options->first,
+	       options->listed_count, failed, failed >= options->failures_max ? " (and stopped)" : "");
+	totals_print(begun, options->plan.recovery);
 	return failed > 0;
 }
 
@@ -260,11 +281,13 @@ options_parse(int argc, char **argv)
 		{"off", required_argument, NULL, 'o'},
 		{"only", required_argument, NULL, 'O'},
 		{"fair", required_argument, NULL, 'a'},
+		{"hours", required_argument, NULL, 'h'},
+		{"keep-going", required_argument, NULL, 'k'},
 		{"jobs", required_argument, NULL, 'j'},
 		{"list", required_argument, NULL, 'l'},
 		{0},
 	};
-	struct options options = {.first = 1, .count = 1, .jobs = 1};
+	struct options options = {.first = 1, .count = 1, .jobs = 1, .failures_max = 3};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -309,6 +332,12 @@ options_parse(int argc, char **argv)
 		case 'a':
 			options.plan.fair = strcmp(optarg, "yes") == 0 ? -1 : 1;
 			break;
+		case 'h':
+			options.hours = strtoull(optarg, NULL, 10);
+			break;
+		case 'k':
+			options.failures_max = strtoull(optarg, NULL, 10);
+			break;
 		case 'j':
 			options.jobs = atoi(optarg);
 			break;
@@ -326,9 +355,10 @@ main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
 
+	totals_init();
 	if (options.find)
 		return bug_find(&options);
-	if (options.count + options.listed_count > 1)
+	if (options.hours > 0 || options.count + options.listed_count > 1)
 		return seeds_run(&options);
 	seed_run(&options, options.first);
 	printf("seed %" PRIu64 " passed\n", options.first);

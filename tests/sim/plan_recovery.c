@@ -58,6 +58,9 @@ draw_nodes_again(struct rng *rng, struct plan *plan)
 			node->cache_ways = (uint32_t)rng_between(rng, 1, 2);
 			node->core.dirty_max = rng_between(rng, 1, 8);
 		}
+		// Who gives a block back with its flush can not be told that others have written over it: a root that loses
+		// its disk's last writes can not take it back from such a node.
+		node->core.give_back = false;
 		if (modes)
 			node->core.durability = (enum durability)rng_below(rng, 3);
 		if (plan->may_time_out && rng_chance(rng, 50))

@@ -6,6 +6,7 @@
 #include "tests/sim/run.h"
 
 #include "core/check.h"
+#include "tests/sim/totals.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -57,6 +58,7 @@ run_fail(struct run *run, const char *format, ...)
 	fprintf(stderr, "\n");
 	va_end(args);
 	fflush(stderr);
+	totals_add(run);
 	_exit(1);
 }
 
@@ -460,6 +462,7 @@ run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, 
 	run_phases(run);
 	current = NULL;
 	hash = run->world->trace.hash;
+	totals_add(run);
 	oracle_fini(&run->oracle);
 	world_destroy(run->world);
 	history_destroy(run->history);

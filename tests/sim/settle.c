@@ -127,13 +127,16 @@ cache_blocks(const struct run *run)
 static void
 volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
 {
-	uint64_t spare = run->plan->nodes[node->index].cache_blocks + SPARE_BLOCKS;
+	const struct plan_node *plan = &run->plan->nodes[node->index];
+	uint64_t spare = plan->cache_blocks + SPARE_BLOCKS, unstable_max = 0;
 	struct volume_info info;
+	struct child_info child;
 
 	core_volume_info(node->core, volume, world_clock(node), &info);
-	// Who asks for nothing itself makes durable what it was sent when that has got old.
-	if (info.dirty_blocks > 0 || info.waiting > 0 ||
-	    (info.unstable_blocks > 0 && run->plan->nodes[node->index].has_driver))
+	// A node with children makes durable what they send after its own fsync when that has got old, or much.
+	if (core_child_info(node->core, 0, world_clock(node), &child))
+		unstable_max = plan->core.dirty_max;
+	if (info.dirty_blocks > 0 || info.waiting > 0 || info.unstable_blocks > unstable_max)
 		run_fail(run,
 			 "%s, volume %u: %" PRIu64 " blocks are dirty, %" PRIu64 " unstable, %" PRIu64
 			 " requests wait when everything is synced",

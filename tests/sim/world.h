@@ -181,7 +181,7 @@ struct world {
 	uint64_t steps, messages;
 	uint64_t serial;        // of the last request
 	struct rescue *rescues; // newest first
-	uint64_t rescue_count, eviction_count;
+	uint64_t rescue_count, eviction_count, move_count;
 	struct message *message; // being delivered
 };
 

@@ -110,7 +110,10 @@ try:
 except TimeoutError:
     print("nothing")
 """
-    send = "import socket, sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'hello', (sys.argv[1], int(sys.argv[2])))"
+    send = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
+"""
     one, other = lab.host(one), lab.host(other)
     receiver = lab.popen(*other.enter, sys.executable, "-c", receive, other.address, stdout=subprocess.PIPE, text=True)
     port = receiver.stdout.readline().strip()

@@ -12,9 +12,14 @@ OFFSETS = {"one": "0", "two": "64M"}
 
 def words(name, image, *more):
     """Some seconds of writes, many of them dirty in the leaf or in the proxy at any time."""
-    return ["fio", f"--name={name}", f"--filename={image}", "--ioengine=libaio", "--direct=1", "--rw=randwrite", "--bsrange=4k-64k",
-            f"--offset={OFFSETS[name]}", "--size=40M", "--rate=,10m", "--iodepth=8", "--fsync=100", "--end_fsync=1", "--verify=crc32c",
-            "--verify_fatal=1", "--randseed=41", "--allow_file_create=0", *more]
+    return ["fio", f"--name={name}", f"--filename={image}", f"--offset={OFFSETS[name]}", "--size=40M", "--rate=,10m",
+            "--ioengine=libaio", "--direct=1", "--rw=randwrite", "--bsrange=4k-64k", "--iodepth=8", "--fsync=100",
+            "--end_fsync=1", "--verify=crc32c", "--verify_fatal=1", "--randseed=41", "--allow_file_create=0", *more]
+
+
+def start(lab, leaf):
+    with open(f"{leaf.name}.fio.log", "w") as log:
+        return lab.popen(*words(leaf.name, leaf.image(), "--do_verify=1"), stdout=log, stderr=log)
 
 
 def test(lab):
@@ -23,9 +28,7 @@ def test(lab):
     root = lab.root(*LEASE, size="128M")
     proxy = lab.proxy("proxy", *LEASE)
     leaves = [lab.leaf(name, *PATIENCE, parent="proxy") for name in OFFSETS]
-    logs = {leaf.name: open(f"{leaf.name}.fio.log", "w+") for leaf in leaves}
-    writers = {leaf.name: lab.popen(*words(leaf.name, leaf.image(), "--do_verify=1"), stdout=logs[leaf.name], stderr=logs[leaf.name])
-               for leaf in leaves}
+    writers = {leaf.name: start(lab, leaf) for leaf in leaves}
     time.sleep(2)  # so that it is in the midst
     check(all(writer.poll() is None for writer in writers.values()), "fio was too fast")
     proxy.kill()

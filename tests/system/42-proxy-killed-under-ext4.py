@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A file system on a leaf's loop device, and the proxy above is killed while it is written. The file system notices nothing, and
-another leaf that was below the same proxy finds it whole."""
+"""A file system on a leaf's loop device, and the proxy above is killed while it is written. The file system notices nothing,
+and another leaf that was below the same proxy finds it whole."""
 import os
 import random
 

@@ -41,10 +41,11 @@ def evicted(lab, root, leaf, other):
     reads(leaf, LOST, b"new" + bytes(BLOCK - 3))
     answers = [opener.do("os.fsync(fd)") for _ in range(3)]
     check(answers == [str(errno.EIO), "ok", "ok"], "the fsyncs after that answer", answers)
-    check(rescued(leaf, LOST) == b"l" * BLOCK, "what was written over is not in the rescue file, but", rescued(leaf, LOST))
+    check(rescued(leaf, LOST) == b"l" * BLOCK, "what was written over is not in the rescue file")
     # What nobody wanted shared its fate, or is kept; either way all agree on it.
     lonely = read_at(leaf.image(), LONELY * BLOCK, BLOCK)
-    check(lonely == b"m" * BLOCK or lonely == bytes(BLOCK) and rescued(leaf, LONELY) == b"m" * BLOCK, "a block is lost without a word")
+    kept = b"m" * BLOCK
+    check(lonely == kept or lonely == bytes(BLOCK) and rescued(leaf, LONELY) == kept, "a block is lost without a word")
     for node in (other, root):
         reads(node, LONELY, lonely)
         reads(node, LOST, b"new" + bytes(BLOCK - 3))
@@ -57,7 +58,7 @@ def works(leaf, opener, other):
     for number, byte in enumerate((b"x", b"y")):
         opener.write(LOST * BLOCK, byte, BLOCK)
         check(opener.do("os.fsync(fd)") == "ok", "a fsync fails again")
-        check(read_at("disk.img", LOST * BLOCK, BLOCK) == byte * BLOCK, "fsync returned, but the root's disk has something else")
+        check(read_at("disk.img", LOST * BLOCK, BLOCK) == byte * BLOCK, "the root's disk has something else")
         write_at(other.image(), (LOST + 1) * BLOCK, byte * BLOCK, sync=True)
         reads(leaf, LOST + 1, byte * BLOCK)
         reads(other, LOST, byte * BLOCK)

@@ -46,7 +46,7 @@ def goes_to_the_root(lab, nodes, one, two, unheard):
     one.sync("before the cut")
     shared = two.write(0)  # the other leaf has written it last, and not synced; it stays below the proxy
     dirty = one.write(1)
-    lab.cut(*{"both": ("proxy", leaf.name), "proxy": ("proxy", leaf.name), "leaf": (leaf.name, "proxy")}[unheard], both=unheard == "both")
+    lab.cut(*((leaf.name, "proxy") if unheard == "leaf" else ("proxy", leaf.name)), both=unheard == "both")
     # All this goes on while it moves.
     agree([other], one.block(0), synced, when)
     agree([leaf], two.block(0), shared, when)

@@ -26,7 +26,7 @@ class Probe:
         read_at(self.leaf.image(), READ * BLOCK, BLOCK)
         read = time.monotonic()
         check(self.opener.do("os.fsync(fd)") == "ok", "a fsync fails")
-        check(read_at("disk.img", WRITTEN * BLOCK, BLOCK) == b"p" * BLOCK, "fsync returned, but the root's disk has something else")
+        check(read_at("disk.img", WRITTEN * BLOCK, BLOCK) == b"p" * BLOCK, "the root's disk has something else")
         return (read - start) * 1000, (time.monotonic() - start) * 1000
 
 
@@ -41,7 +41,8 @@ def measure(lab, what, fault, restore=lambda: None, count=5):
         leaf.stop()
         restore()
     for name, values in zip(("a read", "a fsync"), zip(*times)):
-        print(f"{what}: {name} is answered after {statistics.median(values):.0f} ms ({min(values):.0f} to {max(values):.0f})", flush=True)
+        print(f"{what}: {name} is answered after {statistics.median(values):.0f} ms"
+              f" ({min(values):.0f} to {max(values):.0f})", flush=True)
 
 
 def test(lab):

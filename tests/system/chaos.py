@@ -7,8 +7,8 @@ Nodes are killed, stopped for less and for more than their lease, cut off from o
 rounds: at the end of each everything is healed, everybody syncs and reads, and the history so far is judged (history.py). A
 round begins where the last one ended, with the nodes as they are. In the end all stop in order and the disk is compared.
 
-It fails when a byte is wrong, a fsync was lost, a request is stuck or fails without a reason, a daemon dies that was not killed,
-or a log tells of a broken invariant or of a sanitizer. --keep DIR keeps the logs of a failure.
+It fails when a byte is wrong, a fsync was lost, a request is stuck or fails without a reason, a daemon dies that was not
+killed, or a log tells of a broken invariant or of a sanitizer. --keep DIR keeps the logs of a failure.
 """
 import argparse
 import collections
@@ -206,8 +206,8 @@ class Chaos:
         self.busy.discard(name)
 
     def fault_cut_leaf(self, name):
-        """It can reach the root, and goes there."""
-        return self.fault_cut(name, PROXY_OF[name])
+        """Maybe from its parent: it can reach another one, and goes there."""
+        return self.fault_cut(name, self.rng.choice((PROXY_OF[name], "root")))
 
     def fault_cut_proxy(self, name):
         """So can the leaves below this one."""
@@ -288,7 +288,8 @@ class Chaos:
                 print(f"{word}: {totals[kind]}, slowest {slowest[kind] / 1e9:.2f} s, failed: {', '.join(errors) or 'none'}")
         print(f"blocks that went back with a dead writer: {totals['blocks that went back']}")
         for name, node in self.nodes.items():
-            print(f"{name}: {memory(node.pid):.0f} MiB, {len(os.listdir(f'/proc/{node.pid}/fd'))} descriptors")
+            parent = node.volume()["parent"]["addr"]
+            print(f"{name}: below {parent}, {memory(node.pid):.0f} MiB, {len(os.listdir(f'/proc/{node.pid}/fd'))} descriptors")
 
 
 def few_of_each(complaints, count=5):
@@ -322,6 +323,13 @@ FAULTS = {
 }
 
 
+def keep_logs(directory):
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir("."):
+        if name.endswith(".log"):
+            shutil.copy(name, directory)
+
+
 def play(lab, options):
     need_fuse()
     need_network()
@@ -329,7 +337,7 @@ def play(lab, options):
         Chaos(lab, options).run()
     except BaseException:
         if options.keep:
-            shutil.copytree(".", options.keep, dirs_exist_ok=True, ignore=lambda _, names: [n for n in names if not n.endswith(".log")])
+            keep_logs(options.keep)
         raise
 
 

@@ -51,25 +51,33 @@ class Op(collections.namedtuple("Op", "kind block value start end who error")):
 
 
 class Loss(collections.namedtuple("Loss", "who start end killed inner")):
-    """A node was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of others
-    may have been in its memory."""
+    """A node was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of
+    others may have been in its memory."""
     __slots__ = ()
 
     def __repr__(self):
         return f"{self.who[0]}/{self.who[1]} {'killed' if self.killed else 'given up'} {clock(self.start)}–{clock(self.end)}"
 
 
+def covering(write, syncs):
+    """The successful ones among ${syncs}, those of its writer, that began when it was written."""
+    return [sync for sync in syncs if not sync.error and sync.end != NEVER and sync.start >= write.end]
+
+
+def telling(write, syncs):
+    """Those that may have told of its loss: they failed, and none that covers it was over before. The next one that succeeds
+    after that covers only what was written since."""
+    covered = min((sync.end for sync in covering(write, syncs)), default=NEVER)
+    return [sync for sync in syncs if sync.error == EIO and write.start < sync.end and sync.start < covered]
+
+
 def windows_of(write, syncs, losses):
     """When ${write} may vanish, if nobody else has it: pairs (from, to). ${syncs}: those of its writer."""
-    covering = [sync for sync in syncs if not sync.error and sync.end != NEVER and sync.start >= write.end]
-    windows = []
+    windows = [(write.start, max(sync.end, write.end)) for sync in telling(write, syncs)]
     if write.error:
         windows.append((write.start, NEVER))
-    if not covering:
+    if not covering(write, syncs):
         windows += [(loss.start, NEVER) for loss in losses if loss.killed and loss.who == write.who]
-    for sync in syncs:
-        if sync.error == EIO and sync.end > write.start and not any(good.end <= sync.start for good in covering):
-            windows.append((write.start, max(sync.end, write.end)))
     return windows
 
 
@@ -77,6 +85,7 @@ class Register:
     """The search through the history of one block."""
 
     def __init__(self, ops, losses, initial):
+        self.ops = ops
         self.inner = [loss for loss in losses if loss.inner]
         self.writes = {op.value: op for op in ops if op.kind == "w"}
         self.reads = collections.defaultdict(list)
@@ -154,13 +163,16 @@ class Register:
                 raise OverflowError("too many states are possible; use more blocks, or fewer writers")
         return reached
 
+    def is_below(self, value):
+        return any(entry.write == value for stack, _ in self.states for entry in stack)
+
     def step(self, turn, op):
         if turn == 0:
             self.pending.add(op)
             if op.kind == "r":
                 self.states = {self.settle(*state) for state in self.states}
             return True
-        if turn == 2 and op not in self.pending and not any(entry.write == op.value for stack, _ in self.states for entry in stack):
+        if turn == 2 and op not in self.pending and not self.is_below(op.value):
             return True
         states = self.explore(op if turn == 1 else None)
         if turn == 1:
@@ -193,7 +205,13 @@ class Register:
         waiting = [other for other in self.pending if other.kind == "w" and other != op]
         return (f"{op} can not be. The block was {' or '.join(possible)}" +
                 (f", or one of {waiting} was" if waiting else "") +
-                f". What was read is {self.describe(Entry(op.value, UNSEEN))}. Losses: {self.inner}")
+                f". What was read is {self.describe(Entry(op.value, UNSEEN))}. Losses: {self.inner}. What led to it:" +
+                "".join(f"\n    {other}" for other in self.before(op)))
+
+    def before(self, op, count=16):
+        """The last operations that began before the end of ${op}."""
+        earlier = [other for other in self.ops if other.start <= op.end and other.kind in "rws"]
+        return sorted(earlier, key=lambda other: other.start)[-count:]
 
 
 def open_ended(ops):
@@ -249,15 +267,13 @@ def lost_on_disk(ops, value, time, initial=INITIAL):
     than that may be there."""
     known = [op.end for op in ops if op.value == value and op.kind in "rw" and not op.error and op.end <= time]
     since = -1 if value == initial else min(known, default=NEVER)
-    syncs = [op for op in ops if op.kind == "s" and not op.error and op.end <= time]
-    told = [op for op in ops if op.kind == "s" and op.error == EIO]
+    syncs = collections.defaultdict(list)
+    for op in ops:
+        if op.kind == "s":
+            syncs[op.who].append(op)
     for write in ops:
-        if write.kind != "w" or write.error or write.start <= since:
-            continue
-        covering = [sync for sync in syncs if sync.who == write.who and sync.start >= write.end]
-        # A fsync that succeeds after one has failed covers only what was written since.
-        excused = any(sync.who == write.who and sync.end > write.start and
-                      not any(good.end <= sync.start for good in covering) for sync in told)
-        if covering and not excused:
-            return f"the disk has {value}, but after it came {write}, which {covering[0]} covered"
+        if write.kind == "w" and not write.error and write.start > since:
+            covered = [sync for sync in covering(write, syncs[write.who]) if sync.end <= time]
+            if covered and not telling(write, syncs[write.who]):
+                return f"the disk has {value}, but after it came {write}, which {covered[0]} covered"
     return None

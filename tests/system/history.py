@@ -115,7 +115,8 @@ class Lane(threading.Thread):
                 self.worker.complain(f"a torn block {block}, read between {start} and {end}")
         if failure in MOUNT_IS_GONE:
             self.broken = self.incarnation
-        self.worker.record([(kind, block, value, start, end, failure, self.incarnation) for block, value in zip(blocks, values)])
+        self.worker.record([(kind, block, value, start, end, failure, self.incarnation)
+                            for block, value in zip(blocks, values)])
         self.current = []
 
     def sync(self):
@@ -268,7 +269,8 @@ class History:
 
     def check(self):
         """Everything that is wrong, as sentences. Then a new history begins, with what is there now."""
-        wrong = [*self.complaints, *self.late(), *self.unexplained(), *self.bad_blocks(), *self.bad_disks(), *self.bad_surveys()]
+        wrong = [*self.complaints, *self.late(), *self.unexplained(), *self.bad_blocks(), *self.bad_disks(),
+                 *self.bad_surveys()]
         self.count()
         if self.surveys:
             self.initial = self.surveys[-1][1]
@@ -390,7 +392,7 @@ class Workload:
             self.history.add_disk("disk.img")
 
     def rest(self, also_flush=()):
-        """Everybody ends what they do and syncs; then all that is above them is brought down to the disk, and everybody reads."""
+        """Everybody ends what they do and syncs; then all that is above them is brought to the disk, and everybody reads."""
         self.say_all("rest")
         self.collect(self.history.add)
         for node in also_flush:

@@ -96,7 +96,7 @@ class Host(Namespace):
         (self.silent.discard if heard else self.silent.add)(host)
 
     def reset(self, host):
-        """Break what is connected with ${host}, from this end; the other end is told, if the network lets it. Returns how many."""
+        """Break what is connected with ${host}, from this end; the other is told, if the network lets it. Returns how many."""
         lines = self.run("ss", "-K", "-H", "-t", "-n", "state", "established", "dst", host.address).stdout.splitlines()
         return len(lines)
 

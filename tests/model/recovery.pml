@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+// What happens when nodes and links fail. Time is not counted: a lease that is not renewed may end at any moment, and what is
+// assumed of clocks is an order: the lease of a child, and of all below it, has ended before its parent takes back (T2, T3).
+// CRASH_PROXY: the proxy dies once. CUTS: so often a link of A's breaks, and A goes on at the proxy or at the root.
+
+#ifndef CUTS
+#define CUTS 0
+#endif
+
+mtype = { RECOVER, PASS, LET_GO, NOT_HOLDER, RECORD, /* down: */ RECOVERED, REFUSED, MOVE, PASSED, RECORDED };
+
+bool dead;              // the proxy
+byte cuts;              // how many there were
+byte number[NODES];     // of a leaf's link: one more with each (F4)
+byte base[NODES];       // number of the link whose session its permission comes from,
+bool through[NODES];    // ... and is that session one of the proxy's?
+byte known[2 * NODES];  // at the root and the proxy: the newest link number of a leaf
+byte record[2 * NODES]; // ... and: sessions before this number were evicted
+bool evicted;           // at the root: so was the proxy's session (F2)
+byte claim[NODES];      // at the root, a claim that is not decided: 0 none, else the permission + 1,
+byte claimed[NODES];    // ... its version,
+bool lively[NODES];     // ... and whether the claimant's lease had not ended
+bool moving[NODES];     // the proxy has been asked to let go
+bool recording;         // at the proxy: the eviction of A is on its way to the root
+
+#define KNOWN(n, c) known[(n) * NODES + (c)]
+#define RECORD_OF(n, c) record[(n) * NODES + (c)]
+
+// One fact of RECOVER and PASS: live + 2 * through + 4 * number + 16 * base.
+#define X_LIVE(x) ((x) & 1)
+#define X_THROUGH(x) (((x) >> 1) & 1)
+#define X_NUMBER(x) (((x) >> 2) & 3)
+#define X_BASE(x) ((x) >> 4)
+
+// ---- The child ----
+
+#define DRAIN(line) do :: len(line) > 0 -> line?_, _, _, _ :: else -> break od
+
+// The link is gone: what was under way is as if it had not been sent.
+inline lose()
+{
+	DRAIN(down[LINE(n, parent[n])]);
+	parent[n] = NOBODY;
+	ask[n] = NO;
+	barrier[n] = false;
+	copy[n] = (copy[n] == SENT -> DIRTY : (copy[n] == COMMITTING -> UNSTABLE : copy[n]))
+}
+
+// A new session at node p: WRITE is claimed, bytes that may be lost are sent again, READ is given up (F3).
+inline join()
+{
+	DRAIN(up[LINE(n, p)]);
+	DRAIN(down[LINE(n, p)]);
+	broken[LINE(n, p)] = false;
+	fresh_link[LINE(n, p)] = true;
+	parent[n] = p;
+	number[n]++;
+	ask[n] = CLAIM;
+	held[n] = (held[n] == READ -> NO : held[n]);
+	drop_if_useless();
+	v = version[n];
+#ifdef BREAK_SEND_AGAIN
+	if :: held[n] != WRITE -> v = 0 :: else fi;
+#endif
+	say_up(RECOVER, held[n], v, alive[n] + 2 * through[n] + 4 * number[n] + 16 * base[n])
+}
+
+inline answered()
+{
+	ask[n] = NO;
+	alive[n] = true;
+	base[n] = number[n];
+	through[n] = (parent[n] == PROXY)
+}
+
+// The parent has the claim, or the bytes. "x": it had not had them.
+inline recovered()
+{
+	answered();
+	if
+	:: x -> copy[n] = DIRTY
+	:: !x && copy[n] == DIRTY && version[n] == v -> copy[n] = UNSTABLE
+	:: else
+	fi
+}
+
+// Somebody else has got the block since: the bytes go to the rescue file, and the next fsync fails.
+inline refused()
+{
+	assert(!alive[n]); // G4: not to an author in good standing
+	answered();
+	held[n] = NO;
+	copy[n] = CLEAN;
+	version[n] = 0;
+	mine[n] = 0;
+	owed[n] = false
+}
+
+// ---- Any parent ----
+
+// What waits here for child c, and what is open to it, is void.
+inline forget()
+{
+	do :: queue[n]??[eval(c), _, _] -> queue[n]??eval(c), _, _ :: else -> break od;
+	RECALLED(n, c) = 0;
+	if :: n == PROXY -> waits[c] = false; covered[c] = false :: else fi
+}
+
+// The link to child c is gone.
+inline miss()
+{
+	SEEN(n, c) = AWAY;
+	DRAIN(up[LINE(c, n)]);
+	forget();
+	if :: c == PROXY -> moving[A] = false; moving[B] = false :: else fi
+}
+
+#ifdef BREAK_EVICTED_REFUSED
+#define EVICTED(c) false
+#else
+#define EVICTED(c) (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x)))
+#endif
+
+// Bytes that child "who" sends again: newer ones are what a reversion would go back to, whoever has WRITE now.
+inline take_bytes(bytes)
+{
+	if
+	:: bytes > version[n] -> version[n] = bytes; copy[n] = (n == ROOT -> CLEAN : DIRTY)
+	:: else
+	fi
+}
+
+// RECOVER with permission p and version v.
+inline on_recover()
+{
+	SEEN(n, c) = HERE;
+	KNOWN(n, c) = X_NUMBER(x);
+	fresh_link[LINE(c, n)] = false;
+	forget();
+	if :: GRANTED(n, c) == READ || (p == NO && v == 0) -> GRANTED(n, c) = NO :: else fi;
+	if
+	:: p == NO && v == 0 -> say_down(c, RECOVERED, NO, 0, false)
+	:: (p != NO || v != 0) && EVICTED(c) -> say_down(c, REFUSED, 0, 0, 0)
+	:: (p != NO || v != 0) && !EVICTED(c) && n == ROOT ->
+		claim[c] = p + 1;
+		claimed[c] = v;
+		lively[c] = X_LIVE(x);
+		moving[c] = false
+	:: (p != NO || v != 0) && !EVICTED(c) && n == PROXY -> recover_at_proxy()
+	fi
+}
+
+// ---- The proxy ----
+
+// A claim is decided where WRITE is held, which is here if the directory still shows it at the claimant.
+inline recover_at_proxy()
+{
+	if
+	:: p == WRITE && GRANTED(n, c) == WRITE -> say_down(c, RECOVERED, WRITE, v, v > version[n])
+	:: p == NO && (held[n] == WRITE || v <= version[n]) ->
+		GRANTED(n, c) = NO;
+		take_bytes(v);
+		say_down(c, RECOVERED, NO, v, false)
+	:: else -> say_up(PASS, p, v, x)
+	fi
+}
+
+// The root has decided on a claim of A's that was passed up: x.
+inline passed()
+{
+	if
+	:: x && p == WRITE ->
+		held[n] = WRITE;
+		GRANTED(n, A) = WRITE;
+		say_down(A, RECOVERED, WRITE, v, v > version[n])
+	:: x && p == NO -> say_down(A, RECOVERED, NO, v, false)
+	:: else -> say_down(A, REFUSED, 0, 0, 0)
+	fi
+}
+
+#ifdef BREAK_STALE_NUMBER
+#define HAS_LEFT(who, x) true
+#else
+#define HAS_LEFT(who, x) (KNOWN(n, who) < (x))
+#endif
+
+// Child p is said to have moved, on its link number x: what it had here is let go at once (F5).
+inline on_move()
+{
+	if
+	:: GRANTED(n, p) == WRITE && HAS_LEFT(p, x) ->
+		c = p;
+		let_go(x)
+	:: else -> say_up(NOT_HOLDER, p, 0, x)
+	fi
+}
+
+inline let_go(mover_number)
+{
+	SEEN(n, c) = OVER;
+	broken[c] = true;
+	DRAIN(up[c]);
+	forget();
+	GRANTED(n, c) = NO;
+	if :: copy[n] == DIRTY -> send_flush(WRITE) :: else fi; // the root must not take this for the end of WRITE
+	held[n] = NO;
+	say_up(LET_GO, c, 0, mover_number);
+	if :: recall -> say_up(ANSWER, recall - 1, 0, 0) :: else fi;
+	recall = 0;
+	drop_if_useless()
+}
+
+// The root has put the eviction of A's session p on record (x), or says that A is there.
+inline recorded()
+{
+	recording = false;
+	if
+	:: GRANTED(n, A) == WRITE && KNOWN(n, A) == p && SEEN(n, A) != HERE ->
+		c = A;
+		if
+		:: x -> RECORD_OF(n, c) = p + 1; take_back()
+		:: else -> let_go(p + 1)
+		fi
+	:: else
+	fi
+}
+
+// ---- The root ----
+
+#ifdef BREAK_BRING
+#define BRING(who) false
+#else
+#define BRING(who) (claimed[who] > version[ROOT])
+#endif
+
+#ifdef BREAK_LAPSED_WAITS
+#define LIVELY(who) true
+#else
+#define LIVELY(who) lively[who]
+#endif
+
+#ifdef BREAK_BYTES_BESIDE_WRITER
+#define TAKES_BYTES (GRANTED(ROOT, PROXY) == WRITE)
+#else
+#define TAKES_BYTES true
+#endif
+
+// Claimant "who" gets what it claims; the proxy, if it had WRITE, has it no more.
+inline accept(who)
+{
+	if
+	:: claim[who] == NO + 1 ->
+		take_bytes(claimed[who]);
+		if :: GRANTED(ROOT, who) == WRITE -> GRANTED(ROOT, who) = NO :: else fi;
+		say_down(who, RECOVERED, NO, claimed[who], false)
+	:: claim[who] == WRITE + 1 ->
+		assert(version[who] == now);
+		GRANTED(ROOT, PROXY) = NO;
+		GRANTED(ROOT, who) = WRITE;
+		say_down(who, RECOVERED, WRITE, claimed[who], BRING(who))
+	fi;
+	claim[who] = 0
+}
+
+inline refuse(who)
+{
+	claim[who] = 0;
+	say_down(who, REFUSED, 0, 0, 0)
+}
+
+inline serve_claim(who)
+{
+	if
+	:: claim[who] && GRANTED(ROOT, who) == WRITE -> accept(who)
+	:: claim[who] && GRANTED(ROOT, who) != WRITE && GRANTED(ROOT, PROXY) == WRITE ->
+		if
+		:: SEEN(ROOT, PROXY) == HERE && !moving[who] ->
+			moving[who] = true;
+			say_down(PROXY, MOVE, who, 0, KNOWN(ROOT, who))
+		:: SEEN(ROOT, PROXY) != HERE && (claim[who] == NO + 1 || LIVELY(who)) -> accept(who)
+		:: else
+		fi
+	:: claim[who] && GRANTED(ROOT, who) != WRITE && GRANTED(ROOT, PROXY) != WRITE ->
+		if
+		:: claim[who] == NO + 1 && TAKES_BYTES -> accept(who)
+		:: else -> refuse(who)
+		fi
+	:: else
+	fi
+}
+
+inline serve_claims()
+{
+	serve_claim(A);
+	serve_claim(B)
+}
+
+// The proxy has let go of what p had there, or says that it was not asked well.
+inline on_let_go()
+{
+	GRANTED(ROOT, PROXY) = NO;
+	if :: claim[p] -> accept(p) :: else fi
+}
+
+inline on_not_holder()
+{
+	if
+	:: claim[p] == WRITE + 1 && KNOWN(ROOT, p) == x -> refuse(p)
+	:: claim[p] == NO + 1 && KNOWN(ROOT, p) == x -> accept(p)
+	:: else
+	fi
+}
+
+// The proxy passes a claim of A's up. A is not at the root any more, if it was.
+inline on_pass()
+{
+	KNOWN(ROOT, A) = X_NUMBER(x);
+	claim[A] = 0;
+	other = GRANTED(ROOT, A);
+	c = A;
+	forget();
+	GRANTED(ROOT, A) = NO;
+	SEEN(ROOT, A) = OVER;
+	c = PROXY;
+	if
+	:: EVICTED(A) -> say_down(PROXY, PASSED, 0, 0, false)
+	:: !EVICTED(A) && p == NO -> take_bytes(v); say_down(PROXY, PASSED, p, v, true)
+	:: !EVICTED(A) && p == WRITE && other == WRITE ->
+		GRANTED(ROOT, PROXY) = WRITE;
+		say_down(PROXY, PASSED, p, v, true)
+	:: else -> say_down(PROXY, PASSED, 0, 0, false)
+	fi
+}
+
+// The proxy wants to evict session p of A's. Who has already come here is not evicted.
+inline on_record()
+{
+	if
+	:: KNOWN(ROOT, A) > p -> say_down(PROXY, RECORDED, p, 0, false)
+	:: else -> RECORD_OF(ROOT, A) = p + 1; say_down(PROXY, RECORDED, p, 0, true)
+	fi
+}
+
+// ---- The end of a session ----
+
+#ifdef BREAK_LEASE_ORDER
+#define LEASE_OVER(n, c) true
+#else
+#define LEASE_OVER(n, c) ((c) == PROXY -> (!(alive[A] && through[A]) && !(alive[B] && through[B])) : \
+	((n) == PROXY -> !(alive[c] && through[c]) : (!alive[c] || (parent[c] == PROXY && ask[c] != CLAIM))))
+#endif
+
+// Lazy: somebody wants the block.
+#define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && \
+	(len(queue[n]) > 0 || ((n) == PROXY && (recall || ask[n])) || ((n) == ROOT && (claim[A] || claim[B]))))
+
+inline lost_by(who)
+{
+	if
+	:: mine[who] > version[n] ->
+		assert(!alive[who]); // G4: an author in good standing loses nothing
+		owed[who] = true
+	:: else
+	fi
+}
+
+// What was written below is lost. The version that follows is beyond any that may have been used there (R11).
+inline take_back()
+{
+	lost_by(A);
+	lost_by(B);
+	version[n] = version[n] + 8;
+	copy[n] = (n == ROOT -> CLEAN : DIRTY);
+	now = version[n];
+	SEEN(n, c) = OVER;
+	GRANTED(n, c) = NO;
+	RECALLED(n, c) = 0
+}
+
+// Of lapsed claims the highest version wins.
+inline evict()
+{
+	if
+	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO; SEEN(n, c) = OVER
+	:: GRANTED(n, c) == WRITE && n == PROXY ->
+		recording = true;
+		say_up(RECORD, KNOWN(n, c), 0, 0)
+	:: GRANTED(n, c) == WRITE && n == ROOT && c != PROXY ->
+		RECORD_OF(n, c) = KNOWN(n, c) + 1;
+		take_back()
+	:: GRANTED(n, c) == WRITE && n == ROOT && c == PROXY ->
+		evicted = true;
+		SEEN(n, c) = OVER;
+		if
+		:: claim[A] && claimed[A] > (claim[B] -> claimed[B] : 0) -> accept(A)
+		:: claim[B] && claimed[B] > (claim[A] -> claimed[A] : 0) -> accept(B)
+		:: else -> take_back()
+		fi
+	fi
+}
+
+// ---- Failures ----
+
+// The proxy dies, with all it knows, and what was on its way to it.
+inline crash()
+{
+	dead = true;
+	broken[PROXY] = true;
+	broken[A] = true;
+	broken[B] = true;
+	parent[PROXY] = NOBODY;
+	held[PROXY] = NO;
+	version[PROXY] = 0;
+	copy[PROXY] = CLEAN;
+	ask[PROXY] = NO;
+	barrier[PROXY] = false;
+	recall = 0;
+	recording = false;
+	DRAIN(down[PROXY]);
+	DRAIN(up[A]);
+	DRAIN(up[B]);
+	c = A;
+	forget();
+	GRANTED(PROXY, A) = NO;
+	c = B;
+	forget();
+	GRANTED(PROXY, B) = NO
+}
+
+inline recovery_up()
+{
+	if
+	:: what == RECOVER -> on_recover()
+	:: what == PASS -> on_pass()
+	:: what == LET_GO -> on_let_go()
+	:: what == NOT_HOLDER -> on_not_holder()
+	:: what == RECORD -> on_record()
+	fi
+}
+
+inline recovery_down()
+{
+	if
+	:: what == RECOVERED -> recovered()
+	:: what == REFUSED -> refused()
+	:: what == MOVE -> on_move()
+	:: what == PASSED -> passed()
+	:: what == RECORDED -> recorded()
+	fi
+}
+
+inline fail()
+{
+	if
+	:: event == CRASH -> crash()
+	:: event == CUT -> cuts++; broken[LINE(n, parent[n])] = true
+	:: event == LOSE -> lose()
+	:: event == MISS -> miss()
+	:: event == LAPSE -> alive[n] = false
+	:: event == JOIN -> join()
+	:: event == EVICT -> evict()
+	fi
+}
+
+#define MISSES(above, child) \
+	:: d_step { SEEN(above, child) == HERE && broken[LINE(child, above)] && !(above == PROXY && dead) -> \
+		event = MISS; n = above; c = child }
+#define EVICTS(above, child) \
+	:: d_step { CAN_EVICT(above, child) && !(above == PROXY && recording) -> event = EVICT; n = above; c = child }
+#define FAILING_LEAF(who) \
+	:: d_step { parent[who] != NOBODY && !CONNECTED(who) -> event = LOSE; n = who } \
+	:: d_step { alive[who] && (!CONNECTED(who) || ask[who] == CLAIM) -> event = LAPSE; n = who } \
+	:: d_step { parent[who] == NOBODY && MAY_JOIN(who) -> event = JOIN; n = who; p = ROOT }
+
+#define CRASHES \
+	:: d_step { !dead -> event = CRASH; n = PROXY } \
+	MISSES(ROOT, PROXY) \
+	EVICTS(ROOT, PROXY)
+#define CUTTING \
+	:: d_step { cuts < CUTS && CONNECTED(A) -> event = CUT; n = A } \
+	:: d_step { parent[A] == NOBODY && !dead && MAY_JOIN(A) -> event = JOIN; n = A; p = PROXY } \
+	MISSES(ROOT, A) \
+	MISSES(PROXY, A) \
+	EVICTS(ROOT, A) \
+	EVICTS(PROXY, A)
+#define MAY_JOIN(who) (number[who] < 3)
+
+#if CRASH_PROXY && CUTS
+#define FAILURES CRASHES CUTTING FAILING_LEAF(A) FAILING_LEAF(B)
+#elif CRASH_PROXY
+#define FAILURES CRASHES FAILING_LEAF(A) FAILING_LEAF(B)
+#elif CUTS
+#define FAILURES CUTTING FAILING_LEAF(A)
+#endif
+
+// Who is cut off, and has not been missed or evicted yet, stands in the way.
+#define IN_THE_WAY(n, c) (SEEN(n, c) == AWAY || (SEEN(n, c) == HERE && broken[LINE(c, n)]))
+#define FROZEN (IN_THE_WAY(ROOT, PROXY) || IN_THE_WAY(ROOT, A) || IN_THE_WAY(ROOT, B) || IN_THE_WAY(PROXY, A))
