@@ -123,7 +123,6 @@ struct work {
 	struct buf *put_buf; // bytes of a PUT under way
 	// The parent's INVALIDATE, open until everything below is within recall_perm (R4).
 	bool recall_open;
-	bool recall_silent; // our own: the node is stopping, nobody waits for an answer
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
@@ -134,6 +133,7 @@ struct work {
 	bool flushing;                   // a FLUSH or a store write is under way
 	bool claim;                      // held under a session that is gone: the present parent has not confirmed it
 	bool claim_waiting;              // for credits
+	bool revoked;                    // of what children have something is revoked
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
 	bool resend_read;                // and it was held until the session ended: nobody has written since

@@ -169,11 +169,11 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
 
-	while (record != NULL) { // at most one, a writer's
+	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
 		struct dir_record *next = directory_next(&core->directory, record);
 
-		if (old != child) {
+		if (old != child && !record->revoked) {
 			old->moved |= old->node_id != child->node_id;
 			directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry,
 				      PERM_NO);
@@ -265,7 +265,7 @@ writer_record(struct core *core, const struct entry *entry)
 {
 	struct dir_record *record = directory_first(&core->directory, entry);
 
-	while (record != NULL && record->perm != PERM_WRITE)
+	while (record != NULL && (record->perm != PERM_WRITE || record->revoked))
 		record = directory_next(&core->directory, record);
 	return record;
 }
@@ -366,6 +366,15 @@ decide_recalled_bytes(const struct core *core, const struct entry *entry, struct
 	return refuse(want, STATUS_EVICTED);
 }
 
+// R18: the answer to a recall that is under way would be taken for one to what is granted now.
+static bool
+is_recalled(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
+
+	return record != NULL && record->recall_open;
+}
+
 static enum verdict
 decide(struct core *core, struct entry *entry, struct want *want)
 {
@@ -377,8 +386,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 		want->cleared = false; // we have lost it meanwhile
 		want->up_xid = 0;
 	}
+	if (want->cleared && want->perm == PERM_WRITE)
+		return is_recalled(core, entry, want) ? CLAIM_WAITS : CLAIM_GRANTED;
 	if (want->cleared)
-		return want->perm == PERM_WRITE ? CLAIM_GRANTED : CLAIM_TAKEN;
+		return CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)

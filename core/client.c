@@ -10,6 +10,7 @@
 #include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/recovery.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
@@ -203,15 +204,9 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
-	if (entry->dir != 0 && directory_max(&core->directory, entry, -1) > message->perm) {
-		struct work *work = table_work_make(&core->table, entry);
-
-		// A parent that gives less than we had breaks the protocol; what is below goes all the same.
-		work->recall_open = work->recall_silent = true;
-		work->recall_perm = (uint8_t)message->perm;
+	// A parent that gives less than we had breaks the protocol; what is below goes all the same.
+	if (recall_revoke(core, entry))
 		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
-		table_touch(&core->table, entry);
-	}
 }
 
 static void
@@ -420,7 +415,7 @@ client_refuse_recall(struct core *core, struct entry *entry)
 
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
-	if (!work->recall_open || work->recall_silent)
+	if (!work->recall_open)
 		return;
 	work->recall_open = false;
 	if (client_parent_usable(core, volume))
@@ -448,10 +443,9 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || work->recall_silent || message->perm < (enum perm)work->recall_perm)
+	if (!work->recall_open || message->perm < (enum perm)work->recall_perm)
 		work->recall_perm = (uint8_t)message->perm;
 	work->recall_open = true;
-	work->recall_silent = false;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
 }
@@ -502,7 +496,7 @@ client_answer_recall(struct core *core, struct entry *entry)
 		entry_set_held(core, entry, work->recall_perm);
 	if (entry->held == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (!work->recall_silent && connected)
+	if (connected)
 		say_recalled(core, entry, block_key_block(entry->key), volume, work->recall_xid);
 }
 
@@ -566,8 +560,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);
-	if (work->recall_open && !work->recall_silent)
-		work->recall_open = false; // sent again when the session goes on
+	work->recall_open = false; // sent again when the session goes on
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
 	table_touch(&core->table, entry);

@@ -59,6 +59,16 @@ directory_set_recall(struct dir_child *child, struct dir_record *record, bool op
 	}
 }
 
+void
+directory_set_revoked(struct dir_child *child, struct dir_record *record, bool revoked)
+{
+	if (record->revoked == revoked)
+		return;
+	record->revoked = revoked;
+	CHECK(revoked || child->revoked > 0);
+	child->revoked += revoked ? 1 : UINT64_MAX;
+}
+
 static void
 record_remove(struct directory *directory, struct dir_child *child, struct entry *entry, struct dir_record *record)
 {
@@ -66,7 +76,7 @@ record_remove(struct directory *directory, struct dir_child *child, struct entry
 	uint32_t index;
 
 	directory_set_recall(child, record, false);
-
+	directory_set_revoked(child, record, false);
 	while (pool_get(&directory->records, *link) != record)
 		link = &((struct dir_record *)pool_get(&directory->records, *link))->next;
 	index = *link;

@@ -18,6 +18,7 @@ struct dir_record {
 	uint8_t recall_perm; // what the open INVALIDATE leaves
 	bool recall_open;    // an INVALIDATE is out and not answered (R18)
 	bool recall_moves;   // it names a claimant (RECOVERY_OP)
+	bool revoked;        // the permission that it was given under is gone: it ends with the answer or with the lease
 };
 
 // What the directory keeps for each child.
@@ -25,6 +26,7 @@ struct dir_child {
 	uint32_t head;
 	uint64_t blocks_read, blocks_write;
 	uint32_t open_recalls; // records whose recall is open
+	uint64_t revoked;      // records that are revoked
 };
 
 struct directory {
@@ -48,6 +50,9 @@ struct dir_record *directory_set(struct directory *directory, struct dir_child *
 
 // A recall of the record is open, or not any more.
 void directory_set_recall(struct dir_child *child, struct dir_record *record, bool open);
+
+// What the record gives is revoked; or granted anew.
+void directory_set_revoked(struct dir_child *child, struct dir_record *record, bool revoked);
 
 // The most that any child but ${except} has (-1: no exception).
 enum perm directory_max(const struct directory *directory, const struct entry *entry, int except);

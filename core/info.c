@@ -166,16 +166,17 @@ check_directory(const struct core *core, const struct entry *entry)
 		CHECK(r->child < core->child_count && core->children[r->child]->in_use);
 		CHECK(table_entry(&core->table, r->entry) == entry);
 		CHECK(r->perm == PERM_READ || r->perm == PERM_WRITE);
-		readers += r->perm == PERM_READ;
-		writers += r->perm == PERM_WRITE;
+		CHECK(!r->revoked || (table_work(&core->table, entry) != NULL && table_work(&core->table, entry)->revoked));
+		readers += r->perm == PERM_READ && !r->revoked;
+		writers += r->perm == PERM_WRITE && !r->revoked;
 	}
 	if (core->config.bug != BUG_NONE)
 		return;
 	CHECK(writers <= 1 && (writers == 0 || readers == 0));
-	if (!volume->is_root && entry->held < PERM_WRITE && writers > 0) {
+	if (!volume->is_root && (writers > 0 ? PERM_WRITE : readers > 0 ? PERM_READ : PERM_NO) > entry->held) {
 		const struct work *work = table_work(&core->table, entry);
 
-		CHECK(work != NULL && work->recall_open); // its session is gone: being taken back
+		CHECK(work != NULL && work->recall_open);
 	}
 }
 

@@ -82,6 +82,39 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 	return done;
 }
 
+bool
+recall_revoke(struct core *core, struct entry *entry)
+{
+	bool any = false;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r)) {
+		if (r->perm <= entry->held || r->revoked)
+			continue;
+		any = true;
+		directory_set_revoked(&core->children[r->child]->dir, r, true);
+		table_work_make(&core->table, entry)->revoked = true;
+		table_touch(&core->table, entry);
+	}
+	return any;
+}
+
+void
+recall_revoked(struct core *core, struct entry *entry)
+{
+	bool any = false;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r)) {
+		if (!r->revoked)
+			continue;
+		any = true;
+		if (core->children[r->child]->link >= 0) // else it ends with the lease
+			invalidate(core, entry, r, PERM_NO, NULL);
+	}
+	table_work(&core->table, entry)->revoked = any;
+}
+
 void
 recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {

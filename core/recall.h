@@ -8,6 +8,14 @@
 // Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
 bool recall_children(struct core *core, struct entry *entry, int except, enum perm allowed);
 
+// What children have of the block, beyond what this node holds of it now, rests on a permission that is gone: it is
+// recalled, and its records are kept until the children have answered or their leases are over. Nobody can claim it.
+// True when there was anything.
+bool recall_revoke(struct core *core, struct entry *entry);
+
+// Recall what is revoked, once.
+void recall_revoked(struct core *core, struct entry *entry);
+
 // Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). Returns the number of
 // the question; 0: not now, as it is being asked about another.
 uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record,

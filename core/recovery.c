@@ -14,6 +14,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
 #include "core/unstable.h"
@@ -22,7 +23,7 @@
 moment_us
 recovery_lease_end(const struct volume *volume)
 {
-	if (volume->claims > 0 && volume->claim_lease_end < volume->lease_end)
+	if (volume->claims_end_due && volume->claim_lease_end < volume->lease_end)
 		return volume->claim_lease_end;
 	return volume->lease_end;
 }
@@ -40,7 +41,7 @@ recovery_remember(struct core *core, struct volume *volume)
 {
 	if (volume->session == 0)
 		return; // nothing was held
-	if (volume->claims == 0) {
+	if (!volume->claims_end_due) {
 		volume->own.path_count = 0;
 		volume->claim_lease_end = volume->lease_end;
 	} else if (volume->lease_end < volume->claim_lease_end) {
@@ -92,14 +93,7 @@ void
 recovery_give_back(struct core *core, struct entry *entry)
 {
 	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
-	server_forget_absent(core, entry);
-	if (entry->dir != 0) {
-		struct work *work = table_work_make(&core->table, entry);
-
-		work->recall_open = work->recall_silent = true;
-		work->recall_perm = PERM_NO;
-		table_touch(&core->table, entry);
-	}
+	recall_revoke(core, entry);
 }
 
 // What is not covered by a permission any more is sent again.
@@ -298,17 +292,25 @@ new_name(struct core *core, struct volume *volume)
 	session_renamed(core, volume);
 }
 
+// May anybody below still use what was held under the old session and not claimed?
+static bool
+is_used_below(const struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (core->children[i]->in_use && core->children[i]->volume == volume->index &&
+		    core->children[i]->dir.revoked > 0)
+			return true;
+	return false;
+}
+
 void
 recovery_pump(struct core *core, struct volume *volume)
 {
 	struct message *message;
 
-	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume))
+	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
+	    is_used_below(core, volume))
 		return;
-	if (volume->claims_end_at > core->now) {
-		core_wake(core, volume->claims_end_at);
-		return;
-	}
 	volume->claims_end_due = false;
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
 	message->flags = FLAG_RECOVERY_OP;

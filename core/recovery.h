@@ -40,10 +40,11 @@ void recovery_uncovered(struct core *core, struct entry *entry);
 // What was sent on a link that is gone was not answered.
 void recovery_link_down(struct core *core, struct work *work);
 
-// All claims have been answered: tell the parent, once. At the end of each step.
+// All claims have been answered, and what was not claimed is not used below any more: tell the parent, once. At the end
+// of each step.
 void recovery_pump(struct core *core, struct volume *volume);
 
-// The lease that children may be given: while claims are open, what they hold is still held under the old one (T3).
+// The lease that children may be given: until the recovery is over, what they hold is still held under the old one (T3).
 moment_us recovery_lease_end(const struct volume *volume);
 
 #endif

@@ -281,6 +281,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 	say.buf = buf;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
 			       table_index(&core->table, entry), perm);
+	directory_set_revoked(&child->dir, record, false);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)
@@ -300,6 +301,7 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 		return;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
 			       table_index(&core->table, entry), PERM_WRITE);
+	directory_set_revoked(&child->dir, record, false);
 	table_work_make(&core->table, entry)->exposed = true;
 	if (child->link < 0)
 		return; // it has left meanwhile: the record says where the block was given to
@@ -572,7 +574,8 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
-		bool wrote = record->perm == PERM_WRITE && !orderly && !claim_inherits(core, entry, child);
+		bool wrote = record->perm == PERM_WRITE && !record->revoked && !orderly &&
+			     !claim_inherits(core, entry, child);
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)
@@ -606,32 +609,10 @@ server_child_lapsed(struct core *core, struct child *child)
 
 		next = pool_get(&core->directory.records, record->child_next);
 		table_touch(&core->table, entry);
-		if (record->perm == PERM_READ && (!child->wrote || child->moved))
+		if (record->revoked && record->perm == PERM_WRITE)
+			child->moved = true; // it does not know that
+		if (record->revoked || (record->perm == PERM_READ && (!child->wrote || child->moved)))
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
-	}
-}
-
-void
-server_forget_absent(struct core *core, struct entry *entry)
-{
-	struct dir_record *record = directory_first(&core->directory, entry), *next;
-	struct volume *volume = entry_volume(core, entry);
-
-	for (; record != NULL; record = next) {
-		struct child *child = core->children[record->child];
-
-		next = directory_next(&core->directory, record);
-		if (child->link >= 0)
-			continue;
-		child->moved = true;
-		if (record->perm == PERM_WRITE) {
-			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
-				      PERM_NO);
-			continue;
-		}
-		// It may read on until its lease is over: as long our own old session has to be remembered above.
-		if (child->lease_end > volume->claims_end_at)
-			volume->claims_end_at = child->lease_end;
 	}
 }

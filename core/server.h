@@ -57,9 +57,6 @@ void server_answer_block(struct core *core, const struct child *child, uint64_t 
 // Is there room for block data on ${link}? Else the block is touched when there is.
 bool server_wait_room(struct core *core, struct entry *entry, uint32_t link);
 
-// Our own hold of the block is void: so is what absent children had through us. They have to claim it anew.
-void server_forget_absent(struct core *core, struct entry *entry);
-
 // Touch all blocks that ${child} has.
 void server_touch_blocks(struct core *core, const struct child *child);
 

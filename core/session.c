@@ -197,7 +197,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 	learn_way_up(core, volume, message);
 	if (volume->keeper != 0 && !is_above(core, volume->keeper))
 		volume->unstable_since = 0; // one node less has it: make it durable soon
-	if (volume->claims == 0)
+	if (!volume->claims_end_due)
 		tell_way_up(core, volume);
 }
 
@@ -288,7 +288,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	if (!refresh)
 		client_connected(core, volume, resumed, lapsed);
 	eviction_connected(core, volume);
-	if (volume->claims == 0)
+	if (!volume->claims_end_due)
 		session_recovered(core, volume);
 	core->parent.heartbeat_at = core->now;
 	core_wake(core, core->now);

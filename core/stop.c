@@ -35,16 +35,9 @@ stop_begin(struct core *core)
 	core->stop_left = UINT64_MAX;
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
-		struct work *work;
 
-		if (!pool_is_used(&core->table.entries, i) || entry->dir == 0)
-			continue;
-		work = table_work_make(&core->table, entry);
-		if (!work->recall_open) {
-			work->recall_open = work->recall_silent = true;
-			work->recall_perm = PERM_NO;
-		}
-		table_touch(&core->table, entry);
+		if (pool_is_used(&core->table.entries, i) && entry->dir != 0)
+			table_touch(&core->table, entry);
 	}
 	server_refuse_waiting(core);
 }

@@ -206,6 +206,10 @@ transaction_advance(struct core *core, struct entry *entry)
 		recovery_claim(core, entry);
 	// Who claims a block that we hold has it: the recall has to reach him, too.
 	claimed = claim_advance(core, entry);
+	if (work->revoked)
+		recall_revoked(core, entry);
+	if (core->stop != STOP_NO)
+		recall_children(core, entry, -1, PERM_NO);
 	if (work->recall_open && (claimed || entry->held != PERM_WRITE) &&
 	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);

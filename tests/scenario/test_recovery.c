@@ -251,6 +251,47 @@ START_TEST(proxy_that_is_cut_off_evicts_nobody)
 }
 END_TEST
 
+// ---- A proxy takes up a new session while its parent lives ----
+
+// Below the proxy somebody still reads what was held under the session before, and has not heard that it is over: until
+// he has, or his lease is over, the parent has to remember that session.
+START_TEST(readers_below_a_new_session)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "E", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	request_expect_waiting(scenario_write(scenario, "E", 8, 'e'));
+	scenario_run(scenario, 500);
+	steps_read(scenario, "C", '.');
+	// E moves to P while Q is away: Q's session there has lost a block, and can not be resumed.
+	world_cut(node_of(scenario, "Q"), 0, 0, 100 * 1000);
+	world_set_parent(node_of(scenario, "E"), node_of(scenario, "P"), node_of(scenario, "E")->pipe, 0);
+	world_cut(node_of(scenario, "E"), 0, 0, 0);
+	scenario_hold(scenario, "Q", "C", true);
+	scenario_forget(scenario);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> C  INVALIDATE volume=3 block=7"), 1);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 200);
+	request_expect_waiting(write);
+	if (_i & 1)
+		cut(scenario, "Q", "C", 60 * 1000); // it will not reach C at all
+	scenario_hold(scenario, "Q", "C", false);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(write);
+	reads(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Evictions ----
 
 // F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
@@ -489,6 +530,7 @@ main(void)
 	tcase_add_test(tcase, asymmetric_partition);
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
+	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
