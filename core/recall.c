@@ -85,18 +85,32 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 bool
 recall_revoke(struct core *core, struct entry *entry)
 {
+	struct dir_record *record = directory_first(&core->directory, entry), *next;
 	bool any = false;
 
-	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
-	     r = directory_next(&core->directory, r)) {
-		if (r->perm <= entry->held || r->revoked)
+	for (; record != NULL; record = next) {
+		struct child *child = core->children[record->child];
+
+		next = directory_next(&core->directory, record);
+		if (record->perm <= entry->held || record->revoked)
 			continue;
 		any = true;
-		directory_set_revoked(&core->children[r->child]->dir, r, true);
+		directory_set_revoked(&child->dir, record, true);
 		table_work_make(&core->table, entry)->revoked = true;
 		table_touch(&core->table, entry);
+		if (child->lapsed)
+			recall_revoked_lapsed(core, child, record);
 	}
 	return any;
+}
+
+void
+recall_revoked_lapsed(struct core *core, struct child *child, struct dir_record *record)
+{
+	if (record->perm == PERM_WRITE)
+		child->moved = true; // it does not know: its session can not be resumed
+	directory_set(&core->directory, &child->dir, (uint16_t)child->index, table_entry(&core->table, record->entry),
+		      record->entry, PERM_NO);
 }
 
 void

@@ -13,6 +13,9 @@ bool recall_children(struct core *core, struct entry *entry, int except, enum pe
 // True when there was anything.
 bool recall_revoke(struct core *core, struct entry *entry);
 
+// The lease of ${child} is over, and ${record} is revoked: it ends.
+void recall_revoked_lapsed(struct core *core, struct child *child, struct dir_record *record);
+
 // Recall what is revoked, once.
 void recall_revoked(struct core *core, struct entry *entry);
 

@@ -609,9 +609,9 @@ server_child_lapsed(struct core *core, struct child *child)
 
 		next = pool_get(&core->directory.records, record->child_next);
 		table_touch(&core->table, entry);
-		if (record->revoked && record->perm == PERM_WRITE)
-			child->moved = true; // it does not know that
-		if (record->revoked || (record->perm == PERM_READ && (!child->wrote || child->moved)))
+		if (record->revoked)
+			recall_revoked_lapsed(core, child, record);
+		else if (record->perm == PERM_READ && (!child->wrote || child->moved))
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
 	}

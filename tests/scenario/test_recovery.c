@@ -253,12 +253,11 @@ END_TEST
 
 // ---- A proxy takes up a new session while its parent lives ----
 
-// Below the proxy somebody still reads what was held under the session before, and has not heard that it is over: until
-// he has, or his lease is over, the parent has to remember that session.
-START_TEST(readers_below_a_new_session)
+// A has P, P has Q, Q has C and E; E has written block 8.
+static struct scenario *
+tree_of_proxies(void)
 {
 	struct scenario *scenario = steps_create();
-	struct request *write;
 
 	scenario->world->moving = true;
 	steps_keep_dirty(scenario, true);
@@ -270,11 +269,27 @@ START_TEST(readers_below_a_new_session)
 	steps_child(scenario, "B", "A", true);
 	request_expect_waiting(scenario_write(scenario, "E", 8, 'e'));
 	scenario_run(scenario, 500);
-	steps_read(scenario, "C", '.');
-	// E moves to P while Q is away: Q's session there has lost a block, and can not be resumed.
+	return scenario;
+}
+
+// E moves to P while Q is away: Q's session there has lost a block, and can not be resumed.
+static void
+lose_session(struct scenario *scenario)
+{
 	world_cut(node_of(scenario, "Q"), 0, 0, 100 * 1000);
 	world_set_parent(node_of(scenario, "E"), node_of(scenario, "P"), node_of(scenario, "E")->pipe, 0);
 	world_cut(node_of(scenario, "E"), 0, 0, 0);
+}
+
+// Below the proxy somebody still reads what was held under the session before, and has not heard that it is over: until
+// he has, or his lease is over, the parent has to remember that session.
+START_TEST(readers_below_a_new_session)
+{
+	struct scenario *scenario = tree_of_proxies();
+	struct request *write;
+
+	steps_read(scenario, "C", '.');
+	lose_session(scenario);
 	scenario_hold(scenario, "Q", "C", true);
 	scenario_forget(scenario);
 	scenario_run(scenario, 200);
@@ -288,6 +303,26 @@ START_TEST(readers_below_a_new_session)
 	scenario_run(scenario, EVICTED_MS);
 	request_expect_ok(write);
 	reads(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C has slept for longer than its lease: nobody waits for it.
+START_TEST(sleeper_below_a_new_session)
+{
+	struct scenario *scenario = tree_of_proxies();
+	struct request *write = scenario_write(scenario, "C", 9, 'c');
+
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	steps_read(scenario, "C", '.');
+	scenario->world->moving = false;
+	cut(scenario, "C", "Q", 60 * 1000);
+	scenario_run(scenario, 2 * LEASE_MS);
+	lose_session(scenario);
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "Q", 'q');
+	steps_sync(scenario, "Q", ERR_OK);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -531,6 +566,7 @@ main(void)
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);
+	tcase_add_test(tcase, sleeper_below_a_new_session);
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
