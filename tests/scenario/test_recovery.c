@@ -311,18 +311,21 @@ END_TEST
 START_TEST(sleeper_below_a_new_session)
 {
 	struct scenario *scenario = tree_of_proxies();
-	struct request *write = scenario_write(scenario, "C", 9, 'c');
+	struct request *write = scenario_write(scenario, "C", 9, 'c'), *read;
 
 	scenario_run(scenario, 500);
 	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
 	steps_read(scenario, "C", '.');
 	scenario->world->moving = false;
 	cut(scenario, "C", "Q", 60 * 1000);
 	scenario_run(scenario, 2 * LEASE_MS);
 	lose_session(scenario);
-	scenario_run(scenario, LEASE_MS);
-	steps_write(scenario, "Q", 'q');
-	steps_sync(scenario, "Q", ERR_OK);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_child(scenario, "F", "Q", true); // it may come in: Q has recovered
+	read = scenario_read(scenario, "F", 5);
+	scenario_run(scenario, 500);
+	request_expect_letter(read, '.');
 	scenario_destroy(scenario);
 }
 END_TEST
