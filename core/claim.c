@@ -447,8 +447,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	// The child has to learn what the parent has, not what was here under an earlier session.
 	if (entry->copy == COPY_CLEAN && item->version != entry->version)
 		entry_drop_copy(core, entry);
-	if (entry->copy == COPY_ABSENT)
-		entry->version = item->version;
+	client_learn_version(entry, item->version);
 }
 
 bool

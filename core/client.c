@@ -193,6 +193,13 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 }
 
 void
+client_learn_version(struct entry *entry, version_t version)
+{
+	if (entry->copy == COPY_ABSENT)
+		entry->version = version != 0 ? version : 1;
+}
+
+void
 client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked)
 {
 	struct volume *volume = entry_volume(core, entry);

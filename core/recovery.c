@@ -215,8 +215,7 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 		if (child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
 	}
-	if (entry->copy == COPY_ABSENT)
-		entry->version = version;
+	client_learn_version(entry, version);
 }
 
 void

@@ -415,6 +415,46 @@ START_TEST(root_restarts_with_writers_below)
 END_TEST
 
 // F6: what was evicted before the root died stays evicted: the record is beside the storage.
+// F6, R11: P remembers of block 3, which it has forgotten, that its version was higher than that of block 7. The root
+// that was started anew knows none: that must not make P believe that block 7 is newer than E's.
+START_TEST(proxy_that_knew_newer_versions_of_others)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	scenario->world->moving = true;
+	scenario->cache_blocks = 4;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	for (int i = 0; i < 4; i++) {
+		write = scenario_write(scenario, "C", 3, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+		steps_sync(scenario, "C", ERR_OK);
+	}
+	for (uint64_t i = 9; i < 16; i++) { // no more room for block 3: P forgets it
+		read = scenario_read(scenario, "C", i);
+		scenario_run(scenario, 200);
+		request_expect_letter(read, '.');
+	}
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "E", 'e');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_write(scenario, "E", 'E'); // it still has the block
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
+	reads(scenario, "B", 'E');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 START_TEST(evictions_outlive_the_root)
 {
 	struct scenario *scenario = tree();
@@ -574,6 +614,7 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
