@@ -337,11 +337,18 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 }
 
 // A root that was started anew does not know what its storage has: bytes that were recalled from the claimant may be
-// older. Whoever has had the block since has them, or has made newer ones durable.
-static bool
-is_superseded(const struct volume *volume, const struct want *want, const struct claimant *claimant)
+// older than that. When somebody who has had the block since claims it, he has them, or newer ones. Else those who wrote
+// over them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
+static enum verdict
+decide_recalled_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
-	return want->perm == PERM_NO && want->early && !claimant_names(claimant, volume->node_id);
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (claim_in_grace(core, volume))
+		return CLAIM_WAITS;
+	if (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version))
+		return CLAIM_TAKEN; // versions tell what is newer
+	return refuse(want, STATUS_EVICTED);
 }
 
 static enum verdict
@@ -362,7 +369,8 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
-		want->cleared = is_superseded(volume, want, claimant_get(core, want->claimant));
+		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
+			return decide_recalled_bytes(core, entry, want);
 		return CLAIM_TAKEN;
 	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
@@ -410,12 +418,11 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	if (item->version > entry->version) {
-		if (entry->copy == COPY_CLEAN)
-			entry_drop_copy(core, entry);
-		if (entry->copy == COPY_ABSENT)
-			entry->version = item->version;
-	}
+	// The child has to learn what the parent has, not what was here under an earlier session.
+	if (entry->copy == COPY_CLEAN && item->version != entry->version)
+		entry_drop_copy(core, entry);
+	if (entry->copy == COPY_ABSENT)
+		entry->version = item->version;
 }
 
 bool

@@ -320,12 +320,6 @@ grace_timer(struct core *core)
 	}
 	core->grace_end = 0;
 	core_trace(core, "the grace time is over");
-	for (uint32_t i = 1; i < core->table.entries.next; i++) {
-		struct entry *entry = table_entry(&core->table, i);
-
-		if (pool_is_used(&core->table.entries, i) && entry->version == 0)
-			entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it
-	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		if (core->volumes[i]->is_root)
 			table_touch_works(&core->table, i);

@@ -5,7 +5,7 @@
 // and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
 // the claims (RECOVER with DATA): who decides takes them if they are newer than what it has. A root that was started anew
 // does not know what it has: it takes only what was held to the end (PERMISSIONS READ), since nobody can have written over
-// it; whatever was recalled before (NO) is with those who came after.
+// it; what was recalled before (NO) is with those who came after, or may be lost.
 //
 // Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
 #include "core/recovery.h"

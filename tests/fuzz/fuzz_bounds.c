@@ -181,6 +181,32 @@ check_wants(const struct fuzz_node *node, const struct children *children)
 	CHECK(barrier_count(core) <= SLACK + children->wants + NODE_IOS);
 }
 
+// Does a block wait for something that nobody wants any more?
+static bool
+is_stale(const struct work *work)
+{
+	bool waits = work->wait_room || work->wait_dirty || work->ask == ASK_WAITING;
+	bool wanted = work->want_head != 0 || work->claim_head != 0 || work->sync_head != 0 || work->claim;
+
+	return waits && !wanted && !work->recall_open && !work->in_dirty && !work->again && !work->flushing &&
+	       !work->store_reading;
+}
+
+static void
+check_waiting(const struct fuzz_node *node, const struct children *children)
+{
+	const struct core *core = node->core;
+	int32_t parent = core->parent.link;
+	uint64_t stale = 0;
+
+	// A parent that does not read is soon held for dead.
+	if (parent >= 0 && core->links[parent]->queued >= LIMIT_LINK_DATA_SIZE)
+		return;
+	for (uint32_t i = 1; i < core->table.works.next; i++)
+		stale += pool_is_used(&core->table.works, i) && is_stale(pool_get(&core->table.works, i));
+	CHECK(stale <= SLACK + children->wants + node->given_up);
+}
+
 // Names are kept once, as long as somebody uses them.
 static void
 check_claimants(const struct core *core)
@@ -221,7 +247,8 @@ check_credits(struct fuzz_node *node)
 			     want->perm == PERM_WRITE;
 	}
 	if (core->parent.credits > node->credits_max || core->parent.link < 0)
-		node->credits_max = core->parent.credits; // what was asked before it allowed less may still be under way
+		node->credits_max =
+			core->parent.credits; // what was asked before it allowed less may still be under way
 	CHECK(own <= core->parent.outstanding);
 	CHECK(own + passed_on <= node->credits_max);
 }
@@ -237,6 +264,7 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 	check_actions(node, before);
 	check_children(node, &children);
 	check_wants(node, &children);
+	check_waiting(node, &children);
 	check_claimants(core);
 	check_credits(node);
 	check_table(node);
@@ -245,5 +273,5 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 		ops += op->type != ACTION_EVICT;
 	CHECK(core->store_ops.used == ops);
 	CHECK(core->volume_count <= LIMIT_VOLUMES);
-	check_lists(core, SLACK + children.wants + 2 * (core->table.wants.used + core->table.entries.used));
+	check_lists(core, LIMIT_RUN_BLOCKS + children.wants + 2 * (core->table.wants.used + core->table.entries.used));
 }
