@@ -149,20 +149,26 @@ history_durable(struct history *history, uint64_t index, uint64_t value)
 	}
 }
 
-void
+size_t
 history_failed(struct history *history, uint32_t tag)
 {
 	struct losses *losses = &history->losses;
 
-	if (losses->parents == NULL)
-		return;
+	CHECK(losses->parents != NULL);
 	if (losses->failure_count == history->failure_size) {
 		history->failure_size = history->failure_size ? history->failure_size * 2 : 32;
 		history->failures = realloc(history->failures, history->failure_size * sizeof *history->failures);
 		CHECK(history->failures != NULL);
 		losses->failures = history->failures;
 	}
-	history->failures[losses->failure_count++] = (struct failure){tag, history_now(history)};
+	history->failures[losses->failure_count] = (struct failure){tag, history_now(history), LINEARIZABLE_UNKNOWN};
+	return losses->failure_count++;
+}
+
+void
+history_failure_over(struct history *history, size_t number)
+{
+	history->failures[number].until = history_now(history);
 }
 
 void

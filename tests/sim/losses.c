@@ -15,14 +15,9 @@ losses_is_below(const struct losses *losses, int node, int top)
 
 // The failures that a write has to do with: those after its beginning.
 struct window {
-	uint64_t own, above, root; // the last one of its author, of an ancestor, of the root; 0: none
+	bool own, above, root; // one of its author, of an ancestor, of the root
+	uint64_t until;        // the last moment at which a lease may be older than one of these
 };
-
-static void
-later(uint64_t *last, uint64_t at)
-{
-	*last = at > *last ? at : *last;
-}
 
 static struct window
 window_find(const struct losses *losses, const struct register_op *write)
@@ -32,14 +27,12 @@ window_find(const struct losses *losses, const struct register_op *write)
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (failure->at <= write->invoked)
+		if (failure->at <= write->invoked || !losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;
-		if (failure->node == write->tag)
-			later(&window.own, failure->at);
-		else if (losses_is_below(losses, (int)write->tag, (int)failure->node))
-			later(&window.above, failure->at);
-		if (failure->node == 0)
-			later(&window.root, failure->at);
+		window.own = window.own || failure->node == write->tag;
+		window.above = window.above || failure->node != write->tag;
+		window.root = window.root || failure->node == 0;
+		window.until = failure->until > window.until ? failure->until : window.until;
 	}
 	if (write->tag == 0) // it has nobody above
 		window.above = window.own;
@@ -51,11 +44,11 @@ may_be_undone(const struct window *window, const struct fate *fate)
 {
 	switch (fate->place) {
 	case PLACE_NODE:
-		return window->own > 0;
+		return window->own;
 	case PLACE_PARENT:
-		return window->own > 0 && window->above > 0;
+		return window->own && window->above;
 	default:
-		return window->own > 0 && window->root > 0;
+		return window->own && window->root;
 	}
 }
 
@@ -63,9 +56,8 @@ static bool
 read_may_be_undone(const struct losses *losses, const struct window *window, const struct register_op *write,
 		   const struct register_op *read)
 {
-	uint64_t last = window->own > window->above ? window->own : window->above;
-
-	return read->invoked < last && (window->above > 0 || losses_is_below(losses, (int)read->tag, (int)write->tag));
+	return read->invoked < window->until &&
+	       (window->above || losses_is_below(losses, (int)read->tag, (int)write->tag));
 }
 
 static bool

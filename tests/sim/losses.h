@@ -24,10 +24,11 @@ struct fate {
 	bool durable;     // it has been on the disk, or that was promised
 };
 
-// Node ${node} failed at ${at}, a moment of the history's clock.
+// Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from
+// before, under which they went on to read what the failure has undone.
 struct failure {
 	uint32_t node;
-	uint64_t at;
+	uint64_t at, until;
 };
 
 struct losses {

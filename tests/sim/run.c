@@ -218,6 +218,25 @@ run_stop(struct run *run)
 // ---- Hooks ----
 
 static void
+failure_over(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+
+	history_failure_over(run->history, number);
+}
+
+void
+run_failed(struct run *run, const struct node *node)
+{
+	moment_us lease_us = (moment_us)node->config.hb_ttl_ms * 1000;
+
+	// A lease by a slow clock, and what the giver adds to it.
+	if (run->plan->recovery)
+		world_at(run->world, run->world->now + lease_us + lease_us / 16 + 20000, failure_over, run,
+			 history_failed(run->history, (uint32_t)node->index));
+}
+
+static void
 on_io_done(void *arg, struct world_io *io)
 {
 	workload_done(arg, io->owner);
@@ -254,7 +273,7 @@ on_stopped(void *arg, struct node *node, enum hvfs_error error)
 	if (error == ERR_OK)
 		workload_left(run, node);
 	else
-		history_failed(run->history, (uint32_t)node->index);
+		run_failed(run, node);
 	workload_died(run, node);
 	if (!run->ending)
 		chaos_stopped(run, node);
@@ -268,7 +287,7 @@ on_evicted(void *arg, uint64_t node_id)
 	const struct node *node = world_find_id(run->world, node_id);
 
 	if (node != NULL)
-		history_failed(run->history, (uint32_t)node->index);
+		run_failed(run, node);
 }
 
 static void

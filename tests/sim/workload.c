@@ -418,7 +418,7 @@ sync_failed(struct client *client)
 
 	if (client->io.error != ERR_LOST && client->io.error != ERR_IO)
 		return;
-	history_failed(run->history, (uint32_t)client->node->index);
+	run_failed(run, client->node);
 	promises_drop(&load->promises[client->volume], promises_until(&load->promises[client->volume]));
 }
 

@@ -49,16 +49,16 @@ below(int node, int top)
 	return false;
 }
 
-// May write ${w} have been undone at ${moment}, together with all its reads?
+// May write ${w} have been undone by ${failure}, together with all its reads?
 static bool
-twin_may_undo(const struct story *story, size_t w, uint64_t moment)
+twin_may_undo(const struct story *story, size_t w, const struct failure *failure)
 {
 	const struct register_op *write = &story->ops[w];
 	int author = (int)write->tag;
 	uint64_t from = write->invoked;
 	bool second = ancestor_failed(story, author, from);
 
-	if (!failed(story, author, from) || moment <= from || story->fates[w].durable)
+	if (!failed(story, author, from) || failure->at <= from || story->fates[w].durable)
 		return false;
 	if (story->fates[w].place == PLACE_PARENT && !second)
 		return false;
@@ -69,7 +69,7 @@ twin_may_undo(const struct story *story, size_t w, uint64_t moment)
 
 		if (read->write || read->value != write->value)
 			continue;
-		if (read->invoked >= moment || (!second && !below((int)read->tag, author)))
+		if (read->invoked >= failure->until || (!second && !below((int)read->tag, author)))
 			return false;
 	}
 	return true;
@@ -81,7 +81,7 @@ twin_may_undo_some_time(const struct story *story, size_t w)
 	for (size_t i = 0; i < story->losses.failure_count; i++) {
 		int node = (int)story->failures[i].node;
 
-		if (below((int)story->ops[w].tag, node) && twin_may_undo(story, w, story->failures[i].at))
+		if (below((int)story->ops[w].tag, node) && twin_may_undo(story, w, &story->failures[i]))
 			return true;
 	}
 	return false;
@@ -140,9 +140,12 @@ story_make(struct rng *rng, struct story *story)
 		};
 	}
 	story->losses = (struct losses){parents, story->failures, rng_below(rng, FAILURES_MAX + 1)};
-	for (size_t i = 0; i < story->losses.failure_count; i++)
+	for (size_t i = 0; i < story->losses.failure_count; i++) {
+		uint64_t at = 1 + rng_below(rng, span + span / 4);
+
 		story->failures[i] =
-			(struct failure){(uint32_t)rng_below(rng, NODES), 1 + rng_below(rng, span + span / 4)};
+			(struct failure){(uint32_t)rng_below(rng, NODES), at, at + rng_below(rng, span / 4)};
+	}
 }
 
 static bool
@@ -213,7 +216,8 @@ good_after(struct story story, const struct failure *failures, size_t count)
 
 START_TEST(author_dies)
 {
-	const struct failure author[] = {{3, 10}}, other[] = {{4, 10}}, above[] = {{2, 10}}, early[] = {{3, 1}};
+	const struct failure author[] = {{3, 10, 10}}, other[] = {{4, 10, 10}}, above[] = {{2, 10, 10}},
+			     early[] = {{3, 1, 1}};
 
 	ck_assert(good_after(story_of_a_loss(PLACE_NODE), author, 1));
 	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), author, 0));
@@ -225,7 +229,8 @@ END_TEST
 
 START_TEST(two_die)
 {
-	const struct failure author[] = {{3, 10}}, proxy[] = {{3, 10}, {1, 12}}, root[] = {{0, 8}, {3, 10}};
+	const struct failure author[] = {{3, 10, 10}}, proxy[] = {{3, 10, 10}, {1, 12, 12}},
+			     root[] = {{0, 8, 8}, {3, 10, 10}};
 
 	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), author, 1));
 	ck_assert(good_after(story_of_a_loss(PLACE_PARENT), proxy, 2));
@@ -236,7 +241,7 @@ END_TEST
 
 START_TEST(durable_stays)
 {
-	const struct failure root[] = {{0, 8}, {3, 10}};
+	const struct failure root[] = {{0, 8, 8}, {3, 10, 10}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
 	ck_assert(good_after(story, root, 2));
@@ -248,7 +253,7 @@ END_TEST
 // Another node has read it: its author's failure alone does not undo that. Below the author it does.
 START_TEST(somebody_has_read_it)
 {
-	const struct failure failures[] = {{3, 10}, {2, 11}};
+	const struct failure failures[] = {{3, 10, 10}, {2, 11, 11}}, long_leases[] = {{2, 11, 13}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
 	story.ops[story.count++] = (struct register_op){.tag = 4, .value = 2, .invoked = 5, .returned = 6};
@@ -262,6 +267,7 @@ START_TEST(somebody_has_read_it)
 	story.ops[3].invoked = 12;
 	story.ops[3].returned = 13;
 	ck_assert(!good_after(story, failures + 1, 1));
+	ck_assert(good_after(story, long_leases, 1)); // by a lease that was older than the failure
 }
 END_TEST
 
