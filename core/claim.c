@@ -18,6 +18,7 @@
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/recall.h"
 #include "core/server.h"
 
@@ -31,6 +32,15 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
+// What was passed on is answered, or will not be.
+static void
+credit_back(struct core *core, struct want *want)
+{
+	if (want->counted)
+		core->parent.outstanding--;
+	want->counted = false;
+}
+
 static void
 want_free(struct core *core, uint32_t *link)
 {
@@ -38,6 +48,7 @@ want_free(struct core *core, uint32_t *link)
 	struct want *want = table_want(&core->table, index);
 
 	*link = want->next;
+	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (core->children[want->child]->pending > 0)
@@ -222,6 +233,8 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_WAITS;
 	if (want->hops_left <= 1)
 		return refuse(want, STATUS_LOOP_DETECTED);
+	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
+		return CLAIM_WAITS;
 	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
 	say = (struct saying){
@@ -242,6 +255,8 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
+	want->counted = want->perm == PERM_WRITE;
+	core->parent.outstanding += want->counted;
 	return CLAIM_WAITS;
 }
 
@@ -436,6 +451,7 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		index = table_want(&core->table, index)->next;
 	if (index == 0)
 		return false;
+	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (message->status != STATUS_UNAVAILABLE) // else it is gone soon, and the next is asked
@@ -542,6 +558,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 void
 claim_link_down(struct core *core, struct work *work)
 {
-	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		credit_back(core, table_want(&core->table, i));
 		table_want(&core->table, i)->up_xid = 0;
+	}
 }

@@ -176,6 +176,20 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 	};
 }
 
+bool
+recovery_has_credit(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (core->parent.outstanding < core->parent.credits)
+		return true;
+	if (!work->claim_waiting) {
+		work->claim_waiting = true;
+		key_list_add(&core->parent.claims_waiting, entry->key);
+	}
+	return false;
+}
+
 void
 recovery_claim(struct core *core, struct entry *entry)
 {
@@ -184,11 +198,8 @@ recovery_claim(struct core *core, struct entry *entry)
 
 	if (work->claim_xid != 0 || work->claim_waiting || !client_parent_usable(core, entry_volume(core, entry)))
 		return;
-	if (core->parent.outstanding >= core->parent.credits) {
-		work->claim_waiting = true;
-		key_list_add(&core->parent.claims_waiting, entry->key);
+	if (!recovery_has_credit(core, entry))
 		return;
-	}
 	say = recover_saying(core, entry, PERM_WRITE);
 	work->claim_xid = outbox_say(core, &say)->xid;
 	work->ask_at = core->now;

@@ -476,7 +476,8 @@ server_refuse_waiting(struct core *core)
 	for (uint32_t i = 1; i < core->table.wants.next; i++) {
 		struct want *want = table_want(&core->table, i);
 
-		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->applied)
+		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->kind == WANT_RECOVER ||
+		    want->applied)
 			continue;
 		server_refuse(core, table_entry(&core->table, want->entry), want, STATUS_UNAVAILABLE);
 		want->kind = WANT_NONE;

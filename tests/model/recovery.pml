@@ -71,11 +71,11 @@ inline join()
 	say_up(RECOVER, held[n], v, alive[n] + 2 * through[n] + 4 * number[n] + 16 * base[n])
 }
 
-// The lease began when the claim was sent (T2): if the parent has taken back since, it is over.
+// The lease began when the claim was sent (T2): if anybody above has taken back since, it is over.
 inline answered()
 {
 	ask[n] = NO;
-	alive[n] = (SEEN(parent[n], n) != OVER);
+	alive[n] = (SEEN(parent[n], n) != OVER && (parent[n] == ROOT || SEEN(ROOT, PROXY) != OVER));
 	base[n] = number[n];
 	through[n] = (parent[n] == PROXY)
 }
@@ -125,7 +125,7 @@ inline miss()
 #ifdef BREAK_EVICTED_REFUSED
 #define EVICTED(c) false
 #else
-#define EVICTED(c) (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x)))
+#define EVICTED(c) (GRANTED(n, c) != WRITE && (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
 #endif
 
 // Bytes that child "who" sends again: newer ones are what a reversion would go back to, whoever has WRITE now.
