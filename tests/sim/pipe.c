@@ -446,12 +446,13 @@ pipe_abandon(struct node *node, moment_us noticed_us)
 				continue;
 			conn_lose(conn);
 			conn_leave(conn, end);
+			conn->silent = true;
 			conn_schedule_down(conn, !end, node->world->now + noticed_us);
 		}
 	}
 }
 
-// Whoever still says something to the old process gets a reset.
+// A process that was killed has said so. A lost host has not: whoever still says something to it gets a reset now.
 void
 pipe_detach(struct node *node)
 {
@@ -460,7 +461,7 @@ pipe_detach(struct node *node)
 			if (conn->node[end] != node->index)
 				continue;
 			conn_leave(conn, end);
-			if (!conn->gone[!end])
+			if (conn->silent && !conn->gone[!end])
 				conn_say_end(conn, end,
 					     node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
 		}

@@ -59,6 +59,7 @@ struct conn {
 	moment_us down_at[2];  // when EVENT_LINK_DOWN is scheduled
 	bool gone[2];          // it is over for this end
 	bool answered;         // the child has heard something
+	bool silent;           // an end is lost without a word
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
 	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
