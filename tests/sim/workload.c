@@ -34,6 +34,8 @@ promises_drop(struct promises *promises, uint64_t until)
 {
 	size_t count = until > promises->first ? until - promises->first : 0;
 
+	if (count == 0)
+		return;
 	promises->count -= count;
 	promises->first += count;
 	memmove(promises->list, promises->list + count, promises->count * sizeof *promises->list);
