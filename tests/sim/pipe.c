@@ -265,6 +265,8 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	end = conn_end(conn, node, link);
 	if (conn->closed[end])
 		return;
+	if (message->opcode == OP_CONNECT)
+		node_told_name(node, &message->volume_name, message->node_id);
 	if (message->opcode == OP_HEARTBEAT)
 		conn->beat_xid[end] = message->xid;
 	beat = message->opcode == OP_HEARTBEAT ||
