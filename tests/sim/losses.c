@@ -16,13 +16,14 @@ losses_is_below(const struct losses *losses, int node, int top)
 // The failures that a write has to do with: those after its beginning.
 struct window {
 	bool own, above, root; // one of its author, of an ancestor, of the root
-	uint64_t until;        // the last moment at which a lease may be older than one of these
+	uint64_t first;        // the first of these
+	uint64_t until;        // the last moment at which a lease may be older than one of them
 };
 
 static struct window
 window_find(const struct losses *losses, const struct register_op *write)
 {
-	struct window window = {0};
+	struct window window = {.first = LINEARIZABLE_UNKNOWN};
 
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
@@ -32,6 +33,7 @@ window_find(const struct losses *losses, const struct register_op *write)
 		window.own = window.own || failure->node == write->tag;
 		window.above = window.above || failure->node != write->tag;
 		window.root = window.root || failure->node == 0;
+		window.first = failure->at < window.first ? failure->at : window.first;
 		window.until = failure->until > window.until ? failure->until : window.until;
 	}
 	if (write->tag == 0) // it has nobody above
@@ -60,38 +62,49 @@ read_may_be_undone(const struct losses *losses, const struct window *window, con
 	       (window->above || losses_is_below(losses, (int)read->tag, (int)write->tag));
 }
 
-static bool
-is_undone(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
+// When ${ops}[i], a write, may first be undone.
+static uint64_t
+undone_at(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
 {
 	struct window window = window_find(losses, &ops[i]);
 
 	if (fates[i].durable || !may_be_undone(&window, &fates[i]))
-		return false;
+		return LINEARIZABLE_UNKNOWN;
 	for (size_t k = 0; k < count; k++)
 		if (!ops[k].write && ops[k].value == ops[i].value &&
 		    !read_may_be_undone(losses, &window, &ops[i], &ops[k]))
-			return false;
-	return true;
+			return LINEARIZABLE_UNKNOWN;
+	return window.first;
+}
+
+void
+losses_find(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
+	    uint64_t *ret)
+{
+	for (size_t i = 0; i < count; i++)
+		ret[i] = LINEARIZABLE_UNKNOWN;
+	for (size_t i = 0; i < count && losses->failure_count > 0; i++) {
+		uint64_t at = ops[i].write ? undone_at(losses, ops, fates, count, i) : LINEARIZABLE_UNKNOWN;
+
+		for (size_t k = 0; k < count && at != LINEARIZABLE_UNKNOWN; k++)
+			if (ops[k].value == ops[i].value)
+				ret[k] = at;
+	}
 }
 
 size_t
-losses_apply(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
-	     struct register_op *ret)
+losses_cut(const struct register_op *ops, const uint64_t *undone, size_t count, uint64_t moment,
+	   struct register_op *ret)
 {
-	bool *undone = calloc(count + 1, sizeof *undone);
 	size_t kept = 0;
 
-	CHECK(undone != NULL);
-	for (size_t i = 0; i < count && losses->failure_count > 0; i++) {
-		if (!ops[i].write || !is_undone(losses, ops, fates, count, i))
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].invoked >= moment || undone[i] < moment || (!ops[i].write && ops[i].returned >= moment))
 			continue;
-		for (size_t k = 0; k < count; k++)
-			if (ops[k].value == ops[i].value)
-				undone[k] = true;
+		ret[kept] = ops[i];
+		if (ret[kept].returned >= moment)
+			ret[kept].returned = LINEARIZABLE_UNKNOWN;
+		kept++;
 	}
-	for (size_t i = 0; i < count; i++)
-		if (!undone[i])
-			ret[kept++] = ops[i];
-	free(undone);
 	return kept;
 }
