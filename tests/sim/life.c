@@ -244,8 +244,8 @@ node_told_name(struct node *node, const struct blob *volume, uint64_t node_id)
 	memcpy(name, volume->bytes, volume->size);
 	name[volume->size] = '\0';
 	index = world_volume_index(node, name);
-	CHECK(index >= 0 && index < WORLD_VOLUMES);
-	if (node->names[index][0] == node_id)
+	CHECK(index >= 0);
+	if (index >= WORLD_VOLUMES || node->names[index][0] == node_id) // scenarios name more than the world has
 		return;
 	node->names[index][1] = node->names[index][0];
 	node->names[index][0] = node_id;
