@@ -298,6 +298,18 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
 }
 
+// Has the claimant left the child that is on record (F5)?
+static void
+ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
+{
+	int32_t child = record->child;
+
+	if (want->asked == child)
+		return;
+	want->asked_xid = recall_for(core, entry, record, claimant_get(core, want->claimant));
+	want->asked = want->asked_xid != 0 ? child : -1;
+}
+
 // Somebody else's name is on the record.
 static enum verdict
 decide_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
@@ -312,10 +324,7 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
 		return CLAIM_GRANTED; // it says itself that it has left
 	if (old->link >= 0) {
-		if (want->asked != (int32_t)old->index) {
-			want->asked_xid = recall_for(core, entry, record, claimant);
-			want->asked = want->asked_xid != 0 ? (int32_t)old->index : -1;
-		}
+		ask_recorded(core, entry, want, record);
 		return CLAIM_WAITS;
 	}
 	want->asked = -1;
@@ -341,6 +350,30 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!want->early && want->version < entry->version)
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
+}
+
+// Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
+// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. False: it is being asked.
+static bool
+heed_record(struct core *core, struct entry *entry, struct want *want)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+	struct child *child = core->children[want->child], *old;
+	struct dir_record *record = writer_record(core, entry);
+
+	if (want->asked >= 0)
+		return false;
+	if (record == NULL || core->children[record->child] == child)
+		return true;
+	old = core->children[record->child];
+	if (!claimant_names(claimant, old->node_id))
+		return true;
+	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
+		ask_recorded(core, entry, want, record);
+		return false;
+	}
+	old->moved = true;
+	return true;
 }
 
 static bool
@@ -395,6 +428,8 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
+		if (!heed_record(core, entry, want))
+			return CLAIM_WAITS;
 		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
 			return decide_recalled_bytes(core, entry, want);
 		return CLAIM_TAKEN;
@@ -420,7 +455,7 @@ claim_advance(struct core *core, struct entry *entry)
 			grant(core, entry, want);
 		else if (verdict == CLAIM_REFUSED)
 			answer(core, entry, want, want->refusal);
-		else if (want->cleared)
+		else if (want->up_xid != 0)
 			answer(core, entry, want, STATUS_NONE); // taken above
 		else
 			take(core, entry, want);
@@ -509,7 +544,8 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		want->cleared = message->opcode == OP_OK_REPLY;
+		// Who still has the block for writing has gone on: of bytes, the versions tell.
+		want->cleared = message->opcode == OP_OK_REPLY || want->perm != PERM_WRITE;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
 		return true;
 	}

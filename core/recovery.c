@@ -124,6 +124,8 @@ recovery_block(struct core *core, struct entry *entry)
 	bool below = directory_max(&core->directory, entry, -1) == PERM_WRITE;
 	bool lapsed = volume->claim_lease_end <= core->now;
 
+	if (entry->copy == COPY_DIRTY)
+		dirty_before_barriers(core, entry);
 	if (work != NULL && work->put_unknown && lapsed)
 		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since
 	if (entry->held != PERM_WRITE || (entry->copy == COPY_ABSENT && !below)) {

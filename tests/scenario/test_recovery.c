@@ -188,6 +188,31 @@ START_TEST(fsync_while_the_proxy_dies)
 }
 END_TEST
 
+// R13, R14: C has sent 'c' up and waits for its fsync; what it writes then stands in the place of 'c'. When the root dies,
+// the fsync covers that.
+START_TEST(fsync_of_bytes_that_were_written_over)
+{
+	struct scenario *scenario = tree();
+	struct request *sync, *write;
+
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, (uint64_t)_i * 4);
+	write = scenario_write(scenario, "B", 7, 'B');
+	scenario_run(scenario, 1);
+	request_expect_ok(write);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	for (int i = 0; i < 4 * LEASE_MS / 10 && !sync->ended; i++)
+		scenario_run(scenario, 10);
+	request_expect_ok(sync);
+	ck_assert_int_ne(scenario_stored(scenario, 7), '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Partitions ----
 
 // F5: C can not reach P, both reach A. C moves; P lets the block go at once, without waiting for C's lease.
@@ -203,6 +228,28 @@ START_TEST(asymmetric_partition)
 	steps_write(scenario, "E", 'e');
 	reads(scenario, "C", 'e');
 	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R6, F5: what C sends to P gets lost, with the bytes that a recall took from it. It brings them to A; P, which still has C
+// on record as the writer, must not put older ones over them when it gives C up.
+START_TEST(bytes_that_move_past_their_record)
+{
+	struct scenario *scenario = tree();
+	struct request *read;
+
+	steps_read(scenario, "E", '.'); // P has a copy
+	steps_write(scenario, "C", 'c');
+	world_block(node_of(scenario, "C"), node_of(scenario, "P"), scenario->world->now + 60 * 1000 * 1000);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_letter(read, 'c');
+	reads(scenario, "E", 'c');
+	reads(scenario, "C", 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -605,7 +652,9 @@ main(void)
 	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);
 	tcase_add_test(tcase, parent_and_grandparent_fail_together);
 	tcase_add_loop_test(tcase, fsync_while_the_proxy_dies, 0, 10);
+	tcase_add_loop_test(tcase, fsync_of_bytes_that_were_written_over, 0, 12);
 	tcase_add_test(tcase, asymmetric_partition);
+	tcase_add_test(tcase, bytes_that_move_past_their_record);
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);
