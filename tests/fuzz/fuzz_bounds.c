@@ -166,7 +166,7 @@ static void
 check_wants(const struct fuzz_node *node, const struct children *children)
 {
 	const struct core *core = node->core;
-	uint64_t left = 0, claims = 0;
+	uint64_t left = 0, claims = 0, pinned = 0;
 
 	for (uint32_t i = 1; i < core->table.wants.next; i++) {
 		const struct want *want = table_want(&core->table, i);
@@ -176,7 +176,10 @@ check_wants(const struct fuzz_node *node, const struct children *children)
 		left += want->kind == WANT_NONE;
 		claims += want->kind == WANT_RECOVER;
 	}
-	CHECK(left <= SLACK + children->wants + node->given_up);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		pinned += core->volumes[i]->dirty_count + core->volumes[i]->unstable_count;
+	// Each child may wait for each block that is not yet above.
+	CHECK(left <= SLACK + children->wants + node->given_up + pinned * children->connected);
 	CHECK(claims <= (children->sessions + 1) * (LIMIT_CREDITS + LIMIT_RUN_BLOCKS));
 	CHECK(barrier_count(core) <= SLACK + children->wants + NODE_IOS);
 }
@@ -189,7 +192,7 @@ is_stale(const struct work *work)
 	bool wanted = work->want_head != 0 || work->claim_head != 0 || work->sync_head != 0 || work->claim;
 
 	return waits && !wanted && !work->recall_open && !work->in_dirty && !work->again && !work->flushing &&
-	       !work->store_reading;
+	       !work->store_reading && work->unstable == UNSTABLE_NOT;
 }
 
 static void
@@ -273,5 +276,6 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 		ops += op->type != ACTION_EVICT;
 	CHECK(core->store_ops.used == ops);
 	CHECK(core->volume_count <= LIMIT_VOLUMES);
-	check_lists(core, LIMIT_RUN_BLOCKS + children.wants + 2 * (core->table.wants.used + core->table.entries.used));
+	check_lists(core,
+		    4 * LIMIT_RUN_BLOCKS + children.wants + 2 * (core->table.wants.used + core->table.entries.used));
 }
