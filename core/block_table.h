@@ -81,6 +81,7 @@ struct want {
 	// A claim (claim.c).
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
+	bool counted;      // and uses one of our credits there
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
 	bool live;         // the claimant's lease was not over when it said so

@@ -18,6 +18,7 @@
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/recall.h"
 #include "core/server.h"
 
@@ -31,6 +32,15 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
+// What was passed on is answered, or will not be.
+static void
+credit_back(struct core *core, struct want *want)
+{
+	if (want->counted)
+		core->parent.outstanding--;
+	want->counted = false;
+}
+
 static void
 want_free(struct core *core, uint32_t *link)
 {
@@ -38,6 +48,7 @@ want_free(struct core *core, uint32_t *link)
 	struct want *want = table_want(&core->table, index);
 
 	*link = want->next;
+	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (core->children[want->child]->pending > 0)
@@ -47,14 +58,16 @@ want_free(struct core *core, uint32_t *link)
 
 // The same claim made again takes the place of the first (F4).
 static void
-forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm)
+forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm, uint32_t claimant)
 {
+	uint64_t who = claimant_get(core, claimant)->node_id;
 	uint32_t *link = &work->claim_head;
 
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
-		if (want->child == child && want->perm == (uint8_t)perm)
+		if (want->child == child && want->perm == (uint8_t)perm &&
+		    claimant_get(core, want->claimant)->node_id == who)
 			want_free(core, link);
 		else
 			link = &want->next;
@@ -70,7 +83,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	uint32_t index = pool_alloc(&core->table.wants), *link;
 	struct want *want = table_want(&core->table, index);
 
-	forget_earlier(core, work, child->index, message->perm);
+	forget_earlier(core, work, child->index, message->perm, claimant);
 	want->kind = WANT_RECOVER;
 	want->perm = (uint8_t)message->perm;
 	want->child = (uint16_t)child->index;
@@ -195,16 +208,33 @@ refuse(struct want *want, enum status status)
 	return CLAIM_REFUSED;
 }
 
+// One claim of a block for WRITE is passed on at a time: if it is granted, the next is ours to decide.
+static bool
+is_behind(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->claim_head; i != 0 && want->perm == PERM_WRITE; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->up_xid != 0)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 pass_on(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct saying say;
 
-	if (want->up_xid != 0 || !client_parent_usable(core, volume))
+	if (want->up_xid != 0 || !client_parent_usable(core, volume) || is_behind(core, entry, want))
 		return CLAIM_WAITS;
 	if (want->hops_left <= 1)
 		return refuse(want, STATUS_LOOP_DETECTED);
+	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
+		return CLAIM_WAITS;
 	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
 	say = (struct saying){
@@ -225,6 +255,8 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
+	want->counted = want->perm == PERM_WRITE;
+	core->parent.outstanding += want->counted;
 	return CLAIM_WAITS;
 }
 
@@ -277,6 +309,8 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
 	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
+	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
+		return CLAIM_GRANTED; // it says itself that it has left
 	if (old->link >= 0) {
 		if (want->asked != (int32_t)old->index) {
 			want->asked_xid = recall_for(core, entry, record, claimant);
@@ -318,11 +352,18 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 }
 
 // A root that was started anew does not know what its storage has: bytes that were recalled from the claimant may be
-// older. Whoever has had the block since has them, or has made newer ones durable.
-static bool
-is_superseded(const struct volume *volume, const struct want *want, const struct claimant *claimant)
+// older than that. When somebody who has had the block since claims it, he has them, or newer ones. Else those who wrote
+// over them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
+static enum verdict
+decide_recalled_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
-	return want->perm == PERM_NO && want->early && !claimant_names(claimant, volume->node_id);
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (claim_in_grace(core, volume))
+		return CLAIM_WAITS;
+	if (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version))
+		return CLAIM_TAKEN; // versions tell what is newer
+	return refuse(want, STATUS_EVICTED);
 }
 
 static enum verdict
@@ -332,8 +373,10 @@ decide(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->refusal != STATUS_NONE)
 		return CLAIM_REFUSED;
-	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE)
+	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE) {
 		want->cleared = false; // we have lost it meanwhile
+		want->up_xid = 0;
+	}
 	if (want->cleared)
 		return want->perm == PERM_WRITE ? CLAIM_GRANTED : CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
@@ -341,7 +384,8 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
-		want->cleared = is_superseded(volume, want, claimant_get(core, want->claimant));
+		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
+			return decide_recalled_bytes(core, entry, want);
 		return CLAIM_TAKEN;
 	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
@@ -389,12 +433,11 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	if (item->version > entry->version) {
-		if (entry->copy == COPY_CLEAN)
-			entry_drop_copy(core, entry);
-		if (entry->copy == COPY_ABSENT)
-			entry->version = item->version;
-	}
+	// The child has to learn what the parent has, not what was here under an earlier session.
+	if (entry->copy == COPY_CLEAN && item->version != entry->version)
+		entry_drop_copy(core, entry);
+	if (entry->copy == COPY_ABSENT)
+		entry->version = item->version;
 }
 
 bool
@@ -408,6 +451,7 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		index = table_want(&core->table, index)->next;
 	if (index == 0)
 		return false;
+	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (message->status != STATUS_UNAVAILABLE) // else it is gone soon, and the next is asked
@@ -514,6 +558,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 void
 claim_link_down(struct core *core, struct work *work)
 {
-	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		credit_back(core, table_want(&core->table, i));
 		table_want(&core->table, i)->up_xid = 0;
+	}
 }

@@ -203,6 +203,15 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
+	if (entry->dir != 0 && directory_max(&core->directory, entry, -1) > message->perm) {
+		struct work *work = table_work_make(&core->table, entry);
+
+		// A parent that gives less than we had breaks the protocol; what is below goes all the same.
+		work->recall_open = work->recall_silent = true;
+		work->recall_perm = (uint8_t)message->perm;
+		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
+		table_touch(&core->table, entry);
+	}
 }
 
 static void
@@ -280,8 +289,7 @@ client_lost(struct core *core, struct entry *entry)
 	}
 	tell_lost(core, entry);
 	dirty_clear(core, entry);
-	entry_set_held(core, entry, PERM_NO);
-	entry_drop_copy(core, entry);
+	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
 
 static void

@@ -5,7 +5,7 @@
 // and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
 // the claims (RECOVER with DATA): who decides takes them if they are newer than what it has. A root that was started anew
 // does not know what it has: it takes only what was held to the end (PERMISSIONS READ), since nobody can have written over
-// it; whatever was recalled before (NO) is with those who came after.
+// it; what was recalled before (NO) is with those who came after, or may be lost.
 //
 // Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
 #include "core/recovery.h"
@@ -176,6 +176,20 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 	};
 }
 
+bool
+recovery_has_credit(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (core->parent.outstanding < core->parent.credits)
+		return true;
+	if (!work->claim_waiting) {
+		work->claim_waiting = true;
+		key_list_add(&core->parent.claims_waiting, entry->key);
+	}
+	return false;
+}
+
 void
 recovery_claim(struct core *core, struct entry *entry)
 {
@@ -184,11 +198,8 @@ recovery_claim(struct core *core, struct entry *entry)
 
 	if (work->claim_xid != 0 || work->claim_waiting || !client_parent_usable(core, entry_volume(core, entry)))
 		return;
-	if (core->parent.outstanding >= core->parent.credits) {
-		work->claim_waiting = true;
-		key_list_add(&core->parent.claims_waiting, entry->key);
+	if (!recovery_has_credit(core, entry))
 		return;
-	}
 	say = recover_saying(core, entry, PERM_WRITE);
 	work->claim_xid = outbox_say(core, &say)->xid;
 	work->ask_at = core->now;
@@ -234,24 +245,6 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 		ask_writer_below(core, entry, item->version);
 }
 
-// The node that was evicted is another one from now on: what it holds later must not be taken for what was taken away.
-static void
-new_identity(struct core *core, struct volume *volume)
-{
-	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
-
-	core_trace(core, "volume %s: evicted by the nodes above", volume->name);
-	volume->node_id = id != 0 ? id : 1;
-	session_renamed(core, volume);
-}
-
-static void
-was_refused(struct core *core, struct volume *volume, enum status status)
-{
-	if (status == STATUS_EVICTED && claimant_names(&volume->own, volume->node_id))
-		new_identity(core, volume);
-}
-
 void
 recovery_refused(struct core *core, struct entry *entry, enum status status)
 {
@@ -261,7 +254,6 @@ recovery_refused(struct core *core, struct entry *entry, enum status status)
 		   (unsigned long long)block_key_block(entry->key), message_status_text(status));
 	claim_end(core, entry, table_work(&core->table, entry));
 	give_up_claim(core, entry);
-	was_refused(core, volume, status);
 }
 
 void
@@ -281,10 +273,9 @@ recovery_resend(struct core *core, struct entry *entry)
 void
 recovery_give_up(struct core *core, struct entry *entry, enum status status)
 {
-	struct volume *volume = entry_volume(core, entry);
-
+	core_trace(core, "block %llu: refused for good: %s", (unsigned long long)block_key_block(entry->key),
+		   message_status_text(status));
 	client_lost(core, entry);
-	was_refused(core, volume, status);
 }
 
 void
@@ -296,6 +287,17 @@ recovery_link_down(struct core *core, struct work *work)
 	work->claim_waiting = false;
 }
 
+// All that was held under the old name is claimed, or given up: it may be evicted now. What is held from now on must not
+// be taken for that.
+static void
+new_name(struct core *core, struct volume *volume)
+{
+	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
+
+	volume->node_id = id != 0 ? id : 1;
+	session_renamed(core, volume);
+}
+
 void
 recovery_pump(struct core *core, struct volume *volume)
 {
@@ -303,11 +305,16 @@ recovery_pump(struct core *core, struct volume *volume)
 
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume))
 		return;
+	if (volume->claims_end_at > core->now) {
+		core_wake(core, volume->claims_end_at);
+		return;
+	}
 	volume->claims_end_due = false;
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
 	message->flags = FLAG_RECOVERY_OP;
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = volume->parent_id;
 	core_trace(core, "volume %s: recovered", volume->name);
+	new_name(core, volume);
 	session_recovered(core, volume);
 }

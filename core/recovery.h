@@ -21,6 +21,9 @@ void recovery_give_back(struct core *core, struct entry *entry);
 // Send the claim of a block, unless that is done; the claim waits for credits by itself.
 void recovery_claim(struct core *core, struct entry *entry);
 
+// May another claim of the block be sent (R15)? Else the block is touched when it may.
+bool recovery_has_credit(struct core *core, struct entry *entry);
+
 // The parent's answer to a claim.
 void recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
 void recovery_refused(struct core *core, struct entry *entry, enum status status);

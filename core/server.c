@@ -476,7 +476,8 @@ server_refuse_waiting(struct core *core)
 	for (uint32_t i = 1; i < core->table.wants.next; i++) {
 		struct want *want = table_want(&core->table, i);
 
-		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->applied)
+		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->kind == WANT_RECOVER ||
+		    want->applied)
 			continue;
 		server_refuse(core, table_entry(&core->table, want->entry), want, STATUS_UNAVAILABLE);
 		want->kind = WANT_NONE;
@@ -605,7 +606,7 @@ server_child_lapsed(struct core *core, struct child *child)
 
 		next = pool_get(&core->directory.records, record->child_next);
 		table_touch(&core->table, entry);
-		if (record->perm == PERM_READ && !child->wrote)
+		if (record->perm == PERM_READ && (!child->wrote || child->moved))
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
 	}
@@ -615,6 +616,7 @@ void
 server_forget_absent(struct core *core, struct entry *entry)
 {
 	struct dir_record *record = directory_first(&core->directory, entry), *next;
+	struct volume *volume = entry_volume(core, entry);
 
 	for (; record != NULL; record = next) {
 		struct child *child = core->children[record->child];
@@ -623,6 +625,13 @@ server_forget_absent(struct core *core, struct entry *entry)
 		if (child->link >= 0)
 			continue;
 		child->moved = true;
-		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
+		if (record->perm == PERM_WRITE) {
+			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+				      PERM_NO);
+			continue;
+		}
+		// It may read on until its lease is over: as long our own old session has to be remembered above.
+		if (child->lease_end > volume->claims_end_at)
+			volume->claims_end_at = child->lease_end;
 	}
 }

@@ -52,7 +52,7 @@ session_volume_new(struct core *core, const char *name, size_t name_size)
 	memcpy(volume->name, name, name_size);
 	volume->index = core->volume_count;
 	volume->retry_at = MOMENT_NEVER;
-	volume->node_id = core->config.node_id;
+	volume->node_id = volume->told_name = core->config.node_id;
 	volume->id = (uint32_t)((core->config.node_id ^ (core->config.node_id >> 32)) & 0x3fffffff) + volume->index;
 	core->volumes[core->volume_count++] = volume;
 	return volume;
@@ -174,6 +174,7 @@ tell_way_up(struct core *core, struct volume *volume)
 		session_way_up(core, volume, message);
 	}
 	memcpy(volume->told_path, core->path, sizeof(volume->told_path));
+	volume->told_name = volume->node_id;
 }
 
 static bool
@@ -210,7 +211,8 @@ session_renamed(struct core *core, struct volume *volume)
 void
 session_recovered(struct core *core, struct volume *volume)
 {
-	if (memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
+	if (volume->told_name != volume->node_id ||
+	    memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
 	admission_answer(core, volume, STATUS_NONE);
 	table_touch_works(&core->table, volume->index); // evictions that waited

@@ -2,6 +2,7 @@
 // What all files of the core do with its state: entries, lists of blocks that wait, the trace.
 #include "core/state.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/unstable.h"
 
 #include <stdarg.h>
@@ -142,7 +143,8 @@ entry_make(struct core *core, struct volume *volume, uint64_t block)
 {
 	struct entry *entry = table_make(&core->table, block_key_make(volume->index, block), NULL);
 
-	if (entry->version == 0)
+	// In the grace time of a root nothing is known of the versions: claims tell (F6).
+	if (entry->version == 0 && !claim_in_grace(core, volume))
 		entry->version = volume->version_floor;
 	return entry;
 }

@@ -141,15 +141,17 @@ struct volume {
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
-	uint64_t node_id;   // ours as the parent knows it: another one after an eviction (F2)
+	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
+	moment_us claims_end_at;   // not before: children that are away may read until then
 	bool claims_end_due;       // once all are answered, the parent is told
 	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
 	uint32_t above_count;
-	uint64_t told_path[LIMIT_HOPS]; // the nodes above, as the children know them
+	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
+	uint64_t told_name;
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link

@@ -211,6 +211,8 @@ transaction_advance(struct core *core, struct entry *entry)
 		client_answer_recall(core, entry);
 	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided waits
+	else if (entry->version == 0)
+		entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it in a grace time
 	while (work->want_head != 0) {
 		struct want *want = table_want(&core->table, work->want_head);
 

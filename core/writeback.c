@@ -218,6 +218,8 @@ commit_pump(struct core *core, struct volume *volume)
 	bool any = volume->unstable.head != 0 || volume->keeper != 0;
 	bool old = any && volume->unstable_since + COMMIT_AGE_US <= core->now;
 
+	if (volume->claims > 0) // what is claimed can not be made durable yet
+		return;
 	if ((volume->unstable_count == 0 && !any) || volume->commit_wanted || !may_send(core, volume))
 		return;
 	if (!room_is_short(core, volume) && !old) {

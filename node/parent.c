@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-	PATIENCE_MIN_MS = 1000,
+	PATIENCE_MIN_MS = 250,
 	CANDIDATES_MAX = 1 + LIMIT_PARENTS + LIMIT_ANCESTORS,
 	ABSOLUTE_SIZE = sizeof(((struct node *)0)->parent_told),
 };
@@ -223,6 +223,7 @@ node_parent_gone(struct node *node, bool was_heard)
 	if (was_heard) {
 		node->parent_lost = node_now();
 		look_around(node);
+		dialer_set_timeout(node->dialer, patience_ms(node));
 	}
 	dialer_start(node->dialer);
 }

@@ -40,7 +40,7 @@ mtype = { GET, FLUSH, ANSWER, RELEASE, BARRIER, /* down: */ GRANT, INVALIDATE, F
 #define LINES 6
 #define LINE(c, n) ((n) == ROOT && (c) >= A -> (c) + 2 : (c))
 chan up[LINES] = [7] of { mtype, byte, byte, byte };
-chan down[LINES] = [5] of { mtype, byte, byte, byte };
+chan down[LINES] = [7] of { mtype, byte, byte, byte };
 bool broken[LINES]; // what is said from now on does not arrive; nobody needs to know yet
 bool fresh_link[LINES]; // the child is on a new link, and its parent still speaks into the old one
 
@@ -397,8 +397,8 @@ mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* fa
 	:: d_step { parent[child] == above && len(down[LINE(child, above)]) > 0 -> event = FROM_ABOVE; n = child }
 
 #define LEAF(who) \
-	:: d_step { CONNECTED(who) && MAY_WANT(who) && !ask[who] && held[who] == NO -> event = WANT; n = who; p = READ } \
-	:: d_step { CONNECTED(who) && MAY_WANT(who) && !ask[who] && held[who] < WRITE && writes < WRITES -> event = WANT; n = who; p = WRITE } \
+	:: d_step { CONNECTED(who) && MAY_WANT(who, READ) && !ask[who] && held[who] == NO -> event = WANT; n = who; p = READ } \
+	:: d_step { CONNECTED(who) && MAY_WANT(who, WRITE) && !ask[who] && held[who] < WRITE && writes < WRITES -> event = WANT; n = who; p = WRITE } \
 	:: d_step { WRITABLE(who) && writes < WRITES -> event = MODIFY; n = who } \
 	:: d_step { CONNECTED(who) && ask[who] != CLAIM && held[who] == WRITE && copy[who] == DIRTY && MAY_BOTHER(who) -> event = BRING_UP; n = who } \
 	:: d_step { CONNECTED(who) && ask[who] != CLAIM && copy[who] == UNSTABLE && !barrier[who] && MAY_BOTHER(who) -> event = SYNC; n = who } \
@@ -421,10 +421,13 @@ mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* fa
 #ifndef ROOT_WRITES
 #define ROOT_WRITES true
 #endif
-#ifndef B_WANTS
-#define B_WANTS true
+#ifndef A_WANTS
+#define A_WANTS READ
 #endif
-#define MAY_WANT(n) (n == A || B_WANTS)
+#ifndef B_WANTS
+#define B_WANTS READ
+#endif
+#define MAY_WANT(n, p) (p >= (n == A -> A_WANTS : B_WANTS))
 
 // For check.py --trace.
 #define TELL_EVENT printf("## %e n=%d c=%d p=%d\n", event, n, c, p)

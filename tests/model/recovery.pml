@@ -20,7 +20,13 @@ bool evicted;           // at the root: so was the proxy's session (F2)
 byte claim[NODES];      // at the root, a claim that is not decided: 0 none, else the permission + 1,
 byte claimed[NODES];    // ... its version,
 bool lively[NODES];     // ... and whether the claimant's lease had not ended
+bool passed_up;         // ... and, for A's: whether it came through the proxy;
+byte came_from[NODES];  // ... the session it comes from;
 bool moving[NODES];     // the proxy has been asked to let go
+byte verdict[NODES];    // within a step: what becomes of the claim
+#define OPEN 0
+#define RIGHT 1
+#define WRONG 2
 bool recording;         // at the proxy: the eviction of A is on its way to the root
 
 #define KNOWN(n, c) known[(n) * NODES + (c)]
@@ -65,10 +71,11 @@ inline join()
 	say_up(RECOVER, held[n], v, alive[n] + 2 * through[n] + 4 * number[n] + 16 * base[n])
 }
 
+// The lease began when the claim was sent (T2): if anybody above has taken back since, it is over.
 inline answered()
 {
 	ask[n] = NO;
-	alive[n] = true;
+	alive[n] = (SEEN(parent[n], n) != OVER && (parent[n] == ROOT || SEEN(ROOT, PROXY) != OVER));
 	base[n] = number[n];
 	through[n] = (parent[n] == PROXY)
 }
@@ -79,7 +86,7 @@ inline recovered()
 	answered();
 	if
 	:: x -> copy[n] = DIRTY
-	:: !x && copy[n] == DIRTY && version[n] == v -> copy[n] = UNSTABLE
+	:: !x && copy[n] == DIRTY && (p == NO || version[n] == v) -> copy[n] = UNSTABLE
 	:: else
 	fi
 }
@@ -118,7 +125,7 @@ inline miss()
 #ifdef BREAK_EVICTED_REFUSED
 #define EVICTED(c) false
 #else
-#define EVICTED(c) (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x)))
+#define EVICTED(c) (GRANTED(n, c) != WRITE && (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
 #endif
 
 // Bytes that child "who" sends again: newer ones are what a reversion would go back to, whoever has WRITE now.
@@ -130,14 +137,31 @@ inline take_bytes(bytes)
 	fi
 }
 
+#ifdef BREAK_OLD_RECORD
+#define UNFOUNDED (p == NO && v == 0)
+#else
+#define UNFOUNDED ((p == NO && v == 0) || X_BASE(x) > KNOWN(n, c))
+#endif
+
+// Child c is on a new link. What the directory has of a session that is older than the one the claim comes from has never
+// arrived there, or was given up; READ always is. WRITE that is not claimed is taken back.
+inline new_session()
+{
+	forget();
+	if
+	:: UNFOUNDED && GRANTED(n, c) == WRITE -> take_back()
+	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
+	:: else
+	fi;
+	KNOWN(n, c) = X_NUMBER(x)
+}
+
 // RECOVER with permission p and version v.
 inline on_recover()
 {
 	SEEN(n, c) = HERE;
-	KNOWN(n, c) = X_NUMBER(x);
 	fresh_link[LINE(c, n)] = false;
-	forget();
-	if :: GRANTED(n, c) == READ || (p == NO && v == 0) -> GRANTED(n, c) = NO :: else fi;
+	new_session();
 	if
 	:: p == NO && v == 0 -> say_down(c, RECOVERED, NO, 0, false)
 	:: (p != NO || v != 0) && EVICTED(c) -> say_down(c, REFUSED, 0, 0, 0)
@@ -145,19 +169,29 @@ inline on_recover()
 		claim[c] = p + 1;
 		claimed[c] = v;
 		lively[c] = X_LIVE(x);
-		moving[c] = false
+		came_from[c] = X_BASE(x);
+		moving[c] = false;
+		if :: c == A -> passed_up = false :: else fi
 	:: (p != NO || v != 0) && !EVICTED(c) && n == PROXY -> recover_at_proxy()
 	fi
 }
 
 // ---- The proxy ----
 
-// A claim is decided where WRITE is held, which is here if the directory still shows it at the claimant.
+// A claim is decided where WRITE is held, which is here if the directory still shows it at the claimant. Bytes of a session
+// that was another parent's go up even if newer ones are here: the newer ones may be those of a reversion, and only the root
+// knows whether the author was evicted.
+#ifdef BREAK_NEWER_IS_HERE
+#define KNOWS_SESSION(x) true
+#else
+#define KNOWS_SESSION(x) X_THROUGH(x)
+#endif
+
 inline recover_at_proxy()
 {
 	if
 	:: p == WRITE && GRANTED(n, c) == WRITE -> say_down(c, RECOVERED, WRITE, v, v > version[n])
-	:: p == NO && (held[n] == WRITE || v <= version[n]) ->
+	:: p == NO && KNOWS_SESSION(x) && (held[n] == WRITE || v <= version[n]) ->
 		GRANTED(n, c) = NO;
 		take_bytes(v);
 		say_down(c, RECOVERED, NO, v, false)
@@ -165,14 +199,15 @@ inline recover_at_proxy()
 	fi
 }
 
-// The root has decided on a claim of A's that was passed up: x.
+// The root has decided on a claim of A's that was passed up: 0: refused, 1: yes, 2: yes, and its bytes are newer than these.
 inline passed()
 {
 	if
 	:: x && p == WRITE ->
 		held[n] = WRITE;
 		GRANTED(n, A) = WRITE;
-		say_down(A, RECOVERED, WRITE, v, v > version[n])
+		version[n] = v;
+		say_down(A, RECOVERED, WRITE, v, x == 2)
 	:: x && p == NO -> say_down(A, RECOVERED, NO, v, false)
 	:: else -> say_down(A, REFUSED, 0, 0, 0)
 	fi
@@ -184,11 +219,11 @@ inline passed()
 #define HAS_LEFT(who, x) (KNOWN(n, who) < (x))
 #endif
 
-// Child p is said to have moved, on its link number x: what it had here is let go at once (F5).
+// Child p is said to have moved, on its link number x, from session v: what it had here is let go at once (F5).
 inline on_move()
 {
 	if
-	:: GRANTED(n, p) == WRITE && HAS_LEFT(p, x) ->
+	:: GRANTED(n, p) == WRITE && HAS_LEFT(p, x) && v <= KNOWN(n, p) ->
 		c = p;
 		let_go(x)
 	:: else -> say_up(NOT_HOLDER, p, 0, x)
@@ -219,7 +254,7 @@ inline recorded()
 		c = A;
 		if
 		:: x -> RECORD_OF(n, c) = p + 1; take_back()
-		:: else -> let_go(p + 1)
+		:: else -> let_go(0)
 		fi
 	:: else
 	fi
@@ -245,6 +280,16 @@ inline recorded()
 #define TAKES_BYTES true
 #endif
 
+// To the claimant, by the way the claim came.
+#define CAME_UP(who) (who == A && passed_up)
+inline yes(who, perm, bytes, fact)
+{
+	if
+	:: CAME_UP(who) -> say_down(PROXY, PASSED, perm, bytes, 1 + fact)
+	:: else -> say_down(who, RECOVERED, perm, bytes, fact)
+	fi
+}
+
 // Claimant "who" gets what it claims; the proxy, if it had WRITE, has it no more.
 inline accept(who)
 {
@@ -252,84 +297,109 @@ inline accept(who)
 	:: claim[who] == NO + 1 ->
 		take_bytes(claimed[who]);
 		if :: GRANTED(ROOT, who) == WRITE -> GRANTED(ROOT, who) = NO :: else fi;
-		say_down(who, RECOVERED, NO, claimed[who], false)
+		yes(who, NO, claimed[who], false)
 	:: claim[who] == WRITE + 1 ->
 		assert(version[who] == now);
 		GRANTED(ROOT, PROXY) = NO;
-		GRANTED(ROOT, who) = WRITE;
-		say_down(who, RECOVERED, WRITE, claimed[who], BRING(who))
+		GRANTED(ROOT, who) = NO;
+		if
+		:: CAME_UP(who) -> GRANTED(ROOT, PROXY) = WRITE; yes(who, WRITE, version[ROOT], BRING(who))
+		:: else -> GRANTED(ROOT, who) = WRITE; yes(who, WRITE, claimed[who], BRING(who))
+		fi
 	fi;
 	claim[who] = 0
 }
 
 inline refuse(who)
 {
-	claim[who] = 0;
-	say_down(who, REFUSED, 0, 0, 0)
+	if
+	:: CAME_UP(who) -> say_down(PROXY, PASSED, 0, 0, 0)
+	:: else -> say_down(who, REFUSED, 0, 0, 0)
+	fi;
+	claim[who] = 0
 }
 
-inline serve_claim(who)
+// What is to become of c's claim? Who holds the block on record is right; where the proxy has WRITE, it is asked; where it is
+// away, the claim of one whose lease has not ended is right.
+inline judge()
 {
 	if
-	:: claim[who] && GRANTED(ROOT, who) == WRITE -> accept(who)
-	:: claim[who] && GRANTED(ROOT, who) != WRITE && GRANTED(ROOT, PROXY) == WRITE ->
+	:: verdict[c] != OPEN
+	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) != 0 // R18
+	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) == 0 ->
+		verdict[c] = (claim[c] == NO + 1 || GRANTED(ROOT, c) == WRITE -> RIGHT : WRONG)
+	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) == WRITE -> verdict[c] = RIGHT
+	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) != WRITE && GRANTED(ROOT, PROXY) == WRITE ->
 		if
-		:: SEEN(ROOT, PROXY) == HERE && !moving[who] ->
-			moving[who] = true;
-			say_down(PROXY, MOVE, who, 0, KNOWN(ROOT, who))
-		:: SEEN(ROOT, PROXY) != HERE && (claim[who] == NO + 1 || LIVELY(who)) -> accept(who)
+		:: SEEN(ROOT, PROXY) == HERE && !moving[c] ->
+			moving[c] = true;
+			say_down(PROXY, MOVE, c, came_from[c], KNOWN(ROOT, c))
+		:: SEEN(ROOT, PROXY) != HERE && (claim[c] == NO + 1 || LIVELY(c)) -> verdict[c] = RIGHT
 		:: else
 		fi
-	:: claim[who] && GRANTED(ROOT, who) != WRITE && GRANTED(ROOT, PROXY) != WRITE ->
-		if
-		:: claim[who] == NO + 1 && TAKES_BYTES -> accept(who)
-		:: else -> refuse(who)
-		fi
-	:: else
+	:: else -> verdict[c] = (claim[c] == NO + 1 && TAKES_BYTES -> RIGHT : WRONG)
 	fi
 }
 
 inline serve_claims()
 {
-	serve_claim(A);
-	serve_claim(B)
+	c = A;
+	do
+	:: c <= B ->
+		if
+		:: claim[c] ->
+			judge();
+			if
+			:: verdict[c] == RIGHT -> accept(c)
+			:: verdict[c] == WRONG -> refuse(c)
+			:: else
+			fi
+		:: else
+		fi;
+		verdict[c] = OPEN;
+		c++
+	:: else -> break
+	od
 }
 
 // The proxy has let go of what p had there, or says that it was not asked well.
 inline on_let_go()
 {
-	GRANTED(ROOT, PROXY) = NO;
-	if :: claim[p] -> accept(p) :: else fi
+	if
+	:: claim[p] && x -> verdict[p] = RIGHT; GRANTED(ROOT, PROXY) = NO
+	:: else -> take_back()
+	fi
 }
 
 inline on_not_holder()
 {
-	if
-	:: claim[p] == WRITE + 1 && KNOWN(ROOT, p) == x -> refuse(p)
-	:: claim[p] == NO + 1 && KNOWN(ROOT, p) == x -> accept(p)
-	:: else
-	fi
+	if :: claim[p] && KNOWN(ROOT, p) == x -> verdict[p] = (claim[p] == NO + 1 -> RIGHT : WRONG) :: else fi
 }
+
+#ifdef BREAK_STALE_CLAIM
+#define STALE_COUNTS true
+#else
+#define STALE_COUNTS false
+#endif
 
 // The proxy passes a claim of A's up. A is not at the root any more, if it was.
 inline on_pass()
 {
-	KNOWN(ROOT, A) = X_NUMBER(x);
-	claim[A] = 0;
-	other = GRANTED(ROOT, A);
-	c = A;
-	forget();
-	GRANTED(ROOT, A) = NO;
-	SEEN(ROOT, A) = OVER;
-	c = PROXY;
 	if
-	:: EVICTED(A) -> say_down(PROXY, PASSED, 0, 0, false)
-	:: !EVICTED(A) && p == NO -> take_bytes(v); say_down(PROXY, PASSED, p, v, true)
-	:: !EVICTED(A) && p == WRITE && other == WRITE ->
-		GRANTED(ROOT, PROXY) = WRITE;
-		say_down(PROXY, PASSED, p, v, true)
-	:: else -> say_down(PROXY, PASSED, 0, 0, false)
+	:: X_NUMBER(x) < KNOWN(ROOT, A) && !STALE_COUNTS // A has come by another way since
+	:: else -> c = A; take_over()
 	fi
+}
+
+inline take_over()
+{
+	new_session();
+	DRAIN(up[LINE(A, ROOT)]);
+	SEEN(ROOT, A) = OVER;
+	passed_up = true;
+	claim[A] = p + 1;
+	claimed[A] = v;
+	if :: EVICTED(A) -> verdict[A] = WRONG :: else fi
 }
 
 // The proxy wants to evict session p of A's. Who has already come here is not evicted.
@@ -372,16 +442,16 @@ inline take_back()
 	version[n] = version[n] + 8;
 	copy[n] = (n == ROOT -> CLEAN : DIRTY);
 	now = version[n];
-	SEEN(n, c) = OVER;
-	GRANTED(n, c) = NO;
-	RECALLED(n, c) = 0
+	GRANTED(n, c) = NO
 }
 
 // Of lapsed claims the highest version wins.
 inline evict()
 {
+	SEEN(n, c) = OVER;
+	RECALLED(n, c) = 0;
 	if
-	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO; SEEN(n, c) = OVER
+	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
 	:: GRANTED(n, c) == WRITE && n == PROXY ->
 		recording = true;
 		say_up(RECORD, KNOWN(n, c), 0, 0)
@@ -390,10 +460,9 @@ inline evict()
 		take_back()
 	:: GRANTED(n, c) == WRITE && n == ROOT && c == PROXY ->
 		evicted = true;
-		SEEN(n, c) = OVER;
 		if
-		:: claim[A] && claimed[A] > (claim[B] -> claimed[B] : 0) -> accept(A)
-		:: claim[B] && claimed[B] > (claim[A] -> claimed[A] : 0) -> accept(B)
+		:: claim[A] && claimed[A] > (claim[B] -> claimed[B] : 0) -> verdict[A] = RIGHT
+		:: claim[B] && claimed[B] > (claim[A] -> claimed[A] : 0) -> verdict[B] = RIGHT
 		:: else -> take_back()
 		fi
 	fi

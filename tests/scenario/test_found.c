@@ -29,7 +29,7 @@ START_TEST(connect_twice_resumes_nothing)
 		scenario_run(scenario, 20);
 	scenario_connect(scenario, "D"); // its CONNECT reaches B while B's is under way
 	scenario_run(scenario, 500);
-	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT"), 2);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT"), 3); // the third tells its new name
 	steps_read(scenario, "B", 'c');
 	scenario_destroy(scenario);
 }

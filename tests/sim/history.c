@@ -82,10 +82,10 @@ reg_add(struct history *history, uint64_t index, struct register_op op)
 		CHECK(reg->ops != NULL && reg->fates != NULL);
 	}
 	if (reg->count == 0) {
-		reg->fates[0] = (struct fate){.durable_at = 0};
+		reg->fates[0] = (struct fate){.durable = true};
 		reg->ops[reg->count++] = (struct register_op){.write = true, .value = history->initial};
 	}
-	reg->fates[reg->count] = (struct fate){.durable_at = LINEARIZABLE_UNKNOWN};
+	reg->fates[reg->count] = (struct fate){.place = PLACE_NODE};
 	reg->ops[reg->count] = op;
 	return reg->count++;
 }
@@ -121,10 +121,7 @@ history_set_tree(struct history *history, const int *parents)
 void
 history_write_synced(struct history *history, uint64_t reg, uint32_t index)
 {
-	struct fate *fate = &history->regs[reg].fates[index];
-
-	if (history->now < fate->durable_at)
-		fate->durable_at = history->now;
+	history->regs[reg].fates[index].durable = true;
 }
 
 void

@@ -183,13 +183,15 @@ grace_ms(const struct node *node)
 {
 	uint32_t lease_ms = node->config.hb_ttl_ms;
 
-	return node->metadata.clean ? 0 : lease_ms + (lease_ms >> GRACE_MARGIN_SHIFT) + GRACE_MARGIN_MS;
+	if (node->metadata.clean || node->world->broken == BREAK_GRACE)
+		return 0;
+	return lease_ms + (lease_ms >> GRACE_MARGIN_SHIFT) + GRACE_MARGIN_MS;
 }
 
 static void
 evictions_give(struct node *node)
 {
-	for (size_t i = 0; i < node->metadata.eviction_count; i++) {
+	for (size_t i = 0; i < node->metadata.eviction_count && node->world->broken != BREAK_EVICTIONS; i++) {
 		const struct eviction *eviction = &node->metadata.evictions[i];
 
 		CHECK(core_add_eviction(node->core, eviction->volume, eviction->node_id, eviction->session) == 0);
@@ -210,7 +212,8 @@ world_restart(struct node *node, moment_us dial_us)
 	config.node_id = rng_next(&world->rng) | 1;
 	config.session_seed = rng_next(&world->rng);
 	if (is_root) {
-		config.epoch = ++node->metadata.epoch;
+		node->metadata.epoch += world->broken != BREAK_EPOCH;
+		config.epoch = node->metadata.epoch;
 		config.grace_ms = grace_ms(node);
 	}
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s starts again, grace %u ms", node->name, config.grace_ms);

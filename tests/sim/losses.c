@@ -13,7 +13,7 @@ losses_is_below(const struct losses *losses, int node, int top)
 	return node == top;
 }
 
-// The failures that a write has to do with: between its beginning and the disk.
+// The failures that a write has to do with: those after its beginning.
 struct window {
 	uint64_t own, above, root; // the last one of its author, of an ancestor, of the root; 0: none
 };
@@ -25,14 +25,14 @@ later(uint64_t *last, uint64_t at)
 }
 
 static struct window
-window_find(const struct losses *losses, const struct register_op *write, const struct fate *fate)
+window_find(const struct losses *losses, const struct register_op *write)
 {
 	struct window window = {0};
 
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (failure->at <= write->invoked || failure->at >= fate->durable_at)
+		if (failure->at <= write->invoked)
 			continue;
 		if (failure->node == write->tag)
 			later(&window.own, failure->at);
@@ -71,9 +71,9 @@ read_may_be_undone(const struct losses *losses, const struct window *window, con
 static bool
 is_undone(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
 {
-	struct window window = window_find(losses, &ops[i], &fates[i]);
+	struct window window = window_find(losses, &ops[i]);
 
-	if (!may_be_undone(&window, &fates[i]))
+	if (fates[i].durable || !may_be_undone(&window, &fates[i]))
 		return false;
 	for (size_t k = 0; k < count; k++)
 		if (!ops[k].write && ops[k].value == ops[i].value &&

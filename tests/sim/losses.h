@@ -5,11 +5,12 @@
 // A write is at its author N, later perhaps known to be further up, in the end on the disk. N's failure (its process
 // ends, or it is told that writes of it are lost) may undo what was nowhere else; what was known to be at its parent
 // survives that, unless one of N's ancestors fails too; what was known to be at the root, unless the root fails too.
-// What is on the disk stays. While a write is not on the disk, its readers below N may have read it from N alone;
-// others had it from an ancestor of N: so their reads are undone only by a second failure, of an ancestor.
+// Its readers below N may have read it from N alone; others had it from an ancestor of N: so their reads are undone
+// only by a second failure, of an ancestor.
 //
-// Of a write that is undone nothing may remain: as soon as one read of it counts, it was not undone, and its
-// acknowledgement counts too.
+// Of a write that is undone nothing may remain: as soon as it is on the disk, or one read of it counts, it was not
+// undone, and its acknowledgement counts too. So does that of a write which a later fsync has covered: a node that is
+// told of a loss, or dies, has nothing left for a fsync to cover.
 #ifndef HVFS_TESTS_SIM_LOSSES_H
 #define HVFS_TESTS_SIM_LOSSES_H
 
@@ -19,8 +20,8 @@ enum place { PLACE_NODE, PLACE_PARENT, PLACE_ROOT };
 
 // What is known of a write beyond the operation.
 struct fate {
-	enum place place;    // where it is at least, from its acknowledgement on
-	uint64_t durable_at; // from when on it is on the disk; LINEARIZABLE_UNKNOWN: not known
+	enum place place; // where it is at least, from its acknowledgement on
+	bool durable;     // it has been on the disk, or that was promised
 };
 
 // Node ${node} failed at ${at}, a moment of the history's clock.

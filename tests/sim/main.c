@@ -25,6 +25,11 @@ static const char *const bug_names[BUG_COUNT] = {
 	[BUG_BARRIER_EARLY] = "barrier-early",
 };
 
+static const char *const break_names[BREAK_COUNT] = {
+	[BREAK_NOTHING] = "nothing",     [BREAK_GRACE] = "grace", [BREAK_EPOCH] = "epoch",
+	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
+};
+
 enum { LISTED_MAX = 1000 };
 
 struct options {
@@ -43,17 +48,32 @@ struct options {
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
-			"[--trace] [--twice]\n"
-			"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
-			"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS]]\nbugs:");
+	fprintf(stderr,
+		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
+		"[--trace] [--twice]\n"
+		"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
+		"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
+	fprintf(stderr, "\nthings to break:");
+	for (int i = 1; i < BREAK_COUNT; i++)
+		fprintf(stderr, " %s", break_names[i]);
 	fprintf(stderr, "\nkinds of faults:");
 	for (int i = 0; i < CHAOS_COUNT; i++)
 		fprintf(stderr, " %s", chaos_name((enum chaos_kind)i));
 	fprintf(stderr, "\n");
 	exit(2);
+}
+
+static enum world_break
+break_parse(const char *text)
+{
+	for (int i = 0; i < BREAK_COUNT; i++)
+		if (strcmp(text, break_names[i]) == 0)
+			return (enum world_break)i;
+	fprintf(stderr, "sim: nobody knows how to break '%s'\n", text);
+	usage();
+	return BREAK_NOTHING;
 }
 
 static enum core_bug
@@ -127,7 +147,9 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->broken != BREAK_NOTHING ? " --break " : "",
+			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
 			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
 			    plan->faults < 0   ? " --faults none"
 			    : plan->faults > 0 ? " --faults all"
@@ -203,17 +225,20 @@ seed_passes(const struct options *options, uint64_t seed)
 static int
 bug_find(const struct options *options)
 {
+	const char *what =
+		options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : break_names[options->plan.broken];
 	struct options healthy = *options;
 
 	healthy.plan.bug = BUG_NONE;
+	healthy.plan.broken = BREAK_NOTHING;
 	for (uint64_t seed = options->first; seed < options->first + options->count; seed++) {
 		if (!seed_passes(options, seed) && seed_passes(&healthy, seed)) {
-			printf("bug %s is found by seed %" PRIu64 "\n", bug_names[options->plan.bug], seed);
+			printf("%s is found by seed %" PRIu64 "\n", what, seed);
 			return 0;
 		}
 	}
-	fprintf(stderr, "FAILED: bug %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n",
-		bug_names[options->plan.bug], options->count, options->first);
+	fprintf(stderr, "FAILED: %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n", what, options->count,
+		options->first);
 	return 1;
 }
 
@@ -281,6 +306,7 @@ options_parse(int argc, char **argv)
 		{"off", required_argument, NULL, 'o'},
 		{"only", required_argument, NULL, 'O'},
 		{"fair", required_argument, NULL, 'a'},
+		{"break", required_argument, NULL, 'B'},
 		{"hours", required_argument, NULL, 'h'},
 		{"keep-going", required_argument, NULL, 'k'},
 		{"jobs", required_argument, NULL, 'j'},
@@ -337,6 +363,9 @@ options_parse(int argc, char **argv)
 			break;
 		case 'k':
 			options.failures_max = strtoull(optarg, NULL, 10);
+			break;
+		case 'B':
+			options.plan.broken = break_parse(optarg);
 			break;
 		case 'j':
 			options.jobs = atoi(optarg);

@@ -15,7 +15,8 @@ struct plan_options {
 	enum core_bug bug;
 	bool recovery;      // another plan: nodes die, ways are blocked for long, disks fail (plan_recovery.c)
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
-	int fair;           // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
+	enum world_break broken;
+	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
 
 // Faults of a run. A cut or pause is fair when it is over before the lease ends: then a living writer loses nothing.
@@ -63,6 +64,7 @@ struct plan {
 	struct sim_faults faults;
 	// Recovery runs only.
 	bool recovery;
+	enum world_break broken;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit
 	bool may_cut_off;  // so has being without a parent

@@ -58,8 +58,8 @@ draw_nodes_again(struct rng *rng, struct plan *plan)
 			node->cache_ways = (uint32_t)rng_between(rng, 1, 2);
 			node->core.dirty_max = rng_between(rng, 1, 8);
 		}
-		// Who gives a block back with its flush can not be told that others have written over it: a root that loses
-		// its disk's last writes can not take it back from such a node.
+		// Who gives a block back with its flush can not be told that others have written over it: a root that
+		// loses its disk's last writes can not take it back from such a node.
 		node->core.give_back = false;
 		if (modes)
 			node->core.durability = (enum durability)rng_below(rng, 3);
@@ -96,6 +96,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 2};
 
 	plan->recovery = true;
+	plan->broken = options->broken;
 	plan->fair = rng_chance(&rng, 30);
 	if (options->fair != 0)
 		plan->fair = options->fair < 0;
@@ -104,6 +105,8 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	draw_nodes_again(&rng, plan);
 	draw_chaos(&rng, plan, options->kinds_off);
 	plan->faults = (struct sim_faults){0};
+	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)
+		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
 	if (options->faults < 0)
 		plan->chaos = (struct chaos_plan){.longest_us = 1};
 }

@@ -19,8 +19,9 @@
 enum {
 	RUN_EVENTS_MAX = 3000000, // of one phase: more is a livelock
 	RUN_SLICE_US = 1000000,
+	RUN_LEASES_MAX = 10, // of one phase when the faults of a recovery run are over
 };
-#define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase
+#define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase else
 
 static struct run *current;
 
@@ -109,10 +110,20 @@ run_stuck(struct run *run, const char *why)
 	run_fail(run, "%s", why);
 }
 
+static moment_us
+phase_limit(const struct run *run)
+{
+	moment_us lease_us = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000;
+
+	if (run->plan->recovery && run->calm)
+		return RUN_LEASES_MAX * lease_us + 60 * (moment_us)1000000;
+	return RUN_TIME_MAX + 4 * run->plan->span_us;
+}
+
 void
 run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
 {
-	moment_us end = run->world->now + RUN_TIME_MAX + 4 * run->plan->span_us;
+	moment_us end = run->world->now + phase_limit(run);
 	uint64_t events = 0;
 
 	run->phase = phase;
@@ -345,6 +356,7 @@ run_build(struct run *run)
 	if (plan->recovery)
 		history_set_tree(run->history, run->parents);
 	run->world->moving = plan->recovery;
+	run->world->broken = plan->broken;
 	run->world->hooks = (struct world_hooks){
 		.arg = run,
 		.io_done = on_io_done,

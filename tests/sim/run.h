@@ -27,6 +27,7 @@ struct client {
 	uint64_t first, count; // registers of the request
 	uint64_t value;
 	uint64_t invoked;
+	moment_us asked_at;   // of the world's clock
 	uint32_t *begun;      // per register: index in the history
 	uint64_t promised;    // IO_SYNC: up to which number it covers the node's writes
 	unsigned root_starts; // of the root, when the request began
@@ -83,6 +84,7 @@ struct run {
 	bool ending; // everybody is asked to stop
 	struct oracle oracle;
 	uint64_t faults_done[CHAOS_COUNT], errors[ERR_COUNT], restarts;
+	moment_us longest_us; // that a request took
 };
 
 // Run the plan; returns the hash of its trace. A failure is reported on stderr and ends the process with status 1 (an

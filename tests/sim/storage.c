@@ -124,7 +124,7 @@ op_do(struct store_op *op)
 		store_read(op);
 	for (uint32_t i = 0; op->type == ACTION_STORE_WRITE && i < op->count; i++)
 		disk_write(op->disk, op->block + i, buf_bytes(op->bufs[i]));
-	if (op->type == ACTION_STORE_SYNC)
+	if (op->type == ACTION_STORE_SYNC && op->node->world->broken != BREAK_SYNC)
 		disk_sync_end(op->disk, op->sync_until);
 }
 

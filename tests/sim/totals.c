@@ -13,6 +13,8 @@
 struct totals {
 	uint64_t time_us, node_time_us, steps, faults, fair_runs;
 	uint64_t kinds[CHAOS_COUNT], errors[ERR_COUNT];
+	uint64_t longest_us[2],
+		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
 	uint64_t restarts, evictions, rescues, moves, reads, writes, claims;
 };
 
@@ -29,6 +31,16 @@ static void
 add(uint64_t *sum, uint64_t number)
 {
 	__atomic_fetch_add(sum, number, __ATOMIC_RELAXED);
+}
+
+static void
+raise_to(uint64_t *most, uint64_t number)
+{
+	uint64_t seen = __atomic_load_n(most, __ATOMIC_RELAXED);
+
+	while (number > seen &&
+	       !__atomic_compare_exchange_n(most, &seen, number, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }
 
 void
@@ -49,6 +61,9 @@ totals_add(const struct run *run)
 	}
 	for (int error = 0; error < ERR_COUNT; error++)
 		add(&totals->errors[error], run->errors[error]);
+	raise_to(&totals->longest_us[run->plan->fair], run->longest_us);
+	raise_to(&totals->longest_percent[run->plan->fair],
+		 run->longest_us / 10 / (run->plan->nodes[0].core.hb_ttl_ms + 1));
 	add(&totals->restarts, run->restarts);
 	add(&totals->evictions, run->world->eviction_count);
 	add(&totals->rescues, run->world->rescue_count);
@@ -85,6 +100,9 @@ print_kinds(void)
 	printf("judged: %" PRIu64 " steps, %" PRIu64 " registers written, %" PRIu64 " read, %" PRIu64
 	       " promises; %" PRIu64 " runs were fair\n",
 	       totals->steps, totals->writes, totals->reads, totals->claims, totals->fair_runs);
+	for (int fair = 0; fair < 2; fair++)
+		printf("longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
+		       fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);
 	for (int error = 1; error < ERR_COUNT; error++)
 		if (totals->errors[error] > 0)
 			printf("requests that failed: %" PRIu64 " (%s)\n", totals->errors[error],

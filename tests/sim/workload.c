@@ -199,6 +199,7 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 	client->first = register_base(client) + first;
 	client->count = count;
 	client->invoked = history_now(run->history);
+	client->asked_at = run->world->now;
 	client->promised = promises_until(&load->promises[volume]);
 	client->root_starts = run->world->nodes[0]->starts;
 	client->io.io = (struct io){.kind = kind,
@@ -392,6 +393,9 @@ error_may_be(const struct client *client)
 	enum hvfs_error error = client->io.error;
 	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
 
+	// A root that was started anew can not know whether bytes that others wrote over are safe.
+	if ((error == ERR_LOST || error == ERR_IO) && plan->chaos.count[CHAOS_ROOT] > 0)
+		return true;
 	if ((error == ERR_CANCELLED && client->cancelled) || client->io.lapsed || client->io.died ||
 	    client->node->stopping)
 		return true;
@@ -424,7 +428,7 @@ failed(struct client *client)
 
 	if (!error_may_be(client))
 		run_fail(run, "%s: a request failed: %s", client->node->name, hvfs_error_text(client->io.error));
-	run->errors[client->io.error]++;
+	run->errors[client->io.error] += !client->io.died;
 	if (client->io.io.kind == IO_SYNC && !client->io.died)
 		sync_failed(client);
 }
@@ -449,6 +453,8 @@ workload_done(struct run *run, struct client *client)
 	uint64_t returned = history_now(run->history);
 
 	client->running = false;
+	if (!client->io.died && run->world->now - client->asked_at > run->longest_us)
+		run->longest_us = run->world->now - client->asked_at;
 	if (error != ERR_OK)
 		failed(client);
 	else if (client->io.io.kind == IO_READ)

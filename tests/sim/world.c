@@ -119,14 +119,21 @@ static void
 node_resume(void *context, void *arg, uint64_t number)
 {
 	struct node *node = arg;
+	struct heap_entry *deferred;
+	size_t count;
 
 	if (node->paused_until == 0 || node->world->now < node->paused_until)
 		return; // killed, or paused again meanwhile
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s goes on", node->name);
+	// One of these events may end the process, which forgets what is deferred by then.
+	deferred = node->deferred;
+	count = node->deferred_count;
 	node->paused_until = 0;
-	for (size_t i = 0; i < node->deferred_count; i++)
-		node->deferred[i].fn(context, node->deferred[i].arg, node->deferred[i].number);
-	node->deferred_count = 0;
+	node->deferred = NULL;
+	node->deferred_count = node->deferred_size = 0;
+	for (size_t i = 0; i < count; i++)
+		deferred[i].fn(context, deferred[i].arg, deferred[i].number);
+	free(deferred);
 }
 
 bool

@@ -164,8 +164,20 @@ struct rescue {
 	uint8_t bytes[]; // one block
 };
 
+// A world that breaks a promise which the core relies on, for the test of the tests.
+enum world_break {
+	BREAK_NOTHING,
+	BREAK_GRACE,     // a root that did not stop in order is not told to wait
+	BREAK_EPOCH,     // a root is started with the epoch it had
+	BREAK_EVICTIONS, // evictions are forgotten
+	BREAK_SYNC,      // the disk says that it has synced, and has not
+	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
+	BREAK_COUNT
+};
+
 struct world {
 	moment_us now;
+	enum world_break broken;
 	struct rng rng; // delays, lateness
 	struct heap heap;
 	struct trace trace;

@@ -23,22 +23,21 @@ struct story {
 // ---- The twin ----
 
 static bool
-failed(const struct story *story, int node, uint64_t from, uint64_t until)
+failed(const struct story *story, int node, uint64_t from)
 {
 	for (size_t i = 0; i < story->losses.failure_count; i++)
-		if ((int)story->failures[i].node == node && story->failures[i].at > from &&
-		    story->failures[i].at < until)
+		if ((int)story->failures[i].node == node && story->failures[i].at > from)
 			return true;
 	return false;
 }
 
 static bool
-ancestor_failed(const struct story *story, int node, uint64_t from, uint64_t until)
+ancestor_failed(const struct story *story, int node, uint64_t from)
 {
 	for (int up = parents[node]; up >= 0; up = parents[up])
-		if (failed(story, up, from, until))
+		if (failed(story, up, from))
 			return true;
-	return node == 0 && failed(story, 0, from, until);
+	return node == 0 && failed(story, 0, from);
 }
 
 static bool
@@ -56,14 +55,14 @@ twin_may_undo(const struct story *story, size_t w, uint64_t moment)
 {
 	const struct register_op *write = &story->ops[w];
 	int author = (int)write->tag;
-	uint64_t from = write->invoked, until = story->fates[w].durable_at;
-	bool second = ancestor_failed(story, author, from, until);
+	uint64_t from = write->invoked;
+	bool second = ancestor_failed(story, author, from);
 
-	if (!failed(story, author, from, until) || moment <= from || moment >= until)
+	if (!failed(story, author, from) || moment <= from || story->fates[w].durable)
 		return false;
 	if (story->fates[w].place == PLACE_PARENT && !second)
 		return false;
-	if (story->fates[w].place == PLACE_ROOT && !failed(story, 0, from, until))
+	if (story->fates[w].place == PLACE_ROOT && !failed(story, 0, from))
 		return false;
 	for (size_t i = 0; i < story->count; i++) {
 		const struct register_op *read = &story->ops[i];
@@ -137,7 +136,7 @@ story_make(struct rng *rng, struct story *story)
 		};
 		story->fates[i] = (struct fate){
 			.place = (enum place)rng_below(rng, 3),
-			.durable_at = rng_chance(rng, 40) ? invoked + rng_below(rng, span) : LINEARIZABLE_UNKNOWN,
+			.durable = rng_chance(rng, 20),
 		};
 	}
 	story->losses = (struct losses){parents, story->failures, rng_below(rng, FAILURES_MAX + 1)};
@@ -196,7 +195,7 @@ story_of_a_loss(enum place place)
 				{.write = true, .tag = 3, .value = 2, .invoked = 1, .returned = 2},
 				{.tag = 4, .value = 1, .invoked = 20, .returned = 21},
 			},
-		.fates = {{.durable_at = 0}, {.place = place, .durable_at = LINEARIZABLE_UNKNOWN}},
+		.fates = {{.durable = true}, {.place = place}},
 		.count = 3,
 	};
 
@@ -240,10 +239,9 @@ START_TEST(durable_stays)
 	const struct failure root[] = {{0, 8}, {3, 10}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
-	story.fates[1].durable_at = 9; // the root's failure came first
-	ck_assert(!good_after(story, root, 2));
-	story.fates[1].durable_at = 11;
 	ck_assert(good_after(story, root, 2));
+	story.fates[1].durable = true;
+	ck_assert(!good_after(story, root, 2));
 }
 END_TEST
 
