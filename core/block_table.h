@@ -121,9 +121,10 @@ struct work {
 	uint32_t ask_xid;
 	moment_us ask_at;
 	struct buf *put_buf; // bytes of a PUT under way
-	// The parent's INVALIDATE, open until everything below is within recall_perm (R4).
+	// A recall, open until everything below is within recall_perm (R4): the parent's INVALIDATE, or our own, or both.
 	bool recall_open;
-	bool recall_silent; // our own: the node is stopping, nobody waits for an answer
+	bool recall_own;   // the node is stopping, or has lost what it held
+	bool recall_asked; // the parent waits for an answer
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall

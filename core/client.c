@@ -10,6 +10,7 @@
 #include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/recovery.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
@@ -204,13 +205,9 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
 	if (entry->dir != 0 && directory_max(&core->directory, entry, -1) > message->perm) {
-		struct work *work = table_work_make(&core->table, entry);
-
 		// A parent that gives less than we had breaks the protocol; what is below goes all the same.
-		work->recall_open = work->recall_silent = true;
-		work->recall_perm = (uint8_t)message->perm;
+		recall_own(core, entry, message->perm);
 		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
-		table_touch(&core->table, entry);
 	}
 }
 
@@ -420,9 +417,9 @@ client_refuse_recall(struct core *core, struct entry *entry)
 
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
-	if (!work->recall_open || work->recall_silent)
+	if (!work->recall_asked)
 		return;
-	work->recall_open = false;
+	recall_unasked(work);
 	if (client_parent_usable(core, volume))
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
@@ -447,13 +444,9 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
 	}
-	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || work->recall_silent || message->perm < (enum perm)work->recall_perm)
-		work->recall_perm = (uint8_t)message->perm;
-	work->recall_open = true;
-	work->recall_silent = false;
+	work = recall_begin(core, entry, message->perm);
+	work->recall_asked = true;
 	work->recall_xid = message->xid;
-	table_touch(&core->table, entry);
 }
 
 void
@@ -487,7 +480,7 @@ client_answer_recall(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
-	bool connected = client_parent_usable(core, volume);
+	bool asked = work->recall_asked, connected = client_parent_usable(core, volume);
 
 	CHECK(work->recall_open);
 	claimant_release(core, work->recall_mover);
@@ -495,14 +488,14 @@ client_answer_recall(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE &&
 	    !volume->is_root && connected)
 		flush_for_recall(core, entry, work);
-	work->recall_open = false;
+	work->recall_open = work->recall_own = work->recall_asked = false;
 	if (volume->is_root)
 		return;
 	if (entry->held > work->recall_perm)
 		entry_set_held(core, entry, work->recall_perm);
 	if (entry->held == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (!work->recall_silent && connected)
+	if (asked && connected)
 		say_recalled(core, entry, block_key_block(entry->key), volume, work->recall_xid);
 }
 
@@ -566,8 +559,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);
-	if (work->recall_open && !work->recall_silent)
-		work->recall_open = false; // sent again when the session goes on
+	recall_unasked(work); // it is sent again when the session goes on
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
 	table_touch(&core->table, entry);

@@ -82,6 +82,31 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 	return done;
 }
 
+struct work *
+recall_begin(struct core *core, struct entry *entry, enum perm allowed)
+{
+	struct work *work = table_work_make(&core->table, entry);
+
+	if (!work->recall_open || allowed < (enum perm)work->recall_perm)
+		work->recall_perm = (uint8_t)allowed;
+	work->recall_open = true;
+	table_touch(&core->table, entry);
+	return work;
+}
+
+void
+recall_own(struct core *core, struct entry *entry, enum perm allowed)
+{
+	recall_begin(core, entry, allowed)->recall_own = true;
+}
+
+void
+recall_unasked(struct work *work)
+{
+	work->recall_asked = false;
+	work->recall_open = work->recall_own;
+}
+
 void
 recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {

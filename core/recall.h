@@ -8,6 +8,14 @@
 // Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
 bool recall_children(struct core *core, struct entry *entry, int except, enum perm allowed);
 
+// Whatever is more than ${allowed} is to go: what this node holds, and what its children have. The parent asks for that
+// (the caller notes whom to answer), or this node itself does, and nobody waits for an answer. One may join the other.
+struct work *recall_begin(struct core *core, struct entry *entry, enum perm allowed);
+void recall_own(struct core *core, struct entry *entry, enum perm allowed);
+
+// The parent does not wait any more.
+void recall_unasked(struct work *work);
+
 // Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). Returns the number of
 // the question; 0: not now, as it is being asked about another.
 uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record,

@@ -14,6 +14,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
 #include "core/unstable.h"
@@ -93,13 +94,8 @@ recovery_give_back(struct core *core, struct entry *entry)
 {
 	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
 	server_forget_absent(core, entry);
-	if (entry->dir != 0) {
-		struct work *work = table_work_make(&core->table, entry);
-
-		work->recall_open = work->recall_silent = true;
-		work->recall_perm = PERM_NO;
-		table_touch(&core->table, entry);
-	}
+	if (entry->dir != 0)
+		recall_own(core, entry, PERM_NO);
 }
 
 // What is not covered by a permission any more is sent again.

@@ -2,6 +2,7 @@
 #include "core/stop.h"
 #include "core/admission.h"
 #include "core/dirty.h"
+#include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
 #include "core/writeback.h"
@@ -35,16 +36,9 @@ stop_begin(struct core *core)
 	core->stop_left = UINT64_MAX;
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
-		struct work *work;
 
-		if (!pool_is_used(&core->table.entries, i) || entry->dir == 0)
-			continue;
-		work = table_work_make(&core->table, entry);
-		if (!work->recall_open) {
-			work->recall_open = work->recall_silent = true;
-			work->recall_perm = PERM_NO;
-		}
-		table_touch(&core->table, entry);
+		if (pool_is_used(&core->table.entries, i) && entry->dir != 0)
+			recall_own(core, entry, PERM_NO);
 	}
 	server_refuse_waiting(core);
 }
