@@ -542,6 +542,7 @@ server_link_down(struct core *core, uint32_t index)
 		claim_forget_child(core, table_entry(&core->table, work->entry), index);
 	}
 	recall_unsent(core, child);
+	eviction_forget_asker(core, child);
 }
 
 // A writer is gone: nobody may ever again use the versions it may have used (R11).

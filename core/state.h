@@ -252,8 +252,8 @@ struct eviction {
 	uint64_t node_id, session;
 	int32_t child; // our own child (index, generation), or -1:
 	uint32_t child_generation;
-	int32_t asker; // a child that passes it on, to be answered (index, generation, xid)
-	uint32_t asker_generation, asker_xid;
+	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
+	uint32_t asker_xid;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
 };

@@ -227,7 +227,7 @@ check_claimants(const struct core *core)
 	CHECK(uses == 0);
 	for (const struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
 		evictions++;
-	CHECK(evictions <= LIMIT_CLAIMANTS * (uint64_t)(core->child_count + 1));
+	CHECK(evictions <= LIMIT_CLAIMANTS + core->child_count);
 }
 
 // What this node asks its parent for, its own and its children's, is within what the parent has allowed (R15).
