@@ -296,12 +296,10 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	struct dir_record *record;
 	struct saying say;
 
-	if (!child->in_use)
-		return;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
 			       table_index(&core->table, entry), PERM_WRITE);
 	table_work_make(&core->table, entry)->exposed = true;
-	if (child->link < 0)
+	if (want->orphan)
 		return; // it has left meanwhile: the record says where the block was given to
 	say = grant_saying(core, child, entry, want->xid, PERM_WRITE);
 	say.version = version;
@@ -570,6 +568,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 {
 	struct child *child = core->children[index];
 
+	claim_forget_session(core, index);
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);

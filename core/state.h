@@ -215,6 +215,7 @@ struct child {
 	enum lost lost;
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
+	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	struct dir_child dir;
 	char name[LIMIT_NAME_SIZE + 1];
 };
