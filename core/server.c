@@ -93,10 +93,18 @@ names_claimant(const struct message *message)
 static bool
 claim_items_fit(const struct message *message)
 {
-	if (message->items == NULL)
-		return false;
 	for (uint32_t i = 0; i < message->count; i++)
 		if ((message->items[i].kind == ITEM_EMPTY) != (message->perm == PERM_WRITE))
+			return false;
+	return true;
+}
+
+// Bytes that are brought up have a version: 0 is that of a block that was never written.
+static bool
+versions_fit(const struct message *message)
+{
+	for (uint32_t i = 0; i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY && message->items[i].version == 0)
 			return false;
 	return true;
 }
@@ -105,11 +113,11 @@ static bool
 items_fit(const struct message *message)
 {
 	if (message->opcode == OP_RECOVER)
-		return claim_items_fit(message);
+		return message->items != NULL && claim_items_fit(message) && versions_fit(message);
 	if (message->opcode == OP_FORWARD)
 		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
-		return message->items != NULL;
+		return message->items != NULL && versions_fit(message);
 	return message->items == NULL || message->opcode == OP_PUT;
 }
 
