@@ -416,14 +416,9 @@ server_request_block(struct core *core, struct child *child, const struct messag
 bool
 server_wait_room(struct core *core, struct entry *entry, uint32_t link)
 {
-	struct work *work = table_work(&core->table, entry);
-
 	if (outbox_room(core, link))
 		return true;
-	if (!work->wait_room) {
-		work->wait_room = true;
-		key_list_add(&core->links[link]->waiting, entry->key);
-	}
+	key_list_wait(core, &core->links[link]->waiting, entry, WAIT_ROOM);
 	return false;
 }
 
@@ -496,18 +491,24 @@ server_refuse_waiting(struct core *core)
 static void
 wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t child)
 {
-	uint32_t *link = &work->sync_head;
+	uint32_t *link = &work->want_head;
 
-	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
-		struct want *want = table_want(&core->table, i);
+	work->want_tail = 0;
+	while (*link != 0) { // at once: who comes before it in the queue may stay for long
+		struct want *want = table_want(&core->table, *link);
+		uint32_t index = *link;
 
-		if (want->kind < WANT_GET || want->child != child)
+		if (want->kind < WANT_GET || want->child != child) {
+			work->want_tail = index;
+			link = &want->next;
 			continue;
-		want->kind = WANT_NONE;
+		}
+		*link = want->next;
 		buf_unref(want->buf);
-		want->buf = NULL;
+		pool_free(&core->table.wants, index);
 		table_touch(&core->table, entry);
 	}
+	link = &work->sync_head;
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 		uint32_t index = *link;

@@ -321,6 +321,9 @@ void key_list_add(struct key_list *list, block_key key);
 // What the blocks of a list wait for.
 enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_ASK, WAIT_CLAIM };
 
+// The block waits, at the end of the list, unless it does already. It has a work record.
+void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);
+
 // Touch every block of the list that still waits for it, and empty the list.
 void key_list_touch(struct core *core, struct key_list *list, enum wait wait);
 
