@@ -110,6 +110,7 @@ struct work {
 	bool touched;
 	bool wait_room;  // is on a link's list of blocks that wait for room
 	bool wait_dirty; // is on the volume's list of blocks that wait for dirty room
+	bool wait_read;  // is on the volume's list of blocks that the store is to read
 	// Towards the parent: one permission request at a time (R7).
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;

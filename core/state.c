@@ -29,6 +29,8 @@ is_waiting(const struct work *work, enum wait wait)
 		return work->wait_room;
 	case WAIT_DIRTY:
 		return work->wait_dirty;
+	case WAIT_READ:
+		return work->wait_read;
 	case WAIT_CLAIM:
 		return work->claim_waiting;
 	case WAIT_ASK:
@@ -47,6 +49,9 @@ set_waiting(struct work *work, enum wait wait, bool waits)
 		break;
 	case WAIT_DIRTY:
 		work->wait_dirty = waits;
+		break;
+	case WAIT_READ:
+		work->wait_read = waits;
 		break;
 	case WAIT_CLAIM:
 		work->claim_waiting = waits;

@@ -101,7 +101,7 @@ check_lists(const struct core *core, uint64_t bound)
 	for (uint32_t i = 0; i < core->link_capacity; i++)
 		CHECK(core->links[i] == NULL || core->links[i]->waiting.count <= bound);
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		CHECK(core->volumes[i]->dirty_wait.count <= bound);
+		CHECK(core->volumes[i]->dirty_wait.count <= bound && core->volumes[i]->read_wait.count <= bound);
 	CHECK(core->parent.waiting.count <= bound && core->parent.claims_waiting.count <= bound &&
 	      core->retry.count <= bound);
 	CHECK(core->released.count < RELEASE_BATCH && core->opened.count == 0);
@@ -189,7 +189,7 @@ check_wants(const struct fuzz_node *node, const struct children *children)
 static bool
 is_stale(const struct work *work)
 {
-	bool waits = work->wait_room || work->wait_dirty || work->ask == ASK_WAITING;
+	bool waits = work->wait_room || work->wait_dirty || work->wait_read || work->ask == ASK_WAITING;
 	bool wanted = work->want_head != 0 || work->claim_head != 0 || work->sync_head != 0 || work->claim;
 
 	return waits && !wanted && !work->recall_open && !work->in_dirty && !work->again && !work->flushing &&
@@ -209,6 +209,24 @@ check_waiting(const struct fuzz_node *node, const struct children *children)
 	for (uint32_t i = 1; i < core->table.works.next; i++)
 		stale += pool_is_used(&core->table.works, i) && is_stale(pool_get(&core->table.works, i));
 	CHECK(stale <= SLACK + children->wants + node->given_up);
+}
+
+// Store reads go on although whoever asked has left: there are not too many of them.
+static void
+check_store(const struct fuzz_node *node)
+{
+	const struct core *core = node->core;
+	uint64_t ops = 0, blocks = 0, reading = 0;
+
+	for (const struct fuzz_op *op = node->ops; op != NULL; op = op->next) {
+		ops += op->type != ACTION_EVICT;
+		blocks += op->type == ACTION_STORE_READ ? op->count : 0;
+	}
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		CHECK(core->volumes[i]->reading <= READ_WINDOW);
+		reading += core->volumes[i]->reading;
+	}
+	CHECK(core->store_ops.used == ops && reading == blocks);
 }
 
 // Names are kept once, as long as somebody uses them.
@@ -263,7 +281,6 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 {
 	const struct core *core = node->core;
 	struct children children;
-	uint64_t ops = 0;
 
 	core_check(node->core);
 	check_actions(node, before);
@@ -274,9 +291,7 @@ fuzz_bounds_check(struct fuzz_node *node, uint64_t before)
 	check_credits(node);
 	check_table(node);
 	check_buffers(node);
-	for (const struct fuzz_op *op = node->ops; op != NULL; op = op->next)
-		ops += op->type != ACTION_EVICT;
-	CHECK(core->store_ops.used == ops);
+	check_store(node);
 	CHECK(core->volume_count <= LIMIT_VOLUMES);
 	check_lists(core,
 		    4 * LIMIT_RUN_BLOCKS + children.wants + 2 * (core->table.wants.used + core->table.entries.used));

@@ -323,6 +323,17 @@ root_crowding(void)
 	}
 	save("root-room-for-nobody");
 
+	begin(MODE_ROOT, AUTO_START, 3 << 2 | 3, 2, 0, 0);
+	for (uint8_t i = 0; i < 4; i++) {
+		RECORD(DO_MODIFY, MODIFY_SET, PRESENT_INDEX_BLOCK_NUM, 0, 0, 0, (uint8_t)(i << 2), 0);
+		FORGE(1, "get", 0, 13, 0, 0);
+		FORGE(1, "disconnect", 0, 0, 0, 0);
+		FORGE(1, "connect", 0, 0, 0, 0);
+	}
+	FORGE(2, "get", 23, 3, 0, 0);
+	RECORD(DO_AUTO, AUTO_STORE | AUTO_ROOM);
+	save("root-reads-for-nobody");
+
 	begin(MODE_NODE, AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
 	RECORD(DO_AUTO, 0);
 	for (uint8_t i = 0; i < 16; i++) {
