@@ -51,8 +51,12 @@ want_free(struct core *core, uint32_t *link)
 	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
-	if (core->children[want->child]->pending > 0)
+	if (want->orphan) {
+		core->children[want->child]->orphans--;
+	} else {
+		CHECK(core->children[want->child]->pending > 0);
 		core->children[want->child]->pending--;
+	}
 	pool_free(&core->table.wants, index);
 }
 
@@ -152,7 +156,7 @@ answer(struct core *core, const struct entry *entry, const struct want *want, en
 {
 	const struct child *child = core->children[want->child];
 
-	if (child->in_use && child->link >= 0)
+	if (!want->orphan) // on another link its number means something else
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
 }
 
@@ -592,6 +596,10 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 
 		if (want->asked == (int32_t)index)
 			want->asked = -1; // its answer will not come
+		if (want->child == index && !want->orphan) {
+			want->orphan = true;
+			core->children[index]->orphans++;
+		}
 		// One that was passed on may be granted there: then the record here shows for whom.
 		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
 			link = &want->next;
@@ -599,6 +607,25 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want_free(core, link);
 		table_touch(&core->table, entry);
 	}
+}
+
+void
+claim_forget_session(struct core *core, uint32_t index)
+{
+	for (uint32_t i = 1; i < core->table.works.next && core->children[index]->orphans > 0; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+		uint32_t *link = &work->claim_head;
+
+		while (pool_is_used(&core->table.works, i) && *link != 0) {
+			if (table_want(&core->table, *link)->child != index) {
+				link = &table_want(&core->table, *link)->next;
+				continue;
+			}
+			want_free(core, link);
+			table_touch(&core->table, table_entry(&core->table, work->entry));
+		}
+	}
+	CHECK(core->children[index]->orphans == 0);
 }
 
 void

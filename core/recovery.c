@@ -175,14 +175,9 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 bool
 recovery_has_credit(struct core *core, struct entry *entry)
 {
-	struct work *work = table_work(&core->table, entry);
-
 	if (core->parent.outstanding < core->parent.credits)
 		return true;
-	if (!work->claim_waiting) {
-		work->claim_waiting = true;
-		key_list_add(&core->parent.claims_waiting, entry->key);
-	}
+	key_list_wait(core, &core->parent.claims_waiting, entry, WAIT_CLAIM);
 	return false;
 }
 
