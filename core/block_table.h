@@ -85,7 +85,8 @@ struct want {
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
-	bool live;         // the claimant's lease was not over when it said so
+	bool live;            // the claimant's lease was not over when it said so here
+	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had

@@ -27,7 +27,7 @@ enum verdict { CLAIM_WAITS, CLAIM_GRANTED, CLAIM_TAKEN, CLAIM_REFUSED };
 bool
 claim_in_grace(const struct core *core, const struct volume *volume)
 {
-	return volume->is_root && core->grace_end > core->now;
+	return volume->is_root && volume->in_grace;
 }
 
 // ---- arriving ----
@@ -60,34 +60,56 @@ want_free(struct core *core, uint32_t *link)
 	pool_free(&core->table.wants, index);
 }
 
-// The same claim made again takes the place of the first (F4).
 static void
-forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm, uint32_t claimant)
+answer(struct core *core, const struct entry *entry, const struct want *want, enum status status)
 {
-	uint64_t who = claimant_get(core, claimant)->node_id;
-	uint32_t *link = &work->claim_head;
+	const struct child *child = core->children[want->child];
+
+	if (!want->orphan) // on another link its number means something else
+		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
+}
+
+// The same claim made again takes the place of the first, whatever child it comes through (F4). False: the claimant has
+// made it on a newer link already.
+static bool
+forget_earlier(struct core *core, struct entry *entry, enum perm perm, const struct claimant *claimant)
+{
+	uint32_t *link = &table_work_make(&core->table, entry)->claim_head;
 
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
+		const struct claimant *other = claimant_get(core, want->claimant);
 
-		if (want->child == child && want->perm == (uint8_t)perm &&
-		    claimant_get(core, want->claimant)->node_id == who)
-			want_free(core, link);
-		else
+		if (want->perm != (uint8_t)perm || other->node_id != claimant->node_id) {
 			link = &want->next;
+			continue;
+		}
+		if (other->number > claimant->number)
+			return false;
+		answer(core, entry, want, STATUS_NOT_HOLDER); // who passed it on does not wait for ever
+		want_free(core, link);
 	}
+	return true;
 }
 
 static void
 claim_add(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i,
 	  uint32_t claimant)
 {
-	struct work *work = table_work_make(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
 	const struct item *item = &message->items[i];
-	uint32_t index = pool_alloc(&core->table.wants), *link;
-	struct want *want = table_want(&core->table, index);
+	uint32_t index, *link;
+	struct work *work;
+	struct want *want;
 
-	forget_earlier(core, work, child->index, message->perm, claimant);
+	table_touch(&core->table, entry);
+	if (!forget_earlier(core, entry, message->perm, claimant_get(core, claimant))) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
+		return;
+	}
+	work = table_work(&core->table, entry);
+	index = pool_alloc(&core->table.wants);
+	want = table_want(&core->table, index);
 	want->kind = WANT_RECOVER;
 	want->perm = (uint8_t)message->perm;
 	want->child = (uint16_t)child->index;
@@ -99,13 +121,15 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->claimant = claimant;
 	want->asked = -1;
 	want->live = message->ttl_ms > 0;
-	want->early = claim_in_grace(core, core->volumes[child->volume]);
+	want->live_until = moment_after_ms(core->now, message->ttl_ms);
+	want->early = claim_in_grace(core, volume);
+	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
+		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	core->claimants[claimant - 1].uses++;
 	child->pending++;
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;
-	table_touch(&core->table, entry);
 }
 
 // Sessions of the same node from before: what it has not claimed it does not want.
@@ -152,26 +176,11 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 // ---- answers ----
 
 static void
-answer(struct core *core, const struct entry *entry, const struct want *want, enum status status)
-{
-	const struct child *child = core->children[want->child];
-
-	if (!want->orphan) // on another link its number means something else
-		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
-}
-
-// What the child is told of our own copy: whether it is as new as the child's.
-static version_t
-version_told(struct core *core, const struct entry *entry)
-{
-	return claim_in_grace(core, entry_volume(core, entry)) ? 0 : entry->version;
-}
-
-static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
+	version_t told;
 
 	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
@@ -184,10 +193,13 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		}
 		record = next;
 	}
-	if (entry->version == 0)
-		entry->version = 1; // in a grace time: older than anything that is claimed
+	// The child is told whether our own copy is as new as its own. A root that was started anew does not know what it
+	// has: less than what is claimed.
+	told = want->early ? 0 : entry->version;
+	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version)
+		entry->version = want->version;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
-	server_grant_claim(core, entry, want, version_told(core, entry));
+	server_grant_claim(core, entry, want, told);
 }
 
 // Bytes that were sent up before and may have been lost.
@@ -252,7 +264,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.hops_left = (uint8_t)(want->hops_left - 1),
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = claimant_get(core, want->claimant),
-		.live_ms = want->live ? 1 : 0,
+		.live_ms = want->live_until > core->now ? (uint32_t)((want->live_until - core->now + 999) / 1000) : 0,
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
 		.version = want->version,
@@ -514,16 +526,16 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	struct work *work = table_work_make(&core->table, entry);
 	struct dir_record *record = writer_record(core, entry);
 	struct child *child = record != NULL ? core->children[record->child] : NULL;
-	bool is_mover = child != NULL && child->node_id == message->node_id;
+	bool is_mover = child != NULL && child->node_id == message->node_id, named = is_mover;
 	uint32_t claimant;
 
-	for (uint32_t i = 0; child != NULL && !is_mover && i < message->path_count; i++)
-		if (message->path[i] == child->node_id)
-			break;
-		else if (i + 1 == message->path_count)
-			child = NULL;
-	if (child == NULL || (is_mover && child->link >= 0 && child->number >= message->link_number))
-		return false; // nobody here has left, or it has come back since
+	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
+		named |= message->path[i] == child->node_id;
+	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
+	if (child == NULL || (child->link < 0 && !named))
+		return false;
+	if (is_mover && child->link >= 0 && child->number >= message->link_number)
+		return false; // it has come back since
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)
@@ -600,8 +612,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want->orphan = true;
 			core->children[index]->orphans++;
 		}
-		// One that was passed on may be granted there: then the record here shows for whom.
-		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
+		// One for the permission that was passed on may be granted there: then the record here shows for whom.
+		if (want->child != index || (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else
 			want_free(core, link);
@@ -631,8 +643,16 @@ claim_forget_session(struct core *core, uint32_t index)
 void
 claim_link_down(struct core *core, struct work *work)
 {
-	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
-		credit_back(core, table_want(&core->table, i));
-		table_want(&core->table, i)->up_xid = 0;
+	uint32_t *link = &work->claim_head;
+
+	while (*link != 0) {
+		struct want *want = table_want(&core->table, *link);
+
+		credit_back(core, want);
+		want->up_xid = 0;
+		if (want->orphan) // nobody makes it any more
+			want_free(core, link);
+		else
+			link = &want->next;
 	}
 }

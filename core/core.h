@@ -154,6 +154,10 @@ void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 // Before the first step. Returns -1 when LIMIT_EVICTIONS are there.
 int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session);
 
+// The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed
+// it, and has no lease any more, has nothing left to claim. Before the first step.
+void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
+
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.
 const char *core_ancestor_address(const struct core *core, uint32_t i);

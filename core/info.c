@@ -26,7 +26,7 @@ phase_now(const struct core *core, const struct volume *volume, moment_us now)
 	if (core->stop != STOP_NO)
 		return PHASE_STOPPING;
 	if (volume->is_root)
-		return core->grace_end > now ? PHASE_GRACE : PHASE_SERVING;
+		return volume->in_grace ? PHASE_GRACE : PHASE_SERVING;
 	if (!volume->announced)
 		return PHASE_STARTING;
 	if (volume->connected)

@@ -154,6 +154,7 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 
 	volume->own.node_id = volume->node_id;
 	volume->own.number = core->parent.number;
+	volume->own.epoch = volume->held_epoch;
 	return (struct saying){
 		.link = (uint32_t)core->parent.link,
 		.volume = volume->index,

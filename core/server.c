@@ -84,7 +84,7 @@ refuse_request(struct core *core, uint32_t link, const struct message *message, 
 static bool
 names_claimant(const struct message *message)
 {
-	uint64_t needed = PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(TTL);
+	uint64_t needed = PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(TTL) | PRESENT(EPOCH);
 
 	return (message->present & needed) == needed && message->node_id != 0;
 }

@@ -52,7 +52,8 @@ struct claimant {
 	uint64_t node_id, number;
 	uint64_t path[LIMIT_HOPS];
 	uint32_t path_count;
-	uint32_t uses; // of a claimant in core->claimants
+	uint32_t epoch; // of the root under which all that it claims was confirmed for the last time
+	uint32_t uses;  // of a claimant in core->claimants
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -152,6 +153,12 @@ struct volume {
 	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
 	uint64_t told_name;
+	uint32_t held_epoch;   // of the root, under which all that is held was confirmed (F6)
+	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
+	uint32_t told_epoch;   // as the children know it
+	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void
+	bool in_grace;         // a root's: only CONNECT and RECOVER are served
+	bool grace_ending;     // ACTION_END_GRACE is out
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
@@ -299,7 +306,7 @@ struct core {
 	uint32_t evicted_count, evicted_next;
 	struct eviction *evictions;
 	uint64_t eviction_number;
-	moment_us grace_end; // of root volumes (F6); 0: none
+	moment_us grace_end; // of root volumes (F6), not before; 0: none
 	struct io *io_head, *io_tail; // local requests by arrival
 	struct key_list released;     // blocks whose permission may be given back
 	moment_us release_at;

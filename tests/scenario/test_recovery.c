@@ -527,6 +527,34 @@ START_TEST(evictions_outlive_the_root)
 }
 END_TEST
 
+// F6: B was away while the root served after its first restart, so others may have had its block since. (RFC 8881 8.4.3
+// calls it an edge condition of servers that restart twice.) What it held under the first root means nothing to the third.
+START_TEST(absent_over_two_restarts)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "B", 'b');
+	cut(scenario, "B", "A", 4 * EVICTED_MS);
+	cut(scenario, "B", "P", 4 * EVICTED_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "C");
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, EVICTED_MS - LEASE_MS / 2);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * EVICTED_MS);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	reads(scenario, "B", 'c');
+	steps_sync(scenario, "B", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Two copies (S18) ----
 
 static struct scenario *
@@ -662,6 +690,7 @@ main(void)
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
+	tcase_add_test(tcase, absent_over_two_restarts);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
