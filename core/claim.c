@@ -120,6 +120,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->buf = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? buf_ref(item->buf) : NULL;
 	want->claimant = claimant;
 	want->asked = -1;
+	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
 	want->early = claim_in_grace(core, volume);
@@ -195,9 +196,11 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	}
 	// The child is told whether our own copy is as new as its own. A root that was started anew does not know what it
 	// has: less than what is claimed.
-	told = want->early ? 0 : entry->version;
-	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version)
+	told = want->early || entry->claimed ? 0 : entry->version;
+	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
 		entry->version = want->version;
+		entry->claimed = true;
+	}
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
 }
@@ -212,7 +215,12 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		item.kind = ITEM_ZERO;
 	if (want->version > entry->version || (want->version == entry->version && entry->copy == COPY_ABSENT))
 		server_absorb(core, entry, &item);
-	answer(core, entry, want, STATUS_NONE);
+	core->children[want->child]->trusts = true;
+	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
+	    !dirty_accepted(core, entry, want->version))
+		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
+	else
+		answer(core, entry, want, STATUS_NONE);
 }
 
 // ---- deciding ----
@@ -258,7 +266,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.volume = volume->index,
 		.volume_id = volume->parent_id,
 		.opcode = OP_RECOVER,
-		.flags = FLAG_RECOVERY_OP,
+		.flags = FLAG_RECOVERY_OP | (want->sync && want->buf != NULL ? FLAG_FORCE_SYNC : 0),
 		.block = block_key_block(entry->key),
 		.perm = want->perm,
 		.hops_left = (uint8_t)(want->hops_left - 1),
@@ -379,7 +387,7 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->asked >= 0)
 		return false;
-	if (record == NULL || core->children[record->child] == child)
+	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;
 	old = core->children[record->child];
 	if (!claimant_names(claimant, old->node_id))
@@ -404,13 +412,19 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 // older than that. When somebody who has had the block since claims it, he has them, or newer ones. Else those who wrote
 // over them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
 static enum verdict
-decide_recalled_bytes(const struct core *core, const struct entry *entry, struct want *want)
+decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
-	const struct volume *volume = entry_volume(core, entry);
+	const struct dir_record *record = writer_record(core, entry);
 
-	if (claim_in_grace(core, volume))
+	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version))
+	if (want->early && entry->claimed && record != NULL) { // he has not brought them yet
+		if (core->children[record->child]->lapsed)
+			eviction_begin(core, core->children[record->child]);
+		return CLAIM_WAITS;
+	}
+	if (want->early && !entry->claimed &&
+	    (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version)))
 		return CLAIM_TAKEN; // versions tell what is newer
 	return refuse(want, STATUS_EVICTED);
 }
@@ -444,13 +458,20 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
-		if (!heed_record(core, entry, want))
-			return CLAIM_WAITS;
-		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
+		// A root may compare with what it has only bytes that were written under its own epoch.
+		if (want->perm == PERM_NO && volume->is_root &&
+		    (want->early || version_epoch(want->version) < volume->epoch))
 			return decide_recalled_bytes(core, entry, want);
-		return CLAIM_TAKEN;
+		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
 	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
+}
+
+static void
+taken_above(struct core *core, const struct entry *entry, const struct want *want)
+{
+	core->children[want->child]->trusts = true;
+	answer(core, entry, want, STATUS_NONE);
 }
 
 bool
@@ -472,7 +493,7 @@ claim_advance(struct core *core, struct entry *entry)
 		else if (verdict == CLAIM_REFUSED)
 			answer(core, entry, want, want->refusal);
 		else if (want->up_xid != 0)
-			answer(core, entry, want, STATUS_NONE); // taken above
+			taken_above(core, entry, want);
 		else
 			take(core, entry, want);
 		want_free(core, link);
@@ -560,8 +581,10 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		// Who still has the block for writing has gone on: of bytes, the versions tell.
-		want->cleared = message->opcode == OP_OK_REPLY || want->perm != PERM_WRITE;
+		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
+		if (want->perm != PERM_WRITE)
+			return true;
+		want->cleared = message->opcode == OP_OK_REPLY;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
 		return true;
 	}

@@ -32,6 +32,8 @@ void
 recovery_name(struct volume *volume)
 {
 	claimant_add_name(&volume->own, volume->node_id);
+	if (volume->name_before != 0)
+		claimant_add_name(&volume->own, volume->name_before);
 	for (uint32_t i = 0; i < volume->above_count; i++)
 		claimant_add_name(&volume->own, volume->above[i]);
 }
@@ -255,6 +257,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
@@ -285,6 +288,7 @@ new_name(struct core *core, struct volume *volume)
 {
 	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
 
+	volume->name_before = volume->node_id;
 	volume->node_id = id != 0 ? id : 1;
 	session_renamed(core, volume);
 }

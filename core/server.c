@@ -402,6 +402,7 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
 
 	child->wrote |= message->items != NULL;
+	child->trusts |= message->items != NULL;
 	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
 		request_grant(core, child, entry, message, i);
 		return;
@@ -563,6 +564,7 @@ reclaim_write(struct core *core, struct entry *entry)
 	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
+	entry->claimed = false;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
 	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes

@@ -54,6 +54,9 @@ void server_grant_claim(struct core *core, struct entry *entry, const struct wan
 void server_absorb(struct core *core, struct entry *entry, const struct item *item);
 void server_answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status);
 
+// The answer to bytes that were sent again, ${claim}, waits until ${version} is above.
+void server_flush_wait(struct core *core, struct entry *entry, const struct want *claim, version_t version);
+
 // Is there room for block data on ${link}? Else the block is touched when there is.
 bool server_wait_room(struct core *core, struct entry *entry, uint32_t link);
 

@@ -14,6 +14,7 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 	struct work *work = table_work_make(&core->table, entry);
 
 	entry->version = item->version;
+	entry->claimed = false;
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
 	work->read_stale = work->store_reading;
 	work->exposed = true;
@@ -47,8 +48,7 @@ flush_waiting(struct core *core, struct work *work, const struct child *child)
 
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
-flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
-	   version_t version, bool sync)
+flush_wait(struct core *core, struct child *child, struct entry *entry, uint32_t xid, version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
 	struct want *want = flush_waiting(core, work, child);
@@ -58,13 +58,19 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	want->kind = WANT_NONE;
 	want->forward = false;
 	want->child = (uint16_t)child->index;
-	want->xid = message->xid;
+	want->xid = xid;
 	want->version = version;
 	want->entry = work->entry;
 	want->sync = sync;
 	want->roomless = !dirty_room(core, core->volumes[child->volume]);
 	if (sync)
 		dirty_urge(core, entry);
+}
+
+void
+server_flush_wait(struct core *core, struct entry *entry, const struct want *claim, version_t version)
+{
+	flush_wait(core, core->children[claim->child], entry, claim->xid, version, true);
 }
 
 void
@@ -79,7 +85,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (record == NULL || record->perm != PERM_WRITE) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
-			flush_wait(core, child, entry, message, item->version, sync);
+			flush_wait(core, child, entry, message->xid, item->version, sync);
 			return;
 		}
 		server_answer_block(core, child, block, message->xid,
@@ -96,7 +102,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);
 	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
-		flush_wait(core, child, entry, message, entry->version, sync);
+		flush_wait(core, child, entry, message->xid, entry->version, sync);
 	else
 		server_answer_block(core, child, block, message->xid, STATUS_NONE);
 }
@@ -112,7 +118,7 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
 		return;
 	}
-	flush_wait(core, child, entry, message, entry->version, false);
+	flush_wait(core, child, entry, message->xid, entry->version, false);
 	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
 	dirty_urge(core, entry);
 }

@@ -147,6 +147,8 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 		return;
 	for (uint32_t i = 0; i < core->path_count && message->path_count < LIMIT_HOPS; i++)
 		message->path[message->path_count++] = core->path[i];
+	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
+		message->path[message->path_count++] = volume->name_before;
 	core->way_up_size = 0;
 	add_address(core, core->parent.address);
 	for (uint32_t i = 0; i < core->ancestor_count; i++)
@@ -290,6 +292,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
 	if (!resumed)
 		volume->keeper = 0;
+	volume->name_before = 0; // CONNECT said the new one
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;

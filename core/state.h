@@ -144,6 +144,7 @@ struct volume {
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
+	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	uint64_t claims;           // blocks whose claim has not been answered
@@ -212,7 +213,8 @@ struct child {
 	int32_t link; // -1: absent
 	uint64_t node_id, session;
 	bool read_only, sync;
-	bool wrote; // it has sent bytes
+	bool wrote;  // it has sent bytes, or claimed
+	bool trusts; // bytes of it were acknowledged in this session: it does not send them to us again
 	uint64_t number;          // of its link, as it says
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed

@@ -527,6 +527,62 @@ START_TEST(evictions_outlive_the_root)
 }
 END_TEST
 
+// F2, F3: B's claim is granted, but the root never hears of its new name: it evicts B under the old one. B has to learn that.
+START_TEST(evicted_before_the_new_name_is_heard)
+{
+	struct scenario *scenario = tree();
+	struct request *write;
+
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> B  OK_REPLY volume") == 0)
+		scenario_run(scenario, 1);
+	world_block(node_of(scenario, "B"), node_of(scenario, "A"), scenario->world->now + 4 * EVICTED_MS * 1000);
+	scenario_run(scenario, 50);
+	write = scenario_write(scenario, "B", 7, 'B');
+	scenario_run(scenario, 50);
+	request_expect_ok(write);
+	cut(scenario, "B", "A", 3 * EVICTED_MS);
+	cut(scenario, "B", "P", 3 * EVICTED_MS);
+	reads(scenario, "C", '.');
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_run(scenario, 4 * EVICTED_MS);
+	reads(scenario, "B", 'c');
+	steps_sync(scenario, "B", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: what E wrote is durable, and E claims the block; it dies before it has brought its bytes. B's, which are older, must not
+// take their place.
+START_TEST(older_bytes_beside_a_claim)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "E", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> E  OK_REPLY volume") == 0)
+		scenario_run(scenario, 1);
+	scenario_kill(scenario, "E");
+	scenario_run(scenario, 3 * EVICTED_MS);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	reads(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: B was away while the root served after its first restart, so others may have had its block since. (RFC 8881 8.4.3
 // calls it an edge condition of servers that restart twice.) What it held under the first root means nothing to the third.
 START_TEST(absent_over_two_restarts)
@@ -691,6 +747,8 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_test(tcase, absent_over_two_restarts);
+	tcase_add_test(tcase, older_bytes_beside_a_claim);
+	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
