@@ -215,7 +215,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		item.kind = ITEM_ZERO;
 	if (want->version > entry->version || (want->version == entry->version && entry->copy == COPY_ABSENT))
 		server_absorb(core, entry, &item);
-	core->children[want->child]->trusts = true;
+	core->children[want->child]->acknowledged++;
 	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
@@ -470,7 +470,7 @@ decide(struct core *core, struct entry *entry, struct want *want)
 static void
 taken_above(struct core *core, const struct entry *entry, const struct want *want)
 {
-	core->children[want->child]->trusts = true;
+	core->children[want->child]->acknowledged++;
 	answer(core, entry, want, STATUS_NONE);
 }
 

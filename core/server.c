@@ -402,7 +402,7 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
 
 	child->wrote |= message->items != NULL;
-	child->trusts |= message->items != NULL;
+	child->acknowledged += message->items != NULL;
 	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
 		request_grant(core, child, entry, message, i);
 		return;

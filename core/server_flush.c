@@ -132,6 +132,7 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_NOTHING;
+	child->covered = child->acknowledged;
 	barrier_add(core, core->volumes[child->volume], NULL, (int32_t)child->index, message->xid);
 }
 
@@ -148,6 +149,7 @@ server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint3
 			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
 		return;
 	}
+	child->synced = child->covered;
 	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = core->volumes[child->volume]->id;

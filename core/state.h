@@ -214,7 +214,9 @@ struct child {
 	uint64_t node_id, session;
 	bool read_only, sync;
 	bool wrote;  // it has sent bytes, or claimed
-	bool trusts; // bytes of it were acknowledged in this session: it does not send them to us again
+	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
+	// its barrier that is under way, and before its last one that ended well.
+	uint64_t acknowledged, covered, synced;
 	uint64_t number;          // of its link, as it says
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
