@@ -46,16 +46,17 @@ want_free(struct core *core, uint32_t *link)
 {
 	uint32_t index = *link;
 	struct want *want = table_want(&core->table, index);
+	struct child *child = core->children[want->child];
 
 	*link = want->next;
 	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
-		core->children[want->child]->orphans--;
-	} else {
-		CHECK(core->children[want->child]->pending > 0);
-		core->children[want->child]->pending--;
+		child->orphans--;
+	} else if (want->perm == PERM_WRITE) {
+		CHECK(child->pending > 0);
+		child->pending--;
 	}
 	pool_free(&core->table.wants, index);
 }
@@ -127,7 +128,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	core->claimants[claimant - 1].uses++;
-	child->pending++;
+	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;

@@ -31,34 +31,44 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
 }
 
+static struct want *
+waiting_add(struct core *core, struct work *work, enum want_kind kind)
+{
+	uint32_t index = pool_alloc(&core->table.wants);
+	struct want *want = table_want(&core->table, index);
+
+	want->kind = (uint8_t)kind;
+	want->next = work->sync_head;
+	work->sync_head = index;
+	return want;
+}
+
 // A child that sends a block again does not wait for the answer to what it sent before.
 static struct want *
 flush_waiting(struct core *core, struct work *work, const struct child *child)
 {
-	uint32_t index;
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *want = table_want(&core->table, i);
 
-	for (index = work->sync_head; index != 0; index = table_want(&core->table, index)->next)
-		if (table_want(&core->table, index)->child == child->index)
-			return table_want(&core->table, index);
-	index = pool_alloc(&core->table.wants);
-	table_want(&core->table, index)->next = work->sync_head;
-	work->sync_head = index;
-	return table_want(&core->table, index);
+		if (want->child == child->index && want->kind == WANT_NONE)
+			return want;
+	}
+	return waiting_add(core, work, WANT_NONE);
 }
 
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
 static void
-flush_wait(struct core *core, struct child *child, struct entry *entry, uint32_t xid, version_t version, bool sync)
+flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
+	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
 	struct want *want = flush_waiting(core, work, child);
 
 	if (want->forward) // what it asked to send on is not its newest any more
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
-	want->kind = WANT_NONE;
 	want->forward = false;
 	want->child = (uint16_t)child->index;
-	want->xid = xid;
+	want->xid = message->xid;
 	want->version = version;
 	want->entry = work->entry;
 	want->sync = sync;
@@ -70,7 +80,15 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, uint32_t
 void
 server_flush_wait(struct core *core, struct entry *entry, const struct want *claim, version_t version)
 {
-	flush_wait(core, core->children[claim->child], entry, claim->xid, version, true);
+	struct work *work = table_work_make(&core->table, entry);
+	struct want *want = waiting_add(core, work, WANT_RECOVER); // a child may pass on those of several claimants
+
+	want->child = claim->child;
+	want->xid = claim->xid;
+	want->version = version;
+	want->entry = work->entry;
+	want->sync = true;
+	dirty_urge(core, entry);
 }
 
 void
@@ -85,7 +103,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (record == NULL || record->perm != PERM_WRITE) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
-			flush_wait(core, child, entry, message->xid, item->version, sync);
+			flush_wait(core, child, entry, message, item->version, sync);
 			return;
 		}
 		server_answer_block(core, child, block, message->xid,
@@ -102,7 +120,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);
 	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
-		flush_wait(core, child, entry, message->xid, entry->version, sync);
+		flush_wait(core, child, entry, message, entry->version, sync);
 	else
 		server_answer_block(core, child, block, message->xid, STATUS_NONE);
 }
@@ -118,7 +136,7 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
 		return;
 	}
-	flush_wait(core, child, entry, message->xid, entry->version, false);
+	flush_wait(core, child, entry, message, entry->version, false);
 	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
 	dirty_urge(core, entry);
 }
