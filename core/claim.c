@@ -415,13 +415,10 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
-	const struct dir_record *record = writer_record(core, entry);
-
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (want->early && entry->claimed && record != NULL) { // he has not brought them yet
-		if (core->children[record->child]->lapsed)
-			eviction_begin(core, core->children[record->child]);
+	if (want->early && entry->claimed && writer_record(core, entry) != NULL) {
+		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
 	if (want->early && !entry->claimed &&

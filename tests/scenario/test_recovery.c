@@ -556,6 +556,24 @@ START_TEST(evicted_before_the_new_name_is_heard)
 }
 END_TEST
 
+// F6: B's bytes wait for what E claims; E, which writes nothing back by itself, is asked for it.
+START_TEST(claimant_is_asked_for_its_bytes)
+{
+	struct scenario *scenario = tree();
+	struct request *sync;
+
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "E", 'e');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 3 * LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what E wrote is durable, and E claims the block; it dies before it has brought its bytes. B's, which are older, must not
 // take their place.
 START_TEST(older_bytes_beside_a_claim)
@@ -748,6 +766,7 @@ main(void)
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_test(tcase, absent_over_two_restarts);
 	tcase_add_test(tcase, older_bytes_beside_a_claim);
+	tcase_add_test(tcase, claimant_is_asked_for_its_bytes);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
