@@ -207,6 +207,13 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	CHECK(entry->copy == COPY_DIRTY);
 	if (was != COPY_DIRTY)
 		volume->dirty_count++;
+	if (work->resend && !work->claim && entry->held == PERM_WRITE && !volume->is_root) {
+		// What was to be sent again is written over under a permission: that goes up, and does not wait for the answer
+		// to the other, which may wait for it.
+		work->resend = false;
+		if (work->flushing)
+			dirty_unsent(core, entry);
+	}
 	if (work->in_dirty || work->again)
 		return;
 	work->dirty_gen = count_in(volume);

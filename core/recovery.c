@@ -103,7 +103,7 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	bool held = entry->held == PERM_READ;
+	bool to_the_end = entry->held == PERM_READ || (work != NULL && work->resend && work->resend_read);
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -115,7 +115,7 @@ give_up_claim(struct core *core, struct entry *entry)
 	if (entry->copy != COPY_DIRTY)
 		return;
 	recovery_uncovered(core, entry);
-	table_work(&core->table, entry)->resend_read = held;
+	table_work(&core->table, entry)->resend_read = to_the_end;
 }
 
 void
