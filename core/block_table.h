@@ -127,6 +127,7 @@ struct work {
 	bool recall_open;
 	bool recall_own;   // the node is stopping, or has lost what it held
 	bool recall_asked; // the parent waits for an answer
+	bool recall_awaited; // our own, counted in the volume: a child that is connected has not answered
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall

@@ -205,7 +205,7 @@ check_entry(struct core *core, struct entry *entry)
 void
 core_check(struct core *core)
 {
-	uint64_t dirty = 0, unstable = 0, counted = 0;
+	uint64_t dirty = 0, unstable = 0, counted = 0, recalls = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
@@ -216,12 +216,15 @@ core_check(struct core *core)
 		check_entry(core, entry);
 		dirty += entry->copy == COPY_DIRTY;
 		unstable += entry->copy == COPY_UNSTABLE;
+		recalls += entry->work != 0 && table_work(&core->table, entry)->recall_awaited;
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		counted += core->volumes[i]->dirty_count;
 	CHECK(dirty == counted);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		unstable -= core->volumes[i]->unstable_count;
-	CHECK(unstable == 0);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		recalls -= core->volumes[i]->recalls_awaited;
+	CHECK(unstable == 0 && recalls == 0);
 	CHECK(core->table.touched_head == 0);
 }

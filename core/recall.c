@@ -101,6 +101,29 @@ recall_own(struct core *core, struct entry *entry, enum perm allowed)
 }
 
 void
+recall_watch(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
+	bool awaited = false;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); work->recall_own && r != NULL;
+	     r = directory_next(&core->directory, r)) {
+		const struct child *child = core->children[r->child];
+
+		if (r->perm <= work->recall_perm)
+			continue;
+		if (child->link >= 0)
+			awaited = true;
+		else if (child->lease_end > volume->claims_end_at)
+			volume->claims_end_at = child->lease_end;
+	}
+	if (awaited != work->recall_awaited)
+		volume->recalls_awaited += awaited ? 1 : -1;
+	work->recall_awaited = awaited;
+}
+
+void
 recall_unasked(struct work *work)
 {
 	work->recall_asked = false;
@@ -150,10 +173,9 @@ recall_unsent(struct core *core, struct child *child)
 	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next)) {
 		struct entry *entry = table_entry(&core->table, record->entry);
 
-		if (!record->recall_open)
-			continue;
+		if (record->recall_open || (entry->work != 0 && table_work(&core->table, entry)->recall_own))
+			table_touch(&core->table, entry);
 		directory_set_recall(&child->dir, record, false);
 		record->recall_moves = false;
-		table_touch(&core->table, entry);
 	}
 }

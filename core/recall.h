@@ -13,6 +13,10 @@ bool recall_children(struct core *core, struct entry *entry, int except, enum pe
 struct work *recall_begin(struct core *core, struct entry *entry, enum perm allowed);
 void recall_own(struct core *core, struct entry *entry, enum perm allowed);
 
+// Whom does this node's own recall wait for? Children that are connected have to answer; those that are away may use what
+// they have until their lease is over: so long the parent has to remember what was held (recovery_pump).
+void recall_watch(struct core *core, struct entry *entry);
+
 // The parent does not wait any more.
 void recall_unasked(struct work *work);
 

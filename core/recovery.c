@@ -20,10 +20,17 @@
 #include "core/unstable.h"
 #include "core/writeback.h"
 
+// Not all that was held under the session that was lost has been claimed, or taken back from the children.
+static bool
+is_unsettled(const struct volume *volume)
+{
+	return volume->claims > 0 || (volume->claims_end_due && volume->recalls_awaited > 0);
+}
+
 moment_us
 recovery_lease_end(const struct volume *volume)
 {
-	if (volume->claims > 0 && volume->claim_lease_end < volume->lease_end)
+	if (is_unsettled(volume) && volume->claim_lease_end < volume->lease_end)
 		return volume->claim_lease_end;
 	return volume->lease_end;
 }
@@ -41,8 +48,9 @@ recovery_remember(struct core *core, struct volume *volume)
 {
 	if (volume->session == 0)
 		return; // nothing was held
-	if (volume->claims == 0) {
+	if (volume->claims == 0)
 		volume->own.path_count = 0;
+	if (!is_unsettled(volume)) {
 		volume->claim_lease_end = volume->lease_end;
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
@@ -294,7 +302,8 @@ recovery_pump(struct core *core, struct volume *volume)
 {
 	struct message *message;
 
-	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume))
+	// As long as children may use more than this node holds, the parent has to remember what it held.
+	if (!volume->claims_end_due || is_unsettled(volume) || !client_parent_usable(core, volume))
 		return;
 	if (volume->claims_end_at > core->now) {
 		core_wake(core, volume->claims_end_at);

@@ -146,6 +146,7 @@ struct volume {
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	uint64_t claims;           // blocks whose claim has not been answered
+	uint64_t recalls_awaited;  // blocks that this node itself recalls from children that are connected
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_end_at;   // not before: children that are away may read until then
 	bool claims_end_due;       // once all are answered, the parent is told

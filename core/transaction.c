@@ -198,6 +198,8 @@ transaction_advance(struct core *core, struct entry *entry)
 	if (work->recall_open && (claimed || entry->held != PERM_WRITE) &&
 	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
+	if (work->recall_own || work->recall_awaited)
+		recall_watch(core, entry);
 	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided waits
 	else if (entry->version == 0)

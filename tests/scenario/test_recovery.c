@@ -207,6 +207,32 @@ START_TEST(asymmetric_partition)
 }
 END_TEST
 
+// I1, I2: P comes back to A, which has given one of its blocks to C: the session is another one, and E may not read any
+// more what P had for reading. Until E knows, or its lease is over, A may not think that P has nothing left.
+START_TEST(readers_below_a_new_session)
+{
+	struct scenario *scenario = tree();
+	struct request *write = scenario_write(scenario, "C", 3, 'c');
+
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	steps_read(scenario, "E", '.');
+	world_cut(node_of(scenario, "P"), 0, 0, LEASE_MS / 2 * 1000);
+	cut(scenario, "C", "P", 60 * 1000);
+	scenario_run(scenario, LEASE_MS / 2 - 100);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> A  RECOVER"), 1);
+	scenario_hold(scenario, "P", "E", true);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 500);
+	request_expect_waiting(write);
+	scenario_hold(scenario, "P", "E", false);
+	scenario_run(scenario, LEASE_MS + 500); // P has to wait for C, too, and does not know where it is
+	request_expect_ok(write);
+	reads(scenario, "E", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, F5: C moves to A and comes back to P: the newest link counts.
 START_TEST(mover_comes_back)
 {
@@ -487,6 +513,7 @@ main(void)
 	tcase_add_test(tcase, parent_and_grandparent_fail_together);
 	tcase_add_loop_test(tcase, fsync_while_the_proxy_dies, 0, 10);
 	tcase_add_test(tcase, asymmetric_partition);
+	tcase_add_test(tcase, readers_below_a_new_session);
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_test(tcase, evicted_writer_returns);
