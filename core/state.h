@@ -161,8 +161,9 @@ struct volume {
 	moment_us session_asked; // when the CONNECT under way was sent
 	uint32_t connect_xid;
 	moment_us retry_at; // CONNECT again, after an error; MOMENT_NEVER: not
-	// dirty blocks, oldest first
+	// dirty blocks: the urgent ones, then the others, oldest first
 	uint32_t dirty_head, dirty_tail;
+	uint32_t urgent_tail; // the last urgent one; 0: none
 	uint64_t dirty_count;            // blocks with a dirty copy
 	uint64_t gen;                    // generation of what becomes dirty now (dirty.c)
 	uint64_t open_count;             // blocks of it that are not yet above

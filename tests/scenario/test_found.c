@@ -330,6 +330,35 @@ START_TEST(store_read_overtaken_by_a_write)
 }
 END_TEST
 
+// ---- Runs ----
+
+// A synchronous write of four blocks that C has for writing goes up as one FLUSH, through P too, and not block by block
+// from its end.
+START_TEST(synchronous_write_goes_up_in_one_run)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	scenario->config.write_mode = WRITE_SYNC;
+	steps_child(scenario, "C", "P", true);
+	for (int i = 0; i < 2; i++) {
+		write = scenario_write_run(scenario, "C", 4, 4, 'a' + (char)i);
+		scenario_run(scenario, 500);
+		request_expect_ok(write);
+		ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+		ck_assert_uint_eq(scenario_count(scenario, "P -> A  FLUSH"), 1);
+		scenario_forget(scenario);
+	}
+	ck_assert_int_eq(scenario_stored(scenario, 5), '.'); // in the root's memory
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 5), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -350,6 +379,7 @@ main(void)
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
+	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
