@@ -140,10 +140,14 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 	child->wrote = true;
 	for (uint32_t i = 0; i < message->count; i++) {
 		block_key key = block_key_make(volume->index, message->block + i);
-		struct entry *entry = claim_in_grace(core, volume)
-					      ? table_make(&core->table, key, NULL) // its version is not known yet
-					      : entry_make(core, volume, message->block + i);
+		struct entry *entry;
 
+		if (!server_version_fits(volume, message->items[i].version)) {
+			server_answer_block(core, child, message->block + i, message->xid, STATUS_BAD_PARAM_VALUE);
+			continue;
+		}
+		entry = claim_in_grace(core, volume) ? table_make(&core->table, key, NULL) // its version is not known yet
+						     : entry_make(core, volume, message->block + i);
 		claim_add(core, child, entry, message, i, claimant);
 	}
 	claimant_release(core, claimant);

@@ -191,6 +191,8 @@ check_entry(struct core *core, struct entry *entry)
 		CHECK(copy != NULL);
 		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
 	}
+	if (entry_volume(core, entry)->is_root) // R11
+		CHECK(version_epoch(entry->version) <= entry_volume(core, entry)->epoch);
 	CHECK((entry->copy == COPY_UNSTABLE) == (work != NULL && work->unstable != UNSTABLE_NOT));
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
 		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));

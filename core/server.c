@@ -109,6 +109,14 @@ versions_fit(const struct message *message)
 	return true;
 }
 
+// Only the root knows the newest epoch: a child may have learned of it before its parent does.
+bool
+server_version_fits(const struct volume *volume, version_t version)
+{
+	return version_counter(version) <= VERSION_COUNTER_MAX &&
+	       (!volume->is_root || version_epoch(version) <= volume->epoch);
+}
+
 static bool
 items_fit(const struct message *message)
 {

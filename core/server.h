@@ -8,6 +8,9 @@
 // GET, PUT, LOCK or FLUSH of a child: checked as a whole; false: refused (and answered).
 bool server_check_request(struct core *core, uint32_t link, const struct message *message, struct child **ret_child);
 
+// May a child's bytes have this version (R11)?
+bool server_version_fits(const struct volume *volume, version_t version);
+
 // The i-th block of a request that was checked. Touches it.
 void server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
 

@@ -76,6 +76,10 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	bool sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	uint64_t block = message->block + i;
 
+	if (!server_version_fits(volume, item->version)) {
+		server_answer_block(core, child, block, message->xid, STATUS_BAD_PARAM_VALUE);
+		return;
+	}
 	if (record == NULL || record->perm != PERM_WRITE) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
@@ -90,7 +94,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
 		return;
 	}
-	if (item->version > entry->version || entry->copy == COPY_ABSENT)
+	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT))
 		server_absorb(core, entry, item);
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
