@@ -421,6 +421,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
+	if (want->early && entry->claimed && want->version >= entry->version)
+		return CLAIM_TAKEN; // these are the bytes that were claimed
 	if (want->early && entry->claimed && writer_record(core, entry) != NULL) {
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;

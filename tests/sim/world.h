@@ -116,6 +116,7 @@ struct node {
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
 	bool stopping, stopped;
+	bool has_had_children; // since the world began
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
 	size_t deferred_count, deferred_size;
