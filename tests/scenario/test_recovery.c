@@ -559,9 +559,13 @@ END_TEST
 // F6: B's bytes wait for what E claims; E, which writes nothing back by itself, is asked for it.
 START_TEST(claimant_is_asked_for_its_bytes)
 {
-	struct scenario *scenario = tree();
+	struct scenario *scenario = steps_create();
 	struct request *sync;
 
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
 	steps_write(scenario, "B", 'b');
 	steps_write(scenario, "E", 'e');
 	scenario_kill(scenario, "A");
