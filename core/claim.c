@@ -21,6 +21,7 @@
 #include "core/recovery.h"
 #include "core/recall.h"
 #include "core/server.h"
+#include "core/stored.h"
 
 enum verdict { CLAIM_WAITS, CLAIM_GRANTED, CLAIM_TAKEN, CLAIM_REFUSED };
 
@@ -46,8 +47,11 @@ want_free(struct core *core, uint32_t *link)
 {
 	uint32_t index = *link;
 	struct want *want = table_want(&core->table, index);
+	struct volume *volume = entry_volume(core, table_entry(&core->table, want->entry));
 
 	*link = want->next;
+	volume->early_claims -= want->early;
+	stored_rest(core, volume);
 	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
@@ -96,6 +100,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->asked = -1;
 	want->live = message->ttl_ms > 0;
 	want->early = claim_in_grace(core, core->volumes[child->volume]);
+	core->volumes[child->volume]->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
 	child->pending++;
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
@@ -158,9 +163,11 @@ answer(struct core *core, const struct entry *entry, const struct want *want, en
 
 // What the child is told of our own copy: whether it is as new as the child's.
 static version_t
-version_told(struct core *core, const struct entry *entry)
+version_told(struct core *core, const struct entry *entry, const struct want *want)
 {
-	return claim_in_grace(core, entry_volume(core, entry)) ? 0 : entry->version;
+	bool in_grace = claim_in_grace(core, entry_volume(core, entry));
+
+	return in_grace ? stored_bounds(core, entry, want).low : entry->version;
 }
 
 static void
@@ -180,10 +187,12 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		}
 		record = next;
 	}
+	if (entry->version < stored_bounds(core, entry, want).low)
+		entry->version = stored_bounds(core, entry, want).low; // what the claimant has not got a newer copy of
 	if (entry->version == 0)
 		entry->version = 1; // in a grace time: older than anything that is claimed
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
-	server_grant_claim(core, entry, want, version_told(core, entry));
+	server_grant_claim(core, entry, want, version_told(core, entry, want));
 }
 
 // Bytes that were sent up before and may have been lost.
@@ -191,10 +200,11 @@ static void
 take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
+	bool newer = want->version > entry->version || (want->version == entry->version && entry->copy == COPY_ABSENT);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	if (want->version > entry->version || (want->version == entry->version && entry->copy == COPY_ABSENT))
+	if (newer && stored_is_newer(stored_bounds(core, entry, want), want->version))
 		server_absorb(core, entry, &item);
 	answer(core, entry, want, STATUS_NONE);
 }
@@ -338,7 +348,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
 		return pass_on(core, entry, want);
 	record = writer_record(core, entry);
-	if (!want->early && want->version < entry->version)
+	if (want->version < (want->early ? stored_bounds(core, entry, want).low : entry->version))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
@@ -351,9 +361,10 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
 }
 
-// A root that was started anew does not know what its storage has: bytes that were recalled from the claimant may be
-// older than that. When somebody who has had the block since claims it, he has them, or newer ones. Else those who wrote
-// over them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
+// Bytes that were recalled from the claimant may be older than what the storage has. The version log of a root that was
+// started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
+// ones. Else those who wrote over them have made that durable, or it has died with them: nobody can tell, and so the
+// author must be told.
 static enum verdict
 decide_recalled_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
@@ -361,7 +372,8 @@ decide_recalled_bytes(const struct core *core, const struct entry *entry, struct
 
 	if (claim_in_grace(core, volume))
 		return CLAIM_WAITS;
-	if (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version))
+	if (stored_decides(stored_bounds(core, entry, want), want->version) || entry->dir != 0 ||
+	    (entry->copy != COPY_ABSENT && entry->version >= want->version))
 		return CLAIM_TAKEN; // versions tell what is newer
 	return refuse(want, STATUS_EVICTED);
 }

@@ -15,6 +15,7 @@
 #include "core/route.h"
 #include "core/session.h"
 #include "core/stop.h"
+#include "core/stored.h"
 #include "core/transaction.h"
 #include "core/writeback.h"
 
@@ -84,6 +85,7 @@ volume_free(struct volume *volume)
 		free(barrier);
 	}
 	free(volume->dirty_wait.keys);
+	free(volume->stored);
 	free(volume);
 }
 
@@ -320,9 +322,12 @@ grace_timer(struct core *core)
 	}
 	core->grace_end = 0;
 	core_trace(core, "the grace time is over");
-	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->is_root)
-			table_touch_works(&core->table, i);
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		if (!core->volumes[i]->is_root)
+			continue;
+		table_touch_works(&core->table, i);
+		stored_rest(core, core->volumes[i]);
+	}
 }
 
 static void

@@ -20,6 +20,7 @@ enum perm { PERM_NO = 0, PERM_READ = 1, PERM_WRITE = 2 };
 typedef uint64_t version_t;
 
 #define VERSION_COUNTER_BITS 40
+#define VERSION_MAX UINT64_MAX
 
 static inline version_t
 version_make(uint32_t epoch, uint64_t counter)
