@@ -29,6 +29,7 @@ disk_destroy(struct disk *disk)
 	free(disk->durable);
 	free(disk->log);
 	free(disk->log_bytes);
+	versions_fini(&disk->versions);
 	free(disk);
 }
 
@@ -118,8 +119,9 @@ disk_read(const struct disk *disk, uint64_t block)
 // ---- What lasts ----
 
 uint64_t
-disk_sync_begin(const struct disk *disk)
+disk_sync_begin(struct disk *disk)
 {
+	versions_sync_begin(&disk->versions);
 	return disk->log_first + disk->log_count;
 }
 
@@ -139,6 +141,7 @@ disk_sync_end(struct disk *disk, uint64_t until)
 	for (size_t i = 0; i < count; i++)
 		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
+	versions_sync_end(&disk->versions);
 }
 
 // Each of the first ${count} entries goes to stable storage: not at all, as a whole or torn.
@@ -164,6 +167,7 @@ disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng)
 {
 	disk->sync_broken = true;
 	log_apply_part(disk, covered(disk, until), rng);
+	versions_sync_fail(&disk->versions, rng);
 }
 
 void
@@ -171,6 +175,13 @@ disk_crash(struct disk *disk, struct rng *rng)
 {
 	log_apply_part(disk, disk->log_count, rng);
 	memcpy(disk->image, disk->durable, disk->block_count * disk->block_size);
+	versions_crash(&disk->versions, rng);
+}
+
+void
+disk_left(struct disk *disk, struct rng *rng)
+{
+	versions_kill(&disk->versions, rng);
 }
 
 static bool
