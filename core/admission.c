@@ -80,6 +80,7 @@ child_detach(struct core *core, struct child *child)
 
 	link->child_of[child->volume] = -1;
 	server_link_down(core, child->index);
+	key_list_touch(core, &link->waiting, WAIT_ROOM); // others may wait for these blocks, but not for this link
 }
 
 static void

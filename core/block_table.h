@@ -82,6 +82,7 @@ struct want {
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
 	bool counted;      // and uses one of our credits there
+	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
 	bool live;         // the claimant's lease was not over when it said so
@@ -109,6 +110,7 @@ struct work {
 	bool touched;
 	bool wait_room;  // is on a link's list of blocks that wait for room
 	bool wait_dirty; // is on the volume's list of blocks that wait for dirty room
+	bool wait_read;  // is on the volume's list of blocks that the store is to read
 	// Towards the parent: one permission request at a time (R7).
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;

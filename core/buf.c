@@ -13,15 +13,17 @@
 
 enum { CHUNK_SIZE = MEMORY_HUGE_SIZE, FREE_END = UINT16_MAX };
 
+#define FREE (UINT32_C(1) << 31)
+
+// A block that all children want has a count for each answer that waits on one of their links: 16 bits are too few.
 struct buf {
-	uint16_t refs;
-	uint16_t next_free; // index in the chunk, while free
+	uint32_t refs; // of a free one: FREE and the index in the chunk of the next
 };
 
 struct chunk {
 	struct buf_pool *pool;
 	struct chunk *next, *prev; // among those with a free buffer
-	uint16_t free_head;
+	uint32_t free_head;
 	uint32_t used;
 	uint32_t count;
 	uint32_t first_offset; // of block 0
@@ -96,7 +98,7 @@ chunk_create(struct buf_pool *pool)
 	CHECK(chunk->count > 0 && chunk->count < FREE_END);
 	chunk->first_offset = (uint32_t)first;
 	for (uint32_t i = 0; i < chunk->count; i++)
-		chunk->bufs[i] = (struct buf){.next_free = (uint16_t)(i + 1 < chunk->count ? i + 1 : FREE_END)};
+		chunk->bufs[i].refs = FREE | (i + 1 < chunk->count ? i + 1 : FREE_END);
 	chunk_link(chunk);
 	pool->empty_count++;
 }
@@ -132,8 +134,8 @@ buf_alloc(struct buf_pool *pool)
 		chunk_create(pool);
 	chunk = pool->free_chunks;
 	buf = &chunk->bufs[chunk->free_head];
-	CHECK(buf->refs == 0);
-	chunk->free_head = buf->next_free;
+	CHECK(buf->refs & FREE);
+	chunk->free_head = buf->refs & ~FREE;
 	if (chunk->used++ == 0)
 		pool->empty_count--;
 	if (chunk->free_head == FREE_END)
@@ -150,8 +152,8 @@ buf_free(struct buf *buf)
 	struct buf_pool *pool = chunk->pool;
 	bool was_full = chunk->free_head == FREE_END;
 
-	buf->next_free = chunk->free_head;
-	chunk->free_head = (uint16_t)(buf - chunk->bufs);
+	buf->refs = FREE | chunk->free_head;
+	chunk->free_head = (uint32_t)(buf - chunk->bufs);
 	if (was_full)
 		chunk_link(chunk);
 	pool->used--;
@@ -175,7 +177,7 @@ struct buf *
 buf_ref(struct buf *buf)
 {
 	if (buf != NULL && buf != &zero_buf) {
-		CHECK(buf->refs > 0 && buf->refs < UINT16_MAX);
+		CHECK(buf->refs > 0 && buf->refs < FREE - 1);
 		buf->refs++;
 	}
 	return buf;
@@ -186,7 +188,7 @@ buf_unref(struct buf *buf)
 {
 	if (buf == NULL || buf == &zero_buf)
 		return;
-	CHECK(buf->refs > 0);
+	CHECK(buf->refs > 0 && buf->refs < FREE);
 	if (--buf->refs == 0)
 		buf_free(buf);
 }

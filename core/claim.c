@@ -55,8 +55,12 @@ want_free(struct core *core, uint32_t *link)
 	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
-	if (core->children[want->child]->pending > 0)
+	if (want->orphan) {
+		core->children[want->child]->orphans--;
+	} else {
+		CHECK(core->children[want->child]->pending > 0);
 		core->children[want->child]->pending--;
+	}
 	pool_free(&core->table.wants, index);
 }
 
@@ -157,7 +161,7 @@ answer(struct core *core, const struct entry *entry, const struct want *want, en
 {
 	const struct child *child = core->children[want->child];
 
-	if (child->in_use && child->link >= 0)
+	if (!want->orphan) // on another link its number means something else
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
 }
 
@@ -308,6 +312,18 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
 }
 
+// Has the claimant left the child that is on record (F5)?
+static void
+ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
+{
+	int32_t child = record->child;
+
+	if (want->asked == child)
+		return;
+	want->asked_xid = recall_for(core, entry, record, claimant_get(core, want->claimant));
+	want->asked = want->asked_xid != 0 ? child : -1;
+}
+
 // Somebody else's name is on the record.
 static enum verdict
 decide_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
@@ -322,10 +338,7 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
 		return CLAIM_GRANTED; // it says itself that it has left
 	if (old->link >= 0) {
-		if (want->asked != (int32_t)old->index) {
-			want->asked_xid = recall_for(core, entry, record, claimant);
-			want->asked = want->asked_xid != 0 ? (int32_t)old->index : -1;
-		}
+		ask_recorded(core, entry, want, record);
 		return CLAIM_WAITS;
 	}
 	want->asked = -1;
@@ -351,6 +364,30 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (want->version < (want->early ? stored_bounds(core, entry, want).low : entry->version))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
+}
+
+// Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
+// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. False: it is being asked.
+static bool
+heed_record(struct core *core, struct entry *entry, struct want *want)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+	struct child *child = core->children[want->child], *old;
+	struct dir_record *record = writer_record(core, entry);
+
+	if (want->asked >= 0)
+		return false;
+	if (record == NULL || core->children[record->child] == child)
+		return true;
+	old = core->children[record->child];
+	if (!claimant_names(claimant, old->node_id))
+		return true;
+	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
+		ask_recorded(core, entry, want, record);
+		return false;
+	}
+	old->moved = true;
+	return true;
 }
 
 static bool
@@ -407,6 +444,8 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
+		if (!heed_record(core, entry, want))
+			return CLAIM_WAITS;
 		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
 			return decide_recalled_bytes(core, entry, want);
 		return CLAIM_TAKEN;
@@ -432,7 +471,7 @@ claim_advance(struct core *core, struct entry *entry)
 			grant(core, entry, want);
 		else if (verdict == CLAIM_REFUSED)
 			answer(core, entry, want, want->refusal);
-		else if (want->cleared)
+		else if (want->up_xid != 0)
 			answer(core, entry, want, STATUS_NONE); // taken above
 		else
 			take(core, entry, want);
@@ -459,8 +498,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	// The child has to learn what the parent has, not what was here under an earlier session.
 	if (entry->copy == COPY_CLEAN && item->version != entry->version)
 		entry_drop_copy(core, entry);
-	if (entry->copy == COPY_ABSENT)
-		entry->version = item->version;
+	client_learn_version(entry, item->version);
 }
 
 bool
@@ -522,7 +560,8 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		want->cleared = message->opcode == OP_OK_REPLY;
+		// Who still has the block for writing has gone on: of bytes, the versions tell.
+		want->cleared = message->opcode == OP_OK_REPLY || want->perm != PERM_WRITE;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
 		return true;
 	}
@@ -569,6 +608,10 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 
 		if (want->asked == (int32_t)index)
 			want->asked = -1; // its answer will not come
+		if (want->child == index && !want->orphan) {
+			want->orphan = true;
+			core->children[index]->orphans++;
+		}
 		// One that was passed on may be granted there: then the record here shows for whom.
 		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
 			link = &want->next;
@@ -576,6 +619,25 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want_free(core, link);
 		table_touch(&core->table, entry);
 	}
+}
+
+void
+claim_forget_session(struct core *core, uint32_t index)
+{
+	for (uint32_t i = 1; i < core->table.works.next && core->children[index]->orphans > 0; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+		uint32_t *link = &work->claim_head;
+
+		while (pool_is_used(&core->table.works, i) && *link != 0) {
+			if (table_want(&core->table, *link)->child != index) {
+				link = &table_want(&core->table, *link)->next;
+				continue;
+			}
+			want_free(core, link);
+			table_touch(&core->table, table_entry(&core->table, work->entry));
+		}
+	}
+	CHECK(core->children[index]->orphans == 0);
 }
 
 void

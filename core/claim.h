@@ -32,6 +32,9 @@ bool claim_inherits(struct core *core, struct entry *entry, const struct child *
 void claim_forget_child(struct core *core, struct entry *entry, uint32_t index);
 void claim_link_down(struct core *core, struct work *work);
 
+// The session of a child is over: what it still claims is not granted to whoever takes its place here.
+void claim_forget_session(struct core *core, uint32_t index);
+
 // The root's grace time is running: nothing but claims is served.
 bool claim_in_grace(const struct core *core, const struct volume *volume);
 

@@ -65,8 +65,7 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
 	if (core->parent.outstanding >= core->parent.credits) {
-		work->ask = ASK_WAITING;
-		key_list_add(&core->parent.waiting, entry->key);
+		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;
 	}
 	// The answer replaces what is held: never ask for less than that.
@@ -193,6 +192,13 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 }
 
 void
+client_learn_version(struct entry *entry, version_t version)
+{
+	if (entry->copy == COPY_ABSENT)
+		entry->version = version != 0 ? version : 1;
+}
+
+void
 client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -256,11 +262,10 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:
 		// Looked at again in a moment; bounded by the requester's own time limit.
-		key_list_add(&core->retry, entry->key);
+		key_list_wait(core, &core->retry, entry, WAIT_ASK);
 		if (core->retry_at == MOMENT_NEVER)
 			core->retry_at = core->now + RETRY_US;
 		core_wake(core, core->retry_at);
-		work->ask = ASK_WAITING;
 		return;
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,

@@ -84,6 +84,7 @@ volume_free(struct volume *volume)
 		volume->barriers = barrier->next;
 		free(barrier);
 	}
+	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
 	free(volume->stored);
 	free(volume);
@@ -348,7 +349,7 @@ timers(struct core *core)
 	core_wake(core, core->release_at);
 }
 
-// Blocks that wait for credits at the parent, or for fewer dirty blocks. One that goes on may not need what it waited
+// Blocks that wait for credits at the parent, for the store, or for fewer dirty blocks. One that goes on may not need what it waited
 // for any more: so until nobody waits, or there is nothing to have.
 static void
 waiters_pump(struct core *core)
@@ -366,6 +367,10 @@ waiters_pump(struct core *core)
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		struct volume *volume = core->volumes[i];
 
+		while (volume->read_wait.count > 0 && volume->reading < READ_WINDOW) {
+			key_list_touch_first(core, &volume->read_wait, WAIT_READ, READ_WINDOW - volume->reading);
+			transaction_drain(core);
+		}
 		while (volume->dirty_wait.count > 0 && dirty_room(core, volume)) {
 			key_list_touch_first(core, &volume->dirty_wait, WAIT_DIRTY,
 					     core->config.dirty_max - volume->dirty_count - volume->unstable_count);

@@ -217,6 +217,25 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 		dirty_link(core, volume, entry->work, false);
 }
 
+// Into the generation of the barrier that goes first.
+static void
+count_in_first(struct volume *volume, struct work *work)
+{
+	work->dirty_gen = 0;
+	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
+}
+
+void
+dirty_before_barriers(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	CHECK(entry->copy == COPY_DIRTY && work->in_dirty && !work->flushing);
+	count_out(volume, work->dirty_gen);
+	count_in_first(volume, work);
+}
+
 void
 dirty_again(struct core *core, struct entry *entry)
 {
@@ -227,8 +246,7 @@ dirty_again(struct core *core, struct entry *entry)
 	entry->copy = COPY_DIRTY;
 	volume->dirty_count++;
 	CHECK(!work->in_dirty && !work->again && !work->flushing);
-	work->dirty_gen = 0;
-	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
+	count_in_first(volume, work);
 	work->dirty_since = core->now;
 	work->urgent = work->exposed = true; // others know this version
 	dirty_link(core, volume, entry->work, true);

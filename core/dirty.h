@@ -36,6 +36,9 @@ bool dirty_root_awaited(const struct core *core, const struct work *work);
 // The copy was unstable and may have been lost above: it goes up again, and every barrier that waits, waits for it.
 void dirty_again(struct core *core, struct entry *entry);
 
+// What the dirty copy has written over may have been lost above: every barrier that waits, waits for it.
+void dirty_before_barriers(struct core *core, struct entry *entry);
+
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
 

@@ -133,11 +133,12 @@ child_of(const struct core *core, int32_t index, uint32_t generation)
 static void
 answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error error, bool recorded)
 {
-	struct child *asker = child_of(core, eviction->asker, eviction->asker_generation);
+	const struct child *asker = eviction->asker >= 0 ? core->children[eviction->asker] : NULL;
 	struct message *message;
 
-	if (asker == NULL || asker->link < 0)
+	if (asker == NULL)
 		return;
+	CHECK(asker->in_use && asker->link >= 0);
 	if (error != ERR_OK) {
 		outbox_error(core, (uint32_t)asker->link, eviction->asker_xid, STATUS_STORE_ERROR, 0, 0);
 		return;
@@ -193,8 +194,7 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 	uint32_t count = 0;
 
 	for (eviction = core->evictions; eviction != NULL; eviction = eviction->next)
-		if (eviction->asker == (int32_t)child->index && eviction->asker_generation == child->generation)
-			count++;
+		count += eviction->child < 0; // of all children: one that comes back is not told from another
 	if (count >= LIMIT_CLAIMANTS) {
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;
@@ -202,12 +202,19 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 	here = session_of(core, child->volume, message->node_id, NULL);
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
 	eviction->asker = (int32_t)child->index;
-	eviction->asker_generation = child->generation;
 	eviction->asker_xid = message->xid;
 	if (here != NULL)
 		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
 	else
 		eviction_send(core, eviction);
+}
+
+void
+eviction_forget_asker(struct core *core, const struct child *child)
+{
+	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		if (eviction->asker == (int32_t)child->index)
+			eviction->asker = -1;
 }
 
 bool

@@ -13,6 +13,10 @@ void eviction_begin(struct core *core, struct child *child);
 // A child passes an eviction on.
 void eviction_notice(struct core *core, struct child *child, const struct message *message);
 
+// The link of ${child} is gone: what it passed on goes on, but is not answered. On another link the number of the answer
+// means something else.
+void eviction_forget_asker(struct core *core, const struct child *child);
+
 // The parent's answer to one of ours; false when it is about something else.
 bool eviction_reply(struct core *core, const struct message *message);
 

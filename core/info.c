@@ -164,6 +164,7 @@ check_directory(const struct core *core, const struct entry *entry)
 	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
 	     r = directory_next(&core->directory, r)) {
 		CHECK(r->child < core->child_count && core->children[r->child]->in_use);
+		CHECK(core->children[r->child]->volume == volume->index);
 		CHECK(table_entry(&core->table, r->entry) == entry);
 		CHECK(r->perm == PERM_READ || r->perm == PERM_WRITE);
 		CHECK(!r->revoked || (table_work(&core->table, entry) != NULL && table_work(&core->table, entry)->revoked));

@@ -7,6 +7,12 @@
 enum { TTL_SPREAD_MS = 1000 }; // leases that differ by less share a message, with the shorter one
 
 static bool
+is_reply(enum opcode opcode)
+{
+	return opcode == OP_OK_REPLY || opcode == OP_ERR_REPLY;
+}
+
+static bool
 claims_alike(const struct message *open, const struct saying *say)
 {
 	const struct claimant *claimant = say->claimant;
@@ -26,7 +32,7 @@ joins(const struct core *core, const struct message *open, const struct saying *
 	if (open->opcode != say->opcode || open->flags != say->flags || open->volume_id != say->volume_id ||
 	    open->hops_left != say->hops_left || open->origin != say->origin || open->status != say->status)
 		return false;
-	if (say->xid != 0 ? open->xid != say->xid : (open->opcode == OP_OK_REPLY || open->opcode == OP_ERR_REPLY))
+	if (is_reply(say->opcode) && open->xid != say->xid)
 		return false;
 	if (!(open->present & PRESENT(BLOCK_NUM)) || open->block + open->count != say->block ||
 	    open->count == LIMIT_RUN_BLOCKS)
@@ -55,9 +61,9 @@ outbox_new(struct core *core, uint32_t link_id, uint32_t volume, enum opcode opc
 	message->opcode = opcode;
 	message->hops_left = LIMIT_HOPS;
 	message->origin = (uint32_t)core->config.node_id;
-	if (xid == 0 && ++link->xid == 0)
+	if (!is_reply(opcode) && ++link->xid == 0)
 		link->xid = 1;
-	message->xid = xid != 0 ? xid : link->xid;
+	message->xid = is_reply(opcode) ? xid : link->xid;
 	if (link->open == NULL)
 		key_list_add(&core->opened, link_id);
 	link->open = message;

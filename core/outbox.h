@@ -14,7 +14,7 @@ struct saying {
 	enum opcode opcode;
 	uint16_t flags;
 	uint64_t block;
-	uint32_t xid; // of the request that is answered; 0: this is a request, with an xid of its own
+	uint32_t xid; // of a reply: its request's; a request gets one of its own
 	int perm;     // enum perm; -1: not said
 	bool grant;   // an answer that gives: TTL, HB_TTL and a grant number go along
 	uint32_t ttl_ms, hb_ttl_ms;

@@ -124,6 +124,8 @@ recovery_block(struct core *core, struct entry *entry)
 	bool below = directory_max(&core->directory, entry, -1) == PERM_WRITE;
 	bool lapsed = volume->claim_lease_end <= core->now;
 
+	if (entry->copy == COPY_DIRTY)
+		dirty_before_barriers(core, entry);
 	if (work != NULL && work->put_unknown && lapsed)
 		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since
 	if (entry->held != PERM_WRITE || (entry->copy == COPY_ABSENT && !below)) {
@@ -173,14 +175,9 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 bool
 recovery_has_credit(struct core *core, struct entry *entry)
 {
-	struct work *work = table_work(&core->table, entry);
-
 	if (core->parent.outstanding < core->parent.credits)
 		return true;
-	if (!work->claim_waiting) {
-		work->claim_waiting = true;
-		key_list_add(&core->parent.claims_waiting, entry->key);
-	}
+	key_list_wait(core, &core->parent.claims_waiting, entry, WAIT_CLAIM);
 	return false;
 }
 
@@ -215,8 +212,7 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 		if (child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
 	}
-	if (entry->copy == COPY_ABSENT)
-		entry->version = version;
+	client_learn_version(entry, version);
 }
 
 void

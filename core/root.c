@@ -61,13 +61,20 @@ root_read(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work_make(&core->table, entry);
 
+	struct volume *volume = entry_volume(core, entry);
+
 	if (work->store_reading)
 		return;
+	if (volume->reading >= READ_WINDOW) { // whoever asked may have left, and ask for others
+		key_list_wait(core, &volume->read_wait, entry, WAIT_READ);
+		return;
+	}
+	volume->reading++;
 	work->store_reading = true;
 	core->copies.ops->missed(core->copies.self);
 	work->read_stale = false;
-	store_action(core, entry_volume(core, entry), ACTION_STORE_READ, block_key_block(entry->key))->count++;
-	entry_volume(core, entry)->fetched++;
+	store_action(core, volume, ACTION_STORE_READ, block_key_block(entry->key))->count++;
+	volume->fetched++;
 }
 
 void
@@ -97,7 +104,8 @@ root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct
 	struct entry *entry = table_find(&core->table, block_key_make(op->volume, op->block + i));
 	struct work *work = table_work(&core->table, entry);
 
-	CHECK(work != NULL && work->store_reading);
+	CHECK(work != NULL && work->store_reading && core->volumes[op->volume]->reading > 0);
+	core->volumes[op->volume]->reading--;
 	work->store_reading = false;
 	if (error != ERR_OK)
 		work->failed_status = STATUS_STORE_ERROR;

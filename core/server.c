@@ -93,10 +93,18 @@ names_claimant(const struct message *message)
 static bool
 claim_items_fit(const struct message *message)
 {
-	if (message->items == NULL)
-		return false;
 	for (uint32_t i = 0; i < message->count; i++)
 		if ((message->items[i].kind == ITEM_EMPTY) != (message->perm == PERM_WRITE))
+			return false;
+	return true;
+}
+
+// Bytes that are brought up have a version: 0 is that of a block that was never written.
+static bool
+versions_fit(const struct message *message)
+{
+	for (uint32_t i = 0; i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY && message->items[i].version == 0)
 			return false;
 	return true;
 }
@@ -105,11 +113,11 @@ static bool
 items_fit(const struct message *message)
 {
 	if (message->opcode == OP_RECOVER)
-		return claim_items_fit(message);
+		return message->items != NULL && claim_items_fit(message) && versions_fit(message);
 	if (message->opcode == OP_FORWARD)
 		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
-		return message->items != NULL;
+		return message->items != NULL && versions_fit(message);
 	return message->items == NULL || message->opcode == OP_PUT;
 }
 
@@ -297,13 +305,11 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	struct dir_record *record;
 	struct saying say;
 
-	if (!child->in_use)
-		return;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
 			       table_index(&core->table, entry), PERM_WRITE);
 	directory_set_revoked(&child->dir, record, false);
 	table_work_make(&core->table, entry)->exposed = true;
-	if (child->link < 0)
+	if (want->orphan)
 		return; // it has left meanwhile: the record says where the block was given to
 	say = grant_saying(core, child, entry, want->xid, PERM_WRITE);
 	say.version = version;
@@ -412,14 +418,9 @@ server_request_block(struct core *core, struct child *child, const struct messag
 bool
 server_wait_room(struct core *core, struct entry *entry, uint32_t link)
 {
-	struct work *work = table_work(&core->table, entry);
-
 	if (outbox_room(core, link))
 		return true;
-	if (!work->wait_room) {
-		work->wait_room = true;
-		key_list_add(&core->links[link]->waiting, entry->key);
-	}
+	key_list_wait(core, &core->links[link]->waiting, entry, WAIT_ROOM);
 	return false;
 }
 
@@ -492,18 +493,24 @@ server_refuse_waiting(struct core *core)
 static void
 wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t child)
 {
-	uint32_t *link = &work->sync_head;
+	uint32_t *link = &work->want_head;
 
-	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
-		struct want *want = table_want(&core->table, i);
+	work->want_tail = 0;
+	while (*link != 0) { // at once: who comes before it in the queue may stay for long
+		struct want *want = table_want(&core->table, *link);
+		uint32_t index = *link;
 
-		if (want->kind < WANT_GET || want->child != child)
+		if (want->kind < WANT_GET || want->child != child) {
+			work->want_tail = index;
+			link = &want->next;
 			continue;
-		want->kind = WANT_NONE;
+		}
+		*link = want->next;
 		buf_unref(want->buf);
-		want->buf = NULL;
+		pool_free(&core->table.wants, index);
 		table_touch(&core->table, entry);
 	}
+	link = &work->sync_head;
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 		uint32_t index = *link;
@@ -544,6 +551,7 @@ server_link_down(struct core *core, uint32_t index)
 		claim_forget_child(core, table_entry(&core->table, work->entry), index);
 	}
 	recall_unsent(core, child);
+	eviction_forget_asker(core, child);
 }
 
 // A writer is gone: nobody may ever again use the versions it may have used (R11).
@@ -571,6 +579,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 {
 	struct child *child = core->children[index];
 
+	claim_forget_session(core, index);
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);

@@ -22,30 +22,86 @@ key_list_add(struct key_list *list, block_key key)
 }
 
 static bool
-wait_end(struct work *work, enum wait wait)
+is_waiting(const struct work *work, enum wait wait)
 {
-	bool waited = false;
-
 	switch (wait) {
 	case WAIT_ROOM:
-		waited = work->wait_room;
-		work->wait_room = false;
+		return work->wait_room;
+	case WAIT_DIRTY:
+		return work->wait_dirty;
+	case WAIT_READ:
+		return work->wait_read;
+	case WAIT_CLAIM:
+		return work->claim_waiting;
+	case WAIT_ASK:
+		return work->ask == ASK_WAITING;
+	}
+	CHECK(!"a wait");
+	return false;
+}
+
+static void
+set_waiting(struct work *work, enum wait wait, bool waits)
+{
+	switch (wait) {
+	case WAIT_ROOM:
+		work->wait_room = waits;
 		break;
 	case WAIT_DIRTY:
-		waited = work->wait_dirty;
-		work->wait_dirty = false;
+		work->wait_dirty = waits;
+		break;
+	case WAIT_READ:
+		work->wait_read = waits;
 		break;
 	case WAIT_CLAIM:
-		waited = work->claim_waiting;
-		work->claim_waiting = false;
+		work->claim_waiting = waits;
 		break;
 	case WAIT_ASK:
-		waited = work->ask == ASK_WAITING;
-		if (waited)
-			work->ask = ASK_NONE;
+		work->ask = waits ? ASK_WAITING : ASK_NONE;
 		break;
 	}
+}
+
+static bool
+wait_end(struct work *work, enum wait wait)
+{
+	bool waited = is_waiting(work, wait);
+
+	if (waited)
+		set_waiting(work, wait, false);
 	return waited;
+}
+
+// Only blocks that still wait stay on the list, each once.
+static void
+key_list_prune(struct core *core, struct key_list *list, enum wait wait)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct entry *entry = table_find(&core->table, list->keys[i]);
+		struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+		if (work != NULL && wait_end(work, wait))
+			list->keys[kept++] = list->keys[i];
+	}
+	list->count = kept;
+	for (uint32_t i = 0; i < kept; i++)
+		set_waiting(table_work(&core->table, table_find(&core->table, list->keys[i])), wait, true);
+}
+
+void
+key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (is_waiting(work, wait))
+		return;
+	set_waiting(work, wait, true);
+	// Blocks that nobody wants any more would stay until their turn comes: not too many of them.
+	if (list->count > 2 * core->table.works.used + LIMIT_RUN_BLOCKS)
+		key_list_prune(core, list, wait);
+	key_list_add(list, entry->key);
 }
 
 void

@@ -39,6 +39,7 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	READ_WINDOW = 2048,  // blocks that a root's store reads at once, for each volume
 	COMMIT_AGE_US = 30 * 1000 * 1000, // what is unstable for so long is made durable without being asked
 	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
 	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
@@ -178,6 +179,8 @@ struct volume {
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
+	uint32_t reading;            // blocks that the root's store reads
+	struct key_list read_wait;   // blocks that it is to read then
 	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH
 	moment_us flush_retry_at;    // the store or the parent failed: not before
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
@@ -220,6 +223,7 @@ struct child {
 	enum lost lost;
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
+	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	struct dir_child dir;
 	char name[LIMIT_NAME_SIZE + 1];
 };
@@ -257,8 +261,8 @@ struct eviction {
 	uint64_t node_id, session;
 	int32_t child; // our own child (index, generation), or -1:
 	uint32_t child_generation;
-	int32_t asker; // a child that passes it on, to be answered (index, generation, xid)
-	uint32_t asker_generation, asker_xid;
+	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
+	uint32_t asker_xid;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
 };
@@ -323,7 +327,10 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_ASK, WAIT_CLAIM };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM };
+
+// The block waits, at the end of the list, unless it does already. It has a work record.
+void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);
 
 // Touch every block of the list that still waits for it, and empty the list.
 void key_list_touch(struct core *core, struct key_list *list, enum wait wait);

@@ -63,25 +63,14 @@ puts_bytes(const struct want *want)
 	return want->sync && !want->applied && want->kind == WANT_WRITE;
 }
 
-// The block is touched when there is room for dirty blocks again.
-static void
-wait_for_room(struct volume *volume, const struct entry *entry, struct work *work)
-{
-	if (work->wait_dirty)
-		return;
-	work->wait_dirty = true;
-	key_list_add(&volume->dirty_wait, entry->key);
-}
-
 static bool
-needs_dirty_room(const struct core *core, struct entry *entry, const struct want *want)
+needs_dirty_room(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
-	struct work *work = table_work(&core->table, entry);
 
 	if (want->kind != WANT_WRITE || want->applied || entry->copy >= COPY_UNSTABLE || dirty_room(core, volume))
 		return false;
-	wait_for_room(volume, entry, work);
+	key_list_wait(core, &volume->dirty_wait, entry, WAIT_DIRTY);
 	return true;
 }
 
@@ -153,7 +142,7 @@ want_fail(struct core *core, struct entry *entry, struct want *want, enum status
 }
 
 static bool
-flush_waits(struct core *core, const struct entry *entry, struct work *work, const struct want *want)
+flush_waits(struct core *core, const struct entry *entry, const struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
 
@@ -161,7 +150,7 @@ flush_waits(struct core *core, const struct entry *entry, struct work *work, con
 		return !dirty_accepted(core, entry, want->version);
 	if (!want->roomless || dirty_room(core, volume))
 		return false;
-	wait_for_room(volume, entry, work);
+	key_list_wait(core, &volume->dirty_wait, entry, WAIT_DIRTY);
 	return true;
 }
 
@@ -175,7 +164,7 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 		uint32_t index = *link;
 		struct want *want = table_want(&core->table, index);
 
-		if (!work->sync_failed && flush_waits(core, entry, work, want)) {
+		if (!work->sync_failed && flush_waits(core, entry, want)) {
 			link = &want->next;
 			continue;
 		}
@@ -250,6 +239,12 @@ transaction_advance(struct core *core, struct entry *entry)
 	work->failed_status = STATUS_NONE;
 	if (work->sync_head != 0)
 		answer_flushes(core, entry, work);
+	if (work->want_head == 0) { // nobody wants it any more
+		if (work->ask == ASK_WAITING)
+			work->ask = ASK_NONE;
+		work->wait_dirty = work->wait_dirty && work->sync_head != 0;
+		work->wait_read = false;
+	}
 }
 
 void

@@ -103,6 +103,30 @@ link_of(struct fuzz_node *node, uint32_t id)
 	return NULL;
 }
 
+static void
+heard_add(struct fuzz_link *link, uint32_t xid)
+{
+	if (link->heard_count == link->heard_capacity) {
+		link->heard_capacity = link->heard_capacity * 2 + 16;
+		link->heard = realloc(link->heard, link->heard_capacity * sizeof(link->heard[0]));
+		CHECK(link->heard != NULL);
+	}
+	link->heard[link->heard_count++] = xid;
+}
+
+// An answer to a request that came on another link, before, would be taken for one to something else.
+static void
+check_asked(const struct fuzz_link *link, const struct message *message)
+{
+	size_t i = link->heard_count;
+
+	if (!link->up || (message->opcode != OP_OK_REPLY && message->opcode != OP_ERR_REPLY))
+		return;
+	while (i > 0 && link->heard[i - 1] != message->xid)
+		i--;
+	CHECK(i > 0);
+}
+
 // What the neighbour gets is what it decodes: the core may say nothing that the decoder refuses.
 static void
 message_send(struct fuzz_node *node, const struct action *action)
@@ -123,6 +147,7 @@ message_send(struct fuzz_node *node, const struct action *action)
 	session_trace_message(node->config.name, "says", &message);
 	for (uint32_t i = 0; message.items != NULL && i < message.count; i++)
 		link->sent += message.items[i].kind == ITEM_DATA ? info.block_size : 0;
+	check_asked(link, &message);
 	if (link->up)
 		node->sent(node->arg, node, (unsigned)(link - node->links), &message, bytes, size);
 	free(bytes);
@@ -209,6 +234,7 @@ fuzz_node_up(struct fuzz_node *node, unsigned slot)
 	link->up = true;
 	link->closing = false;
 	link->sent = 0;
+	link->heard_count = 0;
 	fuzz_node_step(node, &(struct event){.type = EVENT_LINK_UP,
 					     .link = link->id,
 					     .role = slot == 0 ? LINK_PARENT : LINK_CHILD,
@@ -276,6 +302,7 @@ fuzz_node_receive(struct fuzz_node *node, unsigned slot, const uint8_t *bytes, s
 			return;
 		if (wire_decode(bytes, (size_t)end, items, &message, &error) == 0) {
 			session_trace_message(node->config.name, "hears", &message);
+			heard_add(link, message.xid);
 			take_data(node, &message);
 			fuzz_node_step(node,
 				       &(struct event){.type = EVENT_MESSAGE, .link = link->id, .message = &message});
@@ -388,6 +415,8 @@ fuzz_node_fini(struct fuzz_node *node)
 		node->ops = op->next;
 		op_free(op);
 	}
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		free(node->links[slot].heard);
 	actions_destroy(node->actions);
 	core_destroy(node->core);
 	set_cache_destroy(node->cache);

@@ -15,6 +15,8 @@ struct fuzz_link {
 	bool closing; // the core has had enough of it
 	uint32_t id;
 	uint64_t sent; // bytes of blocks since it was drained
+	uint32_t *heard; // transaction ids of all that came on it since it is up
+	size_t heard_count, heard_capacity;
 };
 
 // An operation of the storage, or an eviction to be recorded, that has not ended.

@@ -303,6 +303,57 @@ root_crowding(void)
 	RECORD(DO_ANSWER, AT(0, 1));
 	save("root-queue");
 
+	begin(MODE_ROOT, AUTO_START | AUTO_STORE, 4, 2, 0, 0);
+	FORGE(1, "get", 0, 3, WRITE, 0);
+	FORGE(3, "get", 0, 3, WRITE, 0);
+	RECORD(DO_REPEAT, 0, 4, 200);
+	FORGE(2, "get", 0, 3, WRITE, 0);
+	RECORD(DO_DOWN, AT(0, 2));
+	RECORD(DO_UP, AT(0, 2));
+	FORGE(2, "connect", 0, 0, 0, 0);
+	save("root-many-requests-given-up");
+
+	begin(MODE_ROOT, AUTO_START | AUTO_STORE, 0, 2, 0, 0);
+	RECORD(DO_ROOM, AT(0, 1), 255);
+	for (uint8_t i = 0; i < 12; i++) {
+		RECORD(DO_MODIFY, MODIFY_SET, PRESENT_INDEX_BLOCK_NUM, 0, 0, 0, i, 0);
+		FORGE(1, "get", 0, 10, 0, 0);
+		FORGE(1, "disconnect", 0, 0, 0, 0);
+		FORGE(1, "connect", 0, 0, 0, 0);
+	}
+	save("root-room-for-nobody");
+
+	begin(MODE_ROOT, AUTO_START, 3 << 2 | 3, 2, 0, 0);
+	for (uint8_t i = 0; i < 4; i++) {
+		RECORD(DO_MODIFY, MODIFY_SET, PRESENT_INDEX_BLOCK_NUM, 0, 0, 0, (uint8_t)(i << 2), 0);
+		FORGE(1, "get", 0, 13, 0, 0);
+		FORGE(1, "disconnect", 0, 0, 0, 0);
+		FORGE(1, "connect", 0, 0, 0, 0);
+	}
+	FORGE(2, "get", 23, 3, 0, 0);
+	RECORD(DO_AUTO, AUTO_STORE | AUTO_ROOM);
+	save("root-reads-for-nobody");
+
+	begin(MODE_NODE, AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
+	RECORD(DO_AUTO, 0);
+	for (uint8_t i = 0; i < 16; i++) {
+		RECORD(DO_MODIFY, MODIFY_SET, PRESENT_INDEX_BLOCK_NUM, 0, 0, 0, i, 0);
+		FORGE(1, "get", 0, 10, 0, 0);
+		FORGE(1, "disconnect", 0, 0, 0, 0);
+		FORGE(1, "connect", 0, 0, 0, 0);
+	}
+	save("node-credits-for-nobody");
+
+	begin(MODE_NODE, AUTO_START | AUTO_ANSWER, 3 << 2, 2, 0, 0);
+	RECORD(DO_AUTO, 0);
+	FORGE(2, "claim", 0, 10, 0, 0);
+	RECORD(DO_REPEAT, 0, 4, 30);
+	FORGE(1, "claim", 21, 15, 0, 0);
+	RECORD(DO_DOWN, AT(0, 1));
+	RECORD(DO_UP, AT(0, 1));
+	FORGE(1, "connect", 0, 0, 0, 0);
+	save("node-claims-for-nobody");
+
 	begin(MODE_NODE, AUTO_START | AUTO_ANSWER, 4, 3, 0, 0);
 	FORGE(1, "get", 0, 3, WRITE, 0);
 	RECORD(DO_AUTO, 0);

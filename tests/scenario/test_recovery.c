@@ -188,6 +188,31 @@ START_TEST(fsync_while_the_proxy_dies)
 }
 END_TEST
 
+// R13, R14: C has sent 'c' up and waits for its fsync; what it writes then stands in the place of 'c'. When the root dies,
+// the fsync covers that.
+START_TEST(fsync_of_bytes_that_were_written_over)
+{
+	struct scenario *scenario = tree();
+	struct request *sync, *write;
+
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, (uint64_t)_i * 4);
+	write = scenario_write(scenario, "B", 7, 'B');
+	scenario_run(scenario, 1);
+	request_expect_ok(write);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	for (int i = 0; i < 4 * LEASE_MS / 10 && !sync->ended; i++)
+		scenario_run(scenario, 10);
+	request_expect_ok(sync);
+	ck_assert_int_ne(scenario_stored(scenario, 7), '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Partitions ----
 
 // F5: C can not reach P, both reach A. C moves; P lets the block go at once, without waiting for C's lease.
@@ -203,6 +228,28 @@ START_TEST(asymmetric_partition)
 	steps_write(scenario, "E", 'e');
 	reads(scenario, "C", 'e');
 	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R6, F5: what C sends to P gets lost, with the bytes that a recall took from it. It brings them to A; P, which still has C
+// on record as the writer, must not put older ones over them when it gives C up.
+START_TEST(bytes_that_move_past_their_record)
+{
+	struct scenario *scenario = tree();
+	struct request *read;
+
+	steps_read(scenario, "E", '.'); // P has a copy
+	steps_write(scenario, "C", 'c');
+	world_block(node_of(scenario, "C"), node_of(scenario, "P"), scenario->world->now + 60 * 1000 * 1000);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_letter(read, 'c');
+	reads(scenario, "E", 'c');
+	reads(scenario, "C", 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -415,6 +462,46 @@ START_TEST(root_restarts_with_writers_below)
 END_TEST
 
 // F6: what was evicted before the root died stays evicted: the record is beside the storage.
+// F6, R11: P remembers of block 3, which it has forgotten, that its version was higher than that of block 7. The root
+// that was started anew knows none: that must not make P believe that block 7 is newer than E's.
+START_TEST(proxy_that_knew_newer_versions_of_others)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	scenario->world->moving = true;
+	scenario->cache_blocks = 4;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	for (int i = 0; i < 4; i++) {
+		write = scenario_write(scenario, "C", 3, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+		steps_sync(scenario, "C", ERR_OK);
+	}
+	for (uint64_t i = 9; i < 16; i++) { // no more room for block 3: P forgets it
+		read = scenario_read(scenario, "C", i);
+		scenario_run(scenario, 200);
+		request_expect_letter(read, '.');
+	}
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "E", 'e');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_write(scenario, "E", 'E'); // it still has the block
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
+	reads(scenario, "B", 'E');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 START_TEST(evictions_outlive_the_root)
 {
 	struct scenario *scenario = tree();
@@ -702,7 +789,9 @@ main(void)
 	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);
 	tcase_add_test(tcase, parent_and_grandparent_fail_together);
 	tcase_add_loop_test(tcase, fsync_while_the_proxy_dies, 0, 10);
+	tcase_add_loop_test(tcase, fsync_of_bytes_that_were_written_over, 0, 12);
 	tcase_add_test(tcase, asymmetric_partition);
+	tcase_add_test(tcase, bytes_that_move_past_their_record);
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);
@@ -711,6 +800,7 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);

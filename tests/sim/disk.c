@@ -74,6 +74,8 @@ log_add(struct disk *disk, uint64_t block)
 static void
 log_drop(struct disk *disk, size_t count)
 {
+	if (count == 0)
+		return;
 	disk->log_count -= count;
 	disk->log_first += count;
 	memmove(disk->log, disk->log + count, disk->log_count * sizeof *disk->log);

@@ -2,9 +2,8 @@
 // Fair faults: links that break and processes that are stopped, both for less than a lease, so that a living writer
 // loses nothing and every request ends. A cut loses what is under way; the two ends notice at different times, the
 // child may be back before the parent knows. A leaf that only reads may also sleep, or be cut off, for longer than its
-// lease: the others wait for the lease to end, and awake again it must not use what it has. Crashes have their place in
-// struct sim_faults, not here yet: what a crash may undo splits the history, and the checker must be asked for each
-// part.
+// lease: the others wait for the lease to end, and awake again it must not use what it has. Everything worse is in
+// chaos.c.
 #include "tests/sim/run.h"
 
 static void

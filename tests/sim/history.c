@@ -149,20 +149,26 @@ history_durable(struct history *history, uint64_t index, uint64_t value)
 	}
 }
 
-void
+size_t
 history_failed(struct history *history, uint32_t tag)
 {
 	struct losses *losses = &history->losses;
 
-	if (losses->parents == NULL)
-		return;
+	CHECK(losses->parents != NULL);
 	if (losses->failure_count == history->failure_size) {
 		history->failure_size = history->failure_size ? history->failure_size * 2 : 32;
 		history->failures = realloc(history->failures, history->failure_size * sizeof *history->failures);
 		CHECK(history->failures != NULL);
 		losses->failures = history->failures;
 	}
-	history->failures[losses->failure_count++] = (struct failure){tag, history_now(history)};
+	history->failures[losses->failure_count] = (struct failure){tag, history_now(history), LINEARIZABLE_UNKNOWN};
+	return losses->failure_count++;
+}
+
+void
+history_failure_over(struct history *history, size_t number)
+{
+	history->failures[number].until = history_now(history);
 }
 
 void
@@ -213,37 +219,63 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 	}
 }
 
-// The operations of a register that count. The caller frees them.
+// Since when each operation of a register does not count. The caller frees it.
+static uint64_t *
+reg_undone(const struct history *history, const struct reg *reg)
+{
+	uint64_t *undone = malloc((reg->count + 1) * sizeof *undone);
+
+	CHECK(undone != NULL);
+	losses_find(&history->losses, reg->ops, reg->fates, reg->count, undone);
+	return undone;
+}
+
+// The operations of a register that count at ${moment}. The caller frees them.
 static struct register_op *
-reg_ops(const struct history *history, const struct reg *reg, size_t *ret_count)
+reg_ops(const struct reg *reg, const uint64_t *undone, uint64_t moment, size_t *ret_count)
 {
 	struct register_op *ops = malloc((reg->count + 1) * sizeof *ops);
 
 	CHECK(ops != NULL);
-	*ret_count = losses_apply(&history->losses, reg->ops, reg->fates, reg->count, ops);
+	*ret_count = losses_cut(reg->ops, undone, reg->count, moment, ops);
 	return ops;
 }
 
 static bool
-reg_check(const struct history *history, uint64_t index)
+reg_check_at(const struct history *history, uint64_t index, const uint64_t *undone, uint64_t moment)
 {
-	const struct reg *reg = &history->regs[index];
 	struct linearizable_verdict verdict;
-	struct register_op *ops;
 	size_t count;
-	bool good;
+	struct register_op *ops = reg_ops(&history->regs[index], undone, moment, &count);
+	bool good = linearizable_check(ops, count, &verdict);
 
-	if (reg->count == 0)
-		return true;
-	ops = reg_ops(history, reg, &count);
-	good = linearizable_check(ops, count, &verdict);
 	if (!good) {
-		fprintf(stderr, "register %llu is not linearizable: %s\n", (unsigned long long)index, verdict.why);
+		fprintf(stderr, "register %llu is not linearizable%s: %s\n", (unsigned long long)index,
+			moment == LINEARIZABLE_UNKNOWN ? "" : " before a failure", verdict.why);
 		for (size_t i = 0; i < verdict.evidence_count; i++)
 			op_print(verdict.evidence[i]);
 		failures_print(history, &verdict);
 	}
 	free(ops);
+	return good;
+}
+
+// Judged as it was just before each loss, and in the end.
+static bool
+reg_check(const struct history *history, uint64_t index)
+{
+	const struct reg *reg = &history->regs[index];
+	uint64_t *undone;
+	bool good;
+
+	if (reg->count == 0)
+		return true;
+	undone = reg_undone(history, reg);
+	good = reg_check_at(history, index, undone, LINEARIZABLE_UNKNOWN);
+	for (size_t i = 0; i < reg->count && good; i++)
+		if (reg->ops[i].write && undone[i] != LINEARIZABLE_UNKNOWN)
+			good = reg_check_at(history, index, undone, undone[i]);
+	free(undone);
 	return good;
 }
 
@@ -289,15 +321,16 @@ static bool
 claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
 {
 	const struct reg *reg = &history->regs[claims->reg];
-	struct register_op *ops;
+	uint64_t *undone = reg_undone(history, reg);
 	bool good = true;
 	size_t count;
+	struct register_op *ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
 
-	ops = reg_ops(history, reg, &count);
 	for (size_t i = 0; i < claim_count; i++)
 		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
 			good = claim_check(&claims[i], reg, ops, count) && good;
 	free(ops);
+	free(undone);
 	return good;
 }
 

@@ -31,8 +31,9 @@ void history_write_moved(struct history *history, uint64_t reg, uint32_t index, 
 // The disk is seen to hold ${value} durably.
 void history_durable(struct history *history, uint64_t reg, uint64_t value);
 
-// Node ${tag} fails.
-void history_failed(struct history *history, uint32_t tag);
+// Node ${tag} fails. Returns a number for history_failure_over: from then on nobody has a lease from before.
+size_t history_failed(struct history *history, uint32_t tag);
+void history_failure_over(struct history *history, size_t number);
 
 // A read that succeeded.
 void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked,

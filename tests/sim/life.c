@@ -28,7 +28,7 @@ process_create(struct node *node, const struct core_config *base)
 	config.name = node->name;
 	config.trace = node_trace;
 	config.trace_arg = node;
-	node->node_id = config.node_id;
+	memset(node->names, 0, sizeof node->names);
 	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
 	copies = set_cache_copies(node->cache);
 	node->core = core_create(&config, &copies);
@@ -272,11 +272,29 @@ world_restart(struct node *node, moment_us dial_us)
 		pipe_dial_anew(node, world->now + dial_us);
 }
 
+void
+node_told_name(struct node *node, const struct blob *volume, uint64_t node_id)
+{
+	char name[LIMIT_NAME_SIZE + 1];
+	int index;
+
+	CHECK(volume->size < sizeof name);
+	memcpy(name, volume->bytes, volume->size);
+	name[volume->size] = '\0';
+	index = world_volume_index(node, name);
+	CHECK(index >= 0);
+	if (index >= WORLD_VOLUMES || node->names[index][0] == node_id) // scenarios name more than the world has
+		return;
+	node->names[index][1] = node->names[index][0];
+	node->names[index][0] = node_id;
+}
+
 struct node *
 world_find_id(const struct world *world, uint64_t node_id)
 {
 	for (int i = 0; i < world->node_count; i++)
-		if (world->nodes[i]->node_id == node_id)
-			return world->nodes[i];
+		for (int volume = 0; volume < WORLD_VOLUMES; volume++)
+			if (world->nodes[i]->names[volume][0] == node_id || world->nodes[i]->names[volume][1] == node_id)
+				return world->nodes[i];
 	return NULL;
 }

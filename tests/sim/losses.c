@@ -15,31 +15,26 @@ losses_is_below(const struct losses *losses, int node, int top)
 
 // The failures that a write has to do with: those after its beginning.
 struct window {
-	uint64_t own, above, root; // the last one of its author, of an ancestor, of the root; 0: none
+	bool own, above, root; // one of its author, of an ancestor, of the root
+	uint64_t first;        // the first of these
+	uint64_t until;        // the last moment at which a lease may be older than one of them
 };
-
-static void
-later(uint64_t *last, uint64_t at)
-{
-	*last = at > *last ? at : *last;
-}
 
 static struct window
 window_find(const struct losses *losses, const struct register_op *write)
 {
-	struct window window = {0};
+	struct window window = {.first = LINEARIZABLE_UNKNOWN};
 
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (failure->at <= write->invoked)
+		if (failure->at <= write->invoked || !losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;
-		if (failure->node == write->tag)
-			later(&window.own, failure->at);
-		else if (losses_is_below(losses, (int)write->tag, (int)failure->node))
-			later(&window.above, failure->at);
-		if (failure->node == 0)
-			later(&window.root, failure->at);
+		window.own = window.own || failure->node == write->tag;
+		window.above = window.above || failure->node != write->tag;
+		window.root = window.root || failure->node == 0;
+		window.first = failure->at < window.first ? failure->at : window.first;
+		window.until = failure->until > window.until ? failure->until : window.until;
 	}
 	if (write->tag == 0) // it has nobody above
 		window.above = window.own;
@@ -51,11 +46,11 @@ may_be_undone(const struct window *window, const struct fate *fate)
 {
 	switch (fate->place) {
 	case PLACE_NODE:
-		return window->own > 0;
+		return window->own;
 	case PLACE_PARENT:
-		return window->own > 0 && window->above > 0;
+		return window->own && window->above;
 	default:
-		return window->own > 0 && window->root > 0;
+		return window->own && window->root;
 	}
 }
 
@@ -63,43 +58,53 @@ static bool
 read_may_be_undone(const struct losses *losses, const struct window *window, const struct register_op *write,
 		   const struct register_op *read)
 {
-	uint64_t last = window->own > window->above ? window->own : window->above;
-
-	return read->invoked < last && (window->above > 0 || losses_is_below(losses, (int)read->tag, (int)write->tag));
+	return read->invoked < window->until &&
+	       (window->above || losses_is_below(losses, (int)read->tag, (int)write->tag));
 }
 
-static bool
-is_undone(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
+// When ${ops}[i], a write, may first be undone.
+static uint64_t
+undone_at(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
 {
 	struct window window = window_find(losses, &ops[i]);
 
 	if (fates[i].durable || !may_be_undone(&window, &fates[i]))
-		return false;
+		return LINEARIZABLE_UNKNOWN;
 	for (size_t k = 0; k < count; k++)
 		if (!ops[k].write && ops[k].value == ops[i].value &&
 		    !read_may_be_undone(losses, &window, &ops[i], &ops[k]))
-			return false;
-	return true;
+			return LINEARIZABLE_UNKNOWN;
+	return window.first;
+}
+
+void
+losses_find(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
+	    uint64_t *ret)
+{
+	for (size_t i = 0; i < count; i++)
+		ret[i] = LINEARIZABLE_UNKNOWN;
+	for (size_t i = 0; i < count && losses->failure_count > 0; i++) {
+		uint64_t at = ops[i].write ? undone_at(losses, ops, fates, count, i) : LINEARIZABLE_UNKNOWN;
+
+		for (size_t k = 0; k < count && at != LINEARIZABLE_UNKNOWN; k++)
+			if (ops[k].value == ops[i].value)
+				ret[k] = at;
+	}
 }
 
 size_t
-losses_apply(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
-	     struct register_op *ret)
+losses_cut(const struct register_op *ops, const uint64_t *undone, size_t count, uint64_t moment,
+	   struct register_op *ret)
 {
-	bool *undone = calloc(count + 1, sizeof *undone);
 	size_t kept = 0;
 
-	CHECK(undone != NULL);
-	for (size_t i = 0; i < count && losses->failure_count > 0; i++) {
-		if (!ops[i].write || !is_undone(losses, ops, fates, count, i))
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].invoked >= moment || undone[i] < moment || (!ops[i].write && ops[i].returned >= moment))
 			continue;
-		for (size_t k = 0; k < count; k++)
-			if (ops[k].value == ops[i].value)
-				undone[k] = true;
+		ret[kept] = ops[i];
+		if (ret[kept].returned >= moment)
+			ret[kept].returned = LINEARIZABLE_UNKNOWN;
+		kept++;
 	}
-	for (size_t i = 0; i < count; i++)
-		if (!undone[i])
-			ret[kept++] = ops[i];
-	free(undone);
 	return kept;
 }

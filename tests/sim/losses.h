@@ -11,6 +11,9 @@
 // Of a write that is undone nothing may remain: as soon as it is on the disk, or one read of it counts, it was not
 // undone, and its acknowledgement counts too. So does that of a write which a later fsync has covered: a node that is
 // told of a loss, or dies, has nothing left for a fsync to cover.
+//
+// Up to the first of these failures nothing was undone yet: the history until then is judged with the write in it. So a
+// failure does not excuse that somebody read something old before.
 #ifndef HVFS_TESTS_SIM_LOSSES_H
 #define HVFS_TESTS_SIM_LOSSES_H
 
@@ -24,10 +27,11 @@ struct fate {
 	bool durable;     // it has been on the disk, or that was promised
 };
 
-// Node ${node} failed at ${at}, a moment of the history's clock.
+// Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from
+// before, under which they went on to read what the failure has undone.
 struct failure {
 	uint32_t node;
-	uint64_t at;
+	uint64_t at, until;
 };
 
 struct losses {
@@ -36,10 +40,15 @@ struct losses {
 	size_t failure_count;
 };
 
-// Copy to ${ret} those of ${ops} that count; tags are nodes, ${fates} belong to the writes among them. Returns how
-// many.
-size_t losses_apply(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
-		    struct register_op *ret);
+// Since when may each of ${ops} be undone? To ${ret}: a moment of its first failure, LINEARIZABLE_UNKNOWN if it counts for
+// ever. Tags are nodes, ${fates} belong to the writes among ${ops}.
+void losses_find(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
+		 uint64_t *ret);
+
+// Copy to ${ret} what had happened at ${moment} (LINEARIZABLE_UNKNOWN: in the end) and counted then, by what losses_find
+// has found. Returns how many.
+size_t losses_cut(const struct register_op *ops, const uint64_t *undone, size_t count, uint64_t moment,
+		  struct register_op *ret);
 
 // Is ${node} at or below ${top}?
 bool losses_is_below(const struct losses *losses, int node, int top);

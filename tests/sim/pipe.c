@@ -265,6 +265,8 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	end = conn_end(conn, node, link);
 	if (conn->closed[end])
 		return;
+	if (message->opcode == OP_CONNECT)
+		node_told_name(node, &message->volume_name, message->node_id);
 	if (message->opcode == OP_HEARTBEAT)
 		conn->beat_xid[end] = message->xid;
 	beat = message->opcode == OP_HEARTBEAT ||
@@ -446,12 +448,13 @@ pipe_abandon(struct node *node, moment_us noticed_us)
 				continue;
 			conn_lose(conn);
 			conn_leave(conn, end);
+			conn->silent = true;
 			conn_schedule_down(conn, !end, node->world->now + noticed_us);
 		}
 	}
 }
 
-// Whoever still says something to the old process gets a reset.
+// A process that was killed has said so. A lost host has not: whoever still says something to it gets a reset now.
 void
 pipe_detach(struct node *node)
 {
@@ -460,7 +463,7 @@ pipe_detach(struct node *node)
 			if (conn->node[end] != node->index)
 				continue;
 			conn_leave(conn, end);
-			if (!conn->gone[!end])
+			if (conn->silent && !conn->gone[!end])
 				conn_say_end(conn, end,
 					     node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
 		}

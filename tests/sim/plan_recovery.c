@@ -21,7 +21,7 @@ draw_times(struct rng *rng, struct plan *plan)
 		plan->nodes[i].pipe[PIPE_UP].bytes_per_s = plan->nodes[i].pipe[PIPE_DOWN].bytes_per_s = 0;
 	}
 	lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
-	plan->span_us = lease_us * rng_between(rng, 4, 30);
+	plan->span_us = lease_us * rng_between(rng, 4, 30) / (plan->node_count > 40 ? 4 : 1);
 	plan->burst = (unsigned)rng_between(rng, 1, 8);
 	plan->requests = (unsigned)rng_between(rng, 8, 60);
 	plan->idle_us = plan->span_us * plan->burst / plan->requests + 1;

@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 enum {
-	RUN_EVENTS_MAX = 3000000, // of one phase: more is a livelock
+	RUN_EVENTS_MAX = 3000000,     // of one phase: more is a livelock
+	RUN_NODE_EVENTS_MAX = 100000, // and so many for each node of a long run
 	RUN_SLICE_US = 1000000,
 	RUN_LEASES_MAX = 10, // of one phase when the faults of a recovery run are over
 };
@@ -124,16 +125,18 @@ void
 run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
 {
 	moment_us end = run->world->now + phase_limit(run);
-	uint64_t events = 0;
+	uint64_t events = 0, most = RUN_EVENTS_MAX;
 
+	if (run->plan->recovery)
+		most += (uint64_t)run->plan->node_count * RUN_NODE_EVENTS_MAX;
 	run->phase = phase;
 	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "phase %s", phase);
 	while (!is_over(run)) {
 		moment_us next = heap_next(&run->world->heap);
 		moment_us until = run->world->now + RUN_SLICE_US;
 
-		events += world_run(run->world, next != MOMENT_NEVER && next > until ? next : until, RUN_EVENTS_MAX);
-		if (events >= RUN_EVENTS_MAX)
+		events += world_run(run->world, next != MOMENT_NEVER && next > until ? next : until, most);
+		if (events >= most)
 			run_stuck(run, "no end after very many events (livelock?)");
 		if (run->world->now > end)
 			run_stuck(run, "a request does not end");
@@ -215,6 +218,25 @@ run_stop(struct run *run)
 // ---- Hooks ----
 
 static void
+failure_over(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+
+	history_failure_over(run->history, number);
+}
+
+void
+run_failed(struct run *run, const struct node *node)
+{
+	moment_us lease_us = (moment_us)node->config.hb_ttl_ms * 1000;
+
+	// A lease by a slow clock, and what the giver adds to it.
+	if (run->plan->recovery)
+		world_at(run->world, run->world->now + lease_us + lease_us / 16 + 20000, failure_over, run,
+			 history_failed(run->history, (uint32_t)node->index));
+}
+
+static void
 on_io_done(void *arg, struct world_io *io)
 {
 	workload_done(arg, io->owner);
@@ -251,7 +273,7 @@ on_stopped(void *arg, struct node *node, enum hvfs_error error)
 	if (error == ERR_OK)
 		workload_left(run, node);
 	else
-		history_failed(run->history, (uint32_t)node->index);
+		run_failed(run, node);
 	workload_died(run, node);
 	if (!run->ending)
 		chaos_stopped(run, node);
@@ -265,7 +287,7 @@ on_evicted(void *arg, uint64_t node_id)
 	const struct node *node = world_find_id(run->world, node_id);
 
 	if (node != NULL)
-		history_failed(run->history, (uint32_t)node->index);
+		run_failed(run, node);
 }
 
 static void

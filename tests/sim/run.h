@@ -91,6 +91,9 @@ struct run {
 // invariant broken within the core: with SIGABRT, reported too). ${sink} gets the trace, or is NULL.
 uint64_t run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, const char *line));
 
+// What ${node} alone had may be lost: it died, was evicted, or was told so.
+void run_failed(struct run *run, const struct node *node);
+
 // A new process for ${node}; its clients go on when its volumes are ready.
 void run_restart(struct run *run, struct node *node);
 

@@ -34,6 +34,8 @@ promises_drop(struct promises *promises, uint64_t until)
 {
 	size_t count = until > promises->first ? until - promises->first : 0;
 
+	if (count == 0)
+		return;
 	promises->count -= count;
 	promises->first += count;
 	memmove(promises->list, promises->list + count, promises->count * sizeof *promises->list);
@@ -394,7 +396,8 @@ error_may_be(const struct client *client)
 	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
 
 	// A root that was started anew can not know whether bytes that others wrote over are safe.
-	if ((error == ERR_LOST || error == ERR_IO) && plan->chaos.count[CHAOS_ROOT] > 0)
+	if ((error == ERR_LOST || error == ERR_IO) && plan->chaos.count[CHAOS_ROOT] > 0 &&
+	    client->io.io.kind != IO_READ && !client->run->strict)
 		return true;
 	if ((error == ERR_CANCELLED && client->cancelled) || client->io.lapsed || client->io.died ||
 	    client->node->stopping)
@@ -417,7 +420,7 @@ sync_failed(struct client *client)
 
 	if (client->io.error != ERR_LOST && client->io.error != ERR_IO)
 		return;
-	history_failed(run->history, (uint32_t)client->node->index);
+	run_failed(run, client->node);
 	promises_drop(&load->promises[client->volume], promises_until(&load->promises[client->volume]));
 }
 

@@ -59,6 +59,7 @@ struct conn {
 	moment_us down_at[2];  // when EVENT_LINK_DOWN is scheduled
 	bool gone[2];          // it is over for this end
 	bool answered;         // the child has heard something
+	bool silent;           // an end is lost without a word
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
 	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
@@ -100,7 +101,7 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
-	uint64_t node_id;                // of the present one
+	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
 	struct conn *links[LIMIT_LINKS]; // by link id
 	int parent;                      // whom it has dialled last, or WORLD_NO_NODE
@@ -261,7 +262,11 @@ void world_crash(struct node *node, moment_us noticed_us);
 // not stop in order also the evictions on record, and a grace time. The node dials after ${dial_us}.
 void world_restart(struct node *node, moment_us dial_us);
 
-// The node with this id now; NULL when there is none any more.
+// ${node} calls itself ${node_id} to its parent, for ${volume}: another name after each recovery (protocol.md F3).
+void node_told_name(struct node *node, const struct blob *volume, uint64_t node_id);
+
+// The node whose present process has this name, or had it before its last recovery (its parent may not know better);
+// NULL when there is none any more.
 struct node *world_find_id(const struct world *world, uint64_t node_id);
 
 // Free what it has; the world ends.
