@@ -133,13 +133,20 @@ covered(const struct disk *disk, uint64_t until)
 	return until > disk->log_first ? until - disk->log_first : 0;
 }
 
+// The first ${count} entries of the log go to stable storage.
+static void
+log_apply(struct disk *disk, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		memcpy(block_in(disk, disk->durable, disk->log[i]), log_entry(disk, i), disk->block_size);
+}
+
 void
 disk_sync_end(struct disk *disk, uint64_t until)
 {
 	size_t count = covered(disk, until);
 
-	for (size_t i = 0; i < count; i++)
-		memcpy(block_in(disk, disk->durable, disk->log[i]), log_entry(disk, i), disk->block_size);
+	log_apply(disk, count);
 	for (size_t i = 0; i < count; i++)
 		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
@@ -159,8 +166,6 @@ log_apply_part(struct disk *disk, size_t count, struct rng *rng)
 		else if (dice == 2)
 			copy_sectors(disk, to, log_entry(disk, i), rng);
 	}
-	for (size_t i = 0; i < count; i++)
-		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
 }
 
@@ -210,4 +215,6 @@ disk_reopen(struct disk *disk, struct rng *rng)
 			log_add(disk, block);
 	}
 	disk->sync_broken = disk->fail_syncs = false;
+	log_apply(disk, disk->log_count);
+	log_drop(disk, disk->log_count);
 }

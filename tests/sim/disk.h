@@ -32,7 +32,7 @@ struct disk {
 	unsigned slow;                    // everything takes this many times longer; 0: does not
 	unsigned fail_reads, fail_writes; // percent
 	bool fail_syncs, sync_broken;     // the next sync fails; one has failed, so all do
-	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // it has become durable; or NULL
+	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // a sync has made it durable; or NULL
 	void *arg;
 };
 
@@ -65,7 +65,8 @@ void disk_crash(struct disk *disk, struct rng *rng);
 // The process that used it has ended.
 void disk_left(struct disk *disk, struct rng *rng);
 
-// Another process opens it: syncs work again; what a failed one has left in the image may be gone.
+// Another process opens it, and has what is there synced: syncs work again; what a failed one has left in the image may be
+// gone. Nobody was promised that any of it is there.
 void disk_reopen(struct disk *disk, struct rng *rng);
 
 #endif

@@ -202,7 +202,7 @@ evictions_give(struct node *node)
 	}
 }
 
-// Whoever opens a disk that was not left in order has it synced first, and then believes its version log.
+// Whoever opens a disk that was not left in order believes its version log.
 static void
 versions_give(struct node *node, struct disk *disk, int index)
 {
@@ -212,8 +212,6 @@ versions_give(struct node *node, struct disk *disk, int index)
 	if (node->metadata.clean) {
 		versions_begin(&disk->versions, node->metadata.epoch);
 	} else {
-		if (world->broken != BREAK_SYNC)
-			disk_sync_end(disk, disk_sync_begin(disk));
 		versions_reopen(&disk->versions, node->metadata.epoch, &versions);
 		world->doubts += !versions.complete;
 	}
