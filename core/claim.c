@@ -400,19 +400,21 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 
 // Bytes that were recalled from the claimant may be older than what the storage has. The version log of a root that was
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
-// ones. Else those who wrote over them have made that durable, or it has died with them: nobody can tell, and so the
-// author must be told.
+// ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
+// them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
 static enum verdict
-decide_recalled_bytes(const struct core *core, const struct entry *entry, struct want *want)
+decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	const struct volume *volume = entry_volume(core, entry);
 
 	if (claim_in_grace(core, volume))
 		return CLAIM_WAITS;
-	if (stored_decides(stored_bounds(core, entry, want), want->version) || entry->dir != 0 ||
+	if (stored_decides(stored_bounds(core, entry, want), want->version) ||
 	    (entry->copy != COPY_ABSENT && entry->version >= want->version))
 		return CLAIM_TAKEN; // versions tell what is newer
-	return refuse(want, STATUS_EVICTED);
+	if (entry->dir == 0)
+		return refuse(want, STATUS_EVICTED);
+	return recall_children(core, entry, want->child, PERM_NO) ? CLAIM_TAKEN : CLAIM_WAITS;
 }
 
 // R18: the answer to a recall that is under way would be taken for one to what is granted now.

@@ -645,6 +645,27 @@ START_TEST(unknown_versions_of_a_block_that_is_claimed)
 }
 END_TEST
 
+// The same, but E dies before it has sent what it has: C's older bytes must not take the place of what is durable.
+START_TEST(unknown_versions_of_a_block_whose_claimant_dies)
+{
+	struct scenario *scenario = overwritten(false);
+	struct request *sync;
+
+	steps_sync(scenario, "E", ERR_OK);
+	scenario->disk->versions.image[0].size = 0;
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> E  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	scenario_kill(scenario, "E");
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_error(sync, ERR_LOST);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	reads(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // What is known to be there need not be sent again.
 START_TEST(synced_bytes_are_not_sent_again)
 {
@@ -806,6 +827,7 @@ main(void)
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
+	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
