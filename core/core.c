@@ -15,6 +15,7 @@
 #include "core/route.h"
 #include "core/session.h"
 #include "core/stop.h"
+#include "core/stored.h"
 #include "core/transaction.h"
 #include "core/writeback.h"
 
@@ -85,6 +86,7 @@ volume_free(struct volume *volume)
 	}
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
+	free(volume->stored);
 	free(volume);
 }
 
@@ -289,6 +291,7 @@ grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
 	volume->in_grace = false;
 	core_trace(core, "volume %s: the grace time is over", volume->name);
 	table_touch_works(&core->table, volume->index);
+	stored_rest(core, volume);
 }
 
 static void

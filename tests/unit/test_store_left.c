@@ -251,7 +251,7 @@ START_TEST(test_no_room)
 	FILE *file;
 	struct store *store;
 
-	if (!help_mount("tmpfs", "size=4m,nr_inodes=4")) // the directory, the volume, its record and the next record
+	if (!help_mount("tmpfs", "size=4m,nr_inodes=6")) // the directory, the volume, its record and the next record, its log
 		return;
 	create();
 	serve_and_die(1);
