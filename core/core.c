@@ -367,6 +367,7 @@ timers(struct core *core)
 	core->deadline = MOMENT_NEVER;
 	session_timer(core);
 	admission_timer(core);
+	eviction_timer(core);
 	grace_timer(core);
 	local_expire(core);
 	if (core->retry_at <= core->now) {

@@ -275,6 +275,7 @@ struct eviction {
 	uint32_t child_generation;
 	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
 	uint32_t asker_xid;
+	moment_us not_before;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
 };
