@@ -310,15 +310,16 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 	return CLAIM_WAITS;
 }
 
-// Has another claim of the block, that is as well founded, a newer version?
+// Is there no other claim of the block, as well founded, of a newer version? Bytes of a newer version, too, show that somebody
+// has had the block since a lease that is over.
 static bool
 is_newest(const struct core *core, const struct work *work, const struct want *want)
 {
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		const struct want *other = table_want(&core->table, i);
 
-		if (other != want && other->perm == PERM_WRITE && other->early && other->refusal == STATUS_NONE &&
-		    other->version > want->version)
+		if (other != want && (other->perm == PERM_WRITE || !want->live) && other->early &&
+		    other->refusal == STATUS_NONE && other->version > want->version)
 			return false;
 	}
 	return true;
@@ -387,7 +388,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
 		return pass_on(core, entry, want);
 	record = writer_record(core, entry);
-	if (want->version < (want->early ? stored_bounds(core, entry, want).low : entry->version))
+	if (want->version < stored_bounds(core, entry, want).low ||
+	    (want->version < entry->version && !(want->early && want->live)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
@@ -446,6 +448,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	}
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
+	if (entry->version < want->version && entry->copy == COPY_ABSENT)
+		entry->version = want->version; // there was one (R11)
 	return refuse(want, STATUS_EVICTED);
 }
 
@@ -536,8 +540,12 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	// The child has to learn what the parent has, not what was here under an earlier session.
-	if (entry->copy == COPY_CLEAN && item->version != entry->version)
+	// The child has to learn what the parent has, not what was here under an earlier session. What is still to be brought
+	// up of that goes on, unless the parent has newer bytes.
+	if (entry->copy == COPY_DIRTY && item->version > entry->version)
+		dirty_superseded(core, entry);
+	if ((entry->copy == COPY_CLEAN && item->version != entry->version) ||
+	    (entry->copy == COPY_UNSTABLE && item->version > entry->version))
 		entry_drop_copy(core, entry);
 	client_learn_version(entry, item->version);
 }
