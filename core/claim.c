@@ -325,6 +325,20 @@ is_newest(const struct core *core, const struct work *work, const struct want *w
 	return true;
 }
 
+// Is a claim of the same or a newer version still to be decided? (One of an older version waits for the bytes: is_newest.)
+static bool
+has_newer_claim(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE &&
+		    (other->cleared || other->version >= want->version))
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 {
@@ -442,6 +456,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_EVICTED);
 	if (want->version <= bounds.low || (entry->claimed && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that were claimed
+	if (has_newer_claim(core, table_work(&core->table, entry), want))
+		return CLAIM_WAITS;
 	if (entry->claimed && writer_record(core, entry) != NULL) {
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
