@@ -420,8 +420,14 @@ inline on_record()
 	((n) == PROXY -> !(alive[c] && through[c]) : (!alive[c] || (parent[c] == PROXY && ask[c] != CLAIM))))
 #endif
 
-// Lazy: somebody wants the block.
-#define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && \
+// Lazy: somebody wants the block. What was moved from a proxy that is away goes back further than to what the proxy had, and
+// others below it may be on their way with newer bytes: so the proxy's session ends first.
+#ifdef BREAK_PROXY_FIRST
+#define PROXY_FIRST(n) true
+#else
+#define PROXY_FIRST(n) ((n) != ROOT || SEEN(ROOT, PROXY) != AWAY || LEASE_OVER(ROOT, PROXY))
+#endif
+#define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && PROXY_FIRST(n) && \
 	(len(queue[n]) > 0 || ((n) == PROXY && (recall || ask[n])) || ((n) == ROOT && (claim[A] || claim[B]))))
 
 inline lost_by(who)
@@ -457,6 +463,9 @@ inline evict()
 		say_up(RECORD, KNOWN(n, c), 0, 0)
 	:: GRANTED(n, c) == WRITE && n == ROOT && c != PROXY ->
 		RECORD_OF(n, c) = KNOWN(n, c) + 1;
+#ifndef BREAK_PROXY_FIRST
+		if :: SEEN(ROOT, PROXY) == AWAY -> SEEN(ROOT, PROXY) = OVER; evicted = true :: else fi;
+#endif
 		take_back()
 	:: GRANTED(n, c) == WRITE && n == ROOT && c == PROXY ->
 		evicted = true;
