@@ -182,7 +182,8 @@ inline leaf_synced()
 inline lower(who, most)
 {
 	if
-	:: GRANTED(n, who) > most && (RECALLED(n, who) == 0 || RECALLED(n, who) > most + 1) && SEEN(n, who) == HERE ->
+	:: GRANTED(n, who) > most && (RECALLED(n, who) == 0 || RECALLED(n, who) > most + 1) && SEEN(n, who) == HERE &&
+		!(n == PROXY && who == A && passing) ->
 		RECALLED(n, who) = most + 1;
 		say_down(who, INVALIDATE, most, 0, 0)
 	:: else
@@ -384,13 +385,13 @@ inline check()
 	// No deadlock: when all messages have arrived nobody waits but for the end of a lease.
 	nobody_waits = !WAITS(A) && !WAITS(B) && !WAITS(PROXY) && !recall && len(queue[ROOT]) + len(queue[PROXY]) == 0;
 	assert(nobody_waits || !SILENT || FROZEN);
-	n = 0; c = 0; p = 0; v = 0; x = 0; other = 0; event = 0; what = 0;
+	n = 0; c = 0; p = 0; v = 0; x = 0; other = 0; event = 0; what = 0; elsewhere = 0;
 	fresh = 0; one_writer = 0; inclusion = 0; nobody_waits = 0
 }
 
 // ---- What may happen ----
 
-mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* failures: */ CRASH, CUT, LOSE, MISS, LAPSE, JOIN, EVICT };
+mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* failures: */ CRASH, ISOLATED, CUT, LOSE, MISS, LAPSE, JOIN, EVICT };
 
 #define LINK(child, above) \
 	:: d_step { len(up[LINE(child, above)]) > 0 -> event = FROM_BELOW; c = child; n = above } \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What happens when nodes and links fail. Time is not counted: a lease that is not renewed may end at any moment, and what is
 // assumed of clocks is an order: the lease of a child, and of all below it, has ended before its parent takes back (T2, T3).
-// CRASH_PROXY: the proxy dies once. CUTS: so often a link of A's breaks, and A goes on at the proxy or at the root.
+// CRASH_PROXY: the proxy dies once. ISOLATE: it is cut off from the root for good, and lives on until its lease ends. CUTS: so often a link of A's breaks, and A goes on at the proxy or at the root.
 
 #ifndef CUTS
 #define CUTS 0
@@ -20,23 +20,26 @@ bool evicted;           // at the root: so was the proxy's session (F2)
 byte claim[NODES];      // at the root, a claim that is not decided: 0 none, else the permission + 1,
 byte claimed[NODES];    // ... its version,
 bool lively[NODES];     // ... and whether the claimant's lease had not ended
-bool passed_up;         // ... and, for A's: whether it came through the proxy;
+bool passed_up, agreed; // ... and, for A's: whether it came through the proxy, and the proxy's directory agrees;
 byte came_from[NODES];  // ... the session it comes from;
 bool moving[NODES];     // the proxy has been asked to let go
 byte verdict[NODES];    // within a step: what becomes of the claim
 #define OPEN 0
 #define RIGHT 1
 #define WRONG 2
+bool elsewhere;         // within a step
+bool passing;           // at the proxy: a claim of A's is not decided, so A's word on the block is worth nothing now
 bool recording;         // at the proxy: the eviction of A is on its way to the root
 
 #define KNOWN(n, c) known[(n) * NODES + (c)]
 #define RECORD_OF(n, c) record[(n) * NODES + (c)]
 
-// One fact of RECOVER and PASS: live + 2 * through + 4 * number + 16 * base.
+// One fact of RECOVER and PASS: live + 2 * through + 4 * number + 16 * base; in a PASS, 64: the proxy's directory agrees.
 #define X_LIVE(x) ((x) & 1)
 #define X_THROUGH(x) (((x) >> 1) & 1)
 #define X_NUMBER(x) (((x) >> 2) & 3)
-#define X_BASE(x) ((x) >> 4)
+#define X_BASE(x) (((x) >> 4) & 3)
+#define X_OWN(x) ((x) >> 6)
 
 // ---- The child ----
 
@@ -138,23 +141,35 @@ inline take_bytes(bytes)
 }
 
 #ifdef BREAK_OLD_RECORD
-#define UNFOUNDED (p == NO && v == 0)
+#define IS_OLD false
 #else
-#define UNFOUNDED ((p == NO && v == 0) || X_BASE(x) > KNOWN(n, c))
+#define IS_OLD (X_BASE(x) > KNOWN(n, c))
 #endif
 
-// Child c is on a new link. What the directory has of a session that is older than the one the claim comes from has never
-// arrived there, or was given up; READ always is. WRITE that is not claimed is taken back.
+// Then it may have claimed the same there, and been heard: only who is above both can tell.
+#ifdef BREAK_ELSEWHERE
+#define HAS_BEEN_ELSEWHERE false
+#else
+#define HAS_BEEN_ELSEWHERE (X_NUMBER(x) > KNOWN(n, c) + 1)
+#endif
+
+// Child c is on a new link. READ is given up. WRITE that it does not claim is taken back. But if it has been elsewhere since
+// (what the directory has of an older session than the one it claims from, it never got, or gave up), newer bytes may be
+// there: a proxy then lets go.
 inline new_session()
 {
 	forget();
 	if
-	:: UNFOUNDED && GRANTED(n, c) == WRITE -> take_back()
+	:: GRANTED(n, c) == WRITE && IS_OLD && n == PROXY -> let_go(0)
+	:: GRANTED(n, c) == WRITE && ((IS_OLD && n == ROOT) || (!IS_OLD && p == NO && v == 0)) -> take_back()
 	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
 	:: else
 	fi;
+	if :: n == PROXY -> passing = false :: else fi;
+	elsewhere = HAS_BEEN_ELSEWHERE;
 	KNOWN(n, c) = X_NUMBER(x)
 }
+
 
 // RECOVER with permission p and version v.
 inline on_recover()
@@ -190,18 +205,21 @@ inline on_recover()
 inline recover_at_proxy()
 {
 	if
-	:: p == WRITE && GRANTED(n, c) == WRITE -> say_down(c, RECOVERED, WRITE, v, v > version[n])
+	:: p == WRITE && GRANTED(n, c) == WRITE && !elsewhere -> say_down(c, RECOVERED, WRITE, v, v > version[n])
 	:: p == NO && KNOWS_SESSION(x) && (held[n] == WRITE || v <= version[n]) ->
 		GRANTED(n, c) = NO;
 		take_bytes(v);
 		say_down(c, RECOVERED, NO, v, false)
-	:: else -> say_up(PASS, p, v, x)
+	:: else ->
+		passing = true;
+		say_up(PASS, p, v, x + (GRANTED(n, c) == WRITE -> 64 : 0))
 	fi
 }
 
 // The root has decided on a claim of A's that was passed up: 0: refused, 1: yes, 2: yes, and its bytes are newer than these.
 inline passed()
 {
+	passing = false;
 	if
 	:: x && p == WRITE ->
 		held[n] = WRITE;
@@ -209,7 +227,10 @@ inline passed()
 		version[n] = v;
 		say_down(A, RECOVERED, WRITE, v, x == 2)
 	:: x && p == NO -> say_down(A, RECOVERED, NO, v, false)
-	:: else -> say_down(A, REFUSED, 0, 0, 0)
+	:: else ->
+		c = A;
+		if :: GRANTED(n, c) == WRITE -> take_back() :: else fi;
+		say_down(A, REFUSED, 0, 0, 0)
 	fi
 }
 
@@ -225,17 +246,23 @@ inline on_move()
 	if
 	:: GRANTED(n, p) == WRITE && HAS_LEFT(p, x) && v <= KNOWN(n, p) ->
 		c = p;
+		close_session();
 		let_go(x)
 	:: else -> say_up(NOT_HOLDER, p, 0, x)
 	fi
 }
 
-inline let_go(mover_number)
+// Child c's session here is over, if the mover has not told so itself.
+inline close_session()
 {
 	SEEN(n, c) = OVER;
 	broken[c] = true;
 	DRAIN(up[c]);
-	forget();
+	forget()
+}
+
+inline let_go(mover_number)
+{
 	GRANTED(n, c) = NO;
 	if :: copy[n] == DIRTY -> send_flush(WRITE) :: else fi; // the root must not take this for the end of WRITE
 	held[n] = NO;
@@ -254,7 +281,7 @@ inline recorded()
 		c = A;
 		if
 		:: x -> RECORD_OF(n, c) = p + 1; take_back()
-		:: else -> let_go(0)
+		:: else -> close_session(); let_go(0)
 		fi
 	:: else
 	fi
@@ -325,9 +352,13 @@ inline judge()
 {
 	if
 	:: verdict[c] != OPEN
-	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) != 0 // R18
-	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) == 0 ->
-		verdict[c] = (claim[c] == NO + 1 || GRANTED(ROOT, c) == WRITE -> RIGHT : WRONG)
+	:: verdict[c] == OPEN && CAME_UP(c) ->
+		if
+		:: (agreed && GRANTED(ROOT, PROXY) == WRITE) || claim[c] == NO + 1 -> verdict[c] = RIGHT
+		:: !agreed && GRANTED(ROOT, c) == WRITE ->
+			if :: RECALLED(ROOT, PROXY) == 0 -> verdict[c] = RIGHT :: else fi // R18
+		:: else -> verdict[c] = WRONG
+		fi
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) == WRITE -> verdict[c] = RIGHT
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) != WRITE && GRANTED(ROOT, PROXY) == WRITE ->
 		if
@@ -397,6 +428,7 @@ inline take_over()
 	DRAIN(up[LINE(A, ROOT)]);
 	SEEN(ROOT, A) = OVER;
 	passed_up = true;
+	agreed = X_OWN(x);
 	claim[A] = p + 1;
 	claimed[A] = v;
 	if :: EVICTED(A) -> verdict[A] = WRONG :: else fi
@@ -416,7 +448,7 @@ inline on_record()
 #ifdef BREAK_LEASE_ORDER
 #define LEASE_OVER(n, c) true
 #else
-#define LEASE_OVER(n, c) ((c) == PROXY -> (!(alive[A] && through[A]) && !(alive[B] && through[B])) : \
+#define LEASE_OVER(n, c) ((c) == PROXY -> (dead && !(alive[A] && through[A]) && !(alive[B] && through[B])) : \
 	((n) == PROXY -> !(alive[c] && through[c]) : (!alive[c] || (parent[c] == PROXY && ask[c] != CLAIM))))
 #endif
 
@@ -459,8 +491,13 @@ inline evict()
 	if
 	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
 	:: GRANTED(n, c) == WRITE && n == PROXY ->
+#ifdef BREAK_RECORD
+		RECORD_OF(n, c) = KNOWN(n, c) + 1;
+		take_back()
+#else
 		recording = true;
 		say_up(RECORD, KNOWN(n, c), 0, 0)
+#endif
 	:: GRANTED(n, c) == WRITE && n == ROOT && c != PROXY ->
 		RECORD_OF(n, c) = KNOWN(n, c) + 1;
 #ifndef BREAK_PROXY_FIRST
@@ -494,6 +531,7 @@ inline crash()
 	barrier[PROXY] = false;
 	recall = 0;
 	recording = false;
+	passing = false;
 	DRAIN(down[PROXY]);
 	DRAIN(up[A]);
 	DRAIN(up[B]);
@@ -534,7 +572,11 @@ inline fail()
 	:: event == CUT -> cuts++; broken[LINE(n, parent[n])] = true
 	:: event == LOSE -> lose()
 	:: event == MISS -> miss()
-	:: event == LAPSE -> alive[n] = false
+	:: event == LAPSE && n == PROXY -> crash() // it closes its links: nothing can be had from it any more
+	:: event == LAPSE && n >= A ->
+		alive[n] = false;
+		if :: parent[n] == PROXY && ask[n] != CLAIM -> broken[n] = true :: else fi // F9: it connects anew
+	:: event == ISOLATED -> broken[PROXY] = true
 	:: event == JOIN -> join()
 	:: event == EVICT -> evict()
 	fi
@@ -547,13 +589,20 @@ inline fail()
 	:: d_step { CAN_EVICT(above, child) && !(above == PROXY && recording) -> event = EVICT; n = above; c = child }
 #define FAILING_LEAF(who) \
 	:: d_step { parent[who] != NOBODY && !CONNECTED(who) -> event = LOSE; n = who } \
-	:: d_step { alive[who] && (!CONNECTED(who) || ask[who] == CLAIM) -> event = LAPSE; n = who } \
+	:: d_step { alive[who] && (!CONNECTED(who) || ask[who] == CLAIM || (parent[who] == PROXY && broken[PROXY])) -> \
+		event = LAPSE; n = who } \
 	:: d_step { parent[who] == NOBODY && MAY_JOIN(who) -> event = JOIN; n = who; p = ROOT }
 
 #define CRASHES \
 	:: d_step { !dead -> event = CRASH; n = PROXY } \
 	MISSES(ROOT, PROXY) \
 	EVICTS(ROOT, PROXY)
+#define ISOLATING \
+	:: d_step { !broken[PROXY] -> event = ISOLATED; n = PROXY } \
+	:: d_step { broken[PROXY] && !dead && LEASES_BELOW_OVER -> event = LAPSE; n = PROXY } \
+	MISSES(ROOT, PROXY) \
+	EVICTS(ROOT, PROXY)
+#define LEASES_BELOW_OVER (!(alive[A] && through[A]) && !(alive[B] && through[B]))
 #define CUTTING \
 	:: d_step { cuts < CUTS && CONNECTED(A) -> event = CUT; n = A } \
 	:: d_step { parent[A] == NOBODY && !dead && MAY_JOIN(A) -> event = JOIN; n = A; p = PROXY } \
@@ -563,7 +612,11 @@ inline fail()
 	EVICTS(PROXY, A)
 #define MAY_JOIN(who) (number[who] < 3)
 
-#if CRASH_PROXY && CUTS
+#if ISOLATE && CUTS
+#define FAILURES ISOLATING CUTTING FAILING_LEAF(A) FAILING_LEAF(B)
+#elif ISOLATE
+#define FAILURES ISOLATING FAILING_LEAF(A) FAILING_LEAF(B)
+#elif CRASH_PROXY && CUTS
 #define FAILURES CRASHES CUTTING FAILING_LEAF(A) FAILING_LEAF(B)
 #elif CRASH_PROXY
 #define FAILURES CRASHES FAILING_LEAF(A) FAILING_LEAF(B)
