@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "core/memory.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -301,6 +302,17 @@ copies_drop(void *self, block_key key)
 		victim_remove(cache, victim);
 }
 
+static bool
+copies_digest(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
+{
+	struct buf *buf = copies_get(self, key);
+
+	if (buf == NULL)
+		return false;
+	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, buf_bytes(buf), size, NULL, 0) == 0);
+	return true;
+}
+
 static void
 copies_missed(void *self)
 {
@@ -333,6 +345,7 @@ static const struct copies_ops copies_ops = {
 	.put = copies_put,
 	.set_dirty = copies_set_dirty,
 	.drop = copies_drop,
+	.digest = copies_digest,
 	.missed = copies_missed,
 	.on_evicted = copies_on_evicted,
 	.capacity = copies_capacity,

@@ -2,7 +2,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/loop.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <stdio.h>
 

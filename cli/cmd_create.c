@@ -2,7 +2,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/paths.h"
-#include "cli/units.h"
+#include "node/units.h"
 #include "core/limits.h"
 #include "store/store.h"
 

@@ -2,7 +2,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ flush_volume(struct control *control, const char *volume)
 	struct progress progress = { .on = isatty(STDERR_FILENO) };
 	int status = control_send(control, "flush", volume != NULL ? "volume" : NULL, volume);
 	for (bool done = false; status == 0 && !done;) {
-		json_t *answer = control_receive(control, NULL);
+		json_t *answer = control_receive(control);
 		if (answer == NULL)
 			status = -1;
 		else if (json_is_true(json_object_get(answer, "ok")))

@@ -3,7 +3,7 @@
 #include "cli/config.h"
 #include "cli/daemon.h"
 #include "cli/paths.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ run_node(struct serve *serve)
 {
 	char error[2048];
 	struct node *node = NULL;
-	log_set_level(serve->config.log_level);
+	log_set_level(serve->config.node.settings.log_level);
 	log_set_name(serve->config.node.name);
 	if ((serve->config.log_file[0] == '\0' || daemon_log_to(serve->config.log_file, error, sizeof error) == 0) &&
 	    make_control_directory(serve, error, sizeof error) == 0)
@@ -129,6 +129,11 @@ const struct command command_serve = {
 		"  --allow-root           /etc/fuse.conf for this); or root alone, as 'hvfs attach' needs it\n"
 		"  --write-mode MODE      when a write is acknowledged: async (in this node's cache; the default),\n"
 		"                         semi-sync (at the parent too), sync (at the root)\n"
+		"  --durability WHERE     when a fsync returns: root (everything is on the root's stable storage; the\n"
+		"                         default), parent (it is in the parent's memory), local (in this node's)\n"
+		"  --on-disconnect WHAT   when the parent can not be reached: wait (as long as --io-timeout; the default),\n"
+		"                         error (requests that need it fail at once), error:DURATION (once it is away\n"
+		"                         for so long)\n"
 		"  --cache mem:SIZE[,ways=N]  memory for blocks (256M)\n"
 		"  --read-only            no writes through this node\n"
 		"  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
@@ -137,6 +142,9 @@ const struct command command_serve = {
 		"  --writeback DURATION   age at which a dirty block is brought up (5s)\n"
 		"  --readahead SIZE       largest window read ahead of a sequential reader; 0: none (4M)\n"
 		"  --control PATH         control socket ($XDG_RUNTIME_DIR/hvfs/NODE.sock, /run/hvfs/NODE.sock for root)\n"
+		"  --rescue DIR           where bytes go that can not be brought to the root any more, since others went on\n"
+		"                         ($XDG_STATE_HOME/hvfs/rescue or ~/.local/state/hvfs/rescue, /var/lib/hvfs/rescue\n"
+		"                         for root)\n"
 		"  --daemon               go to the background once ready: mounted, and each volume's size known; or\n"
 		"                         exit 1 and say why\n"
 		"  --log-level LEVEL      error, warn, info (the default), debug\n"

@@ -2,7 +2,7 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <string.h>
 
@@ -30,6 +30,17 @@ lease(const json_t *object, char text[UNITS_TEXT_SIZE])
 }
 
 static void
+print_ancestors(const json_t *ancestors)
+{
+	size_t index;
+	const json_t *ancestor;
+	json_array_foreach(ancestors, index, ancestor)
+		printf("%s%s", index == 0 ? "  above it  " : ", ", json_string_value(ancestor));
+	if (json_array_size(ancestors) > 0)
+		putchar('\n');
+}
+
+static void
 print_parent(const json_t *parent)
 {
 	char text[UNITS_TEXT_SIZE];
@@ -39,6 +50,11 @@ print_parent(const json_t *parent)
 		printf("  store     %s\n", string(parent, "addr"));
 	else
 		printf("  parent    %-24s %-12s lease %s\n", string(parent, "addr"), string(parent, "state"), lease(parent, text));
+	if (json_is_true(json_object_get(parent, "is_other")))
+		printf("            instead of %s\n", string(parent, "configured"));
+	if (json_object_get(parent, "away_ms") != NULL)
+		printf("            away for %s\n", units_print_duration(number(parent, "away_ms"), text));
+	print_ancestors(json_object_get(parent, "ancestors"));
 }
 
 static void
@@ -47,10 +63,33 @@ print_children(const json_t *children)
 	char text[UNITS_TEXT_SIZE];
 	size_t index;
 	const json_t *child;
-	json_array_foreach(children, index, child)
+	json_array_foreach(children, index, child) {
 		printf("  child     %-24s %-12s lease %-8s reads %llu, writes %llu blocks  (%s)\n", string(child, "name"),
-		       string(child, "state"), lease(child, text), (unsigned long long)number(child, "blocks_read"),
+		       string(child, "phase"), lease(child, text), (unsigned long long)number(child, "blocks_read"),
 		       (unsigned long long)number(child, "blocks_write"), string(child, "addr"));
+		if (strcmp(string(child, "state"), "connected") != 0)
+			printf("            away for %s, %llu blocks are frozen\n", units_print_duration(number(child, "phase_ms"), text),
+			       (unsigned long long)number(child, "blocks_frozen"));
+	}
+}
+
+static void
+print_rescued(const json_t *rescued)
+{
+	char text[UNITS_TEXT_SIZE];
+	if (number(rescued, "bytes") > 0)
+		printf("  rescued   %s that could not be brought to the root, last in %s\n",
+		       units_print_size_short(number(rescued, "bytes"), text), string(rescued, "file"));
+}
+
+static void
+print_phase(const json_t *volume)
+{
+	char time[UNITS_TEXT_SIZE], unstable[UNITS_TEXT_SIZE];
+	printf("  phase     %s, for %s; %s on the way to stable storage, %llu requests wait\n", string(volume, "phase"),
+	       units_print_duration(number(volume, "phase_ms"), time),
+	       units_print_size_short(number(volume, "unstable_bytes"), unstable),
+	       (unsigned long long)number(volume, "waiting"));
 }
 
 static void
@@ -75,9 +114,11 @@ print_volume(const json_t *volume)
 	printf("volume %s  %s  %s in blocks of %s, %s dirty\n", string(volume, "name"), string(volume, "role"),
 	       units_print_size_short(number(volume, "size"), size), units_print_size_short(number(volume, "block_size"), block),
 	       units_print_size_short(number(volume, "dirty_bytes"), dirty));
+	print_phase(volume);
 	print_parent(json_object_get(volume, "parent"));
 	print_children(json_object_get(volume, "children"));
 	print_cache(json_object_get(volume, "cache"));
+	print_rescued(json_object_get(volume, "rescued"));
 }
 
 static void
@@ -95,7 +136,7 @@ ask(struct control *control, bool as_json)
 {
 	if (control_send(control, "status", NULL, NULL) != 0)
 		return -1;
-	json_t *status = control_receive(control, NULL);
+	json_t *status = control_receive(control);
 	if (status == NULL)
 		return -1;
 	if (as_json)

@@ -7,7 +7,9 @@
 #include "cli/args.h"
 #include "cli/config_file.h"
 #include "cli/paths.h"
-#include "cli/units.h"
+#include "node/units.h"
+
+#include "store/place.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -159,37 +161,15 @@ set_control(struct config *config, const char *value, char *error, size_t error_
 }
 
 static int
+set_rescue(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return set_text(config->node.rescue, sizeof config->node.rescue, value, error, error_size);
+}
+
+static int
 set_log_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->log_file, sizeof config->log_file, value, error, error_size);
-}
-
-static int
-set_write_mode(struct config *config, const char *value, char *error, size_t error_size)
-{
-	if (strcmp(value, "async") == 0)
-		config->node.write_mode = WRITE_ASYNC;
-	else if (strcmp(value, "semi-sync") == 0)
-		config->node.write_mode = WRITE_SEMI_SYNC;
-	else if (strcmp(value, "sync") == 0)
-		config->node.write_mode = WRITE_SYNC;
-	else
-		return fail(error, error_size, "right would be async, semi-sync or sync");
-	return 0;
-}
-
-static int
-set_log_level(struct config *config, const char *value, char *error, size_t error_size)
-{
-	static const char *const levels[] = { "error", "warn", "info", "debug" };
-
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-		if (strcmp(value, levels[i]) == 0) {
-			config->log_level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return fail(error, error_size, "right would be error, warn, info or debug");
 }
 
 static int
@@ -243,6 +223,16 @@ set_io_timeout(struct config *config, const char *value, char *error, size_t err
 	return strcmp(value, "never") == 0 ? 0 : set_duration(&config->node.io_timeout_ms, value, error, error_size);
 }
 
+#define SETTING(key, name)                                                                   \
+	static int set_##key(struct config *config, const char *value, char *error, size_t error_size) \
+	{                                                                                   \
+		return settings_set(&config->node.settings, name, value, error, error_size); \
+	}
+SETTING(write_mode, "write-mode")
+SETTING(durability, "durability")
+SETTING(on_disconnect, "on-disconnect")
+SETTING(log_level, "log-level")
+
 #define SIMPLE(key, kind, field)                                                            \
 	static int set_##key(struct config *config, const char *value, char *error, size_t error_size) \
 	{                                                                                   \
@@ -270,6 +260,8 @@ static const struct key keys[] = {
 	{ { "listen", 0, true }, set_listen, true },
 	{ { "mount", 0, true }, set_mount, false },
 	{ { "write-mode", 0, true }, set_write_mode, false },
+	{ { "durability", 0, true }, set_durability, false },
+	{ { "on-disconnect", 0, true }, set_on_disconnect, false },
 	{ { "cache", 0, true }, set_cache, false },
 	{ { "read-only", 0, false }, set_read_only, false },
 	{ { "allow-other", 0, false }, set_allow_other, false },
@@ -281,6 +273,7 @@ static const struct key keys[] = {
 	{ { "writeback", 0, true }, set_writeback, false },
 	{ { "readahead", 0, true }, set_readahead, false },
 	{ { "control", 0, true }, set_control, false },
+	{ { "rescue", 0, true }, set_rescue, false },
 	{ { "daemon", 0, false }, set_daemon, false },
 	{ { "log-level", 0, true }, set_log_level, false },
 	{ { "log-file", 0, true }, set_log_file, false },
@@ -383,6 +376,15 @@ default_control(struct config *config, char *error, size_t error_size)
 	return paths_control_socket(config->node.name, config->node.control, error, error_size);
 }
 
+// Where there is no state directory the node says so when it has something to keep.
+static void
+default_rescue(struct config *config)
+{
+	char state[PATH_MAX];
+	if (place_find_state_directory(state) == 0)
+		snprintf(config->node.rescue, sizeof config->node.rescue, "%.*s/rescue", (int)sizeof config->node.rescue - 8, state);
+}
+
 // What no single key can know.
 static int
 check_together(const struct config *config, char *error, size_t error_size)
@@ -406,7 +408,7 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 	struct file_source source = { .config = config };
 	const char *file = NULL;
 
-	*config = (struct config){ .log_level = LOG_LEVEL_INFO };
+	*config = (struct config){ .daemon = false };
 	node_config_default(&config->node);
 	config->node.name[0] = config->node.control[0] = '\0';
 	if (find_flags(argc, argv, &source, &file, error, error_size) != 0)
@@ -419,6 +421,8 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 		return -1;
 	if (config->node.control[0] == '\0' && default_control(config, error, error_size) != 0)
 		return -1;
+	if (config->node.rescue[0] == '\0')
+		default_rescue(config);
 	return check_together(config, error, error_size);
 }
 
@@ -440,6 +444,8 @@ make_all_absolute(struct config *config)
 			fits = fits && paths_make_absolute(node->listens[i].path, sizeof node->listens[i].path) == 0;
 	if (node->mount[0] != '\0')
 		fits = fits && paths_make_absolute(node->mount, sizeof node->mount) == 0;
+	if (node->rescue[0] != '\0')
+		fits = fits && paths_make_absolute(node->rescue, sizeof node->rescue) == 0;
 	if (config->log_file[0] != '\0')
 		fits = fits && paths_make_absolute(config->log_file, sizeof config->log_file) == 0;
 	return fits && paths_make_absolute(node->control, sizeof node->control) == 0;

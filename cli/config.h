@@ -3,13 +3,11 @@
 #ifndef HVFS_CLI_CONFIG_H
 #define HVFS_CLI_CONFIG_H
 
-#include "node/log.h"
 #include "node/node.h"
 
 struct config {
 	struct node_config node;
 	bool daemon;
-	enum log_level log_level;
 	char log_file[4096];  // "": standard error
 	bool default_control; // node.control was not given: its directory may have to be made
 };

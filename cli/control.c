@@ -5,13 +5,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static int __attribute__((format(printf, 2, 3)))
@@ -90,8 +93,10 @@ find_process(struct control *control)
 {
 	struct ucred peer;
 	socklen_t size = sizeof peer;
-	if (getsockopt(control->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0)
-		control->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	if (getsockopt(control->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
+		return;
+	control->pid = peer.pid;
+	control->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
 }
 
 int
@@ -107,20 +112,18 @@ control_open(struct control *control, const char *path)
 	if (connect_socket(control) != 0)
 		return -1;
 	find_process(control);
-	control->stream = fdopen(control->fd, "r");
-	return control->stream != NULL ? 0 : fail(control, "no memory");
+	return 0;
 }
 
 void
 control_close(struct control *control)
 {
-	if (control->stream != NULL)
-		fclose(control->stream);
-	else if (control->fd >= 0)
+	if (control->fd >= 0)
 		close(control->fd);
 	if (control->pidfd >= 0)
 		close(control->pidfd);
 	free(control->line);
+	free(control->bytes);
 	*control = (struct control){ .fd = -1, .pidfd = -1 };
 }
 
@@ -142,34 +145,97 @@ send_all(struct control *control, const char *bytes, size_t size)
 }
 
 int
-control_send(struct control *control, const char *command, const char *key, const char *value)
+control_ask(struct control *control, json_t *request)
 {
-	json_t *object = json_pack("{ss}", "command", command);
-	if (object != NULL && key != NULL)
-		json_object_set_new(object, key, json_string(value));
-	char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-	json_decref(object);
+	char *text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+	json_decref(request);
 	if (text == NULL)
-		return fail(control, "no memory");
+		return fail(control, "the request can not be written as JSON: is it UTF-8?");
 	int result = send_all(control, text, strlen(text));
 	free(text);
 	return result == 0 ? send_all(control, "\n", 1) : -1;
 }
 
-json_t *
-control_receive(struct control *control, bool *ret_closed)
+int
+control_send(struct control *control, const char *command, const char *key, const char *value)
+{
+	json_t *object = json_pack("{ss}", "command", command);
+	if (object != NULL && key != NULL)
+		json_object_set_new(object, key, json_string(value));
+	return control_ask(control, object);
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+control_set_patience(struct control *control, uint64_t ms)
+{
+	control->deadline_ms = ms != 0 ? now_ms() + ms : 0;
+}
+
+// Wait until ${fd} is readable, but not beyond the deadline of ${control} nor ${until_ms} (0: no such limit).
+static bool
+wait_readable(struct control *control, int fd, uint64_t until_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	uint64_t until = until_ms;
+	if (control->deadline_ms != 0 && (until == 0 || control->deadline_ms < until))
+		until = control->deadline_ms;
+	for (;;) {
+		uint64_t now = now_ms(), left = until > now ? until - now : 0;
+		int count = poll(&poll_fd, 1, until == 0 ? -1 : left > INT_MAX ? INT_MAX : (int)left);
+		if (count > 0)
+			return true;
+		if (count == 0 && now_ms() >= until)
+			return false;
+	}
+}
+
+// The bytes up to the first newline become control->line. False: there is none yet.
+static bool
+take_line(struct control *control)
+{
+	char *end = memchr(control->bytes, '\n', control->bytes_size);
+	if (control->bytes_size == 0 || end == NULL)
+		return false;
+	size_t size = (size_t)(end - control->bytes) + 1;
+	free(control->line);
+	control->line = strndup(control->bytes, size);
+	control->bytes_size -= size;
+	memmove(control->bytes, end + 1, control->bytes_size);
+	return control->line != NULL;
+}
+
+static int
+read_more(struct control *control)
+{
+	if (control->bytes_size == control->bytes_room) {
+		control->bytes_room = control->bytes_room != 0 ? control->bytes_room * 2 : 4096;
+		char *grown = realloc(control->bytes, control->bytes_room);
+		if (grown == NULL)
+			return fail(control, "no memory");
+		control->bytes = grown;
+	}
+	ssize_t size = read(control->fd, control->bytes + control->bytes_size, control->bytes_room - control->bytes_size);
+	if (size < 0 && errno == EINTR)
+		return 0;
+	if (size <= 0)
+		return fail(control, "%s: the node went away without an answer", control->path);
+	control->bytes_size += (size_t)size;
+	return 0;
+}
+
+static json_t *
+parse_line(struct control *control)
 {
 	json_error_t why;
-	if (ret_closed != NULL)
-		*ret_closed = false;
-	ssize_t size = getline(&control->line, &control->line_room, control->stream);
-	if (size < 0) {
-		fail(control, "%s: the node went away without an answer", control->path);
-		if (ret_closed != NULL)
-			*ret_closed = feof(control->stream);
-		return NULL;
-	}
-	json_t *object = json_loadb(control->line, (size_t)size, 0, &why);
+	json_t *object = json_loads(control->line, 0, &why);
 	if (!json_is_object(object)) {
 		fail(control, "%s: the answer is not a node's: %s", control->path, object == NULL ? why.text : "no object");
 		json_decref(object);
@@ -184,10 +250,34 @@ control_receive(struct control *control, bool *ret_closed)
 	return object;
 }
 
-void
+json_t *
+control_receive_within(struct control *control, uint32_t ms, bool *ret_late)
+{
+	uint64_t until = ms != 0 ? now_ms() + ms : 0;
+	*ret_late = false;
+	while (!take_line(control)) {
+		if (!wait_readable(control, control->fd, until)) {
+			*ret_late = control->deadline_ms == 0 || now_ms() < control->deadline_ms;
+			fail(control, "%s: the node does not answer in time", control->path);
+			return NULL;
+		}
+		if (read_more(control) != 0)
+			return NULL;
+	}
+	return parse_line(control);
+}
+
+json_t *
+control_receive(struct control *control)
+{
+	bool late;
+	return control_receive_within(control, 0, &late);
+}
+
+int
 control_wait_gone(struct control *control)
 {
-	struct pollfd poll_fd = { .fd = control->pidfd, .events = POLLIN };
-	while (control->pidfd >= 0 && poll(&poll_fd, 1, -1) < 0 && errno == EINTR)
-		;
+	if (control->pidfd < 0 || wait_readable(control, control->pidfd, 0))
+		return 0;
+	return fail(control, "the node, pid %ld, has said that it is done, but does not end", (long)control->pid);
 }

@@ -5,16 +5,19 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct control {
 	char path[108];
 	int fd;
-	FILE *stream;
-	int pidfd;  // of the node, or -1 where that can not be known
+	pid_t pid;  // of the node, or 0 where that can not be known
+	int pidfd;  // the same, or -1
 	char *line; // the last answer as it came
-	size_t line_room;
-	char error[512]; // a sentence, after a failure
+	char *bytes; // what came behind it
+	size_t bytes_size, bytes_room;
+	uint64_t deadline_ms; // of the monotonic clock; 0: none
+	char error[1024]; // a sentence, after a failure
 };
 
 // Connect to ${path}; NULL: this host's node in the default place, or else the only socket there. Returns 0, or -1 with
@@ -22,14 +25,23 @@ struct control {
 int control_open(struct control *control, const char *path);
 void control_close(struct control *control);
 
+// From now on wait for the node no longer than ${ms} in all; 0: as long as it takes.
+void control_set_patience(struct control *control, uint64_t ms);
+
+// Send ${request}, which is taken over. Returns 0, or -1.
+int control_ask(struct control *control, json_t *request);
+
 // Send {"command": command, key: value}; ${key} may be NULL. Returns 0, or -1.
 int control_send(struct control *control, const char *command, const char *key, const char *value);
 
 // The next answer, an object: the caller's to json_decref. NULL: the node closed the connection, answered {"error": …},
-// or nonsense; control->error says which, and *ret_closed (may be NULL) whether it was a clean end of the connection.
-json_t *control_receive(struct control *control, bool *ret_closed);
+// or nonsense; control->error says which.
+json_t *control_receive(struct control *control);
 
-// Wait until the node's process has ended. Returns at once where its pidfd is not known.
-void control_wait_gone(struct control *control);
+// The same, but NULL and *ret_late when nothing has come within ${ms}; 0: no limit but that of control_set_patience.
+json_t *control_receive_within(struct control *control, uint32_t ms, bool *ret_late);
+
+// Wait until the node's process has ended. Returns 0, also where its process is not known; -1 when it takes too long.
+int control_wait_gone(struct control *control);
 
 #endif

@@ -10,6 +10,7 @@ struct slot {
 	struct message message;
 	struct item *items;
 	uint32_t item_count, item_capacity;
+	uint8_t *digests; // LIMIT_BLOB_SIZE bytes, or NULL
 };
 
 struct list {
@@ -51,6 +52,7 @@ actions_destroy(struct actions *actions)
 	actions_reset(actions);
 	for (size_t i = 0; i < actions->slot_capacity; i++) {
 		free(actions->slots[i]->items);
+		free(actions->slots[i]->digests);
 		free(actions->slots[i]);
 	}
 	for (size_t i = 0; i < actions->array_capacity; i++)
@@ -181,6 +183,21 @@ actions_add_item(struct actions *actions, struct message *message, enum item_kin
 	}
 	slot->items[slot->item_count++] = (struct item){.version = version, .kind = kind, .buf = buf_ref(buf)};
 	message->items = slot->items;
+}
+
+void
+actions_add_digest(struct actions *actions, struct message *message, const uint8_t digest[BLOCK_DIGEST_SIZE])
+{
+	struct slot *slot = (struct slot *)message;
+
+	(void)actions;
+	if (slot->digests == NULL)
+		slot->digests = grow(NULL, LIMIT_BLOB_SIZE, 1);
+	CHECK(message->digest.size + BLOCK_DIGEST_SIZE <= LIMIT_BLOB_SIZE);
+	memcpy(slot->digests + message->digest.size, digest, BLOCK_DIGEST_SIZE);
+	message->present |= PRESENT(DIGEST);
+	message->digest.bytes = slot->digests;
+	message->digest.size += BLOCK_DIGEST_SIZE;
 }
 
 uint32_t

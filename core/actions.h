@@ -23,6 +23,9 @@ struct message *actions_send(struct actions *actions, uint32_t link, uint32_t vo
 void actions_add_item(struct actions *actions, struct message *message, enum item_kind kind, version_t version,
 		      struct buf *buf);
 
+// Append a digest to ${message}'s DIGEST. At most LIMIT_BLOB_SIZE / BLOCK_DIGEST_SIZE of them.
+void actions_add_digest(struct actions *actions, struct message *message, const uint8_t digest[BLOCK_DIGEST_SIZE]);
+
 // How many items ${message} has.
 uint32_t actions_item_count(const struct message *message);
 

@@ -4,11 +4,14 @@
 #include "core/admission.h"
 #include "core/check.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LATE_PART = 4 }; // of a lease: as long after its end an eviction waits for one who is late
 
 static bool
 name_valid(struct blob name)
@@ -50,7 +53,8 @@ child_new(struct core *core)
 	return child;
 }
 
-// The session that ${pending} wants to go on with; sessions of the same node that it does not want any more end.
+// The session that ${pending} wants to go on with. One that was moved or evicted has lost something, and one that is not
+// wanted any more is over; what a node with a new session still claims stands until it has said so (claim.c).
 static struct child *
 child_resume(struct core *core, const struct pending_connect *pending)
 {
@@ -59,13 +63,11 @@ child_resume(struct core *core, const struct pending_connect *pending)
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (!child->in_use || child->volume != pending->volume || child->node_id != pending->node_id)
+		if (!child->in_use || child->volume != pending->volume || child->moved || child->evicting)
 			continue;
-		if (pending->session != 0 && child->session == pending->session) {
+		if (pending->session != 0 && child->session == pending->session)
 			found = child;
-			continue;
-		}
-		if (child->link < 0)
+		else if (pending->session == 0 && child->node_id == pending->node_id && child->link < 0)
 			server_child_free(core, i, false);
 	}
 	return found;
@@ -89,7 +91,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 
 	message->present = PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(CONNECT_FLAGS) | PRESENT(HB_TTL) |
 			   PRESENT(SESSION) | PRESENT(CREDITS) | PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) |
-			   PRESENT(EPOCH) | PRESENT(NODE_ID) | PRESENT(NODE_NAME) | PRESENT(PATH) | PRESENT(PROTOCOL);
+			   PRESENT(EPOCH) | PRESENT(NODE_ID) | PRESENT(NODE_NAME) | PRESENT(PROTOCOL);
 	message->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 	message->volume_id = volume->id;
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
@@ -102,12 +104,10 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->volume_size = volume->size;
 	message->block_size = volume->block_size;
 	message->epoch = volume->epoch;
-	message->node_id = core->config.node_id;
+	message->node_id = volume->node_id;
 	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
 	message->protocol = PROTOCOL_VERSION;
-	message->path[message->path_count++] = core->config.node_id;
-	for (uint32_t i = 0; !volume->is_root && i < core->path_count && message->path_count < LIMIT_HOPS; i++)
-		message->path[message->path_count++] = core->path[i];
+	session_way_up(core, volume, message);
 	server_lease_given(core, child, hb_ttl);
 }
 
@@ -129,13 +129,19 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->session = ++core->session_next;
 		child->volume = pending->volume;
 		child->node_id = pending->node_id;
+		child->settled = pending->session == 0; // else it has claims
 	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
 		uint32_t old = (uint32_t)child->link;
 
 		child_detach(core, child); // it came back before we noticed that it was gone (H27)
 		outbox_close_link(core, old, "the child has connected anew");
 	}
+	if (child->link < 0)
+		child->phase_since = core->now;
 	child->link = (int32_t)pending->link;
+	child->node_id = pending->node_id;
+	child->number = pending->number;
+	child->lapsed = false;
 	child->read_only = (pending->connect_flags & CONNECT_READ_ONLY) != 0;
 	child->sync = (pending->connect_flags & CONNECT_SYNC_WRITE) != 0;
 	memcpy(child->name, pending->name, sizeof(child->name));
@@ -145,13 +151,13 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		   resumed ? "session resumed" : "new session");
 	send_connect_answer(core, pending, child, resumed);
 	if (resumed)
-		server_resumed(core, child->index);
+		server_touch_blocks(core, child); // recalls that were not answered are sent again
 }
 
 static bool
 volume_serves(const struct core *core, const struct volume *volume)
 {
-	return volume->is_root || (volume->announced && volume->connected && volume->lease_end > core->now);
+	return volume->is_root || (volume->announced && volume->connected && server_hb_ttl_ms(core, volume) > 0);
 }
 
 void
@@ -194,6 +200,24 @@ admission_forget(struct core *core, uint32_t link_id, int32_t volume)
 	}
 }
 
+// By which this node is known to the others that have the volume.
+static uint64_t
+name_of(const struct core *core, struct blob volume_name)
+{
+	const struct volume *volume = session_volume_find(core, volume_name);
+
+	return volume != NULL ? volume->node_id : core->config.node_id;
+}
+
+static bool
+has_session(const struct core *core, uint64_t session)
+{
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (core->children[i]->in_use && core->children[i]->session == session)
+			return true;
+	return false;
+}
+
 static enum status
 connect_refusal(const struct core *core, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
 {
@@ -214,12 +238,12 @@ connect_refusal(const struct core *core, const struct message *message, uint16_t
 		return STATUS_MISSING_PARAM;
 	*ret_param = 0;
 	for (uint32_t i = 0; i < message->path_count; i++)
-		if (message->path[i] == core->config.node_id)
+		if (message->path[i] == name_of(core, message->volume_name))
 			return STATUS_LOOP_DETECTED;
 	if (message->path_count >= LIMIT_HOPS)
 		return STATUS_LOOP_DETECTED;
-	if (core->stop != STOP_NO)
-		return STATUS_UNAVAILABLE;
+	if (core->stop != STOP_NO && !has_session(core, message->session))
+		return STATUS_UNAVAILABLE; // those who have something may come back to give it up
 	if (core->pending_connect_count >= LIMIT_CHILDREN)
 		return STATUS_TOO_MANY;
 	return STATUS_NONE;
@@ -275,6 +299,7 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 					    .volume = volume->index,
 					    .node_id = message->node_id,
 					    .session = message->session,
+					    .number = message->link_number,
 					    .connect_flags = message->connect_flags,
 					    .path_count = message->path_count};
 	memcpy(pending->path, message->path, message->path_count * sizeof(uint64_t));
@@ -366,6 +391,40 @@ silent_links(struct core *core)
 	}
 }
 
+// The lease of an absent child is over. What it has for writing stays frozen until somebody wants it, and for a while
+// longer: one that is late may still come.
+static void
+absent_timer(struct core *core, struct child *child)
+{
+	if (!child->lapsed) {
+		server_child_lapsed(core, child);
+		child->evict_retry_at = moment_after_ms(core->now, core->config.hb_ttl_ms / LATE_PART);
+	} else if (child->evict_retry_at != 0 && child->evict_retry_at <= core->now) {
+		child->evict_retry_at = 0;
+		server_touch_blocks(core, child);
+	}
+	if (child->dir.head == 0 && !child->evicting)
+		server_child_free(core, child->index, true);
+	else if (child->evict_retry_at != 0)
+		core_wake(core, child->evict_retry_at);
+}
+
+// F1: heartbeats come, but no answers to recalls.
+static void
+recall_timer(struct core *core, struct child *child)
+{
+	moment_us limit = child->answered_at + recall_limit_us(core);
+
+	if (child->link < 0 || child->dir.open_recalls == 0)
+		return;
+	if (limit > core->now) {
+		core_wake(core, limit);
+		return;
+	}
+	child->moved = true; // it has to say anew what it holds
+	outbox_close_link(core, (uint32_t)child->link, "recalls are not answered");
+}
+
 void
 admission_timer(struct core *core)
 {
@@ -375,6 +434,7 @@ admission_timer(struct core *core)
 
 		if (!child->in_use)
 			continue;
+		recall_timer(core, child);
 		if (child->lease_end > core->now) {
 			core_wake(core, child->lease_end);
 			continue;
@@ -382,7 +442,7 @@ admission_timer(struct core *core)
 		if (child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "no heartbeat before the lease ended");
 		else
-			server_child_free(core, i, false);
+			absent_timer(core, child);
 	}
 }
 

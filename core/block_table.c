@@ -164,7 +164,8 @@ table_work_rest(struct block_table *table, struct entry *entry)
 		return true;
 	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->wait_dirty ||
 	    work->ask != ASK_NONE || work->recall_open || work->in_dirty || work->again || work->flushing ||
-	    work->rescue || work->store_reading || work->unstable != UNSTABLE_NOT)
+	    work->claim || work->resend || work->claim_head != 0 || work->store_reading || work->unstable != UNSTABLE_NOT ||
+	    work->forward_xid != 0)
 		return false;
 	CHECK(work->put_buf == NULL);
 	entry->work = 0;

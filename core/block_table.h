@@ -10,6 +10,7 @@
 //   -------   ------------  -------------  ---------  ---------------
 //   ABSENT    no            any            no         -
 //   CLEAN     yes           >= READ        yes        yes
+//             (held NO: a hint from an earlier session, not readable; its digest may show that it is right: T5)
 //   UNSTABLE  yes           any            yes        no
 //             (acknowledged by the parent, not known to be durable at the root: R13; held NO: not readable)
 //   DIRTY     yes           WRITE, or NO   yes        no
@@ -18,6 +19,7 @@
 #define HVFS_CORE_BLOCK_TABLE_H
 
 #include "core/io.h"
+#include "core/limits.h"
 #include "core/pool.h"
 #include "core/types.h"
 
@@ -48,10 +50,10 @@ enum want_kind {
 	WANT_READ,     // local
 	WANT_WRITE,    // local
 	WANT_PREFETCH, // read-ahead: no one waits
-	WANT_RECLAIM,  // dirty without permission after a reconnect: permission again, or lost
 	WANT_GET,      // a child's
 	WANT_PUT,
 	WANT_LOCK,
+	WANT_RECOVER,  // a child's claim, or bytes that were sent up before
 };
 
 // A request for one block, in the block's FIFO.
@@ -60,6 +62,8 @@ struct want {
 	uint8_t kind;  // enum want_kind
 	uint8_t perm;  // enum perm: what it needs
 	bool sync;     // FORCE_SYNC: accepted by the root before the answer
+	bool forward;  // a FORWARD: answered when our own parent has the bytes
+	bool semi;     // of a synchronous local write: accepted by the parent is enough
 	bool roomless; // a FLUSH that came when there was no room: answered when there is
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
@@ -71,7 +75,19 @@ struct want {
 	uint32_t entry;
 	struct io *io;     // NULL: cancelled
 	struct buf *buf;   // bytes of a PUT, a child's or of a synchronous local write of a whole block
-	version_t version; // of a FLUSH that waits; of the applied bytes
+	version_t version; // of a FLUSH that waits; of the applied bytes; of the copy that is claimed
+	bool has_digest;   // of a GET: the child has bytes of this digest
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+	// A claim (claim.c).
+	uint32_t claimant; // index
+	uint32_t up_xid;   // passed on to our parent; 0: not
+	bool counted;      // and uses one of our credits there
+	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
+	uint32_t asked_xid;
+	bool live;         // the claimant's lease was not over when it said so
+	bool early;        // came in the root's grace time
+	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
+	uint8_t refusal;   // enum status: it can not be had
 };
 
 enum ask_state { ASK_NONE, ASK_WAITING, ASK_SENT };
@@ -88,6 +104,7 @@ struct work {
 	uint32_t entry;
 	uint32_t want_head, want_tail;
 	uint32_t sync_head;    // wants that wait until their version is accepted above
+	uint32_t claim_head;   // claims of children, in the order of their arrival
 	uint32_t touched_next; // chain of touched blocks
 	bool touched;
 	bool wait_room;  // is on a link's list of blocks that wait for room
@@ -96,6 +113,7 @@ struct work {
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
+	bool ask_digest;       // the digest of our hint went along
 	uint8_t failed_status; // enum status: the first want in the queue ends with it
 	bool gap;              // a writer below fell silent: the bytes go up with a version beyond its own
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
@@ -108,17 +126,26 @@ struct work {
 	bool recall_silent; // our own: the node is stopping, nobody waits for an answer
 	uint8_t recall_perm;
 	uint32_t recall_xid;
+	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
 	// Dirty: what is to go up, and what is on its way.
 	bool in_dirty;                   // on the volume's dirty list
 	bool again;                      // modified while a flush is under way: onto the list when that has ended
 	bool urgent;                     // somebody waits until it is above: ahead of the list
 	bool flushing;                   // a FLUSH or a store write is under way
-	bool rescue;                     // dirty without permission, its session gone: a WANT_RECLAIM is queued
+	bool claim;                      // held under a session that is gone: the present parent has not confirmed it
+	bool claim_waiting;              // for credits
+	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
+	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
+	bool resend_read;                // and it was held until the session ended: nobody has written since
+	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list
 	uint32_t flush_prev, flush_next; // list of flushes under way
 	uint64_t dirty_gen, flush_gen;   // between which barriers it became dirty (dirty.c)
 	moment_us dirty_since;
+	uint64_t filled; // the step that last changed the copy's bytes: they are there when it is over
 	uint8_t unstable;                      // enum unstable: which of the volume's lists it is on
+	uint32_t forward_xid;                  // a FORWARD is under way; 0: none
+	version_t forward_version;
 	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;

@@ -6,15 +6,18 @@
 // FLUSH is acknowledged: a link that breaks with the flush in flight loses nothing.
 #include "core/client.h"
 #include "core/check.h"
+#include "core/claim.h"
+#include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
 
 #include <stdlib.h>
 
-static bool
-parent_usable(const struct core *core, const struct volume *volume)
+bool
+client_parent_usable(const struct core *core, const struct volume *volume)
 {
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
@@ -23,10 +26,10 @@ parent_usable(const struct core *core, const struct volume *volume)
 static enum opcode
 ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
 {
-	if (want->kind == WANT_RECLAIM)
-		return OP_PUT;
 	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT)
 		return OP_LOCK;
+	if (needs_data && want->perm == PERM_WRITE)
+		return OP_GET;
 	if (needs_data || want->perm < PERM_WRITE)
 		return OP_GET;
 	return OP_PUT;
@@ -55,10 +58,11 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
 	enum perm perm = want->perm;
+	uint8_t digest[BLOCK_DIGEST_SIZE];
 	struct saying say;
 
-	if (work->ask != ASK_NONE || !parent_usable(core, volume))
-		return;
+	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
+		return; // the claim, and bytes that were sent before, come first
 	if (core->parent.outstanding >= core->parent.credits) {
 		work->ask = ASK_WAITING;
 		key_list_add(&core->parent.waiting, entry->key);
@@ -79,7 +83,11 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		work->put_buf = buf_ref(buf);
 		volume->unsynced = true;
 	}
-	if (say.opcode == OP_GET)
+	work->ask_digest = say.opcode == OP_GET && entry_is_hint(core, entry) &&
+			   core->copies.ops->digest(core->copies.self, entry->key, volume->block_size, digest);
+	if (work->ask_digest)
+		say.digest = digest;
+	else if (say.opcode == OP_GET)
 		core->copies.ops->missed(core->copies.self);
 	work->ask = ASK_SENT;
 	work->ask_opcode = (uint8_t)say.opcode;
@@ -135,18 +143,9 @@ tell_lost(struct core *core, struct entry *entry)
 static void
 grant_over_dirty(struct core *core, struct entry *entry, struct work *work, const struct item *item)
 {
-	if (item->version < entry->version) { // ours is the successor
-		if (work->rescue)
-			core_trace(core, "block %llu: dirty bytes kept, permission again",
-				   (unsigned long long)block_key_block(entry->key));
-		work->rescue = false;
+	(void)work;
+	if (item->version < entry->version) // ours is the successor
 		return;
-	}
-	if (item->version > entry->version && work->rescue) {
-		tell_lost(core, entry);
-		core_trace(core, "block %llu: unflushed bytes LOST: somebody else wrote after the lease ended",
-			   (unsigned long long)block_key_block(entry->key));
-	}
 	// What supersedes our bytes is kept as they were: until it is durable (R13).
 	dirty_superseded(core, entry);
 	if (item->kind != ITEM_EMPTY) {
@@ -183,13 +182,36 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
-	} else if (entry->copy != COPY_ABSENT && item->version != entry->version) {
+	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
 	if (keep && entry->copy == COPY_CLEAN)
 		unstable_mark(core, entry); // ours, or what supersedes it (R13)
 	if (item->version != 0)
 		entry->version = item->version;
+}
+
+void
+client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	if (message->epoch > volume->epoch)
+		volume->epoch = message->epoch;
+	if (message->grant > core->parent.grant_seen)
+		core->parent.grant_seen = message->grant;
+	entry_set_held(core, entry, message->perm);
+	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
+	volume->ttl_ms = message->ttl_ms;
+	if (entry->dir != 0 && directory_max(&core->directory, entry, -1) > message->perm) {
+		struct work *work = table_work_make(&core->table, entry);
+
+		// A parent that gives less than we had breaks the protocol; what is below goes all the same.
+		work->recall_open = work->recall_silent = true;
+		work->recall_perm = (uint8_t)message->perm;
+		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
+		table_touch(&core->table, entry);
+	}
 }
 
 static void
@@ -200,21 +222,15 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	struct volume *volume = entry_volume(core, entry);
 	struct want *head = table_want(&core->table, work->want_head);
 
-	if (message->epoch > volume->epoch)
-		volume->epoch = message->epoch;
 	if (work->put_buf != NULL)
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
-	if (message->grant > core->parent.grant_seen)
-		core->parent.grant_seen = message->grant;
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, work, item);
 	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE && entry->copy == COPY_ABSENT)
 		grant_over_gap(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);
-	entry_set_held(core, entry, message->perm);
-	entry->expiry = expiry_from(core, lease_start(core, work->ask_at), message->ttl_ms);
-	volume->ttl_ms = message->ttl_ms;
+	client_take_grant(core, entry, message, work->ask_at);
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
 	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
@@ -229,6 +245,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 static void
 client_flushed(struct core *core, struct entry *entry)
 {
+	table_work(&core->table, entry)->resend = false;
 	dirty_flushed(core, entry);
 	if (entry->copy == COPY_CLEAN && entry->held == PERM_NO)
 		entry_drop_copy(core, entry);
@@ -260,10 +277,19 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 void
 client_lost(struct core *core, struct entry *entry)
 {
+	core_trace(core, "block %llu: unflushed bytes LOST: the block was given to others",
+		   (unsigned long long)block_key_block(entry->key));
+	if (entry->copy == COPY_DIRTY) {
+		struct action *action = actions_add(core->actions, ACTION_RESCUE);
+
+		action->volume = block_key_volume(entry->key);
+		action->block = block_key_block(entry->key);
+		action->version = entry->version;
+		action->buf = buf_ref(core->copies.ops->get(core->copies.self, entry->key));
+	}
 	tell_lost(core, entry);
 	dirty_clear(core, entry);
-	entry_set_held(core, entry, PERM_NO);
-	entry_drop_copy(core, entry);
+	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
 
 static void
@@ -273,25 +299,43 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 
 	core_trace(core, "volume %s block %llu: flush refused: %s", volume->name,
 		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-	if (message->status == STATUS_NOT_HOLDER) {
-		// The parent took the block back: what was written here is lost, and the next fsync says so.
-		client_lost(core, entry);
+	struct work *work = table_work(&core->table, entry);
+	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED;
+
+	if (refused && work->resend) {
+		recovery_give_up(core, entry, message->status);
+	} else if (refused) {
+		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
+		dirty_unsent(core, entry);
+		recovery_name(volume);
+		recovery_give_back(core, entry);
+		if (entry->copy == COPY_DIRTY)
+			recovery_uncovered(core, entry);
 	} else {
 		dirty_failed(core, entry, message->status == STATUS_NO_SPACE ? ERR_NO_SPACE : ERR_IO);
 		if (entry->held != PERM_WRITE && entry->copy == COPY_DIRTY)
-			dirty_rescue(core, entry); // it was given up with the FLUSH
+			recovery_uncovered(core, entry); // it was given up with the FLUSH
 	}
 }
 
 void
 client_reply_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
 {
+	static const struct item nothing = {.kind = ITEM_EMPTY};
+	const struct item *item = message->items != NULL ? &message->items[i] : &nothing;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, message->block + i));
 	struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
 
 	if (work == NULL)
 		return; // an answer to something that is over
-	if (work->ask == ASK_SENT && work->ask_xid == message->xid) {
+	if (work->claim && work->claim_xid != 0 && work->claim_xid == message->xid) {
+		if (message->opcode == OP_OK_REPLY)
+			recovery_granted(core, entry, message, item);
+		else
+			recovery_refused(core, entry, message->status);
+	} else if (claim_reply(core, entry, message, item) || unstable_forwarded(core, entry, message)) {
+		// a child's; or not kept any more
+	} else if (work->ask == ASK_SENT && work->ask_xid == message->xid) {
 		if (message->opcode == OP_OK_REPLY)
 			client_granted(core, entry, work, message, i);
 		else
@@ -321,7 +365,9 @@ client_request_refused(struct core *core, const struct message *message)
 			client_ask_failed(core, entry, work, message);
 		else if (work->flushing && work->flush_xid == message->xid)
 			client_flush_failed(core, entry, message);
-		else
+		else if (work->claim && work->claim_xid != 0 && work->claim_xid == message->xid)
+			recovery_refused(core, entry, message->status);
+		else if (!claim_reply(core, entry, message, NULL) && !unstable_forwarded(core, entry, message))
 			continue;
 		table_touch(&core->table, entry);
 	}
@@ -347,6 +393,40 @@ say_recalled(struct core *core, const struct entry *entry, uint64_t block, const
 	outbox_say(core, &say);
 }
 
+static void
+say_not_left(struct core *core, const struct volume *volume, uint64_t block, uint32_t xid)
+{
+	struct saying say = {
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_ERR_REPLY,
+		.block = block,
+		.xid = xid,
+		.perm = -1,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.status = STATUS_NOT_HOLDER,
+	};
+
+	outbox_say(core, &say);
+}
+
+void
+client_refuse_recall(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
+
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
+	if (!work->recall_open || work->recall_silent)
+		return;
+	work->recall_open = false;
+	if (client_parent_usable(core, volume))
+		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
+}
+
 void
 client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
 {
@@ -355,6 +435,10 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	struct work *work;
 
 	volume->recalled++;
+	if ((message->flags & FLAG_RECOVERY_OP) && (entry == NULL || !claim_recall(core, entry, message))) {
+		say_not_left(core, volume, block, message->xid);
+		return;
+	}
 	if (entry == NULL || (entry->held <= message->perm && entry->dir == 0)) {
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
@@ -403,9 +487,11 @@ client_answer_recall(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
-	bool connected = parent_usable(core, volume);
+	bool connected = client_parent_usable(core, volume);
 
 	CHECK(work->recall_open);
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE &&
 	    !volume->is_root && connected)
 		flush_for_recall(core, entry, work);
@@ -432,7 +518,7 @@ static bool
 may_release(const struct core *core, const struct entry *entry)
 {
 	return entry != NULL && entry->held > PERM_NO && entry->copy == COPY_ABSENT && entry->dir == 0 &&
-	       entry->work == 0 && parent_usable(core, entry_volume(core, entry));
+	       entry->work == 0 && client_parent_usable(core, entry_volume(core, entry));
 }
 
 void
@@ -446,8 +532,13 @@ client_release(struct core *core)
 		struct entry *entry = table_find(&core->table, list->keys[i]);
 		struct saying say;
 
-		if (entry != NULL)
-			entry->releasing = 0;
+		if (entry == NULL)
+			continue;
+		entry->releasing = 0;
+		if (entry->held == PERM_NO) {
+			entry_rest(core, entry); // nothing to give back
+			continue;
+		}
 		if (!may_release(core, entry)) // R19: a request is under way, or it is in use again
 			continue;
 		say = say_to_parent(core, entry, OP_LOCK, PERM_NO);
@@ -470,10 +561,15 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;
+	recovery_link_down(core, work);
+	unstable_link_down(core, entry, work);
+	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);
 	if (work->recall_open && !work->recall_silent)
 		work->recall_open = false; // sent again when the session goes on
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
 	table_touch(&core->table, entry);
 }
 
@@ -491,32 +587,11 @@ client_link_down(struct core *core)
 			work_link_down(core, entry, work);
 	}
 	CHECK(core->parent.outstanding == 0);
-	core->parent.waiting.count = 0;
-}
-
-// The session is gone: nothing is held any more.
-static void
-entry_void(struct core *core, struct entry *entry)
-{
-	struct work *work;
-
-	entry_set_held(core, entry, PERM_NO);
-	if (entry->copy == COPY_CLEAN)
-		entry_drop_copy(core, entry);
-	if (entry->copy == COPY_DIRTY)
-		dirty_rescue(core, entry);
-	if (entry->dir != 0) { // nor may the children keep anything
-		work = table_work_make(&core->table, entry);
-		work->recall_open = work->recall_silent = true;
-		work->recall_perm = PERM_NO;
-	}
-	work = table_work(&core->table, entry);
-	if (work != NULL && work->put_unknown)
-		work->failed_status = STATUS_STORE_ERROR; // written or not: only an error is honest
+	core->parent.waiting.count = core->parent.claims_waiting.count = 0;
 }
 
 void
-client_connected(struct core *core, struct volume *volume, bool resumed)
+client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
@@ -525,7 +600,9 @@ client_connected(struct core *core, struct volume *volume, bool resumed)
 		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != volume->index)
 			continue;
 		if (!resumed)
-			entry_void(core, entry);
+			recovery_block(core, entry);
+		else if (lapsed && entry->held == PERM_READ)
+			recovery_give_back(core, entry);
 		work = table_work(&core->table, entry);
 		if (work == NULL) {
 			entry_rest(core, entry);
@@ -533,7 +610,7 @@ client_connected(struct core *core, struct volume *volume, bool resumed)
 		}
 		work->put_unknown = false;
 		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
-		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->rescue)
+		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->resend)
 			client_flush(core, entry, entry->held, dirty_root_awaited(core, work));
 		table_touch(&core->table, entry);
 	}

@@ -24,6 +24,15 @@ void client_answer_recall(struct core *core, struct entry *entry);
 // Send the dirty copy up, keeping ${perm}; ${sync}: to the root before the answer.
 void client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync);
 
+// May something be said to the parent about ${volume}?
+bool client_parent_usable(const struct core *core, const struct volume *volume);
+
+// The answer to a request that was sent at ${asked} gives a permission for the block.
+void client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked);
+
+// The recall of a block that is let go for a claimant can not be answered well: he has not left us.
+void client_refuse_recall(struct core *core, struct entry *entry);
+
 // Give back the permissions of blocks that have no copy and no holders (lazily, many together).
 void client_release(struct core *core);
 
@@ -33,8 +42,8 @@ void client_lost(struct core *core, struct entry *entry);
 // The link to the parent is gone: nothing is under way any more. What is held stays, until its lease is over.
 void client_link_down(struct core *core);
 
-// ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is void: clean copies go,
-// dirty ones are kept and permission for them is asked anew.
-void client_connected(struct core *core, struct volume *volume, bool resumed);
+// ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is claimed anew, or given up
+// (recovery.c). ${lapsed}: the lease had ended meanwhile, and with it what was held for reading.
+void client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed);
 
 #endif

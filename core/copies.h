@@ -5,6 +5,7 @@
 #define HVFS_CORE_COPIES_H
 
 #include "core/buf.h"
+#include "core/limits.h"
 #include "core/types.h"
 
 struct copies_ops {
@@ -20,6 +21,10 @@ struct copies_ops {
 
 	// Forget the copy, if there is one. The evicted callback is not called.
 	void (*drop)(void *self, block_key key);
+
+	// The digest of the ${size} bytes of the copy of ${key}, by which two nodes find that they have the same bytes
+	// (protocol.md T5): BLAKE2b. False when there is no copy.
+	bool (*digest)(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
 
 	// A copy was wanted and there was none: for statistics.
 	void (*missed)(void *self);

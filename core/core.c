@@ -6,8 +6,11 @@
 #include "core/check.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/eviction.h"
+#include "core/info.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/route.h"
 #include "core/session.h"
@@ -121,6 +124,15 @@ core_destroy(struct core *core)
 	free(core->released.keys);
 	free(core->retry.keys);
 	free(core->parent.waiting.keys);
+	free(core->parent.claims_waiting.keys);
+	free(core->claimants);
+	free(core->evicted);
+	while (core->evictions != NULL) {
+		struct eviction *eviction = core->evictions;
+
+		core->evictions = eviction->next;
+		free(eviction);
+	}
 	pool_fini(&core->store_ops);
 	directory_fini(&core->directory);
 	table_fini(&core->table);
@@ -210,13 +222,17 @@ core_set_disconnect(struct core *core, uint32_t disconnect_ms)
 int
 core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session)
 {
+	(void)session;
+	if (core->evicted_count == LIMIT_EVICTIONS)
+		return -1;
+	eviction_remember(core, volume, node_id);
 	return 0;
 }
 
 const char *
 core_ancestor_address(const struct core *core, uint32_t i)
 {
-	return NULL;
+	return i < core->ancestor_count ? core->ancestors[i] : NULL;
 }
 
 // ---- events ----
@@ -259,7 +275,7 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_TIMER:
 		break;
 	case EVENT_LINK_UP:
-		session_link_up(core, event->link, event->role);
+		session_link_up(core, event->link, event->role, event->address);
 		break;
 	case EVENT_LINK_DOWN:
 		break; // core_step
@@ -281,12 +297,32 @@ dispatch(struct core *core, const struct event *event)
 		store_event(core, event);
 		break;
 	case EVENT_EVICTED:
+		eviction_stored(core, event->store_cookie, event->error);
+		break;
 	case EVENT_ABORT:
+		local_abort(core, core->volumes[event->volume]);
 		break;
 	case EVENT_STOP:
 		stop_begin(core);
 		break;
 	}
+}
+
+// The root has waited long enough for those who held something before it was started.
+static void
+grace_timer(struct core *core)
+{
+	if (core->grace_end == 0)
+		return;
+	if (core->grace_end > core->now) {
+		core_wake(core, core->grace_end);
+		return;
+	}
+	core->grace_end = 0;
+	core_trace(core, "the grace time is over");
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->is_root)
+			table_touch_works(&core->table, i);
 }
 
 static void
@@ -295,6 +331,7 @@ timers(struct core *core)
 	core->deadline = MOMENT_NEVER;
 	session_timer(core);
 	admission_timer(core);
+	grace_timer(core);
 	local_expire(core);
 	if (core->retry_at <= core->now) {
 		core->retry_at = MOMENT_NEVER;
@@ -315,6 +352,10 @@ waiters_pump(struct core *core)
 
 	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
 		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
+		transaction_drain(core);
+	}
+	while (parent->claims_waiting.count > 0 && parent->outstanding < parent->credits) {
+		key_list_touch_first(core, &parent->claims_waiting, WAIT_CLAIM, parent->credits - parent->outstanding);
 		transaction_drain(core);
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++) {
@@ -339,13 +380,24 @@ release_pump(struct core *core)
 	}
 }
 
+static void
+begin(struct core *core)
+{
+	core->started = core->now;
+	if (core->config.grace_ms == 0)
+		return;
+	core->grace_end = moment_after_ms(core->now, core->config.grace_ms);
+	core_wake(core, core->grace_end);
+}
+
 void
 core_step(struct core *core, moment_us now, const struct event *event, struct actions *actions)
 {
 	CHECK(now >= core->now);
-	if (core->started == 0)
-		core->started = now;
 	core->now = now;
+	core->step++;
+	if (core->started == 0)
+		begin(core);
 	core->actions = actions;
 	if (event->type == EVENT_LINK_DOWN)
 		session_link_down(core, event->link); // first: nothing may be sent on it any more
@@ -358,8 +410,12 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 		writeback_pump(core, core->volumes[i]);
 	transaction_drain(core);
 	waiters_pump(core);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		recovery_pump(core, core->volumes[i]);
+	transaction_drain(core);
 	release_pump(core);
 	stop_advance(core);
+	info_pump(core);
 	outbox_close(core);
 	core->actions = NULL;
 }

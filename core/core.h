@@ -47,7 +47,8 @@ struct core_config {
 	enum durability durability;
 	uint32_t disconnect_ms; // cut off from the parent for as long, requests that need it fail; DISCONNECT_WAIT: not
 	uint32_t grace_ms; // a root after an unclean stop: only CONNECT and RECOVER are served for as long (F6); 0: none
-	bool give_back;  // the sync daemon gives a block's permission back when it flushes it
+	bool give_back;  // the sync daemon gives a block's permission back when it flushes it (as the seed's Example Four);
+			 // hvfs does not: it would not learn that others have written over what may still get lost (R13)
 	bool has_parent; // a parent is configured: unknown volumes are asked for there
 	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;

@@ -45,11 +45,27 @@ count(struct dir_child *child, enum perm perm, int64_t by)
 		child->blocks_write += (uint64_t)by;
 }
 
+void
+directory_set_recall(struct dir_child *child, struct dir_record *record, bool open)
+{
+	if (record->recall_open == open)
+		return;
+	record->recall_open = open;
+	if (open) {
+		child->open_recalls++;
+	} else {
+		CHECK(child->open_recalls > 0);
+		child->open_recalls--;
+	}
+}
+
 static void
 record_remove(struct directory *directory, struct dir_child *child, struct entry *entry, struct dir_record *record)
 {
 	uint32_t *link = &entry->dir;
 	uint32_t index;
+
+	directory_set_recall(child, record, false);
 
 	while (pool_get(&directory->records, *link) != record)
 		link = &((struct dir_record *)pool_get(&directory->records, *link))->next;

@@ -17,12 +17,14 @@ struct dir_record {
 	uint8_t perm;        // enum perm, never PERM_NO
 	uint8_t recall_perm; // what the open INVALIDATE leaves
 	bool recall_open;    // an INVALIDATE is out and not answered (R18)
+	bool recall_moves;   // it names a claimant (RECOVERY_OP)
 };
 
 // What the directory keeps for each child.
 struct dir_child {
 	uint32_t head;
 	uint64_t blocks_read, blocks_write;
+	uint32_t open_recalls; // records whose recall is open
 };
 
 struct directory {
@@ -43,6 +45,9 @@ struct dir_record *directory_next(const struct directory *directory, const struc
 // removed.
 struct dir_record *directory_set(struct directory *directory, struct dir_child *child, uint16_t child_index,
 				 struct entry *entry, uint32_t entry_index, enum perm perm);
+
+// A recall of the record is open, or not any more.
+void directory_set_recall(struct dir_child *child, struct dir_record *record, bool open);
 
 // The most that any child but ${except} has (-1: no exception).
 enum perm directory_max(const struct directory *directory, const struct entry *entry, int except);

@@ -84,6 +84,17 @@ barriers_link_down(struct core *core, struct volume *volume)
 		barrier->sent = false;
 }
 
+struct barrier *
+barrier_of_child(const struct volume *volume, const struct child *child)
+{
+	struct barrier *barrier = volume->barriers;
+
+	while (barrier != NULL && (barrier->child != (int32_t)child->index ||
+				   barrier->child_generation != child->generation))
+		barrier = barrier->next;
+	return barrier;
+}
+
 bool
 barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
 {
@@ -207,6 +218,23 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 }
 
 void
+dirty_again(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	unstable_forget(core, entry);
+	entry->copy = COPY_DIRTY;
+	volume->dirty_count++;
+	CHECK(!work->in_dirty && !work->again && !work->flushing);
+	work->dirty_gen = 0;
+	++*(volume->barriers != NULL ? &volume->barriers->count : &volume->open_count);
+	work->dirty_since = core->now;
+	work->urgent = work->exposed = true; // others know this version
+	dirty_link(core, volume, entry->work, true);
+}
+
+void
 dirty_urge(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -292,7 +320,7 @@ dirty_unsent(struct core *core, struct entry *entry)
 		work->flush_gen = join_counts(volume, work->flush_gen, work->dirty_gen);
 	dirty_leave(core, volume, work);
 	work->dirty_gen = work->flush_gen;
-	work->urgent = true;
+	work->urgent = work->exposed = true; // it may have arrived
 	dirty_link(core, volume, entry->work, true);
 }
 
@@ -316,7 +344,7 @@ dirty_superseded(struct core *core, struct entry *entry)
 	if (work->in_dirty || work->again)
 		count_out(volume, work->dirty_gen);
 	dirty_leave(core, volume, work);
-	work->rescue = false;
+	work->resend = false;
 	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
 	volume->dirty_count--;
 	if (volume->is_root)
@@ -346,7 +374,10 @@ dirty_root_awaited(const struct core *core, const struct work *work)
 {
 	const struct want *head = table_want(&core->table, work->want_head);
 
-	return work->sync_owed || work->sync_head != 0 || (head != NULL && head->applied);
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->sync)
+			return true;
+	return work->sync_owed || (head != NULL && head->applied && !head->semi);
 }
 
 bool
@@ -355,20 +386,6 @@ dirty_accepted(const struct core *core, const struct entry *entry, version_t ver
 	const struct work *work = table_work(&core->table, entry);
 
 	return work == NULL || version <= work->accepted || (entry->copy != COPY_DIRTY && !work->flushing);
-}
-
-void
-dirty_rescue(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work_make(&core->table, entry);
-
-	CHECK(entry->copy == COPY_DIRTY);
-	if (work->rescue)
-		return;
-	work->rescue = true;
-	table_want_add(&core->table, entry, WANT_RECLAIM, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-	table_want_to_front(&core->table, entry);
-	table_touch(&core->table, entry);
 }
 
 bool

@@ -33,8 +33,8 @@ bool dirty_accepted(const struct core *core, const struct entry *entry, version_
 // Does somebody wait until the root has the bytes of this block?
 bool dirty_root_awaited(const struct core *core, const struct work *work);
 
-// The copy is dirty and the permission for it is gone with its session: ask for permission again before anything else.
-void dirty_rescue(struct core *core, struct entry *entry);
+// The copy was unstable and may have been lost above: it goes up again, and every barrier that waits, waits for it.
+void dirty_again(struct core *core, struct entry *entry);
 
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
@@ -50,6 +50,9 @@ void barriers_link_down(struct core *core, struct volume *volume);
 
 // Take a barrier off the list; its record is the caller's to free.
 void barrier_remove(struct volume *volume, struct barrier *barrier);
+
+// The barrier of ${child} that has not ended, or NULL.
+struct barrier *barrier_of_child(const struct volume *volume, const struct child *child);
 
 // Forget the barrier of ${io}; true when there was one.
 bool barrier_cancel(struct core *core, struct volume *volume, const struct io *io);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What others may ask of the core, and the check of its invariants.
+#include "core/info.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/state.h"
 
 uint32_t
@@ -15,6 +17,57 @@ left_ms(moment_us end, moment_us now)
 	return end > now ? (int64_t)((end - now) / 1000) : 0;
 }
 
+// What the volume is doing, by what is true now.
+static enum volume_phase
+phase_now(const struct core *core, const struct volume *volume, moment_us now)
+{
+	if (volume->aborted)
+		return PHASE_ABORTED;
+	if (core->stop != STOP_NO)
+		return PHASE_STOPPING;
+	if (volume->is_root)
+		return core->grace_end > now ? PHASE_GRACE : PHASE_SERVING;
+	if (!volume->announced)
+		return PHASE_STARTING;
+	if (volume->connected)
+		return volume->claims > 0 || volume->claims_end_due ? PHASE_RECOVERING : PHASE_SERVING;
+	return volume->lease_end > now ? PHASE_CUT_OFF : PHASE_LAPSED;
+}
+
+void
+info_pump(struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		struct volume *volume = core->volumes[i];
+		enum volume_phase phase = phase_now(core, volume, core->now);
+
+		if (phase == volume->phase && volume->phase_since != 0)
+			continue;
+		volume->phase = phase;
+		volume->phase_since = core->now;
+	}
+}
+
+static enum child_phase
+child_phase(const struct child *child)
+{
+	if (child->evicting)
+		return CHILD_EVICTING;
+	if (child->link >= 0)
+		return CHILD_CONNECTED;
+	return child->lapsed ? CHILD_LAPSED : CHILD_ABSENT;
+}
+
+static uint64_t
+waiting_requests(const struct core *core, uint32_t volume)
+{
+	uint64_t count = 0;
+
+	for (const struct io *io = core->io_head; io != NULL; io = io->next)
+		count += io->volume == volume;
+	return count;
+}
+
 void
 core_volume_info(const struct core *core, uint32_t index, moment_us now, struct volume_info *ret)
 {
@@ -26,6 +79,9 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.name = volume->name,
 		.is_root = volume->is_root,
 		.ready = volume->announced,
+		.phase = phase_now(core, volume, now),
+		.phase_since = volume->phase_since,
+		.waiting = waiting_requests(core, index),
 		.read_only = volume->read_only,
 		.size = volume->size,
 		.block_size = volume->block_size,
@@ -58,6 +114,8 @@ core_child_info(const struct core *core, uint32_t index, moment_us now, struct c
 		*ret = (struct child_info){
 			.name = child->name,
 			.volume = child->volume,
+			.phase = child_phase(child),
+			.phase_since = child->phase_since,
 			.link = child->link,
 			.connected = child->link >= 0,
 			.lease_ms = left_ms(child->lease_end, now),
@@ -84,6 +142,8 @@ core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us no
 	ret->held = entry_held(core, entry);
 	if (work != NULL && work->recall_open && ret->held > work->recall_perm)
 		ret->held = work->recall_perm;
+	if ((work != NULL && (work->claim || work->claim_head != 0)) || claim_in_grace(core, core->volumes[volume]))
+		ret->held = PERM_NO;
 	ret->readable = entry_readable(core, entry) && ret->held >= PERM_READ;
 	ret->writable = ret->held == PERM_WRITE && entry->dir == 0;
 	ret->dirty = entry->copy == COPY_DIRTY;

@@ -22,7 +22,7 @@ struct io {
 	uint64_t offset; // bytes
 	uint64_t size;   // bytes; 0 for IO_SYNC
 	uint32_t stream; // which opener: sequential reads are detected for each (any number)
-	bool force_sync; // write: acknowledged by the root, in any write mode
+	bool force_sync; // write: acknowledged by the root, in any write mode; sync: at the root, whatever the durability
 
 	// The core's own, zeroed by the driver before it hands the request over.
 	struct io *next, *prev; // by arrival, for the time limit

@@ -20,10 +20,13 @@ enum {
 	LIMIT_LINK_DATA_SIZE = 512 * 1024,          // block data queued on one link (protocol.md R16)
 	LIMIT_IO_SIZE = 1 << 20,                    // bytes of one local read or write
 	LIMIT_PARENTS = 8,                          // addresses of --parent
+	LIMIT_ADDRESS_SIZE = 255,                   // bytes of an address as it is told to children
 	LIMIT_ANCESTORS = 32,                       // addresses learned from a parent
+	LIMIT_CLAIMANTS = 1024,                     // whose claims are being decided at the same time
 	LIMIT_EVICTIONS = 4096,                     // on record at a root
 	LIMIT_LISTENERS = 16,
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
+	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
 	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
 };
 

@@ -4,6 +4,7 @@
 // block does.
 #include "core/local.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/dirty.h"
 #include "core/readahead.h"
 
@@ -31,11 +32,10 @@ is_write(const struct io *io)
 static bool
 is_sync(const struct core *core, const struct io *io)
 {
-	return io->force_sync ||
-	       core->config.write_mode != WRITE_ASYNC; // semi-sync, for now, is sync: more than it promises
+	return io->force_sync || core->config.write_mode != WRITE_ASYNC;
 }
 
-static void
+static struct io *
 io_enqueue(struct core *core, struct io *io)
 {
 	io->queued = true;
@@ -48,6 +48,7 @@ io_enqueue(struct core *core, struct io *io)
 	core->io_tail = io;
 	if (core->config.io_timeout_ms != 0)
 		core_wake(core, moment_after_ms(io->started, core->config.io_timeout_ms));
+	return io;
 }
 
 static void
@@ -141,6 +142,7 @@ apply_write(struct core *core, struct entry *entry, struct io *io, uint64_t inde
 		entry_put_copy(core, entry, buf, COPY_DIRTY);
 	buf_unref(buf);
 	dirty_mark(core, entry, was);
+	table_work(&core->table, entry)->filled = core->step;
 	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;
 }
 
@@ -152,7 +154,7 @@ may_serve(const struct core *core, const struct entry *entry)
 	if (entry == NULL || entry->work == 0)
 		return entry != NULL;
 	work = table_work(&core->table, entry);
-	return work->want_head == 0 && !work->recall_open; // behind those who came before (R9)
+	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0; // behind those who came before (R9)
 }
 
 static bool
@@ -171,6 +173,8 @@ serve_now(struct core *core, struct volume *volume, struct io *io, uint64_t inde
 {
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, io->first + index));
 
+	if (claim_in_grace(core, volume))
+		return false;
 	if (entry == NULL && volume->is_root && is_write(io) && covers_block(volume, io, index))
 		entry = entry_make(core, volume, io->first + index);
 	if (!may_serve(core, entry))
@@ -200,6 +204,7 @@ want_block(struct core *core, struct volume *volume, struct io *io, uint64_t ind
 
 	want->io = io;
 	want->sync = is_write(io) && is_sync(core, io);
+	want->semi = core->config.write_mode == WRITE_SEMI_SYNC && !io->force_sync;
 	want->hops_left = LIMIT_HOPS;
 	want->io_next = io->wants;
 	if (io->wants != 0)
@@ -224,6 +229,8 @@ local_issue(struct core *core, struct volume *volume, struct io *io)
 static enum hvfs_error
 io_refusal(const struct core *core, const struct volume *volume, const struct io *io)
 {
+	if (volume->aborted)
+		return ERR_ABORTED;
 	if (volume->state != VOLUME_READY && !volume->announced)
 		return ERR_NO_VOLUME;
 	if (io->kind == IO_SYNC)
@@ -235,6 +242,36 @@ io_refusal(const struct core *core, const struct volume *volume, const struct io
 	if (is_write(io) && volume->read_only)
 		return ERR_READ_ONLY;
 	return ERR_OK;
+}
+
+// Has the parent been away for too long? The moment at which it will have been, else.
+static moment_us
+cut_off_limit(const struct core *core, const struct volume *volume)
+{
+	if (volume->is_root || volume->connected || core->config.disconnect_ms == DISCONNECT_WAIT)
+		return MOMENT_NEVER;
+	return moment_after_ms(volume->cut_off_at, core->config.disconnect_ms);
+}
+
+// Does the request wait for the parent, which is away, and may it wait no longer?
+static bool
+is_cut_off(const struct core *core, const struct io *io)
+{
+	return cut_off_limit(core, io_volume(core, io)) <= core->now;
+}
+
+// A fsync waits for the root, unless it was asked for less by name (G2).
+static void
+submit_sync(struct core *core, struct volume *volume, struct io *io)
+{
+	if (core->config.durability == DURABILITY_LOCAL && !io->force_sync) {
+		local_finish(core, io, volume->lost ? ERR_LOST : ERR_OK);
+		volume->lost = false;
+		return;
+	}
+	io_enqueue(core, io);
+	if ((barrier_add(core, volume, io, -1, 0)->count > 0 || volume->unsynced) && is_cut_off(core, io))
+		local_cancel(core, io, ERR_CUT_OFF);
 }
 
 void
@@ -249,8 +286,7 @@ local_submit(struct core *core, struct io *io)
 		return;
 	}
 	if (io->kind == IO_SYNC) {
-		io_enqueue(core, io);
-		barrier_add(core, volume, io, -1, 0);
+		submit_sync(core, volume, io);
 		return;
 	}
 	io->first = io->offset / volume->block_size;
@@ -262,6 +298,8 @@ local_submit(struct core *core, struct io *io)
 	local_issue(core, volume, io);
 	if (io->done == io->count)
 		local_finish(core, io, ERR_OK);
+	else if (is_cut_off(core, io))
+		local_cancel(core, io_enqueue(core, io), ERR_CUT_OFF);
 	else
 		io_enqueue(core, io);
 	if (io->kind == IO_READ)
@@ -353,10 +391,44 @@ local_block_done(struct core *core, struct want *want, enum hvfs_error error)
 }
 
 void
+local_abort(struct core *core, struct volume *volume)
+{
+	struct io *next;
+
+	volume->aborted = true;
+	for (struct io *io = core->io_head; io != NULL; io = next) {
+		next = io->next;
+		if (io->volume == volume->index)
+			local_cancel(core, io, ERR_ABORTED);
+	}
+}
+
+static void
+expire_cut_off(struct core *core)
+{
+	struct io *next;
+
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		moment_us limit = cut_off_limit(core, core->volumes[i]);
+
+		if (limit > core->now) {
+			core_wake(core, limit);
+			continue;
+		}
+		for (struct io *io = core->io_head; io != NULL; io = next) {
+			next = io->next;
+			if (io->volume == i)
+				local_cancel(core, io, ERR_CUT_OFF);
+		}
+	}
+}
+
+void
 local_expire(struct core *core)
 {
 	uint64_t limit = (uint64_t)core->config.io_timeout_ms * 1000;
 
+	expire_cut_off(core);
 	if (limit == 0)
 		return;
 	while (core->io_head != NULL && core->io_head->started + limit <= core->now)

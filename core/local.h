@@ -28,7 +28,11 @@ void local_block_done(struct core *core, struct want *want, enum hvfs_error erro
 // The request ends now.
 void local_finish(struct core *core, struct io *io, enum hvfs_error error);
 
-// Requests that wait longer than the limit end with ERR_TIMED_OUT.
+// Every request of ${volume} ends with ERR_ABORTED, now and from now on.
+void local_abort(struct core *core, struct volume *volume);
+
+// Requests that wait longer than the limit end with ERR_TIMED_OUT; those that wait for a parent which is away for too long,
+// with ERR_CUT_OFF.
 void local_expire(struct core *core);
 
 #endif

@@ -68,7 +68,8 @@ enum {
 	X(TOO_MANY, 14, "beyond the agreed credits or a limit")              \
 	X(UNAVAILABLE, 15, "the parent of this node is not reachable")       \
 	X(BAD_VERSION, 16, "the protocol version is not spoken here")        \
-	X(MISSING_PARAM, 17, "a parameter is missing")
+	X(MISSING_PARAM, 17, "a parameter is missing")                       \
+	X(EVICTED, 18, "the session was evicted: its blocks were given to others")
 
 enum status {
 	STATUS_NONE = 0,
@@ -113,6 +114,7 @@ enum status {
 	X(COOKIE, 0x001f)        \
 	X(RANGE_START, 0x0020)   \
 	X(STRIPE, 0x0021)        \
+	X(LINK_NUMBER, 0x0022)   \
 	X(PARENT_ADDR, 0x8001)
 
 enum param_type {
@@ -184,6 +186,7 @@ struct message {
 	uint64_t path[LIMIT_HOPS]; // PATH: ids of the nodes below, nearest last (F8)
 	uint32_t path_count;
 	uint32_t credits;
+	uint64_t link_number; // of the link of NODE_ID that this is about: it grows with each CONNECT
 	uint64_t volume_size;                                                        // bytes
 	uint32_t block_size;                                                         // bytes
 	struct blob verifier, key, digest, cookie, range_start, stripe, parent_addr; // carried, given a meaning later

@@ -2,7 +2,21 @@
 #include "core/outbox.h"
 #include "core/check.h"
 
+#include <string.h>
+
 enum { TTL_SPREAD_MS = 1000 }; // leases that differ by less share a message, with the shorter one
+
+static bool
+claims_alike(const struct message *open, const struct saying *say)
+{
+	const struct claimant *claimant = say->claimant;
+
+	if (claimant == NULL)
+		return !(open->present & PRESENT(NODE_ID));
+	return open->node_id == claimant->node_id && open->link_number == claimant->number &&
+	       (open->ttl_ms > 0) == (say->live_ms > 0) && open->path_count == claimant->path_count &&
+	       memcmp(open->path, claimant->path, claimant->path_count * sizeof(uint64_t)) == 0;
+}
 
 static bool
 joins(const struct core *core, const struct message *open, const struct saying *say)
@@ -20,7 +34,11 @@ joins(const struct core *core, const struct message *open, const struct saying *
 	if (((open->present & PRESENT(PERMISSIONS)) != 0) != (say->perm >= 0) ||
 	    (say->perm >= 0 && open->perm != (enum perm)say->perm))
 		return false;
-	if (((open->present & PRESENT(TTL)) != 0) != say->grant || (open->items != NULL) != say->item)
+	if (((open->present & PRESENT(DIGEST)) != 0) != (say->digest != NULL) ||
+	    open->digest.size + BLOCK_DIGEST_SIZE > LIMIT_BLOB_SIZE)
+		return false;
+	if (!claims_alike(open, say) || ((open->present & PRESENT(GRANT)) != 0) != (say->grant || say->grant_seen != 0) ||
+	    (open->items != NULL) != say->item)
 		return false;
 	if (say->grant &&
 	    (open->ttl_ms > say->ttl_ms ? open->ttl_ms - say->ttl_ms : say->ttl_ms - open->ttl_ms) > TTL_SPREAD_MS)
@@ -52,6 +70,16 @@ outbox_message(struct core *core, uint32_t link, enum opcode opcode, uint32_t xi
 	return outbox_new(core, link, 0, opcode, xid);
 }
 
+static void
+message_name_claimant(struct message *message, const struct claimant *claimant)
+{
+	message->present |= PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH);
+	message->node_id = claimant->node_id;
+	message->link_number = claimant->number;
+	message->path_count = claimant->path_count;
+	memcpy(message->path, claimant->path, claimant->path_count * sizeof(uint64_t));
+}
+
 static struct message *
 outbox_begin_run(struct core *core, const struct saying *say)
 {
@@ -73,6 +101,12 @@ outbox_begin_run(struct core *core, const struct saying *say)
 		message->hb_ttl_ms = say->hb_ttl_ms;
 		message->grant = ++core->links[say->link]->grant;
 		message->epoch = core->volumes[say->volume]->epoch;
+	}
+	if (say->claimant != NULL)
+		message_name_claimant(message, say->claimant);
+	if (say->opcode == OP_RECOVER) {
+		message->present |= PRESENT(TTL);
+		message->ttl_ms = say->live_ms;
 	}
 	if (say->grant_seen != 0) {
 		message->present |= PRESENT(GRANT);
@@ -99,6 +133,8 @@ outbox_say(struct core *core, const struct saying *say)
 		message->present |= PRESENT(BLOCK_COUNT);
 	if (say->grant && say->ttl_ms < message->ttl_ms)
 		message->ttl_ms = say->ttl_ms;
+	if (say->digest != NULL)
+		actions_add_digest(core->actions, message, say->digest);
 	if (say->item) {
 		actions_add_item(core->actions, message, say->kind, say->version,
 				 say->kind == ITEM_DATA ? say->buf : NULL);

@@ -4,8 +4,11 @@
 #include "core/route.h"
 #include "core/admission.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/client.h"
+#include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
 #include "core/transaction.h"
@@ -48,6 +51,8 @@ parent_reply(struct core *core, uint32_t link, const struct message *message)
 
 	if (session_reply(core, message))
 		return;
+	if (eviction_reply(core, message))
+		return;
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		volume = core->volumes[i];
 		if (volume->barrier_out && !volume->is_root && volume->barrier_xid == message->xid) {
@@ -89,6 +94,11 @@ parent_message(struct core *core, uint32_t link, const struct message *message)
 		if (volume != NULL)
 			session_parent_left(core, volume);
 		break;
+	case OP_HEARTBEAT:
+		volume = parent_volume(core, message);
+		if (volume != NULL)
+			session_news(core, volume, message);
+		break;
 	default:
 		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
 		break;
@@ -106,8 +116,19 @@ child_request(struct core *core, uint32_t link, const struct message *message)
 		server_barrier(core, child, message);
 		return;
 	}
+	if (message->opcode == OP_RECOVER) {
+		if (!(message->present & PRESENT(BLOCK_NUM)) && (message->present & PRESENT(NODE_ID)))
+			eviction_notice(core, child, message);
+		else
+			claim_request(core, child, message);
+		transaction_drain(core);
+		return;
+	}
 	for (uint32_t i = 0; i < message->count; i++) {
-		server_request_block(core, child, message, i);
+		if (message->opcode == OP_FORWARD)
+			server_forward_block(core, child, message, i);
+		else
+			server_request_block(core, child, message, i);
 		transaction_drain(core);
 	}
 }
@@ -120,12 +141,13 @@ child_reply(struct core *core, uint32_t link, const struct message *message)
 
 		if (child < 0 || core->volumes[v]->id != message->volume_id || !run_valid(core->volumes[v], message))
 			continue;
-		if (message->opcode == OP_ERR_REPLY) {
+		// A child may only refuse to let a block go for somebody who has not left it (F5).
+		if (message->opcode == OP_ERR_REPLY && message->status != STATUS_NOT_HOLDER) {
 			outbox_close_link(core, link, "the child refuses an INVALIDATE");
 			return;
 		}
 		for (uint32_t i = 0; i < message->count; i++) {
-			server_recalled_block(core, core->children[child], message, i);
+			recall_answered(core, core->children[child], message, i);
 			transaction_drain(core);
 		}
 		return;
@@ -145,6 +167,8 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 	case OP_PUT:
 	case OP_FLUSH:
 	case OP_LOCK:
+	case OP_RECOVER:
+	case OP_FORWARD:
 		child_request(core, link, message);
 		break;
 	case OP_OK_REPLY:
@@ -192,6 +216,10 @@ route_message(struct core *core, uint32_t link, const struct message *message)
 	if (!items_sized(core, link, message)) {
 		outbox_error(core, link, message->xid, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, 0);
 		return;
+	}
+	if (core->links[link]->role == LINK_PARENT) {
+		core->parent.heard_at = core->now;
+		core->parent.silent_beats = 0;
 	}
 	if (core->links[link]->role == LINK_PARENT)
 		parent_message(core, link, message);

@@ -3,8 +3,16 @@
 // away only when the child says so, or when its lease is over by a clock that started later than the child's (T2).
 #include "core/server.h"
 #include "core/check.h"
+#include "core/claim.h"
+#include "core/claimant.h"
 #include "core/dirty.h"
+#include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recall.h"
+#include "core/recovery.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
 
@@ -21,9 +29,9 @@ server_hb_ttl_ms(const struct core *core, const struct volume *volume)
 
 	if (volume->is_root)
 		return core->config.hb_ttl_ms;
-	if (volume->lease_end <= core->now)
+	if (recovery_lease_end(volume) <= core->now)
 		return 0;
-	left = (volume->lease_end - core->now) / 1000; // T3: ends before ours
+	left = (recovery_lease_end(volume) - core->now) / 1000; // T3: ends before ours
 	return left < core->config.hb_ttl_ms ? (uint32_t)left : core->config.hb_ttl_ms;
 }
 
@@ -74,11 +82,44 @@ refuse_request(struct core *core, uint32_t link, const struct message *message, 
 }
 
 static bool
+names_claimant(const struct message *message)
+{
+	uint64_t needed = PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(TTL);
+
+	return (message->present & needed) == needed && message->node_id != 0;
+}
+
+// A claim for WRITE carries versions; bytes that are sent again, all of them.
+static bool
+claim_items_fit(const struct message *message)
+{
+	if (message->items == NULL)
+		return false;
+	for (uint32_t i = 0; i < message->count; i++)
+		if ((message->items[i].kind == ITEM_EMPTY) != (message->perm == PERM_WRITE))
+			return false;
+	return true;
+}
+
+static bool
 items_fit(const struct message *message)
 {
+	if (message->opcode == OP_RECOVER)
+		return claim_items_fit(message);
+	if (message->opcode == OP_FORWARD)
+		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
 		return message->items != NULL;
 	return message->items == NULL || message->opcode == OP_PUT;
+}
+
+// Bytes that are brought up, and what is given back, need none (R15).
+static bool
+needs_credit(const struct message *message)
+{
+	if (message->opcode == OP_RECOVER)
+		return message->perm == PERM_WRITE;
+	return message->opcode != OP_FLUSH && message->perm != PERM_NO;
 }
 
 bool
@@ -86,7 +127,8 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 {
 	struct child *child;
 	struct volume *volume;
-	bool writes = message->opcode == OP_PUT || message->opcode == OP_FLUSH || message->perm == PERM_WRITE;
+	bool writes = message->opcode == OP_PUT || message->opcode == OP_FLUSH || message->perm == PERM_WRITE ||
+		      (message->opcode == OP_RECOVER && message->items != NULL);
 
 	if (!(message->present & PRESENT(VOLUME_ID)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_VOLUME_ID, 0);
@@ -97,25 +139,32 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 	*ret_child = child;
 	if (writes && (child->read_only || volume->read_only))
 		return refuse_request(core, link, message, STATUS_READ_ONLY, PARAM_PERMISSIONS, message->perm);
-	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->perm != PERM_NO)
+	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
+	    message->perm != PERM_NO)
 		return refuse_request(core, link, message, STATUS_UNAVAILABLE, 0, 0);
-	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM)))
-		return true; // a barrier
+	if (claim_in_grace(core, volume) && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
+	    message->perm != PERM_NO)
+		return refuse_request(core, link, message, STATUS_IN_RECOVERY, 0, 0);
+	if (!(message->present & PRESENT(BLOCK_NUM)) && (message->opcode == OP_FLUSH || message->opcode == OP_RECOVER))
+		return true; // a barrier; the end of claims, an eviction
 	if (!(message->present & PRESENT(BLOCK_NUM)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_BLOCK_NUM, 0);
-	if (!(message->present & PRESENT(PERMISSIONS)))
+	if (!(message->present & PRESENT(PERMISSIONS)) && message->opcode != OP_FORWARD)
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_PERMISSIONS, 0);
 	if ((message->opcode == OP_PUT && message->perm != PERM_WRITE) ||
 	    (message->opcode == OP_GET && message->perm == PERM_NO))
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_PERMISSIONS, message->perm);
 	if (message->block >= volume->blocks || message->count > volume->blocks - message->block)
 		return refuse_request(core, link, message, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
+	if (message->opcode == OP_RECOVER && !names_claimant(message))
+		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_NODE_ID, 0);
+	if ((message->present & PRESENT(DIGEST)) && message->digest.size != (size_t)message->count * BLOCK_DIGEST_SIZE)
+		return refuse_request(core, link, message, STATUS_BAD_PARAM_LENGTH, PARAM_DIGEST, message->digest.size);
 	if (!items_fit(message))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_DATA, 0);
 	if (message->hops_left == 0 || (message->hops_left == 1 && !volume->is_root))
 		return refuse_request(core, link, message, STATUS_LOOP_DETECTED, 0, 0);
-	if (child->pending + message->count > core->config.credits && message->opcode != OP_FLUSH &&
-	    message->perm != PERM_NO) {
+	if (needs_credit(message) && child->pending + message->count > core->config.credits) {
 		outbox_close_link(core, link, "more requests than agreed (CREDITS)");
 		return false;
 	}
@@ -159,25 +208,9 @@ release_block(struct core *core, struct child *child, struct entry *entry, const
 	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
 }
 
-// R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
-static void
-absorb(struct core *core, struct entry *entry, const struct item *item)
-{
-	enum copy was = entry->copy;
-	struct work *work = table_work_make(&core->table, entry);
-
-	entry->version = item->version;
-	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
-	work->read_stale = work->store_reading;
-	work->exposed = true;
-	dirty_mark(core, entry, was);
-	if (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE)
-		dirty_rescue(core, entry);
-}
-
 // An answer about one block that gives nothing.
-static void
-answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status)
+void
+server_answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status)
 {
 	struct saying say = {
 		.link = (uint32_t)child->link,
@@ -194,70 +227,6 @@ answer_block(struct core *core, const struct child *child, uint64_t block, uint3
 
 	if (child->link >= 0)
 		outbox_say(core, &say);
-}
-
-void
-server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok)
-{
-	struct child *child = core->children[want->child];
-
-	answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
-}
-
-// The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
-static void
-flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
-	   version_t version, bool sync)
-{
-	struct work *work = table_work_make(&core->table, entry);
-	uint32_t index = pool_alloc(&core->table.wants);
-	struct want *want = table_want(&core->table, index);
-
-	want->kind = WANT_NONE;
-	want->child = (uint16_t)child->index;
-	want->xid = message->xid;
-	want->version = version;
-	want->entry = work->entry;
-	want->sync = sync;
-	want->roomless = !dirty_room(core, child_volume(core, child));
-	want->next = work->sync_head;
-	work->sync_head = index;
-	if (sync)
-		dirty_urge(core, entry);
-}
-
-static void
-flush_request(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
-{
-	struct volume *volume = child_volume(core, child);
-	const struct item *item = &message->items[i];
-	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
-	bool sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
-	uint64_t block = message->block + i;
-
-	if (record == NULL || record->perm != PERM_WRITE) {
-		// The same bytes again after a reconnect, or somebody who no longer may.
-		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
-			flush_wait(core, child, entry, message, item->version, sync);
-			return;
-		}
-		answer_block(core, child, block, message->xid,
-			     item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
-		return;
-	}
-	if (item->kind == ITEM_EMPTY) {
-		answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
-		return;
-	}
-	if (item->version > entry->version || entry->copy == COPY_ABSENT)
-		absorb(core, entry, item);
-	if (message->perm < PERM_WRITE)
-		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
-			      message->perm);
-	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
-		flush_wait(core, child, entry, message, entry->version, sync);
-	else
-		answer_block(core, child, block, message->xid, STATUS_NONE);
 }
 
 bool
@@ -283,26 +252,61 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 	       entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
+// T5: the child's bytes, from an earlier session, are the right ones.
+static bool
+has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	return want->has_digest && (work == NULL || work->filled != core->step) &&
+	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
+	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
+}
+
 static void
 grant(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct work *work = table_work(&core->table, entry);
-	struct buf *buf =
-		server_needs_data(core, entry, want) ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
-	struct saying say = grant_saying(core, child, entry, want->xid, want->perm);
-	struct dir_record *record;
+	struct buf *buf = server_needs_data(core, entry, want) && !has_same_bytes(core, entry, want)
+				  ? core->copies.ops->get(core->copies.self, entry->key)
+				  : NULL;
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	// A claim that was granted meanwhile may have given it more than this asks for.
+	enum perm perm = record != NULL && record->perm > want->perm ? (enum perm)record->perm : (enum perm)want->perm;
+	struct saying say = grant_saying(core, child, entry, want->xid, perm);
 
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
-			       table_index(&core->table, entry), want->perm);
+			       table_index(&core->table, entry), perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)
 		work->exposed = true;
 	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
 		dirty_clear(core, entry);
+}
+
+void
+server_grant_claim(struct core *core, struct entry *entry, const struct want *want, version_t version)
+{
+	struct child *child = core->children[want->child];
+	struct dir_record *record;
+	struct saying say;
+
+	if (!child->in_use)
+		return;
+	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
+			       table_index(&core->table, entry), PERM_WRITE);
+	table_work_make(&core->table, entry)->exposed = true;
+	if (child->link < 0)
+		return; // it has left meanwhile: the record says where the block was given to
+	say = grant_saying(core, child, entry, want->xid, PERM_WRITE);
+	say.version = version;
+	record->grant = (uint32_t)outbox_say(core, &say)->grant;
+	server_lease_given(core, child, say.hb_ttl_ms);
 }
 
 // A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again
@@ -320,7 +324,7 @@ put_again(struct core *core, struct child *child, struct entry *entry, const str
 		return false;
 	item = message->items[i];
 	item.version = entry_next_version(core, entry);
-	absorb(core, entry, &item);
+	server_absorb(core, entry, &item);
 	say = grant_saying(core, child, entry, message->xid, record->recall_open ? PERM_NO : PERM_WRITE);
 	say.version = item.version;
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
@@ -335,7 +339,8 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	const struct dir_record *record;
 	bool data;
 
-	if ((work != NULL && (work->want_head != 0 || work->recall_open)) || entry_held(core, entry) < want->perm ||
+	if ((work != NULL && (work->want_head != 0 || work->recall_open || work->claim || work->claim_head != 0)) ||
+	    entry_held(core, entry) < want->perm ||
 	    !server_worth_granting(core, entry))
 		return false;
 	if (directory_max(&core->directory, entry, (int)child->index) >
@@ -364,11 +369,17 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 	};
 	struct want *want;
 
+	if (message->opcode == OP_GET && (message->present & PRESENT(DIGEST))) {
+		now.has_digest = true;
+		memcpy(now.digest, message->digest.bytes + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE);
+	}
 	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
 		return;
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
 	want->child = now.child;
 	want->xid = now.xid;
+	want->has_digest = now.has_digest;
+	memcpy(want->digest, now.digest, BLOCK_DIGEST_SIZE);
 	want->hops_left = (uint8_t)(message->hops_left - 1);
 	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	if (item != NULL && item->kind != ITEM_EMPTY)
@@ -388,116 +399,37 @@ server_request_block(struct core *core, struct child *child, const struct messag
 		return;
 	}
 	if (message->opcode == OP_FLUSH)
-		flush_request(core, child, entry, message, i);
+		server_flush_block(core, child, entry, message, i);
 	else
 		release_block(core, child, entry, message); // not answered: nobody waits for it
-	table_touch(&core->table, entry);
-}
-
-void
-server_barrier(struct core *core, struct child *child, const struct message *message)
-{
-	if (child->lost == LOST_TOLD)
-		child->lost = LOST_NOTHING;
-	barrier_add(core, child_volume(core, child), NULL, (int32_t)child->index, message->xid);
-}
-
-void
-server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint32_t xid, enum hvfs_error error)
-{
-	struct child *child = core->children[index];
-	struct message *message;
-
-	if (child->generation != generation || child->link < 0)
-		return;
-	if (error != ERR_OK) {
-		outbox_error(core, (uint32_t)child->link, xid,
-			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
-		return;
-	}
-	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
-	message->present = PRESENT(VOLUME_ID);
-	message->volume_id = child_volume(core, child)->id;
-}
-
-// ---- recalls ----
-
-static void
-invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed)
-{
-	struct child *child = core->children[record->child];
-	struct saying say = {
-		.link = (uint32_t)child->link,
-		.volume = child->volume,
-		.volume_id = child_volume(core, child)->id,
-		.opcode = OP_INVALIDATE,
-		.block = block_key_block(entry->key),
-		.perm = allowed,
-		.hops_left = LIMIT_HOPS,
-		.origin = (uint32_t)core->config.node_id,
-	};
-
-	if (record->recall_open)
-		return;
-	record->recall_open = true;
-	record->recall_perm = (uint8_t)allowed;
-	if (child->link >= 0 && !core->links[child->link]->closing)
-		record->recall_xid = outbox_say(core, &say)->xid;
-}
-
-bool
-server_recall(struct core *core, struct entry *entry, int except, enum perm allowed)
-{
-	bool done = true;
-
-	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
-	     r = directory_next(&core->directory, r)) {
-		if (r->child == except || r->perm <= (uint8_t)allowed)
-			continue;
-		done = false;
-		invalidate(core, entry, r, allowed);
-	}
-	return done;
-}
-
-void
-server_recalled_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
-{
-	struct entry *entry = table_find(&core->table, block_key_make(child->volume, message->block + i));
-	struct dir_record *record =
-		entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
-	enum perm left;
-
-	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
-		return; // H23: an answer to something that is over
-	left = record->recall_perm;
-	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
-		left = message->perm;
-	if (record->perm < left)
-		left = record->perm;
-	record->recall_open = false;
-	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, left);
 	table_touch(&core->table, entry);
 }
 
 // ---- grants ----
 
 bool
-server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data)
+server_wait_room(struct core *core, struct entry *entry, uint32_t link)
 {
-	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
-	int32_t link = core->children[want->child]->link;
 	struct work *work = table_work(&core->table, entry);
 
-	if (record != NULL && record->recall_open && core->config.bug != BUG_GRANT_OVER_RECALL)
-		return false;
-	if (!data || outbox_room(core, (uint32_t)link))
+	if (outbox_room(core, link))
 		return true;
 	if (!work->wait_room) {
 		work->wait_room = true;
 		key_list_add(&core->links[link]->waiting, entry->key);
 	}
 	return false;
+}
+
+bool
+server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data)
+{
+	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
+	int32_t link = core->children[want->child]->link;
+
+	if (record != NULL && record->recall_open && core->config.bug != BUG_GRANT_OVER_RECALL)
+		return false;
+	return !data || server_wait_room(core, entry, (uint32_t)link);
 }
 
 // The bytes of a PUT become the copy here, under our own WRITE.
@@ -534,7 +466,7 @@ server_refuse(struct core *core, const struct entry *entry, struct want *want, e
 {
 	struct child *child = core->children[want->child];
 
-	answer_block(core, child, block_key_block(entry->key), want->xid, status);
+	server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
 	child->pending--;
 }
 
@@ -544,7 +476,8 @@ server_refuse_waiting(struct core *core)
 	for (uint32_t i = 1; i < core->table.wants.next; i++) {
 		struct want *want = table_want(&core->table, i);
 
-		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->applied)
+		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->kind == WANT_RECOVER ||
+		    want->applied)
 			continue;
 		server_refuse(core, table_entry(&core->table, want->entry), want, STATUS_UNAVAILABLE);
 		want->kind = WANT_NONE;
@@ -589,32 +522,26 @@ server_link_down(struct core *core, uint32_t index)
 {
 	struct child *child = core->children[index];
 
+	struct barrier *barrier = barrier_of_child(child_volume(core, child), child);
+
 	child->link = -1;
 	child->pending = 0;
+	if (barrier != NULL) { // nobody waits for it any more
+		barrier_remove(child_volume(core, child), barrier);
+		free(barrier);
+	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_UNTOLD;
+	child->phase_since = core->now;
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
 		struct work *work = pool_get(&core->table.works, i);
 
-		if (pool_is_used(&core->table.works, i))
-			wants_forget(core, table_entry(&core->table, work->entry), work, index);
-	}
-}
-
-void
-server_resumed(struct core *core, uint32_t index)
-{
-	struct child *child = core->children[index];
-	struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
-
-	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next)) {
-		struct entry *entry = table_entry(&core->table, record->entry);
-
-		if (!record->recall_open)
+		if (!pool_is_used(&core->table.works, i))
 			continue;
-		record->recall_open = false; // what still needs it sends it again
-		table_touch(&core->table, entry);
+		wants_forget(core, table_entry(&core->table, work->entry), work, index);
+		claim_forget_child(core, table_entry(&core->table, work->entry), index);
 	}
+	recall_unsent(core, child);
 }
 
 // A writer is gone: nobody may ever again use the versions it may have used (R11).
@@ -623,6 +550,8 @@ reclaim_write(struct core *core, struct entry *entry)
 {
 	enum copy was = entry->copy;
 
+	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
+		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
@@ -643,7 +572,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
-		bool wrote = record->perm == PERM_WRITE && !orderly;
+		bool wrote = record->perm == PERM_WRITE && !orderly && !claim_inherits(core, entry, child);
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)
@@ -651,6 +580,58 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 		table_touch(&core->table, entry);
 	}
 	core_trace(core, "child %s: session over", child->name);
+	CHECK(child->dir.open_recalls == 0);
 	child->in_use = false;
 	child->generation++;
+}
+
+void
+server_touch_blocks(struct core *core, const struct child *child)
+{
+	struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
+
+	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next))
+		table_touch(&core->table, table_entry(&core->table, record->entry));
+}
+
+void
+server_child_lapsed(struct core *core, struct child *child)
+{
+	struct dir_record *record = pool_get(&core->directory.records, child->dir.head), *next;
+
+	child->lapsed = true;
+	child->phase_since = core->now;
+	for (; record != NULL; record = next) {
+		struct entry *entry = table_entry(&core->table, record->entry);
+
+		next = pool_get(&core->directory.records, record->child_next);
+		table_touch(&core->table, entry);
+		if (record->perm == PERM_READ && (!child->wrote || child->moved))
+			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+				      PERM_NO);
+	}
+}
+
+void
+server_forget_absent(struct core *core, struct entry *entry)
+{
+	struct dir_record *record = directory_first(&core->directory, entry), *next;
+	struct volume *volume = entry_volume(core, entry);
+
+	for (; record != NULL; record = next) {
+		struct child *child = core->children[record->child];
+
+		next = directory_next(&core->directory, record);
+		if (child->link >= 0)
+			continue;
+		child->moved = true;
+		if (record->perm == PERM_WRITE) {
+			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+				      PERM_NO);
+			continue;
+		}
+		// It may read on until its lease is over: as long our own old session has to be remembered above.
+		if (child->lease_end > volume->claims_end_at)
+			volume->claims_end_at = child->lease_end;
+	}
 }

@@ -11,17 +11,18 @@ bool server_check_request(struct core *core, uint32_t link, const struct message
 // The i-th block of a request that was checked. Touches it.
 void server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
 
+// The same for a FLUSH of a block.
+void server_flush_block(struct core *core, struct child *child, struct entry *entry, const struct message *message,
+			uint32_t i);
+
+// The i-th block of a FORWARD: answered when another node above has the child's bytes, too (R13).
+void server_forward_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
+
 // A child's FLUSH of the whole volume (R14).
 void server_barrier(struct core *core, struct child *child, const struct message *message);
 
 // That barrier has ended.
 void server_barrier_done(struct core *core, int32_t child, uint32_t generation, uint32_t xid, enum hvfs_error error);
-
-// The i-th block of a child's answer to an INVALIDATE. Touches it.
-void server_recalled_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
-
-// Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
-bool server_recall(struct core *core, struct entry *entry, int except, enum perm allowed);
 
 // Does a child's ${want} need the bytes of the block? Decided by the directory at the time of the grant (R5).
 bool server_needs_data(const struct core *core, const struct entry *entry, const struct want *want);
@@ -47,11 +48,27 @@ void server_refuse_waiting(struct core *core);
 // Answer a FLUSH.
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 
+// For claim.c: grant the claimed block to the child of ${want}, told that our own copy has ${version}; take bytes as a
+// FLUSH's; answer about one block (STATUS_NONE: well, and nothing is given).
+void server_grant_claim(struct core *core, struct entry *entry, const struct want *want, version_t version);
+void server_absorb(struct core *core, struct entry *entry, const struct item *item);
+void server_answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status);
+
+// Is there room for block data on ${link}? Else the block is touched when there is.
+bool server_wait_room(struct core *core, struct entry *entry, uint32_t link);
+
+// Our own hold of the block is void: so is what absent children had through us. They have to claim it anew.
+void server_forget_absent(struct core *core, struct entry *entry);
+
+// Touch all blocks that ${child} has.
+void server_touch_blocks(struct core *core, const struct child *child);
+
+// The lease of an absent child is over: what it had for writing is frozen. What it had for reading is free, unless it may
+// still have unstable bytes of it: nobody may write over those before its claims are void.
+void server_child_lapsed(struct core *core, struct child *child);
+
 // The link of a child is gone; its session waits for it.
 void server_link_down(struct core *core, uint32_t child);
-
-// The session goes on, on a new link: recalls that were not answered are sent again.
-void server_resumed(struct core *core, uint32_t child);
 
 // The session is over: its blocks are free. ${orderly}: the child said so, and has sent everything before; else what it
 // had for writing may be lost.

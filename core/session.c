@@ -11,15 +11,22 @@
 #include "core/check.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/server.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_RETRY_US = 1000 * 1000, HEARTBEAT_MIN_US = 20 * 1000 };
+enum {
+	CONNECT_RETRY_US = 1000 * 1000,
+	HEARTBEAT_MIN_US = 20 * 1000,
+	SILENT_BEATS = HEARTBEATS / 4, // as many intervals without a message: the parent is failed (F1)
+};
 
 // ---- volumes ----
 
@@ -45,6 +52,7 @@ session_volume_new(struct core *core, const char *name, size_t name_size)
 	memcpy(volume->name, name, name_size);
 	volume->index = core->volume_count;
 	volume->retry_at = MOMENT_NEVER;
+	volume->node_id = volume->told_name = core->config.node_id;
 	volume->id = (uint32_t)((core->config.node_id ^ (core->config.node_id >> 32)) & 0x3fffffff) + volume->index;
 	core->volumes[core->volume_count++] = volume;
 	return volume;
@@ -64,25 +72,150 @@ session_connect(struct core *core, struct volume *volume)
 		pending = pending->next;
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_CONNECT, 0);
 	message->present = PRESENT(VOLUME_NAME) | PRESENT(CONNECT_FLAGS) | PRESENT(PROTOCOL) | PRESENT(NODE_ID) |
-			   PRESENT(NODE_NAME) | PRESENT(SESSION) | PRESENT(PATH);
+			   PRESENT(NODE_NAME) | PRESENT(SESSION) | PRESENT(PATH) | PRESENT(LINK_NUMBER);
 	message->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
-	message->connect_flags = core->config.write_mode == WRITE_ASYNC ? CONNECT_ASYNC_WRITE : CONNECT_SYNC_WRITE;
+	message->connect_flags = core->config.write_mode == WRITE_SYNC        ? CONNECT_SYNC_WRITE
+				 : core->config.write_mode == WRITE_SEMI_SYNC ? CONNECT_SEMI_SYNC_WRITE
+									      : CONNECT_ASYNC_WRITE;
 	if (volume->configured_read_only)
 		message->connect_flags |= CONNECT_READ_ONLY;
 	message->protocol = PROTOCOL_VERSION;
-	message->node_id = core->config.node_id;
+	message->node_id = volume->node_id;
+	message->link_number = core->parent.number;
 	message->session = volume->session;
 	if (pending != NULL) {
 		memcpy(message->path, pending->path, pending->path_count * sizeof(uint64_t));
 		message->path_count = pending->path_count;
 	}
-	message->path[message->path_count++] = core->config.node_id;
+	message->path[message->path_count++] = volume->node_id;
 	volume->connect_xid = message->xid;
 	volume->session_asked = core->now;
 	volume->retry_at = MOMENT_NEVER;
 	if (volume->state != VOLUME_READY)
 		volume->state = VOLUME_CONNECTING;
+}
+
+// ---- the way up ----
+
+static void
+learn_way_up(struct core *core, struct volume *volume, const struct message *message)
+{
+	const char *at = (const char *)message->parent_addr.bytes;
+	size_t left = message->present & PRESENT(PARENT_ADDR) ? message->parent_addr.size : 0;
+
+	memcpy(core->path, message->path, message->path_count * sizeof(uint64_t));
+	core->path_count = message->path_count;
+	memcpy(volume->above, message->path, message->path_count * sizeof(uint64_t));
+	volume->above_count = message->path_count;
+	core->ancestor_count = 0;
+	while (left > 0 && core->ancestor_count < LIMIT_ANCESTORS) {
+		const char *end = memchr(at, '\n', left);
+		size_t size = end != NULL ? (size_t)(end - at) : left;
+
+		if (size > 0 && size < sizeof(core->ancestors[0])) {
+			char *address = core->ancestors[core->ancestor_count++];
+
+			memcpy(address, at, size);
+			address[size] = '\0';
+		}
+		size += end != NULL;
+		at += size;
+		left -= size;
+	}
+}
+
+static void
+add_address(struct core *core, const char *address)
+{
+	size_t size = strlen(address), used = core->way_up_size;
+
+	if (size == 0 || used + size + 1 > sizeof(core->way_up))
+		return;
+	if (used > 0)
+		core->way_up[used++] = '\n';
+	memcpy(core->way_up + used, address, size);
+	core->way_up_size = used + size;
+}
+
+void
+session_way_up(struct core *core, const struct volume *volume, struct message *message)
+{
+	message->present |= PRESENT(PATH);
+	message->path[message->path_count++] = volume->node_id;
+	if (volume->is_root)
+		return;
+	for (uint32_t i = 0; i < core->path_count && message->path_count < LIMIT_HOPS; i++)
+		message->path[message->path_count++] = core->path[i];
+	core->way_up_size = 0;
+	add_address(core, core->parent.address);
+	for (uint32_t i = 0; i < core->ancestor_count; i++)
+		add_address(core, core->ancestors[i]);
+	if (core->way_up_size == 0)
+		return;
+	message->present |= PRESENT(PARENT_ADDR);
+	message->parent_addr = (struct blob){(const uint8_t *)core->way_up, core->way_up_size};
+}
+
+// Tell the children: what they hold is recorded along another way from now on.
+static void
+tell_way_up(struct core *core, struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+		struct message *message;
+
+		if (!child->in_use || child->volume != volume->index || child->link < 0 ||
+		    core->links[child->link]->closing)
+			continue;
+		message = outbox_message(core, (uint32_t)child->link, OP_HEARTBEAT, 0);
+		message->present = PRESENT(VOLUME_ID);
+		message->volume_id = volume->id;
+		session_way_up(core, volume, message);
+	}
+	memcpy(volume->told_path, core->path, sizeof(volume->told_path));
+	volume->told_name = volume->node_id;
+}
+
+static bool
+is_above(const struct core *core, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < core->path_count; i++)
+		if (core->path[i] == node_id)
+			return true;
+	return false;
+}
+
+void
+session_news(struct core *core, struct volume *volume, const struct message *message)
+{
+	for (uint32_t i = 0; i < message->path_count; i++)
+		if (message->path[i] == volume->node_id) {
+			outbox_close_link(core, (uint32_t)core->parent.link, "the parents form a loop");
+			return;
+		}
+	learn_way_up(core, volume, message);
+	if (volume->keeper != 0 && !is_above(core, volume->keeper))
+		volume->unstable_since = 0; // one node less has it: make it durable soon
+	if (volume->claims == 0)
+		tell_way_up(core, volume);
+}
+
+void
+session_renamed(struct core *core, struct volume *volume)
+{
+	if (volume->connect_xid == 0 && volume->connected)
+		session_connect(core, volume);
+}
+
+void
+session_recovered(struct core *core, struct volume *volume)
+{
+	if (volume->told_name != volume->node_id ||
+	    memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
+		tell_way_up(core, volume);
+	admission_answer(core, volume, STATUS_NONE);
+	table_touch_works(&core->table, volume->index); // evictions that waited
 }
 
 static bool
@@ -119,7 +252,7 @@ static void
 connect_answered(struct core *core, struct volume *volume, const struct message *message)
 {
 	uint32_t link = (uint32_t)core->parent.link;
-	bool resumed;
+	bool resumed, refresh = volume->connected, lapsed = volume->lease_end <= core->now;
 
 	volume->connect_xid = 0;
 	if (!connect_answer_valid(volume, message)) {
@@ -128,14 +261,19 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		return;
 	}
 	for (uint32_t i = 0; i < message->path_count; i++)
-		if (message->path[i] == core->config.node_id) {
+		if (message->path[i] == volume->node_id) {
 			outbox_close_link(core, link, "the parents form a loop");
 			return;
 		}
-	memcpy(core->path, message->path, message->path_count * sizeof(uint64_t));
-	core->path_count = message->path_count;
-	volume->parent_id = message->volume_id;
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
+	if (!resumed)
+		recovery_remember(core, volume);
+	learn_way_up(core, volume, message);
+	if (!resumed && volume->keeper != 0 && !is_above(core, volume->keeper))
+		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
+	if (!resumed)
+		volume->keeper = 0;
+	volume->parent_id = message->volume_id;
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
 	volume->lease_end = moment_after_ms(volume->session_asked, message->hb_ttl_ms);
@@ -146,14 +284,12 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		volume->epoch = message->epoch;
 	volume->connected = true;
 	core_trace(core, "volume %s: connected, %s", volume->name, resumed ? "session resumed" : "new session");
-	if (!resumed && volume->unsynced) {
-		// What was sent up under the old session and is not known to be at the root (R13).
-		writeback_lost(core, volume);
-		volume->unsynced = false;
-	}
 	volume_ready(core, volume, message);
-	client_connected(core, volume, resumed);
-	admission_answer(core, volume, STATUS_NONE);
+	if (!refresh)
+		client_connected(core, volume, resumed, lapsed);
+	eviction_connected(core, volume);
+	if (volume->claims == 0)
+		session_recovered(core, volume);
 	core->parent.heartbeat_at = core->now;
 	core_wake(core, core->now);
 }
@@ -243,15 +379,38 @@ session_reply(struct core *core, const struct message *message)
 	return false;
 }
 
+static moment_us
+heartbeat_interval(const struct core *core)
+{
+	moment_us interval = (moment_us)core->parent.lease_ms * 1000 / HEARTBEATS;
+
+	return interval > HEARTBEAT_MIN_US ? interval : HEARTBEAT_MIN_US;
+}
+
 static void
 send_heartbeat(struct core *core)
 {
 	struct message *message = outbox_message(core, (uint32_t)core->parent.link, OP_HEARTBEAT, 0);
-	moment_us interval = (moment_us)core->parent.lease_ms * 1000 / HEARTBEATS;
-
 	core->parent.heartbeat_xid = message->xid;
 	core->parent.heartbeat_sent = core->now;
-	core->parent.heartbeat_at = core->now + (interval > HEARTBEAT_MIN_US ? interval : HEARTBEAT_MIN_US);
+	core->parent.heartbeat_at = core->parent.silence_at = core->now + heartbeat_interval(core);
+}
+
+// A heartbeat is not answered. What counts are intervals in which this process ran and no message came: neither a
+// stopped clock here, nor a long message on its way, looks like silence.
+static bool
+parent_is_silent(struct core *core)
+{
+	if (core->parent.silence_at > core->now) {
+		core_wake(core, core->parent.silence_at);
+		return false;
+	}
+	core->parent.silence_at = core->now + heartbeat_interval(core);
+	core_wake(core, core->parent.silence_at);
+	if (++core->parent.silent_beats < SILENT_BEATS)
+		return false;
+	outbox_close_link(core, (uint32_t)core->parent.link, "the parent is silent");
+	return true;
 }
 
 static void
@@ -282,6 +441,8 @@ parent_timer(struct core *core)
 		core_wake(core, volume->lease_end);
 	}
 	if (!any)
+		return;
+	if (core->parent.heartbeat_xid != 0 && parent_is_silent(core))
 		return;
 	if (core->parent.heartbeat_at <= core->now && core->parent.heartbeat_xid == 0)
 		send_heartbeat(core);
@@ -324,7 +485,7 @@ session_timer(struct core *core)
 // ---- links ----
 
 void
-session_link_up(struct core *core, uint32_t id, enum link_role role)
+session_link_up(struct core *core, uint32_t id, enum link_role role, const char *address)
 {
 	struct link *link;
 
@@ -354,6 +515,10 @@ session_link_up(struct core *core, uint32_t id, enum link_role role)
 	core->parent.heartbeat_xid = 0;
 	core->parent.grant_seen = 0;
 	core->parent.answered = 0;
+	core->parent.heard_at = core->now;
+	core->parent.silent_beats = 0;
+	core->parent.number = ++core->link_number;
+	snprintf(core->parent.address, sizeof(core->parent.address), "%s", address != NULL ? address : "");
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		if (!core->volumes[i]->is_root)
 			session_connect(core, core->volumes[i]);
@@ -367,11 +532,14 @@ session_link_down(struct core *core, uint32_t id)
 	CHECK(link != NULL && link->in_use);
 	if (link->role == LINK_PARENT) {
 		client_link_down(core);
+		eviction_link_down(core);
 		for (uint32_t i = 0; i < core->volume_count; i++) {
 			struct volume *volume = core->volumes[i];
 
 			if (volume->is_root)
 				continue;
+			if (volume->connected)
+				volume->cut_off_at = core->now;
 			volume->connected = false;
 			volume->connect_xid = 0;
 			volume->retry_at = MOMENT_NEVER;

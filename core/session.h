@@ -6,7 +6,7 @@
 #include "core/state.h"
 
 // A link came; a link is gone: what was under way on it is begun anew or forgotten.
-void session_link_up(struct core *core, uint32_t link, enum link_role role);
+void session_link_up(struct core *core, uint32_t link, enum link_role role, const char *address);
 void session_link_down(struct core *core, uint32_t link);
 
 // Ask the parent for ${volume}, naming those below who want it, so that a loop shows (F8).
@@ -14,6 +14,19 @@ void session_connect(struct core *core, struct volume *volume);
 
 // The parent leaves in order: what was sent to it is at the root, and the session is over.
 void session_parent_left(struct core *core, struct volume *volume);
+
+// This node is known above by another name from now on (recovery.c).
+void session_renamed(struct core *core, struct volume *volume);
+
+// All claims of ${volume} are answered: children may be served, and learn which way up they have now.
+void session_recovered(struct core *core, struct volume *volume);
+
+// The parent says that the nodes above are others than before.
+void session_news(struct core *core, struct volume *volume, const struct message *message);
+
+// Put what leads further up from this node into ${message}: the names of this node and those above it (PATH), and where
+// they can be reached (PARENT_ADDR).
+void session_way_up(struct core *core, const struct volume *volume, struct message *message);
 
 // The parent's answer to one of ours; false when it is about something else.
 bool session_reply(struct core *core, const struct message *message);

@@ -2,6 +2,7 @@
 // What all files of the core do with its state: entries, lists of blocks that wait, the trace.
 #include "core/state.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/unstable.h"
 
 #include <stdarg.h>
@@ -33,6 +34,10 @@ wait_end(struct work *work, enum wait wait)
 	case WAIT_DIRTY:
 		waited = work->wait_dirty;
 		work->wait_dirty = false;
+		break;
+	case WAIT_CLAIM:
+		waited = work->claim_waiting;
+		work->claim_waiting = false;
 		break;
 	case WAIT_ASK:
 		waited = work->ask == ASK_WAITING;
@@ -127,12 +132,19 @@ entry_readable(const struct core *core, const struct entry *entry)
 	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
 }
 
+bool
+entry_is_hint(const struct core *core, const struct entry *entry)
+{
+	return entry->copy == COPY_CLEAN && entry->held == PERM_NO && !entry_volume(core, entry)->is_root;
+}
+
 struct entry *
 entry_make(struct core *core, struct volume *volume, uint64_t block)
 {
 	struct entry *entry = table_make(&core->table, block_key_make(volume->index, block), NULL);
 
-	if (entry->version == 0)
+	// In the grace time of a root nothing is known of the versions: claims tell (F6).
+	if (entry->version == 0 && !claim_in_grace(core, volume))
 		entry->version = volume->version_floor;
 	return entry;
 }
@@ -140,7 +152,7 @@ entry_make(struct core *core, struct volume *volume, uint64_t block)
 void
 entry_release_later(struct core *core, struct entry *entry)
 {
-	if (entry->releasing || entry->held == PERM_NO)
+	if (entry->releasing)
 		return;
 	entry->releasing = 1;
 	key_list_add(&core->released, entry->key);

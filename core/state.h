@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The state of one node, shared by the files of the core and by nobody else. Which file owns what:
 //
+//   claimant.c     who claims
+//   recovery.c     after a lost session: our own claims
+//   claim.c        claims of children: who decides, what moves
+//   eviction.c     sessions whose claims are void
 //   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent
 //   admission.c    sessions of children; struct child, pending_connect
 //   client.c       towards the parent: asks, grants, recalls from above
-//   server.c       towards the children: requests, recalls below, grants
+//   server.c       towards the children: requests, grants
+//   server_flush.c what they bring up
+//   recall.c       what they hold is taken back
 //   local.c        requests of this host's driver
 //   root.c         the Dummy of Fig. 8: the store in place of a parent
 //   dirty.c        what is dirty, who waits for it
@@ -32,9 +38,20 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	COMMIT_AGE_US = 30 * 1000 * 1000, // what is unstable for so long is made durable without being asked
+	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
 	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
 	ERROR_VALUES = 64,   // ERR_REPLYs of one step whose values are kept apart
 	POOLS = 7,           // block sizes 512 .. 32768
+};
+
+// Who says that it holds blocks under a session which is gone (F3, F4): NODE_ID, the number of its present link, and
+// under whose names its blocks may be recorded: its own and those of the nodes that were above it.
+struct claimant {
+	uint64_t node_id, number;
+	uint64_t path[LIMIT_HOPS];
+	uint32_t path_count;
+	uint32_t uses; // of a claimant in core->claimants
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -69,6 +86,12 @@ struct parent {
 	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
 	struct key_list waiting; // blocks that wait for credits
+	struct key_list claims_waiting; // blocks whose claim waits for credits
+	uint64_t number;                // of this link: it grows with each
+	char address[LIMIT_ADDRESS_SIZE + 1]; // as it was dialled
+	moment_us heard_at;             // when the last message came
+	moment_us silence_at;           // a heartbeat is under way: when to look whether any message has come
+	uint32_t silent_beats;          // heartbeat intervals since then, as far as this process was running
 	uint32_t lease_ms;       // last HB_TTL received
 };
 
@@ -105,6 +128,10 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
+	bool aborted;   // every request of the driver fails
+	enum volume_phase phase; // as of the last step
+	moment_us phase_since;
+	moment_us cut_off_at; // when the link to the parent broke; MOMENT_NEVER: it stands
 	uint64_t size, blocks;
 	uint32_t block_size;
 	struct buf_pool *pool;
@@ -114,6 +141,17 @@ struct volume {
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
+	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
+	// claims (recovery.c): what was held when a session was lost
+	struct claimant own;       // under which names it may be recorded
+	uint64_t claims;           // blocks whose claim has not been answered
+	moment_us claim_lease_end; // of the session that was lost
+	moment_us claims_end_at;   // not before: children that are away may read until then
+	bool claims_end_due;       // once all are answered, the parent is told
+	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
+	uint32_t above_count;
+	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
+	uint64_t told_name;
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
@@ -130,6 +168,9 @@ struct volume {
 	uint32_t flush_count;
 	struct work_list unstable, committing; // unstable.c: sent up, not known to be durable; covered by barrier_out
 	uint64_t unstable_count;               // blocks of both
+	moment_us unstable_since;              // of the oldest that no barrier covers
+	uint32_t forwards;                     // blocks whose FORWARD is under way
+	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
 	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH
@@ -163,6 +204,14 @@ struct child {
 	uint64_t node_id, session;
 	bool read_only, sync;
 	bool wrote; // it has sent bytes
+	uint64_t number;          // of its link, as it says
+	bool settled;             // it has claimed all that it had elsewhere
+	bool moved;               // some of its blocks were given to others: the session can not be resumed
+	bool lapsed;              // absent, and its lease is over
+	bool evicting;            // on its way to the record of evictions
+	moment_us phase_since;    // when it connected, went, lapsed
+	moment_us evict_retry_at; // the record failed: not before
+	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
 	enum lost lost;
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
@@ -174,7 +223,7 @@ struct child {
 struct pending_connect {
 	struct pending_connect *next;
 	uint32_t link, xid, volume;
-	uint64_t node_id, session;
+	uint64_t node_id, session, number;
 	uint32_t connect_flags;
 	char name[LIMIT_NAME_SIZE + 1];
 	uint64_t path[LIMIT_HOPS];
@@ -189,6 +238,26 @@ struct store_op {
 	bool sync;
 };
 
+// A session of a volume whose claims are void: evicted, or said to be so by a node below.
+struct evicted {
+	uint32_t volume;
+	uint64_t node_id;
+};
+
+// An eviction on its way to the record at the root.
+struct eviction {
+	struct eviction *next;
+	uint32_t volume;
+	uint64_t number; // by which the storage answers
+	uint64_t node_id, session;
+	int32_t child; // our own child (index, generation), or -1:
+	uint32_t child_generation;
+	int32_t asker; // a child that passes it on, to be answered (index, generation, xid)
+	uint32_t asker_generation, asker_xid;
+	uint32_t up_xid; // under way at the parent; 0: not sent
+	bool storing;    // under way at the root
+};
+
 enum stop_state { STOP_NO, STOP_RECALL, STOP_FLUSH, STOP_LEAVE, STOP_DONE };
 
 struct core {
@@ -197,6 +266,7 @@ struct core {
 	struct copies copies;
 	moment_us now;
 	moment_us started;       // the first step
+	uint64_t step;           // number of the running step
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;
@@ -212,9 +282,21 @@ struct core {
 	uint64_t session_next;
 	uint64_t path[LIMIT_HOPS]; // ids of the nodes above, the parent first (from CONNECT's answer)
 	uint32_t path_count;
+	char ancestors[LIMIT_ANCESTORS][LIMIT_ADDRESS_SIZE + 1]; // where they can be reached, but for the parent
+	uint32_t ancestor_count;
+	char way_up[LIMIT_BLOB_SIZE]; // PARENT_ADDR of the message that is being made
+	size_t way_up_size;
+	uint64_t link_number;
 	struct pending_connect *pending_connects;
 	uint32_t pending_connect_count;
 	struct pool store_ops;
+	struct claimant *claimants; // of children's claims, by index from 1
+	uint32_t claimant_count;
+	struct evicted *evicted; // LIMIT_EVICTIONS at most: the oldest makes room
+	uint32_t evicted_count, evicted_next;
+	struct eviction *evictions;
+	uint64_t eviction_number;
+	moment_us grace_end; // of root volumes (F6); 0: none
 	struct io *io_head, *io_tail; // local requests by arrival
 	struct key_list released;     // blocks whose permission may be given back
 	moment_us release_at;
@@ -236,7 +318,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_ASK };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_ASK, WAIT_CLAIM };
 
 // Touch every block of the list that still waits for it, and empty the list.
 void key_list_touch(struct core *core, struct key_list *list, enum wait wait);
@@ -274,13 +356,18 @@ void entry_set_held(struct core *core, struct entry *entry, enum perm held);
 // The copy may be used: held in time, bytes there, no child has WRITE (I3).
 bool entry_readable(const struct core *core, const struct entry *entry);
 
+// The copy is only a hint: it was clean under a session that is gone, and is valid if the parent finds its digest right
+// (protocol.md T5).
+bool entry_is_hint(const struct core *core, const struct entry *entry);
+
 // The entry of a block, made with the volume's version floor when it is new.
 struct entry *entry_make(struct core *core, struct volume *volume, uint64_t block);
 
 // Forget the entry when there is nothing to say about the block any more. ${entry} may be gone afterwards.
 void entry_rest(struct core *core, struct entry *entry);
 
-// Nobody needs the permission any more: it is given back, together with others (client_release).
+// Nobody needs the permission any more, if there is one: it is given back, together with others, and the entry forgotten
+// (client_release).
 void entry_release_later(struct core *core, struct entry *entry);
 
 // Keep ${buf} as the copy. For a dirty copy see writeback_mark.

@@ -11,23 +11,24 @@
 //   3. When nothing is missing, the operation happens at once, in the step that removed the last obstacle (R9).
 #include "core/transaction.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/recall.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
 
 static bool
 is_local(const struct want *want)
 {
-	return want->kind <= WANT_RECLAIM;
+	return want->kind <= WANT_PREFETCH;
 }
 
 static bool
 needs_data(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	if (want->kind == WANT_RECLAIM)
-		return false;
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
 
@@ -90,19 +91,20 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
 	bool data = needs_data(core, entry, want);
+	bool absent = entry->copy == COPY_ABSENT || entry_is_hint(core, entry);
 	bool clear = true;
 
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
-	if (want->kind != WANT_RECLAIM && core->config.bug != BUG_GRANT_BEFORE_RECALL)
-		clear = server_recall(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
+	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
+		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
 	if (held < want->perm) {
 		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
 		if (clear || !puts_bytes(want))
-			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+			ask(core, entry, want, data && absent);
 		return false;
 	}
-	if (data && entry->copy == COPY_ABSENT) {
+	if (data && absent) {
 		if (directory_max(&core->directory, entry, except) < PERM_WRITE)
 			ask(core, entry, want, true);
 		return false;
@@ -111,7 +113,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return false;
 	if (!is_local(want)) {
 		if (!server_worth_granting(core, entry)) {
-			ask(core, entry, want, data && entry->copy == COPY_ABSENT);
+			ask(core, entry, want, data && absent);
 			return false;
 		}
 		return server_may_grant(core, entry, want, data);
@@ -131,11 +133,6 @@ want_end(struct core *core, struct entry *entry)
 static bool
 want_perform(struct core *core, struct entry *entry, struct want *want)
 {
-	if (want->kind == WANT_RECLAIM) {
-		CHECK(!table_work(&core->table, entry)->rescue || entry->copy == COPY_DIRTY);
-		table_work(&core->table, entry)->rescue = false;
-		return true;
-	}
 	if (!is_local(want))
 		return server_perform(core, entry, want);
 	if (!local_perform(core, entry, want))
@@ -151,8 +148,6 @@ want_fail(struct core *core, struct entry *entry, struct want *want, enum status
 {
 	if (want->kind == WANT_READ || want->kind == WANT_WRITE)
 		local_block_done(core, want, status == STATUS_READ_ONLY ? ERR_READ_ONLY : ERR_IO);
-	else if (want->kind == WANT_RECLAIM)
-		client_lost(core, entry);
 	else if (!is_local(want))
 		server_refuse(core, entry, want, status);
 }
@@ -162,7 +157,7 @@ flush_waits(struct core *core, const struct entry *entry, struct work *work, con
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	if (want->sync)
+	if (want->sync || want->forward)
 		return !dirty_accepted(core, entry, want->version);
 	if (!want->roomless || dirty_room(core, volume))
 		return false;
@@ -191,13 +186,33 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 	work->sync_failed = false;
 }
 
+// A child's request for a frozen block is not kept waiting: it asks again (F1, S23).
+static bool
+is_frozen_for(struct core *core, struct entry *entry, const struct want *want)
+{
+	if (is_local(want) || want->applied || !recall_is_frozen(core, entry, want->child))
+		return false;
+	recall_children(core, entry, want->child, PERM_NO); // an eviction begins when it may
+	return true;
+}
+
 static void
 transaction_advance(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool ended_only = false, claimed;
 
-	if (work->recall_open && server_recall(core, entry, -1, work->recall_perm))
+	if (work->claim)
+		recovery_claim(core, entry);
+	// Who claims a block that we hold has it: the recall has to reach him, too.
+	claimed = claim_advance(core, entry);
+	if (work->recall_open && (claimed || entry->held != PERM_WRITE) &&
+	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
+	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
+		ended_only = true; // who comes before the claims are decided waits
+	else if (entry->version == 0)
+		entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it in a grace time
 	while (work->want_head != 0) {
 		struct want *want = table_want(&core->table, work->want_head);
 
@@ -213,6 +228,13 @@ transaction_advance(struct core *core, struct entry *entry)
 		if (work->failed_status != STATUS_NONE) {
 			want_fail(core, entry, want, work->failed_status);
 			work->failed_status = STATUS_NONE;
+			want_end(core, entry);
+			continue;
+		}
+		if (ended_only && !want->applied)
+			break;
+		if (is_frozen_for(core, entry, want)) {
+			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
 			want_end(core, entry);
 			continue;
 		}

@@ -3,6 +3,7 @@
 // what it covers, and a block that is modified meanwhile leaves its list in one step.
 #include "core/unstable.h"
 #include "core/check.h"
+#include "core/outbox.h"
 
 static struct work_list *
 list_of(struct volume *volume, const struct work *work)
@@ -17,9 +18,13 @@ work_get(const struct core *core, uint32_t index)
 }
 
 static void
-list_add(struct core *core, struct work_list *list, uint32_t index)
+list_add(struct core *core, struct volume *volume, uint32_t index)
 {
 	struct work *work = work_get(core, index);
+	struct work_list *list = list_of(volume, work);
+
+	if (volume->unstable.head == 0 && volume->keeper == 0)
+		volume->unstable_since = core->now;
 
 	work->unstable_next = 0;
 	work->unstable_prev = list->tail;
@@ -57,18 +62,24 @@ unstable_mark(struct core *core, struct entry *entry)
 		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	entry->copy = COPY_UNSTABLE;
 	work->unstable = UNSTABLE_OPEN;
-	list_add(core, &volume->unstable, entry->work);
+	list_add(core, volume, entry->work);
 	volume->unstable_count++;
 	volume->unsynced = true;
+}
+
+void
+unstable_settle(struct core *core, struct entry *entry)
+{
+	unstable_forget(core, entry);
+	entry->copy = COPY_CLEAN;
+	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
 }
 
 // Clean now, if it may be used at all; else nobody needs the bytes any more.
 static void
 commit(struct core *core, struct entry *entry)
 {
-	unstable_forget(core, entry);
-	entry->copy = COPY_CLEAN;
-	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
+	unstable_settle(core, entry);
 	if (entry->held == PERM_NO)
 		entry_drop_copy(core, entry);
 }
@@ -91,7 +102,7 @@ unstable_flushed(struct core *core, struct entry *entry, uint32_t after)
 	work->unstable = UNSTABLE_OPEN;
 	if (volume->barrier_out && is_later(volume->barriers_sent, after))
 		work->unstable = UNSTABLE_COMMITTING;
-	list_add(core, list_of(volume, work), entry->work);
+	list_add(core, volume, entry->work);
 	volume->unstable_count++;
 	if (is_later(volume->barriers_done, after))
 		commit(core, entry);
@@ -135,8 +146,15 @@ void
 unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
-	while (volume->committing.head != 0)
-		commit_first(core, &volume->committing);
+	volume->keeper = 0;
+	while (volume->committing.head != 0) {
+		struct work *work = work_get(core, volume->committing.head);
+
+		if (work->claim) // this parent may not have the bytes
+			unstable_mark(core, table_entry(&core->table, work->entry));
+		else
+			commit_first(core, &volume->committing);
+	}
 }
 
 void
@@ -164,4 +182,77 @@ unstable_barrier_failed(struct core *core, struct volume *volume)
 	}
 	open->head = volume->committing.head;
 	volume->committing = (struct work_list){0, 0};
+}
+
+// ---- FORWARD ----
+
+static void
+forward(struct core *core, struct volume *volume, const struct entry *entry, struct work *work)
+{
+	struct saying say = {
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_FORWARD,
+		.block = block_key_block(entry->key),
+		.perm = -1,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.item = true,
+		.kind = ITEM_EMPTY,
+		.version = entry->version,
+	};
+
+	work->forward_xid = outbox_say(core, &say)->xid;
+	work->forward_version = entry->version;
+	volume->forwards++;
+}
+
+void
+unstable_forward(struct core *core, struct volume *volume)
+{
+	uint32_t left = volume->forwards < FORWARD_WINDOW ? FORWARD_WINDOW - volume->forwards : 0;
+
+	for (uint32_t i = volume->unstable.head; i != 0 && left > 0; i = work_get(core, i)->unstable_next) {
+		struct work *work = work_get(core, i);
+
+		if (work->forward_xid != 0 || work->claim)
+			continue;
+		forward(core, volume, table_entry(&core->table, work->entry), work);
+		left--;
+	}
+}
+
+static void
+forward_end(struct volume *volume, struct work *work)
+{
+	CHECK(volume->forwards > 0);
+	volume->forwards--;
+	work->forward_xid = 0;
+}
+
+bool
+unstable_forwarded(struct core *core, struct entry *entry, const struct message *message)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (work->forward_xid == 0 || work->forward_xid != message->xid)
+		return false;
+	forward_end(volume, work);
+	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
+		return true;
+	if (volume->keeper == 0 && volume->unstable.head == 0)
+		volume->unstable_since = core->now;
+	if (volume->keeper == 0)
+		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
+	commit(core, entry);
+	return true;
+}
+
+void
+unstable_link_down(struct core *core, struct entry *entry, struct work *work)
+{
+	if (work->forward_xid != 0)
+		forward_end(entry_volume(core, entry), work);
 }

@@ -25,6 +25,19 @@ void unstable_barrier_sent(struct core *core, struct volume *volume);
 void unstable_committed(struct core *core, struct volume *volume);
 void unstable_barrier_failed(struct core *core, struct volume *volume);
 
+// Make room without waiting for the root's storage (semi-sync): have the parent send the oldest copies on (FORWARD), so
+// that two nodes have them besides this one.
+void unstable_forward(struct core *core, struct volume *volume);
+
+// The parent's answer to a FORWARD; false when ${message} is about something else.
+bool unstable_forwarded(struct core *core, struct entry *entry, const struct message *message);
+
+// The link to the parent is gone.
+void unstable_link_down(struct core *core, struct entry *entry, struct work *work);
+
+// The copy need not be kept any more: it is clean.
+void unstable_settle(struct core *core, struct entry *entry);
+
 // Whatever is unstable is at the root's storage: the parent says so as it leaves.
 void unstable_all_committed(struct core *core, struct volume *volume);
 

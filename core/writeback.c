@@ -7,6 +7,7 @@
 #include "core/dirty.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
 #include "core/unstable.h"
@@ -113,12 +114,34 @@ may_send(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
+// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent).
+static void
+end_parent_barriers(struct core *core, struct volume *volume)
+{
+	struct barrier *next;
+
+	if (core->config.durability != DURABILITY_PARENT || volume->is_root)
+		return;
+	for (struct barrier *barrier = volume->barriers; barrier != NULL && barrier->count == 0; barrier = next) {
+		bool lost = volume->lost;
+
+		next = barrier->next;
+		if (barrier->io == NULL || barrier->io->force_sync)
+			continue;
+		volume->lost = false;
+		barrier_remove(volume, barrier);
+		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
+	}
+}
+
 static void
 barriers_pump(struct core *core, struct volume *volume)
 {
 	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
+	end_parent_barriers(core, volume);
+	barrier = volume->barriers;
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
 	for (; barrier != NULL && (barrier->count == 0 || core->config.bug == BUG_BARRIER_EARLY);
@@ -171,6 +194,10 @@ flush_block(struct core *core, struct volume *volume, struct entry *entry)
 		root_write(core, entry);
 		return;
 	}
+	if (work->resend) {
+		recovery_resend(core, entry);
+		return;
+	}
 	perm = flush_perm(core, entry, work);
 	client_flush(core, entry, perm, dirty_root_awaited(core, work));
 	if (perm < entry->held)
@@ -183,15 +210,29 @@ room_is_short(const struct core *core, const struct volume *volume)
 	return volume->dirty_count + volume->unstable_count > core->config.dirty_max / 4 * 3;
 }
 
-// Unstable copies take the room of dirty ones: once they are durable at the root they need not be kept.
+// Unstable copies take the room of dirty ones, and ask for trouble: once they are durable at the root they need not be
+// kept. That is asked for when room gets short, and when they have got old.
 static void
 commit_pump(struct core *core, struct volume *volume)
 {
-	if (volume->unstable_count == 0 || volume->commit_wanted || !room_is_short(core, volume) ||
-	    !may_send(core, volume))
+	bool any = volume->unstable.head != 0 || volume->keeper != 0;
+	bool old = any && volume->unstable_since + COMMIT_AGE_US <= core->now;
+
+	if (volume->claims > 0) // what is claimed can not be made durable yet
 		return;
+	if ((volume->unstable_count == 0 && !any) || volume->commit_wanted || !may_send(core, volume))
+		return;
+	if (!room_is_short(core, volume) && !old) {
+		if (any)
+			core_wake(core, volume->unstable_since + COMMIT_AGE_US);
+		return;
+	}
 	if (volume->commit_retry_at > core->now) {
 		core_wake(core, volume->commit_retry_at);
+		return;
+	}
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old) {
+		unstable_forward(core, volume);
 		return;
 	}
 	volume->commit_wanted = true;
@@ -229,7 +270,7 @@ dirty_pump(struct core *core, struct volume *volume)
 		if (volume->flush_count >= FLUSH_WINDOW ||
 		    (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
-		if (volume->is_root ? work->store_reading : entry->held != PERM_WRITE)
+		if (volume->is_root ? work->store_reading : work->claim || (!work->resend && entry->held != PERM_WRITE))
 			continue;
 		if (!all && !work->urgent && core->now - work->dirty_since < age) {
 			core_wake(core, work->dirty_since + age);

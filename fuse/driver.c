@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -213,12 +214,15 @@ static struct fuse_session *
 session_create(struct driver *driver)
 {
 	struct fuse_lowlevel_ops ops = {.init = op_init};
-	char options[160];
+	const char *source = driver->options.source;
+	char options[PATH_MAX + 160];
 	char *argv[] = {(char *)"hvfs", (char *)"-o", options, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *session;
 
-	snprintf(options, sizeof(options), "fsname=hvfs,subtype=hvfs,default_permissions,nodev,nosuid%s",
+	if (source == NULL || strlen(source) >= PATH_MAX || strpbrk(source, ",\\") != NULL)
+		source = "hvfs"; // options would have to be escaped, once or twice
+	snprintf(options, sizeof(options), "fsname=%s,subtype=hvfs,default_permissions,nodev,nosuid%s", source,
 		 driver->options.allow_other  ? ",allow_other"
 		 : driver->options.allow_root ? ",allow_root"
 					      : "");
@@ -277,6 +281,7 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	driver->base = base;
 	driver->options = *options;
 	driver->options.directory = NULL;
+	driver->path = path;
 	driver->callbacks = *callbacks;
 	driver->arg = arg;
 	LIST_INIT(&driver->openers);
@@ -284,17 +289,24 @@ driver_create(struct event_base *base, const struct driver_options *options, con
 	LIST_INIT(&driver->tables);
 	TAILQ_INIT(&driver->pending);
 	TAILQ_INIT(&driver->spare);
+	TAILQ_INIT(&driver->abandoned);
 	files_init(driver);
 	placement_init(&driver->placement, base);
 	interrupt_init(driver);
 	driver->receive = driver_receive_take(driver);
 	ok = driver_mount(driver, path, error, error_size);
-	free(path);
+	driver->options.source = NULL;
 	if (!ok) {
 		driver_destroy(driver);
 		return NULL;
 	}
 	return driver;
+}
+
+const char *
+driver_directory(const struct driver *driver)
+{
+	return driver->path;
 }
 
 size_t
@@ -320,6 +332,7 @@ free_lists(struct driver *driver)
 		free(opener);
 	}
 	free(driver->gather);
+	free(driver->path);
 }
 
 void

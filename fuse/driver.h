@@ -11,6 +11,7 @@ struct event_base;
 
 struct driver_options {
 	const char *directory; // existing, empty or not
+	const char *source;    // what the table of mounts names as its source; NULL: "hvfs"
 	bool allow_other;
 	bool allow_root;
 };
@@ -48,6 +49,13 @@ void driver_add_volume(struct driver *driver, uint32_t volume, const char *name,
 void driver_io_read(struct driver *driver, struct io *io, uint32_t index, struct buf *buf);
 void driver_io_fill(struct driver *driver, struct io *io, uint32_t index, struct buf *old, struct buf *buf);
 void driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error);
+
+// Every request of ${volume} fails with EIO, those that wait now and all to come, whatever the core does: its actions for
+// the former are still taken, and change nothing. Not from within submit. Returns how many waited.
+size_t driver_abort(struct driver *driver, uint32_t volume);
+
+// The absolute path of the mount.
+const char *driver_directory(const struct driver *driver);
 
 // Requests that wait for their answer.
 size_t driver_pending(const struct driver *driver);

@@ -68,6 +68,7 @@ struct receive {
 // A volume's file.
 struct file {
 	bool present;
+	bool aborted; // nothing goes to the core any more
 	bool read_only;
 	uint64_t size;
 	uint64_t written_end; // beyond it nothing was written here since a truncation to 0; at first the size
@@ -100,6 +101,7 @@ struct request {
 	bool parked;       // submit returned without an answer
 	bool interrupted;  // on the driver's list of these: its client is to be looked at
 	bool cancelled;    // the client is being killed
+	bool abandoned;    // answered already; only the core still has it
 	uint32_t round;    // of interrupt_look that saw it last
 
 	const uint8_t *payload; // write: the bytes; in the receive buffer during submit, then in copy or held
@@ -130,7 +132,8 @@ struct driver {
 	bool ended; // the session is over, nobody reads the fd any more
 	struct driver_callbacks callbacks;
 	void *arg;
-	struct driver_options options; // directory is not kept
+	struct driver_options options; // without directory and source
+	char *path;                    // of the mount
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;
@@ -154,6 +157,7 @@ struct driver {
 	// Requests that are with the core.
 	struct request *submitting;
 	struct request_list pending;     // submitted, without an answer
+	struct request_list abandoned;   // answered, and still with the core
 	struct request_list interrupted; // by signals that need not be deadly
 	struct event *interrupt_timer;   // looks at their clients again
 	uint32_t interrupt_round;

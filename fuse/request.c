@@ -66,6 +66,7 @@ request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io
 	request->parked = false;
 	request->interrupted = false;
 	request->cancelled = false;
+	request->abandoned = false;
 	request->payload = NULL;
 	request->held = NULL;
 	request->bufs = NULL;
@@ -310,7 +311,7 @@ request_note_opener(struct request *request, int error)
 }
 
 static void
-request_finish(struct request *request, int error)
+request_answer(struct request *request, int error)
 {
 	struct driver *driver = request->driver;
 
@@ -325,6 +326,12 @@ request_finish(struct request *request, int error)
 		TAILQ_REMOVE(&driver->interrupted, request, interrupted_link);
 	request_note_opener(request, error);
 	request_reply(request, error);
+}
+
+static void
+request_finish(struct request *request, int error)
+{
+	request_answer(request, error);
 	request_free(request);
 }
 
@@ -381,6 +388,11 @@ driver_io_done(struct driver *driver, struct io *io, enum hvfs_error error)
 	struct request *request = (struct request *)io;
 
 	CHECK(request->driver == driver);
+	if (request->abandoned) {
+		TAILQ_REMOVE(&driver->abandoned, request, link);
+		request_free(request);
+		return;
+	}
 	CHECK(request->parked || driver->submitting == request);
 	if (error == ERR_OK && (request->sync_after || request_zeroes_on(request)))
 		request_go_on(request);
@@ -438,6 +450,10 @@ request_submit(struct request *request)
 	struct driver *driver = request->driver;
 
 	CHECK(driver->submitting == NULL);
+	if (request->file->aborted) {
+		request_finish(request, EIO);
+		return;
+	}
 	if (request->io.kind == IO_READ)
 		request_prepare_bufs(request);
 	driver->submitting = request;
@@ -455,4 +471,31 @@ request_fail_all(struct driver *driver, int error)
 
 	while ((request = TAILQ_FIRST(&driver->pending)) != NULL)
 		request_finish(request, error);
+	while ((request = TAILQ_FIRST(&driver->abandoned)) != NULL) {
+		TAILQ_REMOVE(&driver->abandoned, request, link);
+		request_free(request);
+	}
+}
+
+// The core may still read the bytes of a write, and give those of a read: the struct stays until it is done.
+size_t
+driver_abort(struct driver *driver, uint32_t volume)
+{
+	struct request *request = TAILQ_FIRST(&driver->pending), *next;
+	size_t count = 0;
+
+	CHECK(volume < LIMIT_VOLUMES && driver->submitting == NULL);
+	driver->files[volume].aborted = true;
+	for (; request != NULL; request = next) {
+		next = TAILQ_NEXT(request, link);
+		if (request->io.volume != volume)
+			continue;
+		request_answer(request, EIO);
+		request->abandoned = true;
+		TAILQ_INSERT_TAIL(&driver->abandoned, request, link);
+		count++;
+	}
+	if (driver->paused)
+		driver_resume(driver);
+	return count;
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// One attempt at a time: address by address, and for a name each of its numbers. After a round without success, or
-// after a connection that did not prove useful (dialer_succeeded), the next round waits: 50 ms, doubling to 5 s. A
-// parent that worked before is tried first (protocol.md F3).
+// One attempt at a time: address by address, and for a name each of its numbers. Within a round there is no pause; after
+// a round without success the next one waits: 50 ms, doubling to 5 s. A connection that did not prove useful
+// (dialer_succeeded) is a failed attempt of its round: the next start goes on behind it. One that did begins a new round
+// with itself, as a parent that worked before is tried first (protocol.md F3); without a pause, unless it was of use for
+// a moment only.
 //
 //   RESTING --dialer_start--> WAITING --timer--> [RESOLVING -->] CONNECTING --> RESTING (connected)
-//                                ^-------- all addresses failed --------'
+//                                ^-------- next address, or round --------'
 #include "net/link.h"
 #include "net/resolver.h"
+
+#include "core/check.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,22 +19,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	DIALER_DELAY_FIRST_MS = 50,
 	DIALER_DELAY_MAX_MS = 5000,
-	DIALER_CONNECT_TIMEOUT_MS = 5000, // an attempt that is not answered
+	DIALER_CONNECT_TIMEOUT_MS = 5000, // an attempt that is not answered, or a name that is not found
+	DIALER_USEFUL_MS = 1000,          // a success that lasted shorter is followed by a pause
 };
 
 struct dialer {
 	struct event_base *base;
 	struct address *addresses;
 	size_t count;
-	size_t current;         // address that is being tried
-	size_t connected_index; // address that was connected last
-	size_t left;            // addresses of this round that remain, the current one included
+	size_t current;         // address that is being tried, or was connected last
+	size_t left;            // addresses of this round that remain, the current one included; 0: no round
 	uint32_t delay_ms;      // before the next round; 0: at once
+	uint32_t moment_delay_ms; // grows with each success in a row that lasted for a moment only
+	uint32_t timeout_ms;    // of an attempt
+	uint64_t succeeded_ms;  // when the last connection was of use; 0: not (yet)
 	bool running;
 	struct event *wait;
 	struct resolver *resolver;
@@ -72,12 +80,21 @@ dialer_clear(struct dialer *dialer)
 	dialer->infos = dialer->info = NULL;
 }
 
-static void
-dialer_grow_delay(struct dialer *dialer)
+static uint32_t
+grown(uint32_t delay_ms)
 {
-	dialer->delay_ms = dialer->delay_ms == 0 ? DIALER_DELAY_FIRST_MS : dialer->delay_ms * 2;
-	if (dialer->delay_ms > DIALER_DELAY_MAX_MS)
-		dialer->delay_ms = DIALER_DELAY_MAX_MS;
+	if (delay_ms == 0)
+		return DIALER_DELAY_FIRST_MS;
+	return delay_ms * 2 < DIALER_DELAY_MAX_MS ? delay_ms * 2 : DIALER_DELAY_MAX_MS;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void
@@ -89,20 +106,26 @@ dialer_wait(struct dialer *dialer)
 	evtimer_add(dialer->wait, &delay);
 }
 
-// The current address is of no use: tell, and go on with the next one from the loop.
+// The current address is of no use: go on with the next one, from the loop.
+static void
+dialer_next(struct dialer *dialer)
+{
+	dialer->current = (dialer->current + 1) % dialer->count;
+	if (--dialer->left > 0) {
+		evtimer_add(dialer->wait, &(struct timeval){0});
+		return;
+	}
+	dialer->delay_ms = grown(dialer->delay_ms);
+	dialer_wait(dialer);
+}
+
 static void
 dialer_fail(struct dialer *dialer, const char *why)
 {
 	const struct address *address = &dialer->addresses[dialer->current];
 
 	dialer_clear(dialer);
-	dialer->current = (dialer->current + 1) % dialer->count;
-	if (--dialer->left > 0) {
-		evtimer_add(dialer->wait, &(struct timeval){0});
-	} else {
-		dialer_grow_delay(dialer);
-		dialer_wait(dialer);
-	}
+	dialer_next(dialer);
 	dialer->failed(dialer->arg, address, why);
 }
 
@@ -115,9 +138,7 @@ dialer_done(struct dialer *dialer)
 	dialer->fd = -1;
 	dialer_clear(dialer);
 	dialer->running = false;
-	dialer->connected_index = dialer->current;
-	dialer->current = (dialer->current + 1) % dialer->count;
-	dialer_grow_delay(dialer); // until dialer_succeeded says that it was worth it
+	dialer->succeeded_ms = 0;
 	dialer->connected(dialer->arg, fd, address);
 }
 
@@ -154,7 +175,7 @@ dialer_writable(evutil_socket_t fd, short what, void *arg)
 static void
 dialer_connect(struct dialer *dialer, int family, const struct sockaddr *to, socklen_t to_size)
 {
-	struct timeval timeout = time_of_ms(DIALER_CONNECT_TIMEOUT_MS);
+	struct timeval timeout = time_of_ms(dialer->timeout_ms);
 
 	dialer->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (dialer->fd < 0) {
@@ -176,6 +197,7 @@ dialer_resolved(void *arg, struct addrinfo *infos, const char *why)
 	struct dialer *dialer = arg;
 
 	dialer->resolver = NULL;
+	evtimer_del(dialer->wait);
 	if (infos == NULL) {
 		dialer_fail(dialer, why);
 		return;
@@ -189,6 +211,7 @@ static void
 dialer_resolve(struct dialer *dialer, const struct address *address)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct timeval timeout = time_of_ms(dialer->timeout_ms);
 
 	if (getaddrinfo(address->host, address->port, &hints, &dialer->infos) == 0) {
 		dialer->info = dialer->infos;
@@ -199,6 +222,8 @@ dialer_resolve(struct dialer *dialer, const struct address *address)
 	dialer->resolver = resolver_start(dialer->base, address, dialer_resolved, dialer);
 	if (dialer->resolver == NULL)
 		dialer_fail(dialer, "the name lookup cannot be started");
+	else
+		evtimer_add(dialer->wait, &timeout);
 }
 
 static void
@@ -220,7 +245,30 @@ dialer_try(struct dialer *dialer)
 static void
 dialer_waited(evutil_socket_t fd, short what, void *arg)
 {
-	dialer_try(arg);
+	struct dialer *dialer = arg;
+
+	if (dialer->resolver != NULL)
+		dialer_fail(dialer, "the name lookup takes too long");
+	else
+		dialer_try(dialer);
+}
+
+static bool
+dialer_copy_addresses(struct dialer *dialer, const struct address *addresses, size_t count)
+{
+	struct address *copy = calloc(count, sizeof(*copy));
+
+	if (copy == NULL || count == 0) {
+		free(copy);
+		return false;
+	}
+	memcpy(copy, addresses, count * sizeof(*copy));
+	free(dialer->addresses);
+	dialer->addresses = copy;
+	dialer->count = count;
+	dialer->current = 0;
+	dialer->left = 0;
+	return true;
 }
 
 struct dialer *
@@ -234,18 +282,29 @@ dialer_create(struct event_base *base, const struct address *addresses, size_t c
 		return NULL;
 	dialer->base = base;
 	dialer->fd = -1;
-	dialer->count = count;
+	dialer->timeout_ms = DIALER_CONNECT_TIMEOUT_MS;
 	dialer->connected = connected;
 	dialer->failed = failed;
 	dialer->arg = arg;
-	dialer->addresses = calloc(count, sizeof(*addresses));
 	dialer->wait = evtimer_new(base, dialer_waited, dialer);
-	if (count == 0 || dialer->addresses == NULL || dialer->wait == NULL) {
+	if (dialer->wait == NULL || !dialer_copy_addresses(dialer, addresses, count)) {
 		dialer_destroy(dialer);
 		return NULL;
 	}
-	memcpy(dialer->addresses, addresses, count * sizeof(*addresses));
 	return dialer;
+}
+
+void
+dialer_set_addresses(struct dialer *dialer, const struct address *addresses, size_t count)
+{
+	CHECK(!dialer->running);
+	CHECK(dialer_copy_addresses(dialer, addresses, count));
+}
+
+void
+dialer_set_timeout(struct dialer *dialer, uint32_t ms)
+{
+	dialer->timeout_ms = ms < DIALER_CONNECT_TIMEOUT_MS ? ms : DIALER_CONNECT_TIMEOUT_MS;
 }
 
 void
@@ -254,14 +313,23 @@ dialer_start(struct dialer *dialer)
 	if (dialer->running)
 		return;
 	dialer->running = true;
+	if (dialer->succeeded_ms == 0 && dialer->left > 0) {
+		dialer_next(dialer); // this round goes on
+		return;
+	}
+	if (dialer->succeeded_ms != 0) {
+		bool was_useful = now_ms() - dialer->succeeded_ms >= DIALER_USEFUL_MS;
+
+		dialer->moment_delay_ms = was_useful ? 0 : grown(dialer->moment_delay_ms);
+		dialer->delay_ms = dialer->moment_delay_ms;
+	}
 	dialer_wait(dialer);
 }
 
 void
 dialer_succeeded(struct dialer *dialer)
 {
-	dialer->delay_ms = 0;
-	dialer->current = dialer->connected_index;
+	dialer->succeeded_ms = now_ms();
 }
 
 void

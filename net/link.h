@@ -55,14 +55,22 @@ struct listener *listener_create(struct event_base *base, const struct address *
 	void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size);
 void listener_destroy(struct listener *listener);
 
-// Keeps dialling the ${count} addresses in order, round and round, with backoff (50 ms doubling to 5 s, reset by
-// dialer_succeeded) until a connection is there; then connected(arg, fd, address) owns the fd and the dialer rests until
-// dialer_start is called again. failed(arg, address, why) is called for each attempt that failed.
+// Keeps dialling the ${count} addresses in order, round and round, with a pause between rounds (50 ms doubling to 5 s)
+// until a connection is there; then connected(arg, fd, address) owns the fd and the dialer rests until dialer_start is
+// called again. If dialer_succeeded was called meanwhile, that begins a new round with this address, and without a pause
+// if it was of use for a second; else it goes on with the next address of the same round. failed(arg, address, why) is
+// called for each attempt that failed.
 struct dialer *dialer_create(struct event_base *base, const struct address *addresses, size_t count,
 	void (*connected)(void *arg, int fd, const struct address *address),
 	void (*failed)(void *arg, const struct address *address, const char *why), void *arg);
 void dialer_start(struct dialer *dialer);
 void dialer_succeeded(struct dialer *dialer);
+
+// While it rests: other addresses from now on. The next start begins a round with the first of them.
+void dialer_set_addresses(struct dialer *dialer, const struct address *addresses, size_t count);
+
+// Give an attempt up after ${ms}, at most 5 s.
+void dialer_set_timeout(struct dialer *dialer, uint32_t ms);
 void dialer_destroy(struct dialer *dialer);
 
 #endif

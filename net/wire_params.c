@@ -45,6 +45,7 @@ const struct param wire_params[PRESENT_COUNT] = {
 	BLOB(COOKIE, cookie, 0, LIMIT_BLOB_SIZE),
 	BLOB(RANGE_START, range_start, 0, LIMIT_BLOB_SIZE),
 	BLOB(STRIPE, stripe, 0, LIMIT_BLOB_SIZE),
+	NUMBER(LINK_NUMBER, 8, link_number, 0, UINT64_MAX),
 	BLOB(PARENT_ADDR, parent_addr, 0, LIMIT_BLOB_SIZE),
 };
 

@@ -37,7 +37,12 @@ node_config_default(struct node_config *config)
 		strcpy(host, "node");
 	memcpy(config->name, host, sizeof(host));
 	config->cache_size = CACHE_SIZE_DEFAULT;
-	config->write_mode = core.write_mode;
+	config->settings = (struct settings){
+		.write_mode = core.write_mode,
+		.durability = core.durability,
+		.disconnect_ms = core.disconnect_ms,
+		.log_level = LOG_LEVEL_INFO,
+	};
 	config->hb_ttl_ms = core.hb_ttl_ms;
 	config->ttl_ms = core.ttl_ms;
 	config->io_timeout_ms = core.io_timeout_ms;

@@ -3,13 +3,19 @@
 //
 //   {"command":"status"}                  one object (status.c)
 //   {"command":"flush","volume":NAME}     {"dirty_bytes":N} now and then, at the end {"ok":true}; volume may be
-//   missing: all
-//   {"command":"stop"}                    {"ok":true} when everything is flushed and unmounted; then the node ends
+//                                         missing: all
+//   {"command":"set","values":{KEY:TEXT}} {"ok":true,"changes":[{"key","was","is"}]}; all of them, or none
+//   {"command":"abort","volume":NAME}     {"ok":true,"requests":N,"dirty_bytes":N}: how much was given up
+//   {"command":"stop","timeout_ms":N}     {"waiting":[{"what":TEXT,...}],"dirty_bytes":N} when that changes (waiting.c);
+//                                         {"ok":true} when everything is flushed and unmounted, and then the node ends.
+//                                         timeout_ms may be missing
+//   {"command":"unmount","timeout_ms":N}  as flush, but {"ok":true,"mount":DIR}: now the client unmounts it; and
+//                                         {"unmounted":true,"stopping":BOOL} when it has done so; stopping: then as stop
 //   anything else                         {"error":"…"}
 //
 // A client's commands run one after the other. A request line, the number of clients and what waits to be read by one
-// of them are bounded. A flush is an IO_SYNC of the core, as fsync is; it goes on when its client goes away.
-#include "node/internal.h"
+// of them are bounded.
+#include "node/control.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -23,36 +29,6 @@ enum {
 	CLIENTS_MAX = 64,
 	REQUEST_SIZE_MAX = 4096,
 	ANSWER_SIZE_MAX = 4 << 20,
-	PROGRESS_MS = 250,
-};
-
-struct client {
-	struct client *next;
-	struct control *control;
-	struct bufferevent *stream;
-	struct flush *flush; // that it waits for
-	bool waits_for_stop;
-	bool ended; // it will not ask any more
-};
-
-struct flush {
-	struct flush *next;
-	struct control *control;
-	struct client *client; // NULL: gone
-	struct event *progress;
-	int volume; // -1: all
-	unsigned running;
-	enum hvfs_error error; // the first one
-	uint32_t failed_volume;
-	struct io ios[LIMIT_VOLUMES]; // by the core's index
-};
-
-struct control {
-	struct node *node;
-	struct listener *listener;
-	struct client *clients;
-	unsigned client_count;
-	struct flush *flushes;
 };
 
 // ---- Answers ----
@@ -73,7 +49,7 @@ client_free(struct client *client)
 }
 
 // Takes over ${object}. Freeing the client is left to its own callbacks.
-static void
+void
 client_answer(struct client *client, json_t *object)
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
@@ -88,7 +64,8 @@ client_answer(struct client *client, json_t *object)
 	free(text);
 }
 
-static void __attribute__((format(printf, 2, 3))) client_answer_error(struct client *client, const char *format, ...)
+void
+client_answer_error(struct client *client, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -103,146 +80,13 @@ static void __attribute__((format(printf, 2, 3))) client_answer_error(struct cli
 	client_answer(client, json_pack("{so}", "error", value));
 }
 
-static void
+void
 client_answer_ok(struct client *client)
 {
 	client_answer(client, json_pack("{sb}", "ok", 1));
 }
 
-// ---- Flush ----
-
-static void client_go_on(struct client *client);
-
-static void
-flush_answer(struct flush *flush)
-{
-	struct client *client = flush->client;
-	struct volume_info info;
-
-	client->flush = NULL;
-	if (flush->error == ERR_OK) {
-		client_answer_ok(client);
-	} else {
-		core_volume_info(flush->control->node->core, flush->failed_volume, node_now(), &info);
-		client_answer_error(client, "volume %s: %s", info.name, hvfs_error_text(flush->error));
-	}
-	client_go_on(client);
-}
-
-static void
-flush_free(struct flush *flush)
-{
-	struct flush **at = &flush->control->flushes;
-
-	while (*at != flush)
-		at = &(*at)->next;
-	*at = flush->next;
-	event_free(flush->progress);
-	free(flush);
-}
-
-static void
-flush_ended(struct flush *flush)
-{
-	if (flush->client != NULL)
-		flush_answer(flush);
-	flush_free(flush);
-}
-
-static void
-flush_progress(evutil_socket_t fd, short what, void *arg)
-{
-	struct flush *flush = arg;
-	json_int_t dirty;
-
-	if (flush->client == NULL)
-		return;
-	dirty = (json_int_t)node_dirty_bytes(flush->control->node, flush->volume);
-	client_answer(flush->client, json_pack("{sI}", "dirty_bytes", dirty));
-}
-
-bool
-control_io_done(struct control *control, struct io *io, enum hvfs_error error)
-{
-	struct flush *flush = control != NULL ? control->flushes : NULL;
-
-	while (flush != NULL && (io < flush->ios || io >= flush->ios + LIMIT_VOLUMES))
-		flush = flush->next;
-	if (flush == NULL)
-		return false;
-	if (error != ERR_OK && flush->error == ERR_OK) {
-		flush->error = error;
-		flush->failed_volume = io->volume;
-	}
-	if (--flush->running == 0)
-		flush_ended(flush);
-	return true;
-}
-
-// One more is counted while they are handed over, so that the last answer can not come before the last request.
-static void
-flush_start(struct client *client, int volume)
-{
-	struct node *node = client->control->node;
-	struct flush *flush = calloc(1, sizeof(*flush));
-
-	CHECK(flush != NULL);
-	flush->control = client->control;
-	flush->client = client;
-	flush->volume = volume;
-	flush->progress = event_new(node->base, -1, EV_PERSIST, flush_progress, flush);
-	CHECK(flush->progress != NULL);
-	evtimer_add(flush->progress, &(struct timeval){.tv_usec = PROGRESS_MS * 1000});
-	flush->next = client->control->flushes;
-	client->control->flushes = flush;
-	client->flush = flush;
-	flush_progress(-1, 0, flush);
-	flush->running = 1;
-	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
-		if (!node->volumes[i].ready || (volume >= 0 && (uint32_t)volume != i))
-			continue;
-		flush->running++;
-		flush->ios[i] = (struct io){.kind = IO_SYNC, .volume = i};
-		node_feed(node, &(struct event){.type = EVENT_IO, .io = &flush->ios[i]});
-	}
-	if (--flush->running == 0)
-		flush_ended(flush);
-}
-
-static void
-command_flush(struct client *client, const json_t *request)
-{
-	const json_t *volume = json_object_get(request, "volume");
-	struct node *node = client->control->node;
-	const char *name = json_string_value(volume);
-	struct volume_info info;
-
-	if (volume == NULL || json_is_null(volume)) {
-		flush_start(client, -1);
-		return;
-	}
-	for (uint32_t i = 0; name != NULL && i < core_volume_count(node->core); i++) {
-		core_volume_info(node->core, i, node_now(), &info);
-		if (strcmp(info.name, name) != 0)
-			continue;
-		if (node->volumes[i].ready)
-			flush_start(client, (int)i);
-		else
-			client_answer_error(client, "volume %s: its parent was not reached yet", name);
-		return;
-	}
-	client_answer_error(client, "flush: volume %.300s is not served by this node",
-			    name != NULL ? name : "(not a string)");
-}
-
 // ---- Requests ----
-
-static void
-command_stop(struct client *client)
-{
-	client->waits_for_stop = true;
-	node_stop(client->control->node, "told so on the control socket");
-}
 
 static void
 client_request(struct client *client, const char *line, size_t size)
@@ -255,36 +99,35 @@ client_request(struct client *client, const char *line, size_t size)
 		client_answer_error(client, "the request is no JSON: %s", why.text);
 	else if (command == NULL)
 		client_answer_error(client, "the request is no object with a \"command\"");
-	else if (strcmp(command, "status") == 0)
-		client_answer(client, node_status(client->control->node));
-	else if (strcmp(command, "flush") == 0)
-		command_flush(client, request);
-	else if (strcmp(command, "stop") == 0)
-		command_stop(client);
 	else
-		client_answer_error(client, "command %.100s is not known; use status, flush or stop", command);
+		command_run(client, command, request);
 	json_decref(request);
 }
 
 // Handle whole lines until one must be waited for.
 static void
-client_go_on(struct client *client)
+client_read(struct client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
 	char *line;
 	size_t size;
 
-	while (client->flush == NULL && !client->waits_for_stop &&
-	       (line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF)) != NULL) {
+	while (client->wait == WAIT_NOT && (line = evbuffer_readln(input, &size, EVBUFFER_EOL_LF)) != NULL) {
 		client_request(client, line, size);
 		free(line);
 	}
 }
 
+void
+client_go_on(struct client *client)
+{
+	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
 static bool
 client_is_done(const struct client *client)
 {
-	bool waits = client->flush != NULL || client->waits_for_stop;
+	bool waits = client->wait != WAIT_NOT;
 	bool can_write = bufferevent_get_enabled(client->stream) & EV_WRITE;
 
 	return !can_write ||
@@ -297,8 +140,8 @@ client_readable(struct bufferevent *stream, void *arg)
 	struct client *client = arg;
 	struct evbuffer *input = bufferevent_get_input(stream);
 
-	client_go_on(client);
-	if (client->flush == NULL && !client->waits_for_stop && evbuffer_get_length(input) >= REQUEST_SIZE_MAX) {
+	client_read(client);
+	if (client->wait == WAIT_NOT && evbuffer_get_length(input) >= REQUEST_SIZE_MAX) {
 		evbuffer_drain(input, evbuffer_get_length(input));
 		client_answer_error(client, "the request is longer than %d bytes", REQUEST_SIZE_MAX);
 		bufferevent_disable(stream, EV_READ);
@@ -322,6 +165,8 @@ client_ended(struct bufferevent *stream, short what, void *arg)
 	struct client *client = arg;
 
 	client->ended = true;
+	if (client->wait == WAIT_UNMOUNT)
+		client->wait = WAIT_NOT; // it could not
 	if (what & BEV_EVENT_ERROR || client_is_done(client))
 		client_free(client);
 }
@@ -382,11 +227,11 @@ control_tell_stopped(struct control *control, const char *error)
 	for (struct client *client = control->clients; client != NULL; client = client->next) {
 		struct evbuffer *output = bufferevent_get_output(client->stream);
 
-		if (client->flush != NULL)
+		if (client->wait == WAIT_FLUSH || client->wait == WAIT_UNMOUNT)
 			client_answer_error(client, "%s", hvfs_error_text(ERR_SHUT_DOWN));
-		if (client->waits_for_stop && error != NULL)
+		if (client->wait == WAIT_STOP && error != NULL)
 			client_answer_error(client, "%s", error);
-		else if (client->waits_for_stop)
+		else if (client->wait == WAIT_STOP)
 			client_answer_ok(client);
 		bufferevent_disable(client->stream, EV_READ | EV_WRITE); // or the output's front is frozen
 		evbuffer_unfreeze(output, 1);

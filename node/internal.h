@@ -2,11 +2,13 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, dialling, messages in
-//   stores.c   the storage of root volumes
+//   links.c    accepting, messages in;  parent.c  dialling, and whom
+//   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
+//   rescue.c   what the core gives up becomes files
+//   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
-//   control.c  the control socket;  status.c  what it tells
-//   stop.c     leaving in order
+//   control.c  the control socket;  commands.c  what it is told;  status.c  what it tells
+//   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -17,12 +19,17 @@
 #include "net/link.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/worker.h"
+#include "store/metadata.h"
 #include "store/store.h"
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <limits.h>
 
 struct control;
+struct evictions;
+struct rescue;
 
 // One open link; its slot is what the core calls it.
 struct node_link {
@@ -43,8 +50,13 @@ struct volume {
 	int last_errno;               // of the store, that was logged
 	bool configured;              // named in the configuration: readiness waits for it
 	bool ready;                   // its size is known, and it is mounted
+	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
+	bool may_write;               // root: its storage is not read-only
+	struct evictions *evictions_waiting; // for the end of the write of the record that runs
+	bool evictions_run;
+	struct rescue *rescue; // NULL: nothing was given up
 };
 
 // Events that arose within a step; they wait until it is over.
@@ -79,13 +91,23 @@ struct node {
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct dialer *dialer;
 	struct node_link *parent; // NULL: not connected
-	size_t parent_index;      // of config.parents, connected last
-	uint32_t foreign_parents; // bit i: parents[i] does not speak hvfs
+	struct address parent_at; // connected last, or tried first
+	uint32_t parent_lease_ms; // it gave last
+	size_t candidate_count;   // of those that are dialled
+	struct event *parent_patience;
+	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
 	bool parent_fault_told;   // that it can not be reached
+	moment_us parent_lost;    // since when it is not connected
+	uint32_t parent_connections; // that have been of use
+	char parent_told[PATH_MAX + 512]; // its address, as children can use it
 
 	struct volume volumes[LIMIT_VOLUMES];
-	size_t store_operations; // that run
+	bool rescue_due;         // something given up waits for the end of the batch
+	size_t store_operations; // that run, evictions included
+	struct worker *worker;
+	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
+	bool unmounted; // its mount has gone; requests may still be with the core
 	struct control *control;
 
 	struct event *signals[2]; // SIGTERM, SIGINT
@@ -93,12 +115,19 @@ struct node {
 	bool is_ready;
 	bool failed_told;
 	bool stopping; // EVENT_STOP was given
+	bool in_order; // the core had time to bring everything to the root and to take everything back
 	bool left;     // the core gets no more events
 	bool hurry;    // do not wait for anything any more
 	struct event *stop_timer;
 	uint64_t stop_dirty; // bytes, when the stop timer was set
+	struct event *stop_limit, *stop_watch;
+	uint32_t stop_limit_ms;
+	moment_us good_bye; // since when nothing else is waited for
+	char *waiting_told; // what the stop waits for, as it was told last
+	uint64_t waiting_dirty;
+	moment_us waiting_told_at;
 	int status;
-	char why[1024]; // what was not brought to the root; empty: nothing
+	char why[2048]; // what was not brought to the root; empty: nothing
 };
 
 // ---- perform.c ----
@@ -110,17 +139,33 @@ int node_perform_init(struct node *node);
 void node_perform_fini(struct node *node);
 // Give ${event} to the core and do what it says; within a step: after it.
 void node_feed(struct node *node, const struct event *event);
+// The core is done with ${io}.
+void node_answer_io(struct node *node, struct io *io, enum hvfs_error error);
 // Flush what the steps since the last call wrote; set the timer. Happens by itself once the loop has run what was due.
 void node_end_batch(struct node *node);
 
 // ---- links.c ----
 int node_links_init(struct node *node, char *error, size_t error_size);
-void node_links_start(struct node *node);
 void node_links_fini(struct node *node);
 void node_link_send(struct node *node, const struct action *action);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
-// The address of the parent: the one connected, or the one tried first.
+// NULL: no slot is free; ${fd} is still the caller's then.
+struct node_link *node_link_new(struct node *node, int fd, const char *peer, enum link_role role);
+// Close it without a word.
+void node_link_drop(struct node_link *link);
+
+// ---- parent.c ----
+int node_parent_init(struct node *node, char *error, size_t error_size);
+void node_parent_start(struct node *node);
+void node_parent_fini(struct node *node);
+// The address of the parent: the one connected last, or the one tried first. "": there is none.
 const char *node_parent_address(const struct node *node);
+// Is it connected, and another than the first of the configuration?
+bool node_parent_is_other(const struct node *node);
+// Its link: a message, before the core has it; what was no message; its end, before the core knows.
+void node_parent_said(struct node *node, const struct message *message);
+void node_parent_foreign(struct node *node);
+void node_parent_gone(struct node *node, bool was_heard);
 
 // ---- stores.c ----
 int node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size);
@@ -129,6 +174,27 @@ void node_store_watch(struct node *node, struct volume *volume);
 void node_store_perform(struct node *node, const struct action *action);
 void node_stores_kick(struct node *node);
 void node_store_close(struct volume *volume);
+enum hvfs_error node_error_of_errno(int sys_errno);
+// How long the root must wait for those who hold something: the longest lease that may run, and more (protocol.md F6).
+uint32_t node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES]);
+// Leases of the configured length may be given from now on.
+int node_stores_set_lease(struct node *node, char *error, size_t error_size);
+// Nobody holds anything, and all is on stable storage.
+void node_stores_set_clean(struct node *node);
+
+// ---- evictions.c ----
+void node_evict(struct node *node, const struct action *action);
+
+// ---- rescue.c ----
+void node_rescue(struct node *node, const struct action *action);
+// ${io} is to fail with ERR_LOST: not before the file of what was lost is there. False: nothing is being written.
+bool node_rescue_hold(struct node *node, struct io *io);
+// Let what has come in this batch be written.
+void node_rescue_write(struct node *node);
+// How many bytes of ${volume} are in rescue files, and the last one's path without .img and .map; "": none.
+uint64_t node_rescued(const struct volume *volume, const char **ret_path);
+// Nothing may be under way.
+void node_rescue_fini(struct volume *volume);
 
 // ---- volumes.c ----
 // Open the storage of config.volumes[i] into ${opened}[i]; then, with a core, move it to node->volumes.
@@ -150,6 +216,10 @@ void control_tell_stopped(struct control *control, const char *error);
 void control_destroy(struct control *control);
 // Is ${io} one of ours (a flush)? Then it is finished.
 bool control_io_done(struct control *control, struct io *io, enum hvfs_error error);
+// To those who wait for the end: what is waited for.
+void control_tell_waiting(struct control *control, json_t *list, uint64_t dirty);
+// The mount has gone. Returns whether one of the clients did it; they hear whether the node goes on.
+bool command_unmounted(struct control *control, bool goes_on);
 
 // ---- status.c ----
 json_t *node_status(struct node *node);
@@ -157,9 +227,21 @@ json_t *node_status(struct node *node);
 // ---- stop.c ----
 int node_signals_init(struct node *node);
 void node_stop(struct node *node, const char *why);
+// Wait no longer than ${ms} for the end of the stop that has begun.
+void node_stop_within(struct node *node, uint32_t ms);
 void node_stopped(struct node *node, enum hvfs_error error);
 // Unmount, close links, wait for the storage, answer who waits.
 void node_leave(struct node *node);
+
+// ---- waiting.c ----
+// What a stop waits for: to the log and to those who wait, if it has changed.
+void node_waiting_tell(struct node *node);
+// May something be lost by not waiting any longer?
+bool node_waiting_is_loss(const struct node *node);
+// Is nothing left to be done but to tell the parent that we leave?
+bool node_waiting_is_good_bye(const struct node *node);
+// The same as a part of a sentence, from "; " on; empty: nothing.
+void node_waiting_print(const struct node *node, char *text, size_t size);
 
 // ---- config.c ----
 int node_config_check(const struct node_config *config, char *error, size_t error_size);

@@ -61,13 +61,13 @@ static void
 link_gone(struct node_link *link)
 {
 	struct node *node = link->node;
-	bool was_parent = link->role == LINK_PARENT;
+	bool was_parent = link->role == LINK_PARENT, was_heard = link->heard;
 	uint32_t slot = link->slot;
 
 	slot_free(link);
+	if (was_parent)
+		node_parent_gone(node, was_heard); // while the core still knows where else to go
 	node_feed(node, &(struct event){.type = EVENT_LINK_DOWN, .link = slot});
-	if (was_parent && !node->left)
-		dialer_start(node->dialer);
 }
 
 static const char *
@@ -114,27 +114,15 @@ on_message(void *arg, struct link *unused, const struct message *message)
 	struct node *node = link->node;
 	bool has_data = message->items != NULL && message->data_size != 0;
 
-	if (link->role == LINK_PARENT && !link->heard && message->opcode == OP_OK_REPLY) {
+	if (link->role == LINK_PARENT)
+		node_parent_said(node, message);
+	else
 		link->heard = true;
-		dialer_succeeded(node->dialer);
-	}
-	link->heard = link->heard || link->role == LINK_CHILD;
 	if (has_data)
 		message_take_data(node, message);
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
 	if (has_data)
 		message_drop_data(message);
-}
-
-// Before it said anything sensible, and before we are ready: this address is a mistake. Others of the list may be
-// right.
-static void
-parent_is_foreign(struct node *node)
-{
-	node->foreign_parents |= 1u << node->parent_index;
-	if (node->foreign_parents == (1u << node->config.parent_count) - 1)
-		node_fail(node, "--parent %s: %s does not speak hvfs", node->config.parents[node->parent_index].text,
-			  node->config.parents[node->parent_index].text);
 }
 
 static void
@@ -169,7 +157,7 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 		  error->param != 0 ? message_param_name(error->param) : "none", error->param,
 		  fatal ? "; closing the link" : "");
 	if (link->role == LINK_PARENT && !link->heard)
-		parent_is_foreign(link->node);
+		node_parent_foreign(link->node);
 	if (!is_reply)
 		reply_malformed(link, header, error);
 }
@@ -201,8 +189,8 @@ static const struct link_callbacks link_callbacks = {
 
 // ---- New links ----
 
-static struct node_link *
-link_new(struct node *node, int fd, const char *peer, enum link_role role)
+struct node_link *
+node_link_new(struct node *node, int fd, const char *peer, enum link_role role)
 {
 	struct node_link *link = slot_take(node, role);
 
@@ -216,7 +204,7 @@ static void
 on_accepted(void *arg, int fd, const char *peer)
 {
 	struct node *node = arg;
-	struct node_link *link = link_new(node, fd, peer, LINK_CHILD);
+	struct node_link *link = node_link_new(node, fd, peer, LINK_CHILD);
 
 	if (link == NULL) {
 		log_warnx("child %s is turned away: %d links are open, no more are allowed", peer, LIMIT_LINKS);
@@ -225,34 +213,6 @@ on_accepted(void *arg, int fd, const char *peer)
 	}
 	log_info("child %s connected", peer);
 	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = link->slot, .role = LINK_CHILD});
-}
-
-static void
-on_connected(void *arg, int fd, const struct address *address)
-{
-	struct node *node = arg;
-
-	CHECK(node->parent == NULL);
-	node->parent = link_new(node, fd, address->text, LINK_PARENT);
-	CHECK(node->parent != NULL);
-	for (size_t i = 0; i < node->config.parent_count; i++)
-		if (strcmp(node->config.parents[i].text, address->text) == 0)
-			node->parent_index = i;
-	node->parent_fault_told = false;
-	log_info("parent %s connected", address->text);
-	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = node->parent->slot, .role = LINK_PARENT});
-}
-
-static void
-on_dial_failed(void *arg, const struct address *address, const char *why)
-{
-	struct node *node = arg;
-
-	if (!node->parent_fault_told)
-		log_warnx("parent %s can not be reached: %s; trying on", address->text, why);
-	else
-		log_debug("parent %s can not be reached: %s", address->text, why);
-	node->parent_fault_told = true;
 }
 
 // ---- What the core says ----
@@ -296,14 +256,14 @@ node_link_close(struct node *node, uint32_t slot, const char *why)
 	log_warnx("closing the link to %s %s: %s", role_name(link), link_peer(link->link),
 		  why != NULL ? why : "no reason given");
 	link_flush(link->link);
-	link_close(link->link);
-	link_gone(link);
+	node_link_drop(link);
 }
 
-const char *
-node_parent_address(const struct node *node)
+void
+node_link_drop(struct node_link *link)
 {
-	return node->config.parent_count > 0 ? node->config.parents[node->parent_index].text : "";
+	link_close(link->link);
+	link_gone(link);
 }
 
 // ---- Life ----
@@ -319,22 +279,7 @@ node_links_init(struct node *node, char *error, size_t error_size)
 		if (node->listeners[i] == NULL)
 			return -1;
 	}
-	if (node->config.parent_count == 0)
-		return 0;
-	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected,
-				     on_dial_failed, node);
-	if (node->dialer == NULL) {
-		snprintf(error, error_size, "out of memory");
-		return -1;
-	}
 	return 0;
-}
-
-void
-node_links_start(struct node *node)
-{
-	if (node->dialer != NULL)
-		dialer_start(node->dialer);
 }
 
 void
@@ -344,8 +289,6 @@ node_links_fini(struct node *node)
 		listener_destroy(node->listeners[i]);
 		node->listeners[i] = NULL;
 	}
-	dialer_destroy(node->dialer);
-	node->dialer = NULL;
 	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++) {
 		if (node->links[slot] == NULL)
 			continue;

@@ -3,6 +3,7 @@
 // what others see last (sockets, then the mount).
 #include "node/internal.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,11 +76,13 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->writeback_ms = config->writeback_ms;
 	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
 	ret->readahead_blocks = config->readahead_size / block_size;
-	ret->write_mode = config->write_mode;
+	ret->write_mode = config->settings.write_mode;
+	ret->durability = config->settings.durability;
+	ret->disconnect_ms = config->settings.disconnect_ms;
+	ret->grace_ms = node_stores_grace_ms(opened);
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
-	if (log_get_level() >= LOG_LEVEL_DEBUG)
-		ret->trace = trace_line;
+	ret->trace = trace_line; // the level may change
 }
 
 // The smallest block of the volumes known now; a child learns its own later.
@@ -111,7 +114,8 @@ static int
 node_assemble(struct node *node, struct volume *opened, char *error, size_t error_size)
 {
 	node->base = event_base_new();
-	if (node->base == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0) {
+	node->worker = node->base != NULL ? worker_create(node->base) : NULL;
+	if (node->worker == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0) {
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
@@ -125,9 +129,11 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		if (node->control == NULL)
 			return -1;
 	}
-	if (node_links_init(node, error, error_size) != 0)
+	if (node_links_init(node, error, error_size) != 0 || node_parent_init(node, error, error_size) != 0)
 		return -1;
-	return node_mount(node, error, error_size);
+	if (node_mount(node, error, error_size) != 0)
+		return -1;
+	return node_stores_set_lease(node, error, error_size); // last: who could not start has given nothing
 }
 
 struct node *
@@ -166,12 +172,19 @@ node_create(const struct node_config *config, void (*ready)(void *arg), void (*f
 int
 node_run(struct node *node)
 {
+	uint32_t grace_ms = node_stores_grace_ms(node->volumes);
+
 	node->running = true;
+	node->grace_end = node_now() + (moment_us)grace_ms * 1000;
+	if (grace_ms > 0)
+		log_warnx("the root before did not leave in order: for %" PRIu32
+			  " ms those who hold something of it may come back with it, and nobody else is served",
+			  grace_ms);
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
 		if (node->volumes[i].store != NULL)
 			node_volume_ready(node, i);
 	node_check_ready(node);
-	node_links_start(node);
+	node_parent_start(node);
 	node_feed(node, &(struct event){.type = EVENT_TIMER});
 	event_base_dispatch(node->base);
 	node_leave(node);
@@ -185,15 +198,18 @@ node_destroy(struct node *node)
 		return;
 	if (!node->left && node->base != NULL)
 		node_leave(node);
-	if (node->store_operations > 0)
+	if (node->store_operations > 0 || worker_is_busy(node->worker))
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		node_rescue_fini(&node->volumes[i]);
 	if (node->core != NULL)
 		core_destroy(node->core);
 	if (node->cache != NULL)
 		set_cache_destroy(node->cache);
 	control_destroy(node->control);
+	worker_destroy(node->worker);
 	node_perform_fini(node);
 	if (node->base != NULL)
 		event_base_free(node->base);

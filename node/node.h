@@ -6,6 +6,7 @@
 
 #include "core/core.h"
 #include "net/address.h"
+#include "node/settings.h"
 
 struct node;
 
@@ -26,9 +27,10 @@ struct node_config {
 	char mount[4096];      // "": no mount
 	bool allow_other, allow_root;
 	char control[108];     // path of the control socket
+	char rescue[4096];     // directory for what can not be brought to the root any more; "": it is lost
 	uint64_t cache_size;   // bytes of block data kept in memory
 	uint32_t cache_ways;   // 0: default
-	enum write_mode write_mode;
+	struct settings settings;
 	bool read_only;        // every volume
 	bool insecure;         // TCP beyond loopback allowed
 	uint32_t hb_ttl_ms, ttl_ms;

@@ -82,8 +82,15 @@ perform_io_done(struct node *node, const struct action *action)
 	// T4: the process may have been stopped since the core looked at the clock.
 	if (error == ERR_OK && action->valid_until != MOMENT_NEVER && node_now() >= action->valid_until)
 		error = ERR_IO;
-	if (!control_io_done(node->control, action->io, error))
-		driver_io_done(node->driver, action->io, error);
+	if (error != ERR_LOST || !node_rescue_hold(node, action->io))
+		node_answer_io(node, action->io, error);
+}
+
+void
+node_answer_io(struct node *node, struct io *io, enum hvfs_error error)
+{
+	if (!control_io_done(node->control, io, error))
+		driver_io_done(node->driver, io, error);
 }
 
 static void
@@ -106,7 +113,10 @@ perform(struct node *node, const struct action *action)
 		node->batch_due = true;
 		break;
 	case ACTION_EVICT:
+		node_evict(node, action);
+		break;
 	case ACTION_RESCUE:
+		node_rescue(node, action);
 		break;
 	case ACTION_VOLUME_READY:
 		node_volume_ready(node, action->volume);
@@ -193,6 +203,8 @@ node_end_batch(struct node *node)
 		link_flush(link->link);
 	}
 	node_stores_kick(node);
+	if (node->rescue_due)
+		node_rescue_write(node);
 	if (!node->left && node->core != NULL)
 		timer_arm(node);
 }

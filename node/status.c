@@ -2,21 +2,8 @@
 // What `hvfs status --json` prints. Keys are a contract: more may come, none go.
 #include "node/internal.h"
 
+#include <stdio.h>
 #include <unistd.h>
-
-static const char *
-write_mode_name(enum write_mode mode)
-{
-	switch (mode) {
-	case WRITE_ASYNC:
-		return "async";
-	case WRITE_SEMI_SYNC:
-		return "semi-sync";
-	case WRITE_SYNC:
-		return "sync";
-	}
-	return "?";
-}
 
 // A name from the network may be anything; JSON takes UTF-8 only.
 static json_t *
@@ -35,14 +22,58 @@ volume_role(const struct node *node, const struct volume_info *info)
 	return node->config.listen_count > 0 ? "proxy" : "leaf";
 }
 
+static const char *
+volume_phase(const struct volume *volume, const struct volume_info *info)
+{
+	static const char *const names[] = {
+		[PHASE_STARTING] = "starting", [PHASE_GRACE] = "grace",   [PHASE_SERVING] = "serving",
+		[PHASE_CUT_OFF] = "cut-off",   [PHASE_LAPSED] = "lapsed", [PHASE_RECOVERING] = "recovering",
+		[PHASE_STOPPING] = "stopping", [PHASE_ABORTED] = "aborted",
+	};
+
+	return volume->aborted ? names[PHASE_ABORTED] : names[info->phase];
+}
+
+static const char *
+child_phase(const struct child_info *child)
+{
+	static const char *const names[] = {
+		[CHILD_CONNECTED] = "connected",
+		[CHILD_ABSENT] = "absent",
+		[CHILD_LAPSED] = "lapsed",
+		[CHILD_EVICTING] = "evicting",
+	};
+
+	return names[child->phase];
+}
+
+static json_int_t
+ms_since(const struct node *node, moment_us since)
+{
+	if (since < node->started)
+		since = node->started;
+	return (json_int_t)((node_now() - since) / 1000);
+}
+
 static json_t *
 volume_parent(const struct node *node, const struct volume *volume, const struct volume_info *info)
 {
+	json_t *ancestors, *parent;
+	const char *address;
+
 	if (info->is_root)
 		return json_pack("{sosssi}", "addr", text(volume->store_name), "state", "store", "lease_ms", -1);
-	return json_pack("{sosssI}", "addr", text(node_parent_address(node)), "state",
-			 info->parent_connected ? "connected" : "connecting", "lease_ms",
-			 (json_int_t)info->parent_lease_ms);
+	ancestors = json_array();
+	for (uint32_t i = 0; (address = core_ancestor_address(node->core, i)) != NULL; i++)
+		json_array_append_new(ancestors, text(address));
+	parent = json_pack("{sosssIsoso}", "addr", text(node_parent_address(node)), "state",
+			   info->parent_connected ? "connected" : "connecting", "lease_ms",
+			   (json_int_t)info->parent_lease_ms, "configured", text(node->config.parents[0].text), "ancestors",
+			   ancestors);
+	json_object_set_new(parent, "is_other", json_boolean(node_parent_is_other(node)));
+	if (!info->parent_connected)
+		json_object_set_new(parent, "away_ms", json_integer(ms_since(node, node->parent_lost)));
+	return parent;
 }
 
 static json_t *
@@ -56,12 +87,15 @@ volume_children(const struct node *node, uint32_t index)
 
 		if (child.volume != index)
 			continue;
-		json_array_append_new(children, json_pack("{sososssIsIsI}", "name", text(child.name), "addr",
-							  text(link != NULL ? link_peer(link->link) : ""), "state",
-							  child.connected ? "connected" : "absent", "lease_ms",
-							  (json_int_t)child.lease_ms, "blocks_read",
-							  (json_int_t)child.blocks_read, "blocks_write",
-							  (json_int_t)child.blocks_write));
+		json_array_append_new(
+			children,
+			json_pack("{sososssIsIsIsssIsI}", "name", text(child.name), "addr",
+				  text(link != NULL ? link_peer(link->link) : ""), "state",
+				  child.connected ? "connected" : "absent", "lease_ms", (json_int_t)child.lease_ms,
+				  "blocks_read", (json_int_t)child.blocks_read, "blocks_write",
+				  (json_int_t)child.blocks_write, "phase", child_phase(&child), "phase_ms",
+				  ms_since(node, child.phase_since), "blocks_frozen",
+				  (json_int_t)(child.connected ? 0 : child.blocks_write)));
 	}
 	return children;
 }
@@ -76,6 +110,18 @@ cache_levels(const struct node *node)
 			 (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "hits", (json_int_t)stats.hits,
 			 "misses", (json_int_t)stats.misses, "evictions", (json_int_t)stats.evictions, "promotions", 0,
 			 "demotions", 0);
+}
+
+static json_t *
+volume_rescued(const struct volume *volume)
+{
+	const char *path;
+	uint64_t bytes = node_rescued(volume, &path);
+	char file[PATH_MAX + 8] = "";
+
+	if (path[0] != '\0')
+		snprintf(file, sizeof(file), "%s.img", path);
+	return json_pack("{sIso}", "bytes", (json_int_t)bytes, "file", text(file));
 }
 
 static json_t *
@@ -100,10 +146,16 @@ volume_status(const struct node *node, uint32_t index)
 			   (json_int_t)info.size, "dirty_bytes", (json_int_t)(info.dirty_blocks * info.block_size),
 			   "blocks_read", (json_int_t)info.blocks_held_read, "blocks_write",
 			   (json_int_t)info.blocks_held_write, "table_blocks", (json_int_t)info.table_blocks);
+	json_object_set_new(status, "phase", json_string(volume_phase(volume, &info)));
+	json_object_set_new(status, "phase_ms", json_integer(ms_since(node, info.phase_since)));
+	json_object_set_new(status, "unstable_bytes",
+			    json_integer((json_int_t)(info.unstable_blocks * info.block_size)));
+	json_object_set_new(status, "waiting", json_integer((json_int_t)info.waiting));
 	json_object_set_new(status, "parent", volume_parent(node, volume, &info));
 	json_object_set_new(status, "children", volume_children(node, index));
 	json_object_set_new(status, "cache", cache_levels(node));
 	json_object_set_new(status, "counters", volume_counters(&info));
+	json_object_set_new(status, "rescued", volume_rescued(volume));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;
@@ -113,13 +165,16 @@ json_t *
 node_status(struct node *node)
 {
 	json_t *volumes = json_array(), *listen = json_array();
+	char write_mode[SETTINGS_TEXT_SIZE], durability[SETTINGS_TEXT_SIZE], disconnect[SETTINGS_TEXT_SIZE];
 
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
 		json_array_append_new(volumes, volume_status(node, i));
 	for (size_t i = 0; i < node->config.listen_count; i++)
 		json_array_append_new(listen, text(node->config.listens[i].text));
-	return json_pack("{sosssisIsssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
+	return json_pack("{sosssisIsssssssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
 			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
-			 write_mode_name(node->config.write_mode), "ready", node->is_ready, "stopping", node->stopping,
-			 "mount", text(node->config.mount), "listen", listen, "volumes", volumes);
+			 settings_print(&node->config.settings, "write-mode", write_mode), "durability",
+			 settings_print(&node->config.settings, "durability", durability), "on_disconnect",
+			 settings_print(&node->config.settings, "on-disconnect", disconnect), "ready", node->is_ready, "stopping", node->stopping,
+			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
 }

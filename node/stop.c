@@ -8,8 +8,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { WATCH_MS = 250, GOOD_BYE_MS = 5000 };
 
 static void __attribute__((format(printf, 2, 3))) note_loss(struct node *node, const char *format, ...)
 {
@@ -22,18 +25,32 @@ static void __attribute__((format(printf, 2, 3))) note_loss(struct node *node, c
 	node->status = 1;
 }
 
-// Which volumes have something that is not at the root.
+// The stop has failed, with what it was waiting for.
 static void
-note_dirty(struct node *node)
+fail(struct node *node, const char *why)
 {
-	struct volume_info info;
+	char text[1024];
 
-	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
-		core_volume_info(node->core, i, node_now(), &info);
-		if (info.dirty_blocks > 0)
-			note_loss(node, "; volume %s: %" PRIu64 " bytes are not at the root", info.name,
-				  info.dirty_blocks * info.block_size);
+	node->in_order = false;
+	node_waiting_print(node, text, sizeof(text));
+	note_loss(node, "%s%s", why, text);
+	log_error("%s", node->why);
+}
+
+// What is waited for takes too long. Only when something may be lost the stop has failed.
+static void
+give_up(struct node *node, const char *what, uint32_t ms)
+{
+	char why[100], text[1024];
+
+	snprintf(why, sizeof(why), "%s within %" PRIu32 " ms", what, ms);
+	if (node_waiting_is_loss(node)) {
+		fail(node, why);
+		return;
 	}
+	node->in_order = false;
+	node_waiting_print(node, text, sizeof(text));
+	log_warnx("%s%s; nothing is lost", why, text);
 }
 
 static void
@@ -58,11 +75,7 @@ stop_timed_out(evutil_socket_t fd, short what, void *arg)
 		stop_timer_set(node);
 		return;
 	}
-	note_loss(node, "flushing made no progress within %" PRIu32 " ms", node->config.io_timeout_ms);
-	if (node->config.parent_count > 0 && node->parent == NULL)
-		note_loss(node, "; parent %s can not be reached", node_parent_address(node));
-	note_dirty(node);
-	log_error("%s", node->why);
+	give_up(node, "flushing made no progress", node->config.io_timeout_ms);
 	event_base_loopexit(node->base, NULL);
 }
 
@@ -73,18 +86,60 @@ node_stop(struct node *node, const char *why)
 		return;
 	node->stopping = true;
 	log_info("stopping: %s", why);
+	node->in_order = node_now() >= node->grace_end; // else somebody may still hold something of the root before
 	stop_timer_set(node);
+	node->good_bye = node_now();
+	event_add(node->stop_watch, &(struct timeval){.tv_usec = WATCH_MS * 1000});
 	node_feed(node, &(struct event){.type = EVENT_STOP});
+}
+
+// A parent that hangs is not worth the whole time when nothing can get lost.
+static void
+stop_watched(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *node = arg;
+	moment_us now = node_now();
+
+	node_waiting_tell(node);
+	if (node->left || !node_waiting_is_good_bye(node)) {
+		node->good_bye = now;
+	} else if (now - node->good_bye >= (moment_us)GOOD_BYE_MS * 1000) {
+		give_up(node, "the good-bye was not answered", GOOD_BYE_MS);
+		event_base_loopexit(node->base, NULL);
+	}
+}
+
+// The administrator's limit holds for everything, also for storage that does not answer.
+static void
+stop_limit_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *node = arg;
+
+	node->hurry = true;
+	if (node->why[0] == '\0')
+		give_up(node, "the stop did not end", node->stop_limit_ms);
+	event_base_loopexit(node->base, NULL);
+}
+
+void
+node_stop_within(struct node *node, uint32_t ms)
+{
+	struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	if (node->stop_limit == NULL || node->left)
+		return;
+	node->stop_limit_ms = ms;
+	evtimer_add(node->stop_limit, &limit);
 }
 
 void
 node_stopped(struct node *node, enum hvfs_error error)
 {
-	if (error != ERR_OK) {
-		note_loss(node, "not everything could be flushed: %s", hvfs_error_text(error));
-		note_dirty(node);
-		log_error("%s", node->why);
-	}
+	char why[200];
+
+	snprintf(why, sizeof(why), "not everything could be flushed: %s", hvfs_error_text(error));
+	if (error != ERR_OK)
+		fail(node, why);
 	event_base_loopexit(node->base, NULL);
 }
 
@@ -99,9 +154,7 @@ signal_caught(evutil_socket_t number, short what, void *arg)
 		node_stop(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
 		return;
 	}
-	note_loss(node, "told a second time to stop, before everything was flushed");
-	note_dirty(node);
-	log_error("%s", node->why);
+	fail(node, "told a second time to stop, before everything was flushed");
 	node->hurry = true;
 	event_base_loopexit(node->base, NULL);
 }
@@ -118,7 +171,9 @@ node_signals_init(struct node *node)
 			return -1;
 	}
 	node->stop_timer = evtimer_new(node->base, stop_timed_out, node);
-	return node->stop_timer != NULL ? 0 : -1;
+	node->stop_limit = evtimer_new(node->base, stop_limit_over, node);
+	node->stop_watch = event_new(node->base, -1, EV_PERSIST, stop_watched, node);
+	return node->stop_timer != NULL && node->stop_limit != NULL && node->stop_watch != NULL ? 0 : -1;
 }
 
 // ---- The end ----
@@ -134,6 +189,18 @@ signals_fini(struct node *node)
 	node->signals[0] = node->signals[1] = node->stop_timer = NULL;
 }
 
+static void
+limits_fini(struct node *node)
+{
+	if (node->stop_limit != NULL)
+		event_free(node->stop_limit);
+	if (node->stop_watch != NULL)
+		event_free(node->stop_watch);
+	node->stop_limit = node->stop_watch = NULL;
+	free(node->waiting_told);
+	node->waiting_told = NULL;
+}
+
 // Signals have their ordinary effect from here on: who asks again has waited long enough.
 void
 node_leave(struct node *node)
@@ -144,9 +211,13 @@ node_leave(struct node *node)
 	if (node->driver != NULL)
 		driver_destroy(node->driver);
 	node->driver = NULL;
+	node_parent_fini(node);
 	node_links_fini(node);
-	while (node->store_operations > 0 && !node->hurry)
+	while ((node->store_operations > 0 || worker_is_busy(node->worker)) && !node->hurry)
 		event_base_loop(node->base, EVLOOP_ONCE);
+	limits_fini(node);
+	if (node->in_order && node->status == 0)
+		node_stores_set_clean(node);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES && node->store_operations == 0; i++)
 		node_store_close(&node->volumes[i]);
 	if (node->control != NULL)

@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART_BLOCKS_MAX = 1024 }; // IOV_MAX
+enum {
+	PART_BLOCKS_MAX = 1024, // IOV_MAX
+	// A child counts a lease from before its root did, by a clock that may be slower (protocol.md T2).
+	GRACE_DRIFT = 32,
+	GRACE_MARGIN_MS = 20,
+};
 
 struct job;
 
@@ -32,8 +37,8 @@ struct job {
 	struct part parts[];
 };
 
-static enum hvfs_error
-error_of_errno(int sys_errno)
+enum hvfs_error
+node_error_of_errno(int sys_errno)
 {
 	switch (sys_errno) {
 	case 0:
@@ -92,7 +97,7 @@ zeros_out(struct job *job)
 static void
 job_ended(struct job *job)
 {
-	struct event event = {.store_cookie = job->cookie, .error = error_of_errno(job->sys_errno)};
+	struct event event = {.store_cookie = job->cookie, .error = node_error_of_errno(job->sys_errno)};
 
 	log_outcome(job);
 	switch (job->type) {
@@ -266,8 +271,49 @@ node_store_open(struct volume *volume, const char *spec, bool read_only, char *e
 	if (volume->store == NULL)
 		return -1;
 	volume->store_name = spec;
+	volume->may_write = !read_only;
 	volume->block_size = volume->store->block_size;
 	return 0;
+}
+
+uint32_t
+node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES])
+{
+	uint64_t grace_ms = 0;
+
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++) {
+		const struct store *store = volumes[i].store;
+		uint64_t lease_ms = store != NULL && volumes[i].may_write && !store->clean_before ? store->hb_ttl_before_ms : 0;
+
+		if (lease_ms != 0 && lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS > grace_ms)
+			grace_ms = lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS;
+	}
+	return grace_ms < UINT32_MAX ? (uint32_t)grace_ms : UINT32_MAX;
+}
+
+int
+node_stores_set_lease(struct node *node, char *error, size_t error_size)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		struct store *store = node->volumes[i].store;
+
+		if (store != NULL && store_set_lease(store, node->config.hb_ttl_ms, error, error_size) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+void
+node_stores_set_clean(struct node *node)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		struct volume *volume = &node->volumes[i];
+		int sys_errno = volume->store != NULL ? store_set_clean(volume->store) : 0;
+
+		if (sys_errno != 0)
+			log_warnx("%s: that it was left in order can not be recorded: %s; the next start waits for leases",
+				  volume->store_name, strerror(sys_errno));
+	}
 }
 
 void

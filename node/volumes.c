@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Storage is opened before there is a core: its epochs and block sizes are the core's configuration.
@@ -20,6 +21,18 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 				    error_size) != 0)
 			return -1;
 	}
+	return 0;
+}
+
+// Whom the root before had evicted: needed when its children may come with claims.
+static int
+volume_add_evictions(struct node *node, uint32_t index)
+{
+	const struct store *store = node->volumes[index].store;
+
+	for (size_t i = 0; store != NULL && node->volumes[index].may_write && i < store->eviction_count; i++)
+		if (core_add_eviction(node->core, index, store->evictions[i].node_id, store->evictions[i].session) != 0)
+			return -1;
 	return 0;
 }
 
@@ -40,7 +53,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	opened->store = NULL; // it has moved
 	node->volumes[index].configured = true;
 	node_store_watch(node, &node->volumes[index]);
-	return 0;
+	return volume_add_evictions(node, (uint32_t)index);
 }
 
 int
@@ -49,8 +62,9 @@ node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *e
 	for (size_t i = 0; i < node->config.volume_count; i++) {
 		if (volume_add(node, &node->config.volumes[i], &opened[i]) == 0)
 			continue;
-		snprintf(error, error_size, "--volume %s: can not be added; at most %d volumes are allowed",
-			 node->config.volumes[i].name, LIMIT_VOLUMES);
+		snprintf(error, error_size,
+			 "--volume %s: can not be added; at most %d volumes and %d evictions in all are allowed",
+			 node->config.volumes[i].name, LIMIT_VOLUMES, LIMIT_EVICTIONS);
 		return -1;
 	}
 	return 0;
@@ -102,11 +116,27 @@ on_seek(void *arg, uint32_t index, uint64_t offset, bool data)
 	return data && offset < info.size ? offset : info.size;
 }
 
+static bool
+has_children(struct node *node)
+{
+	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++)
+		if (node->links[slot] != NULL && node->links[slot]->role == LINK_CHILD)
+			return true;
+	return false;
+}
+
 static void
 on_unmounted(void *arg)
 {
 	struct node *node = arg;
 
+	bool goes_on = has_children(node);
+
+	node->unmounted = true;
+	if (node->control != NULL && command_unmounted(node->control, goes_on) && goes_on) {
+		log_info("unmounted; the node goes on for its children");
+		return;
+	}
 	node_stop(node, "the mount was taken away");
 }
 
@@ -127,7 +157,9 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.unmounted = on_unmounted,
 		.detached = on_detached,
 	};
+	char source[PATH_MAX + 8] = "hvfs", control[PATH_MAX];
 	struct driver_options options = {
+		.source = source,
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
@@ -135,6 +167,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 
 	if (node->config.mount[0] == '\0')
 		return 0;
+	if (node->config.control[0] != '\0' && realpath(node->config.control, control) != NULL)
+		snprintf(source, sizeof(source), "hvfs:%s", control); // where hvfs umount finds this node
 	node->driver = driver_create(node->base, &options, &callbacks, node, error, error_size);
 	return node->driver != NULL ? 0 : -1;
 }

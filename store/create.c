@@ -69,11 +69,12 @@ static int
 write_metadata(struct creation *creation, const char *path)
 {
 	struct metadata before = {0};
-	struct metadata metadata = {.size = creation->size, .block_size = creation->block_size};
+	struct metadata metadata = {.size = creation->size, .block_size = creation->block_size, .clean = true};
 	int sys_errno;
 
 	if (metadata_read(path, &before) == 0)
 		metadata.epoch = before.epoch;
+	metadata_fini(&before);
 	sys_errno = metadata_write(path, &metadata);
 	if (sys_errno != 0)
 		return fail(creation, "%s: cannot write %s: %s", creation->spec, path, strerror(sys_errno));
@@ -145,8 +146,10 @@ fill_device(struct creation *creation, int fd, const struct stat *status)
 	if (sys_errno != 0)
 		return fail(creation, "%s: no place for its metadata (HVFS_STATE_DIR names one): %s", creation->spec,
 			strerror(sys_errno));
-	if (metadata_read(path, &before) == 0)
+	if (metadata_read(path, &before) == 0) {
+		metadata_fini(&before);
 		return fail(creation, "%s is an hvfs store already: remove %s to make a new one", creation->spec, path);
+	}
 	return write_metadata(creation, path);
 }
 

@@ -201,6 +201,7 @@ file_close(struct store *store)
 	CHECK(file->running == 0 && !file->sync_runs);
 	file->engine->stop(file);
 	close(file->fd); // and with it the lock
+	metadata_fini(&file->metadata);
 	free(file);
 }
 

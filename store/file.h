@@ -3,6 +3,7 @@
 #ifndef HVFS_STORE_FILE_H
 #define HVFS_STORE_FILE_H
 
+#include "store/metadata.h"
 #include "store/store.h"
 
 #include <limits.h>
@@ -44,6 +45,7 @@ struct file_store {
 	int fd;
 	bool read_only, is_device;
 	char metadata_path[PATH_MAX];
+	struct metadata metadata;   // as it is on the disk
 	atomic_int zero_way_known;  // enum zero_way
 	uint64_t running;           // submitted, done not yet called
 

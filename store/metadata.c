@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Five lines of text; the last one is a digest of those before. There is one way to write a record, so it is read by
+// A few lines of text; the last one is a digest of those before. There is one way to write a record, so it is read by
 // taking the numbers out, writing them again and comparing: whatever is not byte for byte a record is damaged.
+//
+//   hvfs store 2
+//   size 1073741824
+//   block_size 4096
+//   epoch 7
+//   clean 0
+//   hb_ttl_ms 30000
+//   evicted 00000000000000a1 00000000000000b2      node, session: a line for each
+//   digest ...
+//
+// Format 1, of earlier versions, ends behind the epoch. Whether its last root left in order is not known; so it did not,
+// unless there was none.
 //
 // It is replaced, never changed in place: new file, fsync, rename, fsync of the directory.
 #include "store/metadata.h"
@@ -19,21 +31,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RECORD_SIZE_MAX = 512, DIGEST_SIZE = 16 };
+enum {
+	HEAD_SIZE_MAX = 512, // bytes of everything but the evictions
+	EVICTION_SIZE = sizeof("evicted 0123456789abcdef 0123456789abcdef\n") - 1,
+	RECORD_SIZE_MAX = HEAD_SIZE_MAX + LIMIT_EVICTIONS * EVICTION_SIZE,
+	DIGEST_SIZE = 16,
+	OLD_HB_TTL_MS = 30 * 1000, // what a root of format 1 has given, unless told otherwise
+};
 
-// Returns the size of the text in ${text}.
-static size_t
-encode(const struct metadata *metadata, char text[RECORD_SIZE_MAX])
+enum format { FORMAT_NONE = 0, FORMAT_OLD = 1, FORMAT_NOW = 2 };
+
+// The text of a record, to be freed, or NULL: no memory.
+static char *
+encode(const struct metadata *metadata, enum format format, size_t *ret_size)
 {
 	uint8_t digest[DIGEST_SIZE];
 	char hex[2 * DIGEST_SIZE + 1];
-	int size = snprintf(text, RECORD_SIZE_MAX, "hvfs store 1\nsize %" PRIu64 "\nblock_size %" PRIu32 "\nepoch %" PRIu32 "\n",
-		metadata->size, metadata->block_size, metadata->epoch);
+	char *text = malloc(RECORD_SIZE_MAX);
+	int size;
 
+	if (text == NULL)
+		return NULL;
+	size = snprintf(text, HEAD_SIZE_MAX, "hvfs store %d\nsize %" PRIu64 "\nblock_size %" PRIu32 "\nepoch %" PRIu32 "\n",
+		(int)format, metadata->size, metadata->block_size, metadata->epoch);
+	if (format == FORMAT_NOW)
+		size += sprintf(text + size, "clean %d\nhb_ttl_ms %" PRIu32 "\n", metadata->clean, metadata->hb_ttl_ms);
+	for (size_t i = 0; format == FORMAT_NOW && i < metadata->eviction_count; i++)
+		size += sprintf(text + size, "evicted %016" PRIx64 " %016" PRIx64 "\n", metadata->evictions[i].node_id,
+			metadata->evictions[i].session);
 	crypto_generichash(digest, sizeof(digest), (const uint8_t *)text, (size_t)size, NULL, 0);
 	sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest));
-	size += snprintf(text + size, (size_t)(RECORD_SIZE_MAX - size), "digest %s\n", hex);
-	return (size_t)size;
+	size += sprintf(text + size, "digest %s\n", hex);
+	*ret_size = (size_t)size;
+	return text;
 }
 
 static bool
@@ -46,19 +76,82 @@ is_plausible(const struct metadata *metadata)
 	       metadata->size / block_size < UINT64_C(1) << BLOCK_KEY_BITS && metadata->epoch <= METADATA_EPOCH_MAX;
 }
 
+// The evictions at the start of ${text}.
+static void
+take_evictions(const char *text, struct metadata *ret)
+{
+	static const char word[] = "evicted ";
+
+	while (ret->eviction_count < LIMIT_EVICTIONS && strncmp(text, word, sizeof(word) - 1) == 0) {
+		struct eviction *eviction = &ret->evictions[ret->eviction_count++];
+		char *end;
+
+		eviction->node_id = strtoull(text + sizeof(word) - 1, &end, 16);
+		eviction->session = strtoull(end, &end, 16);
+		text = *end == '\n' ? end + 1 : end;
+	}
+}
+
+// The numbers of ${text}. Whether they stood there as they should is seen when they are written again.
+static enum format
+take_numbers(const char *text, struct metadata *ret)
+{
+	unsigned format = 0, clean = 0;
+	int head = 0, size = 0;
+
+	if (sscanf(text, "hvfs store %u size %" SCNu64 " block_size %" SCNu32 " epoch %" SCNu32 " %n", &format, &ret->size,
+		    &ret->block_size, &ret->epoch, &head) != 4)
+		return FORMAT_NONE;
+	if (format == FORMAT_OLD) {
+		ret->clean = ret->epoch == 0;
+		ret->hb_ttl_ms = ret->clean ? 0 : OLD_HB_TTL_MS;
+		return FORMAT_OLD;
+	}
+	if (sscanf(text + head, "clean %u hb_ttl_ms %" SCNu32 " %n", &clean, &ret->hb_ttl_ms, &size) != 2)
+		return FORMAT_NONE;
+	ret->clean = clean == 1;
+	take_evictions(text + head + size, ret);
+	return FORMAT_NOW;
+}
+
 static int
 decode(const char *text, size_t size, struct metadata *ret)
 {
-	struct metadata metadata;
-	char again[RECORD_SIZE_MAX];
+	struct metadata metadata = {.evictions = calloc(LIMIT_EVICTIONS, sizeof(struct eviction))};
+	size_t again_size = 0;
+	enum format format;
+	char *again;
+	int sys_errno = EBADMSG;
 
-	if (sscanf(text, "hvfs store 1 size %" SCNu64 " block_size %" SCNu32 " epoch %" SCNu32, &metadata.size,
-		    &metadata.block_size, &metadata.epoch) != 3)
-		return EBADMSG;
-	if (encode(&metadata, again) != size || memcmp(text, again, size) != 0 || !is_plausible(&metadata))
-		return EBADMSG;
-	*ret = metadata;
-	return 0;
+	if (metadata.evictions == NULL)
+		return ENOMEM;
+	format = take_numbers(text, &metadata);
+	again = format != FORMAT_NONE ? encode(&metadata, format, &again_size) : NULL;
+	if (again != NULL && again_size == size && memcmp(text, again, size) == 0 && is_plausible(&metadata))
+		sys_errno = 0;
+	free(again);
+	if (sys_errno == 0)
+		*ret = metadata;
+	else
+		metadata_fini(&metadata);
+	return sys_errno;
+}
+
+void
+metadata_fini(struct metadata *metadata)
+{
+	free(metadata->evictions);
+	*metadata = (struct metadata){0};
+}
+
+bool
+metadata_is_evicted(const struct metadata *metadata, const struct eviction *eviction)
+{
+	for (size_t i = 0; i < metadata->eviction_count; i++)
+		if (metadata->evictions[i].node_id == eviction->node_id &&
+			metadata->evictions[i].session == eviction->session)
+			return true;
+	return false;
 }
 
 // Read up to ${size} bytes. Returns their count or a negated errno.
@@ -81,21 +174,36 @@ read_all(int fd, char *bytes, size_t size)
 	return (ssize_t)done;
 }
 
+static int
+read_text(int fd, struct metadata *ret)
+{
+	char *text = malloc(RECORD_SIZE_MAX + 1);
+	ssize_t size;
+	int sys_errno;
+
+	if (text == NULL)
+		return ENOMEM;
+	size = read_all(fd, text, RECORD_SIZE_MAX);
+	if (size >= 0) {
+		text[size] = '\0';
+		sys_errno = decode(text, (size_t)size, ret);
+	} else {
+		sys_errno = (int)-size;
+	}
+	free(text);
+	return sys_errno;
+}
+
 int
 metadata_read(const char *path, struct metadata *ret)
 {
-	char text[RECORD_SIZE_MAX + 1];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t size;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), sys_errno;
 
 	if (fd < 0)
 		return errno;
-	size = read_all(fd, text, RECORD_SIZE_MAX);
+	sys_errno = read_text(fd, ret);
 	close(fd);
-	if (size < 0)
-		return (int)-size;
-	text[size] = '\0';
-	return decode(text, (size_t)size, ret);
+	return sys_errno;
 }
 
 static int
@@ -156,11 +264,10 @@ write_file(const char *path, const char *model, const char *text, size_t size)
 	return sys_errno;
 }
 
-int
-metadata_write(const char *path, const struct metadata *metadata)
+static int
+replace_file(const char *path, const char *text, size_t size)
 {
-	char text[RECORD_SIZE_MAX], new_path[PATH_MAX];
-	size_t size = encode(metadata, text);
+	char new_path[PATH_MAX];
 	int sys_errno;
 
 	if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
@@ -174,4 +281,18 @@ metadata_write(const char *path, const struct metadata *metadata)
 		return sys_errno;
 	}
 	return metadata_sync_directory(path);
+}
+
+int
+metadata_write(const char *path, const struct metadata *metadata)
+{
+	size_t size;
+	char *text = encode(metadata, FORMAT_NOW, &size);
+	int sys_errno;
+
+	if (text == NULL)
+		return ENOMEM;
+	sys_errno = replace_file(path, text, size);
+	free(text);
+	return sys_errno;
 }

@@ -6,16 +6,30 @@
 
 #include "core/types.h"
 
+// A session of a child whose claims are void (protocol.md F2).
+struct eviction {
+	uint64_t node_id, session;
+};
+
 struct metadata {
-	uint64_t size;       // bytes of the volume
-	uint32_t block_size; // bytes
-	uint32_t epoch;      // of the last open for writing; 0: never
+	uint64_t size;              // bytes of the volume
+	uint32_t block_size;        // bytes
+	uint32_t epoch;             // of the last open for writing; 0: never
+	bool clean;                 // the last root has left in order, or there was none: nobody holds anything
+	uint32_t hb_ttl_ms;         // the longest lease that may have been given since it was clean; 0: none
+	struct eviction *evictions; // since it was clean
+	size_t eviction_count;      // at most LIMIT_EVICTIONS
 };
 
 #define METADATA_EPOCH_MAX ((UINT32_C(1) << 24) - 1)
 
-// Read ${path}. Returns 0, EBADMSG when it is damaged or not ours, or the errno value of what failed.
+// Read ${path}. Returns 0, and *ret is to be given to metadata_fini; EBADMSG when it is damaged or not ours, or the errno
+// value of what failed.
 int metadata_read(const char *path, struct metadata *ret);
+void metadata_fini(struct metadata *metadata);
+
+// Does ${metadata} have this eviction?
+bool metadata_is_evicted(const struct metadata *metadata, const struct eviction *eviction);
 
 // Make ${path} hold ${metadata}, durably and at once: whatever happens, it has the old or the new content. The caller
 // holds the lock of the storage. Returns 0 or an errno value; then the old content is there.

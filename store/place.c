@@ -18,8 +18,8 @@
 
 enum { IDENTITY_SIZE = 160 };
 
-static int
-find_state_directory(char ret_path[PATH_MAX])
+int
+place_find_state_directory(char ret_path[PATH_MAX])
 {
 	const char *state = getenv("HVFS_STATE_DIR"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	int size;
@@ -90,7 +90,7 @@ place_find_metadata(const char *spec, const struct stat *status, char ret_path[P
 	int sys_errno, size;
 
 	if (S_ISBLK(status->st_mode)) {
-		sys_errno = find_state_directory(base);
+		sys_errno = place_find_state_directory(base);
 		if (sys_errno != 0)
 			return sys_errno;
 		identify_device(status->st_rdev, name);

@@ -8,12 +8,14 @@
 #include "store/place.h"
 
 #include "core/check.h"
+#include "core/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct opening {
 	struct stat status;
 	char metadata_path[PATH_MAX];
 	struct metadata metadata;
+	bool was_clean;
 };
 
 __attribute__((format(printf, 2, 3))) static int
@@ -118,12 +121,14 @@ check_size(struct opening *opening)
 	return 0;
 }
 
-// From here on no version that an earlier root gave can come again (protocol.md R11).
+// From here on no version that an earlier root gave can come again (protocol.md R11), and whoever opens it next knows that
+// somebody was here, until store_set_clean.
 static int
-raise_epoch(struct opening *opening)
+begin_epoch(struct opening *opening)
 {
 	int sys_errno;
 
+	opening->was_clean = opening->metadata.clean || opening->metadata.hb_ttl_ms == 0; // no lease: nobody holds anything
 	if (opening->read_only) {
 		if (opening->metadata.epoch == 0)
 			opening->metadata.epoch = 1;
@@ -133,6 +138,7 @@ raise_epoch(struct opening *opening)
 		return fail(opening, "%s was opened %" PRIu32 " times: its epochs are used up", opening->spec,
 			opening->metadata.epoch);
 	opening->metadata.epoch++;
+	opening->metadata.clean = false;
 	sys_errno = metadata_write(opening->metadata_path, &opening->metadata);
 	if (sys_errno != 0)
 		return fail(opening, "%s: cannot write its metadata %s: %s", opening->spec, opening->metadata_path,
@@ -150,9 +156,14 @@ start(struct opening *opening)
 	file->read_only = opening->read_only;
 	file->is_device = S_ISBLK(opening->status.st_mode);
 	memcpy(file->metadata_path, opening->metadata_path, sizeof(file->metadata_path));
+	file->metadata = opening->metadata;
 	file->store.size = opening->metadata.size;
 	file->store.block_size = opening->metadata.block_size;
 	file->store.epoch = opening->metadata.epoch;
+	file->store.clean_before = opening->was_clean;
+	file->store.hb_ttl_before_ms = opening->metadata.hb_ttl_ms;
+	file->store.evictions = opening->metadata.evictions;
+	file->store.eviction_count = opening->metadata.eviction_count;
 	return &file->store;
 }
 
@@ -163,28 +174,118 @@ store_open(const char *spec, bool read_only, char *error, size_t error_size)
 	struct store *store = NULL;
 
 	if (open_storage(&opening) == 0 && lock_storage(&opening) == 0 && read_metadata(&opening) == 0 &&
-		check_size(&opening) == 0 && raise_epoch(&opening) == 0)
+		check_size(&opening) == 0 && begin_epoch(&opening) == 0)
 		store = start(&opening);
-	if (store == NULL && opening.fd >= 0)
-		close(opening.fd);
+	if (store == NULL) {
+		metadata_fini(&opening.metadata);
+		if (opening.fd >= 0)
+			close(opening.fd);
+	}
 	return store;
+}
+
+// Make ${metadata} what is on the disk. Its array of evictions is that of ${file}.
+static int
+change(struct file_store *file, const struct metadata *metadata)
+{
+	int sys_errno = metadata_write(file->metadata_path, metadata);
+
+	if (sys_errno == 0)
+		file->metadata = *metadata;
+	return sys_errno;
+}
+
+static int
+explain(const struct file_store *file, int sys_errno, char *error, size_t error_size)
+{
+	if (sys_errno == 0)
+		return 0;
+	snprintf(error, error_size, "cannot write %s: %s", file->metadata_path, strerror(sys_errno));
+	return -1;
 }
 
 int
 store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error_size)
 {
 	struct file_store *file = (struct file_store *)store;
-	struct metadata metadata = {.size = store->size, .block_size = store->block_size, .epoch = epoch};
-	int sys_errno;
+	struct metadata metadata = file->metadata;
+	int sys_errno = 0;
 
 	CHECK(epoch >= store->epoch && epoch <= METADATA_EPOCH_MAX);
-	if (!file->read_only && epoch > store->epoch) {
+	metadata.epoch = epoch;
+	if (!file->read_only && epoch > store->epoch)
+		sys_errno = change(file, &metadata);
+	if (sys_errno == 0)
+		store->epoch = epoch;
+	return explain(file, sys_errno, error, error_size);
+}
+
+int
+store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size)
+{
+	struct file_store *file = (struct file_store *)store;
+	struct metadata metadata = file->metadata;
+
+	if (file->read_only || (!metadata.clean && metadata.hb_ttl_ms >= hb_ttl_ms))
+		return 0;
+	metadata.clean = false;
+	metadata.hb_ttl_ms = hb_ttl_ms; // those of the root before may still run, so never less than before
+	return explain(file, change(file, &metadata), error, error_size);
+}
+
+// ${evictions} behind those of ${metadata}, which has room, each once.
+static void
+append_evictions(struct metadata *metadata, const struct eviction *evictions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!metadata_is_evicted(metadata, &evictions[i]))
+			metadata->evictions[metadata->eviction_count++] = evictions[i];
+}
+
+int
+store_add_evictions(struct store *store, const struct eviction *evictions, size_t count)
+{
+	struct file_store *file = (struct file_store *)store;
+	struct metadata metadata = file->metadata;
+	int sys_errno = 0;
+
+	if (file->read_only)
+		return EROFS;
+	metadata.evictions = calloc(metadata.eviction_count + count, sizeof(*evictions));
+	if (metadata.evictions == NULL)
+		return ENOMEM;
+	if (metadata.eviction_count > 0)
+		memcpy(metadata.evictions, file->metadata.evictions, metadata.eviction_count * sizeof(*evictions));
+	append_evictions(&metadata, evictions, count);
+	if (metadata.eviction_count > LIMIT_EVICTIONS)
+		sys_errno = ENOBUFS;
+	else if (metadata.eviction_count > file->metadata.eviction_count)
 		sys_errno = metadata_write(file->metadata_path, &metadata);
-		if (sys_errno != 0) {
-			snprintf(error, error_size, "cannot write %s: %s", file->metadata_path, strerror(sys_errno));
-			return -1;
-		}
+	if (sys_errno != 0) {
+		free(metadata.evictions);
+		return sys_errno;
 	}
-	store->epoch = epoch;
+	free(file->metadata.evictions);
+	file->metadata = metadata;
+	store->evictions = metadata.evictions;
+	store->eviction_count = metadata.eviction_count;
 	return 0;
+}
+
+int
+store_set_clean(struct store *store)
+{
+	struct file_store *file = (struct file_store *)store;
+	struct metadata metadata = file->metadata;
+	int sys_errno;
+
+	if (file->read_only)
+		return 0;
+	metadata.clean = true;
+	metadata.hb_ttl_ms = 0;
+	metadata.eviction_count = 0;
+	sys_errno = change(file, &metadata);
+	if (sys_errno == 0)
+		store->eviction_count = 0;
+	return sys_errno;
 }

@@ -59,11 +59,19 @@ struct store {
 	uint32_t block_size;  // bytes of a block, from create
 	uint32_t epoch;       // raised and made durable at each open for writing (protocol.md R11)
 	const char *engine;   // "io_uring", "threads", "memory"
+
+	// How the last root of it has left: in order, so that nobody holds anything (also when there was none, or it gave no
+	// lease); else the longest lease it may have given. And the sessions that are on record as evicted; valid until the
+	// next call that changes them.
+	bool clean_before;
+	uint32_t hb_ttl_before_ms;
+	const struct eviction *evictions; // store/metadata.h
+	size_t eviction_count;
 };
 
 // Make the storage of a new volume at ${spec}, a path: a sparse file is created, which must not exist; a block device
 // keeps its bytes and must have at least ${size}, 0 for all of it. The storage is exactly the raw volume; what else is
-// to be known (size, block size, epoch) is in a small file beside it, ${spec}.hvfs, or for a device in the state
+// to be known (size, block size, epoch, how it was left) is in a small file beside it, ${spec}.hvfs, or for a device in the state
 // directory (store/place.c). ${size} is a multiple of ${block_size}. Returns 0, or -1 and a sentence in ${error}; then
 // nothing is left behind.
 int store_create(const char *spec, uint64_t size, uint32_t block_size, char *error, size_t error_size);
@@ -76,5 +84,18 @@ struct store *store_open(const char *spec, bool read_only, char *error, size_t e
 // ${store} is served under ${epoch}, which is not below its own: a node of several volumes has one epoch, the largest of
 // theirs. Made durable, so that the next open goes on from there. Before the first io. Returns 0, or -1 and a sentence.
 int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error_size);
+
+// ${store} is going to be served: leases of up to ${hb_ttl_ms} may be given from now on, and until store_set_clean it counts
+// as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence.
+int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size);
+
+// Record, durably, that claims of these sessions are void; those on record already stay so. Blocks, and may be called on
+// another thread while the loop uses the store, but not at the same time as another function that changes the metadata.
+// Returns 0 or an errno value, and then none is on record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS.
+int store_add_evictions(struct store *store, const struct eviction *evictions, size_t count);
+
+// Everything is on stable storage and nobody holds anything: the next root needs no grace time, and evictions are
+// forgotten. The last call before close. Returns 0 or an errno value; does nothing for a store opened read-only.
+int store_set_clean(struct store *store);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Arbitrary bytes to splitter and decoder. What must hold: the end of a message does not depend on how the bytes
 // arrive, what decodes is a whole message, and what decodes, encoded and decoded again, is the same.
+#include "tests/fuzz/mutate.h"
 #include "tests/fuzz/wire_help.h"
 
 #include "core/check.h"
@@ -91,4 +92,39 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		size -= (size_t)end;
 	}
 	return 0;
+}
+
+// ---- For the mutator ----
+
+const size_t fuzz_element_align = 1;
+
+// A message, or a parameter alone.
+size_t
+fuzz_element(uint64_t *seed, uint8_t *bytes, size_t room)
+{
+	static struct sample sample;
+	size_t size;
+	uint8_t *message;
+
+	if (mutate_below(seed, 2)) {
+		size_t value_size = mutate_below(seed, 9);
+
+		if (room < WIRE_PARAM_SIZE + value_size)
+			return 0;
+		bytes[0] = mutate_below(seed, 32) == 0 ? 0x80 : 0;
+		bytes[1] = (uint8_t)mutate_below(seed, 0x23);
+		bytes[2] = 0;
+		bytes[3] = (uint8_t)value_size;
+		for (size_t i = 0; i < value_size; i++)
+			bytes[WIRE_PARAM_SIZE + i] = (uint8_t)mutate_below(seed, mutate_below(seed, 2) ? 4 : 256);
+		return WIRE_PARAM_SIZE + value_size;
+	}
+	wire_help_random(&sample, seed);
+	message = wire_help_encode(&sample.message, sample.block_size, &size);
+	wire_help_drop(&sample.message);
+	if (size > room)
+		size = 0;
+	memcpy(bytes, message, size);
+	free(message);
+	return size;
 }

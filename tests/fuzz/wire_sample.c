@@ -192,6 +192,7 @@ random_fields(struct sample *sample, uint64_t *seed)
 	BLOB(COOKIE, cookie, 0, 4096)
 	BLOB(RANGE_START, range_start, 0, 4096)
 	BLOB(STRIPE, stripe, 0, 4096)
+	NUMBER(LINK_NUMBER, link_number, 0, UINT64_MAX)
 	BLOB(PARENT_ADDR, parent_addr, 0, 4096)
 #undef NUMBER
 #undef BLOB

@@ -201,7 +201,7 @@ scenario_child(struct scenario *scenario, const char *name, const char *parent, 
 	struct node *node = add_node(scenario, name, false, mounts);
 
 	if (mounts)
-		CHECK(core_add_child_volume(node->core, SCENARIO_VOLUME, false) >= 0);
+		world_add_child_volume(node, SCENARIO_VOLUME, false);
 	node->parent = scenario_node(scenario, parent)->index;
 	node->pipe[PIPE_UP].delay_us = up_ms * 1000;
 	node->pipe[PIPE_DOWN].delay_us = down_ms * 1000;
@@ -239,6 +239,13 @@ scenario_kill(struct scenario *scenario, const char *name)
 	trace_add(&scenario->world->trace, TRACE_WORLD, scenario->world->now, "%s is killed", name);
 	world_kill(node);
 	memset(node->disks, 0, sizeof node->disks); // whoever comes after it has them
+}
+
+void
+scenario_restart(struct scenario *scenario, const char *name)
+{
+	oracle_forget(&scenario->oracle, scenario_node(scenario, name));
+	world_restart(scenario_node(scenario, name), 1000);
 }
 
 void

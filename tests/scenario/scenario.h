@@ -58,6 +58,9 @@ void scenario_connect(struct scenario *scenario, const char *name);
 // made on it (with a larger config.epoch).
 void scenario_kill(struct scenario *scenario, const char *name);
 
+// It starts again, with an empty memory; a root with the next epoch, its record of evictions and a grace time.
+void scenario_restart(struct scenario *scenario, const char *name);
+
 // ${name} dials ${parent} from now on. To restart a node is to add one with another name and to move its children.
 void scenario_move(struct scenario *scenario, const char *name, const char *parent);
 

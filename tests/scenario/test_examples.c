@@ -132,6 +132,8 @@ example_four(struct scenario *scenario)
 			"[  67.400] A -> B  OK_REPLY volume=32002 block=7 perm=WRITE ttl=1200s hb_ttl=30s\n"
 			"[  67.500] B -> D  OK_REPLY volume=32002 block=7 perm=WRITE data ttl=1199149ms hb_ttl=29150ms\n"
 			"[  67.600] D has written block 7: success\n"
+			"[  88.400] B -> A  FLUSH FORCE_SYNC volume=32002\n" // its own write of before is 30 s old
+			"[  88.500] A -> B  OK_REPLY volume=32002\n"
 			"[  97.600] D -> B  FLUSH volume=32002 block=7 perm=NO data\n"
 			"[  97.700] B -> D  OK_REPLY volume=32002 block=7\n"
 			"[  97.700] B -> A  FLUSH volume=32002 block=7 perm=READ data\n"

@@ -11,7 +11,7 @@ disk_create(uint32_t block_size, uint64_t block_count)
 {
 	struct disk *disk = calloc(1, sizeof *disk);
 
-	CHECK(disk != NULL);
+	CHECK(disk != NULL && block_size % DISK_SECTOR_SIZE == 0);
 	disk->block_size = block_size;
 	disk->block_count = block_count;
 	disk->image = calloc(block_count, block_size);
@@ -27,7 +27,8 @@ disk_destroy(struct disk *disk)
 		return;
 	free(disk->image);
 	free(disk->durable);
-	free(disk->unsynced);
+	free(disk->log);
+	free(disk->log_bytes);
 	free(disk);
 }
 
@@ -41,52 +42,159 @@ disk_fill(struct disk *disk, uint64_t value)
 	memcpy(disk->durable, disk->image, size);
 }
 
+static uint8_t *
+block_in(const struct disk *disk, uint8_t *bytes, uint64_t block)
+{
+	CHECK(block < disk->block_count);
+	return bytes + block * disk->block_size;
+}
+
+static uint8_t *
+log_entry(const struct disk *disk, size_t i)
+{
+	return disk->log_bytes + i * disk->block_size;
+}
+
+// The image has a new content of ${block}.
+static void
+log_add(struct disk *disk, uint64_t block)
+{
+	if (disk->log_count == disk->log_size) {
+		disk->log_size = disk->log_size ? disk->log_size * 2 : 64;
+		disk->log = realloc(disk->log, disk->log_size * sizeof *disk->log);
+		disk->log_bytes = realloc(disk->log_bytes, disk->log_size * disk->block_size);
+		CHECK(disk->log != NULL && disk->log_bytes != NULL);
+	}
+	disk->log[disk->log_count] = block;
+	memcpy(log_entry(disk, disk->log_count++), block_in(disk, disk->image, block), disk->block_size);
+}
+
+// The first ${count} entries leave the log.
+static void
+log_drop(struct disk *disk, size_t count)
+{
+	disk->log_count -= count;
+	disk->log_first += count;
+	memmove(disk->log, disk->log + count, disk->log_count * sizeof *disk->log);
+	memmove(disk->log_bytes, log_entry(disk, count), disk->log_count * disk->block_size);
+}
+
+static void
+tell_durable(struct disk *disk, uint64_t block)
+{
+	if (disk->on_durable != NULL)
+		disk->on_durable(disk->arg, disk, block);
+}
+
+// Some sectors of ${from} go to ${to}.
+static void
+copy_sectors(const struct disk *disk, uint8_t *to, const uint8_t *from, struct rng *rng)
+{
+	for (uint32_t at = 0; at < disk->block_size; at += DISK_SECTOR_SIZE)
+		if (rng_chance(rng, 50))
+			memcpy(to + at, from + at, DISK_SECTOR_SIZE);
+}
+
 void
 disk_write(struct disk *disk, uint64_t block, const uint8_t *bytes)
 {
-	CHECK(block < disk->block_count);
-	memcpy(disk->image + block * disk->block_size, bytes, disk->block_size);
-	if (disk->unsynced_count == disk->unsynced_size) {
-		disk->unsynced_size = disk->unsynced_size ? disk->unsynced_size * 2 : 64;
-		disk->unsynced = realloc(disk->unsynced, disk->unsynced_size * sizeof *disk->unsynced);
-		CHECK(disk->unsynced != NULL);
-	}
-	disk->unsynced[disk->unsynced_count++] = block;
+	memcpy(block_in(disk, disk->image, block), bytes, disk->block_size);
+	log_add(disk, block);
+}
+
+void
+disk_write_part(struct disk *disk, uint64_t block, const uint8_t *bytes, struct rng *rng)
+{
+	copy_sectors(disk, block_in(disk, disk->image, block), bytes, rng);
+	log_add(disk, block);
 }
 
 const uint8_t *
 disk_read(const struct disk *disk, uint64_t block)
 {
-	CHECK(block < disk->block_count);
-	return disk->image + block * disk->block_size;
+	return block_in(disk, disk->image, block);
 }
 
-// Syncs end in the order they began (the caller sees to it): an older one must not undo a newer one.
-struct disk_sync *
-disk_sync_begin(struct disk *disk)
-{
-	struct disk_sync *sync = calloc(1, sizeof *sync);
+// ---- What lasts ----
 
-	CHECK(sync != NULL);
-	sync->count = disk->unsynced_count;
-	sync->blocks = malloc((sync->count + 1) * sizeof *sync->blocks);
-	sync->bytes = malloc((sync->count + 1) * disk->block_size);
-	CHECK(sync->blocks != NULL && sync->bytes != NULL);
-	for (size_t i = 0; i < sync->count; i++) {
-		sync->blocks[i] = disk->unsynced[i];
-		memcpy(sync->bytes + i * disk->block_size, disk_read(disk, sync->blocks[i]), disk->block_size);
-	}
-	disk->unsynced_count = 0;
-	return sync;
+uint64_t
+disk_sync_begin(const struct disk *disk)
+{
+	return disk->log_first + disk->log_count;
+}
+
+static size_t
+covered(const struct disk *disk, uint64_t until)
+{
+	return until > disk->log_first ? until - disk->log_first : 0;
 }
 
 void
-disk_sync_end(struct disk *disk, struct disk_sync *sync)
+disk_sync_end(struct disk *disk, uint64_t until)
 {
-	for (size_t i = 0; i < sync->count; i++)
-		memcpy(disk->durable + sync->blocks[i] * disk->block_size, sync->bytes + i * disk->block_size,
-		       disk->block_size);
-	free(sync->blocks);
-	free(sync->bytes);
-	free(sync);
+	size_t count = covered(disk, until);
+
+	for (size_t i = 0; i < count; i++)
+		memcpy(block_in(disk, disk->durable, disk->log[i]), log_entry(disk, i), disk->block_size);
+	for (size_t i = 0; i < count; i++)
+		tell_durable(disk, disk->log[i]);
+	log_drop(disk, count);
+}
+
+// Each of the first ${count} entries goes to stable storage: not at all, as a whole or torn.
+static void
+log_apply_part(struct disk *disk, size_t count, struct rng *rng)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *to = block_in(disk, disk->durable, disk->log[i]);
+		unsigned dice = (unsigned)rng_below(rng, 3);
+
+		if (dice == 1)
+			memcpy(to, log_entry(disk, i), disk->block_size);
+		else if (dice == 2)
+			copy_sectors(disk, to, log_entry(disk, i), rng);
+	}
+	for (size_t i = 0; i < count; i++)
+		tell_durable(disk, disk->log[i]);
+	log_drop(disk, count);
+}
+
+void
+disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng)
+{
+	disk->sync_broken = true;
+	log_apply_part(disk, covered(disk, until), rng);
+}
+
+void
+disk_crash(struct disk *disk, struct rng *rng)
+{
+	log_apply_part(disk, disk->log_count, rng);
+	memcpy(disk->image, disk->durable, disk->block_count * disk->block_size);
+}
+
+static bool
+in_log(const struct disk *disk, uint64_t block)
+{
+	for (size_t i = 0; i < disk->log_count; i++)
+		if (disk->log[i] == block)
+			return true;
+	return false;
+}
+
+void
+disk_reopen(struct disk *disk, struct rng *rng)
+{
+	for (uint64_t block = 0; disk->sync_broken && block < disk->block_count; block++) {
+		uint8_t *image = block_in(disk, disk->image, block);
+		const uint8_t *durable = block_in(disk, disk->durable, block);
+
+		if (memcmp(image, durable, disk->block_size) == 0 || in_log(disk, block))
+			continue;
+		if (rng_chance(rng, 50))
+			memcpy(image, durable, disk->block_size);
+		else
+			log_add(disk, block);
+	}
+	disk->sync_broken = disk->fail_syncs = false;
 }

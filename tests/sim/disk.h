@@ -1,28 +1,37 @@
 // SPDX-License-Identifier: MIT
 // The simulated storage of a root: what was written, and what of it would survive a loss of power. An operation takes
 // effect at the moment it ends, so that two on one block which overlap may end in either order.
+//
+// What is written goes to the image and to the end of a log; a sync makes durable what the log held when it began. A
+// loss of power applies of each entry of the log nothing, everything, or some sectors of 512 bytes: an older write of a
+// block may so outlive a newer one. A sync that fails leaves what it covered in the image only, for good: the system
+// takes it for written (store/store.h, STORE_SYNC). The next process finds it gone, or there and to be synced again.
 #ifndef HVFS_TESTS_SIM_DISK_H
 #define HVFS_TESTS_SIM_DISK_H
 
 #include "core/buf.h"
+#include "tests/sim/rng.h"
+
+enum { DISK_SECTOR_SIZE = 512 };
 
 struct disk {
 	uint32_t block_size;
 	uint64_t block_count;
 	uint8_t *image;     // as reads see it
 	uint8_t *durable;   // what is on stable storage
-	uint64_t *unsynced; // blocks written since the last sync began
-	size_t unsynced_count, unsynced_size;
+	uint64_t *log;      // blocks written and not yet made durable, oldest first
+	uint8_t *log_bytes; // and what was written there
+	size_t log_count, log_size;
+	uint64_t log_first;  // entries that have left the log: the number of its first one
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	bool early_reads;    // a read sees what is there when it begins, not when it ends
-};
-
-// What a sync will make durable: the blocks written before it began, as they were then.
-struct disk_sync {
-	size_t count;
-	uint64_t *blocks;
-	uint8_t *bytes;
+	// Faults, set by whoever wants them.
+	unsigned slow;                    // everything takes this many times longer; 0: does not
+	unsigned fail_reads, fail_writes; // percent
+	bool fail_syncs, sync_broken;     // the next sync fails; one has failed, so all do
+	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // it has become durable; or NULL
+	void *arg;
 };
 
 // A disk of zeros.
@@ -35,11 +44,23 @@ void disk_fill(struct disk *disk, uint64_t value);
 // Write ${bytes}, one block, at ${block}.
 void disk_write(struct disk *disk, uint64_t block, const uint8_t *bytes);
 
+// A write that fails: some of its sectors are written.
+void disk_write_part(struct disk *disk, uint64_t block, const uint8_t *bytes, struct rng *rng);
+
 // The block's bytes as a read sees them; never NULL.
 const uint8_t *disk_read(const struct disk *disk, uint64_t block);
 
-// A sync begins; disk_sync_end makes durable what it covers and frees it.
-struct disk_sync *disk_sync_begin(struct disk *disk);
-void disk_sync_end(struct disk *disk, struct disk_sync *sync);
+// A sync begins: the number up to which it covers the log. Syncs end in the order in which they began.
+uint64_t disk_sync_begin(const struct disk *disk);
+
+// It ends: what it covers is durable; or it fails, and each block that it covers is or is not.
+void disk_sync_end(struct disk *disk, uint64_t until);
+void disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng);
+
+// The power goes: the log is applied in part, the image is what is durable.
+void disk_crash(struct disk *disk, struct rng *rng);
+
+// Another process opens it: syncs work again; what a failed one has left in the image may be gone.
+void disk_reopen(struct disk *disk, struct rng *rng);
 
 #endif

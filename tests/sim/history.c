@@ -8,7 +8,9 @@
 
 struct reg {
 	struct register_op *ops;
+	struct fate *fates; // of the writes among them
 	uint32_t count, size;
+	uint64_t durable; // the value last seen on the disk
 };
 
 struct claim {
@@ -26,6 +28,9 @@ struct history {
 	struct claim *claims;
 	size_t claim_count, claim_size;
 	struct history_counts counts;
+	struct losses losses;
+	struct failure *failures;
+	size_t failure_size;
 };
 
 struct history *
@@ -38,6 +43,8 @@ history_create(uint64_t count, uint64_t initial)
 	CHECK(history->regs != NULL);
 	history->count = count;
 	history->initial = initial;
+	for (uint64_t i = 0; i < count; i++)
+		history->regs[i].durable = initial;
 	return history;
 }
 
@@ -46,8 +53,11 @@ history_destroy(struct history *history)
 {
 	if (history == NULL)
 		return;
-	for (uint64_t i = 0; i < history->count; i++)
+	for (uint64_t i = 0; i < history->count; i++) {
 		free(history->regs[i].ops);
+		free(history->regs[i].fates);
+	}
+	free(history->failures);
 	free(history->regs);
 	free(history->claims);
 	free(history);
@@ -68,10 +78,14 @@ reg_add(struct history *history, uint64_t index, struct register_op op)
 	if (reg->count + 1 >= reg->size) {
 		reg->size = reg->size ? reg->size * 2 : 8;
 		reg->ops = realloc(reg->ops, reg->size * sizeof *reg->ops);
-		CHECK(reg->ops != NULL);
+		reg->fates = realloc(reg->fates, reg->size * sizeof *reg->fates);
+		CHECK(reg->ops != NULL && reg->fates != NULL);
 	}
-	if (reg->count == 0)
+	if (reg->count == 0) {
+		reg->fates[0] = (struct fate){.durable = true};
 		reg->ops[reg->count++] = (struct register_op){.write = true, .value = history->initial};
+	}
+	reg->fates[reg->count] = (struct fate){.place = PLACE_NODE};
 	reg->ops[reg->count] = op;
 	return reg->count++;
 }
@@ -89,10 +103,66 @@ history_write_began(struct history *history, uint64_t reg, uint32_t tag, uint64_
 }
 
 void
-history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned)
+history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned, enum place place)
 {
 	CHECK(history->regs[reg].ops[index].write && history->regs[reg].ops[index].returned == LINEARIZABLE_UNKNOWN);
 	history->regs[reg].ops[index].returned = returned;
+	history->regs[reg].fates[index].place = place;
+}
+
+// ---- What lasts ----
+
+void
+history_set_tree(struct history *history, const int *parents)
+{
+	history->losses.parents = parents;
+}
+
+void
+history_write_synced(struct history *history, uint64_t reg, uint32_t index)
+{
+	history->regs[reg].fates[index].durable = true;
+}
+
+void
+history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum place place)
+{
+	struct fate *fate = &history->regs[reg].fates[index];
+
+	if (place > fate->place)
+		fate->place = place;
+}
+
+void
+history_durable(struct history *history, uint64_t index, uint64_t value)
+{
+	struct reg *reg = &history->regs[index];
+
+	if (reg->durable == value)
+		return;
+	reg->durable = value;
+	for (uint32_t i = reg->count; i > 0; i--) {
+		if (reg->ops[i - 1].write && reg->ops[i - 1].value == value) {
+			history_write_synced(history, index, i - 1);
+			return;
+		}
+	}
+}
+
+void
+history_failed(struct history *history, uint32_t tag)
+{
+	struct losses *losses = &history->losses;
+
+	if (losses->parents == NULL)
+		return;
+	if (losses->failure_count == history->failure_size) {
+		history->failure_size = history->failure_size ? history->failure_size * 2 : 32;
+		history->failures = realloc(history->failures, history->failure_size * sizeof *history->failures);
+		CHECK(history->failures != NULL);
+		losses->failures = history->failures;
+	}
+	history->failures[losses->failure_count++] = (struct failure){tag, history_now(history)};
 }
 
 void
@@ -128,18 +198,53 @@ op_print(const struct register_op *op)
 		fprintf(stderr, "%llu]\n", (unsigned long long)op->returned);
 }
 
+static void
+failures_print(const struct history *history, const struct linearizable_verdict *verdict)
+{
+	for (size_t i = 0; i < history->losses.failure_count; i++) {
+		const struct failure *failure = &history->failures[i];
+		bool concerned = false;
+
+		for (size_t k = 0; k < verdict->evidence_count; k++)
+			concerned = concerned || losses_is_below(&history->losses, (int)verdict->evidence[k]->tag,
+								 (int)failure->node);
+		if (concerned)
+			fprintf(stderr, "    n%u failed at %llu\n", failure->node, (unsigned long long)failure->at);
+	}
+}
+
+// The operations of a register that count. The caller frees them.
+static struct register_op *
+reg_ops(const struct history *history, const struct reg *reg, size_t *ret_count)
+{
+	struct register_op *ops = malloc((reg->count + 1) * sizeof *ops);
+
+	CHECK(ops != NULL);
+	*ret_count = losses_apply(&history->losses, reg->ops, reg->fates, reg->count, ops);
+	return ops;
+}
+
 static bool
 reg_check(const struct history *history, uint64_t index)
 {
 	const struct reg *reg = &history->regs[index];
 	struct linearizable_verdict verdict;
+	struct register_op *ops;
+	size_t count;
+	bool good;
 
-	if (reg->count == 0 || linearizable_check(reg->ops, reg->count, &verdict))
+	if (reg->count == 0)
 		return true;
-	fprintf(stderr, "register %llu is not linearizable: %s\n", (unsigned long long)index, verdict.why);
-	for (size_t i = 0; i < verdict.evidence_count; i++)
-		op_print(verdict.evidence[i]);
-	return false;
+	ops = reg_ops(history, reg, &count);
+	good = linearizable_check(ops, count, &verdict);
+	if (!good) {
+		fprintf(stderr, "register %llu is not linearizable: %s\n", (unsigned long long)index, verdict.why);
+		for (size_t i = 0; i < verdict.evidence_count; i++)
+			op_print(verdict.evidence[i]);
+		failures_print(history, &verdict);
+	}
+	free(ops);
+	return good;
 }
 
 static bool
@@ -151,13 +256,26 @@ reg_has_write(const struct reg *reg, uint64_t value)
 	return false;
 }
 
-static bool
-claim_check(const struct history *history, const struct claim *claim)
+static int
+claim_compare(const void *a, const void *b)
 {
-	const struct reg *reg = &history->regs[claim->reg];
+	const struct claim *x = a, *y = b;
+
+	if (x->reg != y->reg)
+		return x->reg < y->reg ? -1 : 1;
+	if (x->found != y->found)
+		return x->found < y->found ? -1 : 1;
+	if (x->written != y->written)
+		return x->written < y->written ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static bool
+claim_check(const struct claim *claim, const struct reg *reg, const struct register_op *ops, size_t count)
+{
 	bool known = reg_has_write(reg, claim->found);
 
-	if (known && !linearizable_is_before(reg->ops, reg->count, claim->found, claim->written))
+	if (known && !linearizable_is_before(ops, count, claim->found, claim->written))
 		return true;
 	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",
 		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->at,
@@ -166,15 +284,38 @@ claim_check(const struct history *history, const struct claim *claim)
 	return false;
 }
 
+// All claims about one register; what was claimed often is looked at once.
+static bool
+claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
+{
+	const struct reg *reg = &history->regs[claims->reg];
+	struct register_op *ops;
+	bool good = true;
+	size_t count;
+
+	ops = reg_ops(history, reg, &count);
+	for (size_t i = 0; i < claim_count; i++)
+		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
+			good = claim_check(&claims[i], reg, ops, count) && good;
+	free(ops);
+	return good;
+}
+
 bool
 history_check(const struct history *history)
 {
+	struct claim *claims = history->claims;
 	bool good = true;
 
 	for (uint64_t i = 0; i < history->count; i++)
 		good = reg_check(history, i) && good;
-	for (size_t i = 0; good && i < history->claim_count; i++)
-		good = claim_check(history, &history->claims[i]);
+	if (history->claim_count > 0)
+		qsort(claims, history->claim_count, sizeof *claims, claim_compare);
+	for (size_t i = 0, end; good && i < history->claim_count; i = end) {
+		for (end = i + 1; end < history->claim_count && claims[end].reg == claims[i].reg;)
+			end++;
+		good = claims_check(history, &claims[i], end - i);
+	}
 	return good;
 }
 

@@ -4,7 +4,7 @@
 #ifndef HVFS_TESTS_SIM_HISTORY_H
 #define HVFS_TESTS_SIM_HISTORY_H
 
-#include "tests/sim/linearizable.h"
+#include "tests/sim/losses.h"
 
 struct history;
 
@@ -15,9 +15,24 @@ void history_destroy(struct history *history);
 // The next moment of the history's own clock: every call is later than the one before.
 uint64_t history_now(struct history *history);
 
-// A write begins; its outcome is unknown until history_write_ended with the index returned here.
+// Tags are nodes of the tree ${parents} (by node; -1 for node 0), which outlives the history: their failures may undo
+// writes (losses.h). Else nothing is ever undone.
+void history_set_tree(struct history *history, const int *parents);
+
+// A write begins; its outcome is unknown until history_write_ended with the index returned here: then it is at ${place}
+// at least.
 uint32_t history_write_began(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked);
-void history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned);
+void history_write_ended(struct history *history, uint64_t reg, uint32_t index, uint64_t returned, enum place place);
+
+// It is promised that this write is on the disk; or at ${place}.
+void history_write_synced(struct history *history, uint64_t reg, uint32_t index);
+void history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum place place);
+
+// The disk is seen to hold ${value} durably.
+void history_durable(struct history *history, uint64_t reg, uint64_t value);
+
+// Node ${tag} fails.
+void history_failed(struct history *history, uint32_t tag);
 
 // A read that succeeded.
 void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked,

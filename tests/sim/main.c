@@ -2,6 +2,7 @@
 // The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the
 // others.
 #include "tests/sim/run.h"
+#include "tests/sim/totals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,11 @@ static const char *const bug_names[BUG_COUNT] = {
 	[BUG_BARRIER_EARLY] = "barrier-early",
 };
 
+static const char *const break_names[BREAK_COUNT] = {
+	[BREAK_NOTHING] = "nothing",     [BREAK_GRACE] = "grace", [BREAK_EPOCH] = "epoch",
+	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
+};
+
 enum { LISTED_MAX = 1000 };
 
 struct options {
@@ -35,18 +41,39 @@ struct options {
 	bool twice; // run each seed twice: the traces must be equal
 	bool find;  // the bug must be found: succeed at the first seed that fails only with it
 	int jobs;
+	uint64_t hours;        // run seeds until together they have simulated so much
+	uint64_t failures_max; // then stop
 };
 
 static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] [--trace] [--twice]\n"
-		"           [--bug NAME [--find]] [--jobs N]\nbugs:");
+		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
+		"[--trace] [--twice]\n"
+		"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
+		"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
+	fprintf(stderr, "\nthings to break:");
+	for (int i = 1; i < BREAK_COUNT; i++)
+		fprintf(stderr, " %s", break_names[i]);
+	fprintf(stderr, "\nkinds of faults:");
+	for (int i = 0; i < CHAOS_COUNT; i++)
+		fprintf(stderr, " %s", chaos_name((enum chaos_kind)i));
 	fprintf(stderr, "\n");
 	exit(2);
+}
+
+static enum world_break
+break_parse(const char *text)
+{
+	for (int i = 0; i < BREAK_COUNT; i++)
+		if (strcmp(text, break_names[i]) == 0)
+			return (enum world_break)i;
+	fprintf(stderr, "sim: nobody knows how to break '%s'\n", text);
+	usage();
+	return BREAK_NOTHING;
 }
 
 static enum core_bug
@@ -58,6 +85,28 @@ bug_parse(const char *text)
 	fprintf(stderr, "sim: no bug is called '%s'\n", text);
 	usage();
 	return BUG_NONE;
+}
+
+// A list of fault kinds, separated by commas: one bit each.
+static uint32_t
+kinds_parse(const char *list)
+{
+	uint32_t kinds = 0;
+
+	for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+		size_t size = strcspn(at, ",");
+		uint32_t before = kinds;
+
+		for (int i = 0; i < CHAOS_COUNT; i++)
+			if (strlen(chaos_name((enum chaos_kind)i)) == size &&
+			    memcmp(chaos_name((enum chaos_kind)i), at, size) == 0)
+				kinds |= UINT32_C(1) << i;
+		if (kinds == before) {
+			fprintf(stderr, "sim: no kind of fault is called '%.*s'\n", (int)size, at);
+			usage();
+		}
+	}
+	return kinds;
 }
 
 static void
@@ -92,28 +141,51 @@ list_read(struct options *options, const char *path)
 	fclose(file);
 }
 
+// The options that a failure report names, besides the seed.
+static void
+replay_set(const struct options *options)
+{
+	const struct plan_options *plan = &options->plan;
+	char text[400];
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->broken != BREAK_NOTHING ? " --break " : "",
+			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
+			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
+			    plan->faults < 0   ? " --faults none"
+			    : plan->faults > 0 ? " --faults all"
+					       : "",
+			    plan->fair == 0  ? ""
+			    : plan->fair < 0 ? " --fair yes"
+					     : " --fair no");
+
+	if (plan->nodes > 0)
+		used += snprintf(text + used, sizeof text - (size_t)used, " --nodes %d", plan->nodes);
+	for (int kind = 0, first = 1; kind < CHAOS_COUNT; kind++) {
+		if (!(plan->kinds_off >> kind & 1))
+			continue;
+		used += snprintf(text + used, sizeof text - (size_t)used, "%s%s", first ? " --off " : ",",
+				 chaos_name((enum chaos_kind)kind));
+		first = 0;
+	}
+	setenv("SIM_REPLAY_OPTIONS", text, 1);
+}
+
 // One seed in this process.
 static void
 seed_run(const struct options *options, uint64_t seed)
 {
 	static struct plan plan;
-	char replay[128];
 	uint64_t hash;
 
-	snprintf(replay, sizeof replay, "%s%s%s", options->plan.bug != BUG_NONE ? " --bug " : "",
-		 options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : "",
-		 options->plan.faults < 0   ? " --faults none"
-		 : options->plan.faults > 0 ? " --faults all"
-					    : "");
-	if (options->plan.nodes > 0)
-		snprintf(replay + strlen(replay), sizeof replay - strlen(replay), " --nodes %d", options->plan.nodes);
-	setenv("SIM_REPLAY_OPTIONS", replay, 1);
+	replay_set(options);
 	plan_draw(seed, &options->plan, &plan);
 	hash = run_plan(&plan, options->trace ? print_line : NULL);
 	if (options->twice && run_plan(&plan, NULL) != hash) {
 		fprintf(stderr, "FAILED: seed %" PRIu64 " gave two different traces\n", seed);
 		exit(1);
 	}
+	if (getenv("SIM_HASH") != NULL)
+		printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, hash);
 }
 
 // The same in a child process. Returns its id.
@@ -153,17 +225,20 @@ seed_passes(const struct options *options, uint64_t seed)
 static int
 bug_find(const struct options *options)
 {
+	const char *what =
+		options->plan.bug != BUG_NONE ? bug_names[options->plan.bug] : break_names[options->plan.broken];
 	struct options healthy = *options;
 
 	healthy.plan.bug = BUG_NONE;
+	healthy.plan.broken = BREAK_NOTHING;
 	for (uint64_t seed = options->first; seed < options->first + options->count; seed++) {
 		if (!seed_passes(options, seed) && seed_passes(&healthy, seed)) {
-			printf("bug %s is found by seed %" PRIu64 "\n", bug_names[options->plan.bug], seed);
+			printf("%s is found by seed %" PRIu64 "\n", what, seed);
 			return 0;
 		}
 	}
-	fprintf(stderr, "FAILED: bug %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n",
-		bug_names[options->plan.bug], options->count, options->first);
+	fprintf(stderr, "FAILED: %s is not found by %" PRIu64 " seeds from %" PRIu64 "\n", what, options->count,
+		options->first);
 	return 1;
 }
 
@@ -175,24 +250,43 @@ wait_one(void)
 	return wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// Is there another seed to run, after ${begun} of them?
+static bool
+seeds_left(const struct options *options, uint64_t begun)
+{
+	if (options->hours > 0)
+		return totals_time() < options->hours * UINT64_C(3600000000);
+	return begun < options->count + options->listed_count;
+}
+
+static uint64_t
+seed_number(const struct options *options, uint64_t i)
+{
+	bool listed = options->hours == 0 && i >= options->count;
+
+	return listed ? options->listed[i - options->count] : options->first + i;
+}
+
 static int
 seeds_run(const struct options *options)
 {
-	uint64_t failed = 0, total = options->count + options->listed_count;
+	uint64_t failed = 0, begun = 0;
 	int running = 0;
 
-	for (uint64_t i = 0; i < total && failed < 3; i++) {
+	for (; failed < options->failures_max && seeds_left(options, begun); begun++) {
 		if (running == options->jobs) {
 			failed += !wait_one();
 			running--;
 		}
-		seed_start(options, i < options->count ? options->first + i : options->listed[i - options->count], false);
+		seed_start(options, seed_number(options, begun), false);
 		running++;
 	}
 	for (; running > 0; running--)
 		failed += !wait_one();
-	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n", options->count,
-	       options->first, options->listed_count, failed, failed >= 3 ? " (and stopped)" : "");
+	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n",
+	       begun < options->count || options->hours > 0 ? begun : options->count, options->first,
+	       options->listed_count, failed, failed >= options->failures_max ? " (and stopped)" : "");
+	totals_print(begun, options->plan.recovery);
 	return failed > 0;
 }
 
@@ -200,14 +294,26 @@ static struct options
 options_parse(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'S'},
-		{"nodes", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'},
-		{"bug", required_argument, NULL, 'b'},   {"faults", required_argument, NULL, 'f'},
-		{"find", no_argument, NULL, 'F'},        {"twice", no_argument, NULL, '2'},
-		{"jobs", required_argument, NULL, 'j'},  {"list", required_argument, NULL, 'l'},
+		{"seed", required_argument, NULL, 's'},
+		{"seeds", required_argument, NULL, 'S'},
+		{"nodes", required_argument, NULL, 'n'},
+		{"trace", no_argument, NULL, 't'},
+		{"bug", required_argument, NULL, 'b'},
+		{"faults", required_argument, NULL, 'f'},
+		{"find", no_argument, NULL, 'F'},
+		{"twice", no_argument, NULL, '2'},
+		{"recovery", no_argument, NULL, 'r'},
+		{"off", required_argument, NULL, 'o'},
+		{"only", required_argument, NULL, 'O'},
+		{"fair", required_argument, NULL, 'a'},
+		{"break", required_argument, NULL, 'B'},
+		{"hours", required_argument, NULL, 'h'},
+		{"keep-going", required_argument, NULL, 'k'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"list", required_argument, NULL, 'l'},
 		{0},
 	};
-	struct options options = {.first = 1, .count = 1, .jobs = 1};
+	struct options options = {.first = 1, .count = 1, .jobs = 1, .failures_max = 3};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -240,6 +346,27 @@ options_parse(int argc, char **argv)
 		case 'l':
 			list_read(&options, optarg);
 			break;
+		case 'r':
+			options.plan.recovery = true;
+			break;
+		case 'o':
+			options.plan.kinds_off = kinds_parse(optarg);
+			break;
+		case 'O':
+			options.plan.kinds_off = ~kinds_parse(optarg);
+			break;
+		case 'a':
+			options.plan.fair = strcmp(optarg, "yes") == 0 ? -1 : 1;
+			break;
+		case 'h':
+			options.hours = strtoull(optarg, NULL, 10);
+			break;
+		case 'k':
+			options.failures_max = strtoull(optarg, NULL, 10);
+			break;
+		case 'B':
+			options.plan.broken = break_parse(optarg);
+			break;
 		case 'j':
 			options.jobs = atoi(optarg);
 			break;
@@ -257,9 +384,10 @@ main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
 
+	totals_init();
 	if (options.find)
 		return bug_find(&options);
-	if (options.count + options.listed_count > 1)
+	if (options.hours > 0 || options.count + options.listed_count > 1)
 		return seeds_run(&options);
 	seed_run(&options, options.first);
 	printf("seed %" PRIu64 " passed\n", options.first);

@@ -50,6 +50,13 @@ oracle_volume(struct oracle *oracle, const struct node *node, int volume)
 	return oracle->indices[node->index][volume] = index;
 }
 
+void
+oracle_forget(struct oracle *oracle, const struct node *node)
+{
+	for (int volume = 0; node->index < oracle->index_count && volume < WORLD_VOLUMES; volume++)
+		oracle->indices[node->index][volume] = -1;
+}
+
 // ---- One block, all nodes ----
 
 struct view {

@@ -26,6 +26,9 @@ void oracle_fini(struct oracle *oracle);
 // The index ${node} has given to volume number ${volume}, once it is ready there; -1 before.
 int oracle_volume(struct oracle *oracle, const struct node *node, int volume);
 
+// ${node} has been started anew: it may give its volumes other indices.
+void oracle_forget(struct oracle *oracle, const struct node *node);
+
 // Look at the blocks that ${event} may have changed at some node.
 void oracle_look(struct oracle *oracle, const struct event *event);
 

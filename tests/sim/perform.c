@@ -3,156 +3,7 @@
 #include "core/check.h"
 #include "tests/sim/world.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-// ---- The storage of a root ----
-
-struct store_op {
-	struct node *node;
-	enum action_type type;
-	struct disk *disk;
-	uint64_t block;
-	uint32_t count;
-	uint64_t cookie;
-	struct disk_sync *sync;
-	bool read_done;
-	struct buf *bufs[]; // counted
-};
-
-static const char *const store_names[] = {
-	[ACTION_STORE_READ] = "read", [ACTION_STORE_WRITE] = "write", [ACTION_STORE_SYNC] = "sync"};
-
-static void
-store_op_free(struct store_op *op)
-{
-	for (uint32_t i = 0; i < op->count; i++)
-		buf_unref(op->bufs[i]);
-	free(op);
-}
-
-// Blocks of zeros come as the zero buffer or as a buffer of zeros: a real store may find out or not.
-static void
-store_read(struct store_op *op)
-{
-	struct world *world = op->node->world;
-	struct buf_pool *pool = core_pool(op->node->core, world->block_size);
-
-	for (uint32_t i = 0; i < op->count; i++) {
-		const uint8_t *bytes = disk_read(op->disk, op->block + i);
-		bool zero = bytes[0] == 0 && memcmp(bytes, bytes + 1, world->block_size - 1) == 0;
-
-		op->bufs[i] = zero && rng_chance(&world->rng, 70) ? buf_zero() : buf_alloc(pool);
-		if (op->bufs[i] != buf_zero())
-			memcpy(buf_bytes(op->bufs[i]), bytes, world->block_size);
-	}
-}
-
-static void
-store_tell(void *context, void *arg, uint64_t number)
-{
-	struct store_op *op = arg;
-	struct event event = {.store_cookie = op->cookie, .error = ERR_OK};
-
-	if (world_defer(op->node, store_tell, arg, number))
-		return;
-	switch (op->type) {
-	case ACTION_STORE_READ:
-		event.type = EVENT_STORE_READ;
-		event.bufs = op->bufs;
-		event.count = op->count;
-		break;
-	case ACTION_STORE_WRITE:
-		event.type = EVENT_STORE_WROTE;
-		break;
-	default:
-		event.type = EVENT_STORE_SYNCED;
-		break;
-	}
-	trace_add(&op->node->world->trace, TRACE_STORE, op->node->world->now, "%s store: %s block=%llu+%u ended",
-		  op->node->name, store_names[op->type], (unsigned long long)op->block, op->count);
-	world_step(op->node, &event);
-	store_op_free(op);
-}
-
-static void
-store_end(void *context, void *arg, uint64_t number)
-{
-	struct store_op *op = arg;
-
-	switch (op->type) {
-	case ACTION_STORE_READ:
-		if (!op->read_done)
-			store_read(op);
-		break;
-	case ACTION_STORE_WRITE:
-		for (uint32_t i = 0; i < op->count; i++)
-			disk_write(op->disk, op->block + i, buf_bytes(op->bufs[i]));
-		break;
-	default:
-		disk_sync_end(op->disk, op->sync);
-		op->sync = NULL;
-		break;
-	}
-	store_tell(context, op, 0);
-}
-
-static moment_us
-store_end_time(struct store_op *op, uint32_t volume)
-{
-	struct world *world = op->node->world;
-	unsigned mean = op->type == ACTION_STORE_SYNC ? op->disk->sync_us : op->disk->latency_us;
-	moment_us at = world->now + (mean > 0 ? rng_exponential(&world->rng, mean) : 0);
-
-	if (op->type == ACTION_STORE_SYNC) {
-		if (at < op->node->sync_end[volume])
-			at = op->node->sync_end[volume];
-		op->node->sync_end[volume] = at;
-	}
-	return at;
-}
-
-static void
-store_begin(struct node *node, const struct action *action)
-{
-	struct world *world = node->world;
-	uint32_t count = action->type == ACTION_STORE_SYNC ? 0 : action->count;
-	struct store_op *op = calloc(1, sizeof *op + count * sizeof op->bufs[0]);
-
-	CHECK(op != NULL && action->volume < WORLD_VOLUMES && node->disks[action->volume] != NULL);
-	op->node = node;
-	op->type = action->type;
-	op->disk = node->disks[action->volume];
-	op->block = action->block;
-	op->count = count;
-	op->cookie = action->store_cookie;
-	for (uint32_t i = 0; i < count && action->type == ACTION_STORE_WRITE; i++)
-		op->bufs[i] = buf_ref(action->bufs[i]);
-	if (action->type == ACTION_STORE_SYNC) {
-		op->sync = disk_sync_begin(op->disk);
-		trace_add(&world->trace, TRACE_STORE, world->now, "%s store sync", node->name);
-	} else {
-		trace_add(&world->trace, TRACE_STORE, world->now, "%s store %s block=%llu+%u", node->name,
-			  store_names[action->type], (unsigned long long)action->block, count);
-	}
-	if (action->type == ACTION_STORE_READ && op->disk->early_reads) {
-		store_read(op);
-		op->read_done = true;
-	}
-	world_at(world, store_end_time(op, action->volume), store_end, op, 0);
-}
-
-void
-perform_forget(const struct heap_entry *entry)
-{
-	struct store_op *op = entry->arg;
-
-	if (entry->fn != store_end && entry->fn != store_tell)
-		return;
-	if (op->sync != NULL)
-		disk_sync_end(op->disk, op->sync);
-	store_op_free(op);
-}
 
 // ---- The driver ----
 
@@ -200,14 +51,14 @@ io_fill(const struct world *world, const struct action *action)
 
 // The answer leaves the process, perhaps later than the core decided it (protocol.md T4).
 static void
-io_answer(void *context, void *arg, uint64_t number)
+io_answer(void *context, void *arg, uint64_t serial)
 {
 	static const char *const kinds[] = {"read", "write", "zero", "sync"};
 	struct world *world = context;
 	struct world_io *io = arg;
 	struct node *node = io->node;
 
-	if (world_defer(node, io_answer, arg, number))
+	if (io->serial != serial || io->died || world_defer(node, io_answer, arg, serial))
 		return;
 	if ((io->io.kind == IO_WRITE || io->io.kind == IO_ZERO) && io->error == ERR_OK &&
 	    io->valid_until < world_clock(node)) {
@@ -216,8 +67,7 @@ io_answer(void *context, void *arg, uint64_t number)
 	}
 	trace_add(&world->trace, TRACE_IO, world->now, "%s %s [%llu, +%llu) ended: %s", node->name, kinds[io->io.kind],
 		  (unsigned long long)io->io.offset, (unsigned long long)io->io.size, hvfs_error_text(io->error));
-	if (world->hooks.io_done != NULL)
-		world->hooks.io_done(world->hooks.arg, io);
+	world_io_end(io);
 }
 
 static void
@@ -231,32 +81,25 @@ io_done(struct node *node, const struct action *action)
 	io->error = action->error;
 	io->valid_until = action->valid_until;
 	if (node->answer_late_us == 0)
-		io_answer(world, io, 0);
+		io_answer(world, io, io->serial);
 	else
-		world_at(world, world->now + rng_below(&world->rng, node->answer_late_us), io_answer, io, 0);
+		world_at(world, world->now + rng_below(&world->rng, node->answer_late_us), io_answer, io, io->serial);
 }
 
 // ---- All of them ----
-
-void
-world_kill(struct node *node)
-{
-	node->stopped = true;
-	for (uint32_t link = 0; link < LIMIT_LINKS; link++) {
-		struct conn *conn = node->links[link];
-
-		if (conn != NULL)
-			pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP
-													   : PIPE_DOWN);
-	}
-}
 
 static void
 node_stopped(struct node *node, const struct action *action)
 {
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has stopped: %s", node->name,
 		  hvfs_error_text(action->error));
+	if (action->error == ERR_OK) {
+		node->metadata.clean = true;
+		node->metadata.eviction_count = 0;
+	}
 	world_kill(node);
+	if (node->world->hooks.stopped != NULL)
+		node->world->hooks.stopped(node->world->hooks.arg, node, action->error);
 }
 
 static void
@@ -309,10 +152,13 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_STORE_READ:
 		case ACTION_STORE_WRITE:
 		case ACTION_STORE_SYNC:
-			store_begin(node, action);
+			storage_begin(node, action);
 			break;
 		case ACTION_EVICT:
+			storage_evict(node, action);
+			break;
 		case ACTION_RESCUE:
+			storage_rescue(node, action);
 			break;
 		case ACTION_VOLUME_READY:
 		case ACTION_VOLUME_FAILED:

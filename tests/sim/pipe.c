@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKOFF_MIN_US = 50000, BACKOFF_MAX_US = 5000000 };
-
 static struct node *
 conn_node(const struct conn *conn, unsigned end)
 {
@@ -55,6 +53,7 @@ packet_deliver(void *context, void *arg, uint64_t number)
 		return;
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
+		conn->answered = conn->answered || end == PIPE_UP;
 		packet_decode(packet, node, items, message);
 		trace_add(&node->world->trace, TRACE_RECEIVE, node->world->now, "%s <- %s  %s", node->name,
 			  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
@@ -66,40 +65,83 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	free(packet);
 }
 
-static void
-packet_arrive(void *context, void *arg, uint64_t number)
+// Until when what arrives in ${direction} has to wait; 0: not at all.
+static moment_us
+blocked_until(const struct conn *conn, unsigned direction)
 {
-	struct packet *packet = arg;
-	struct conn *conn = packet->conn;
-	struct pipe *pipe = &conn->pipe[packet->direction];
-
-	if (conn->arrived[packet->direction]++ >= conn->heard_max[packet->direction]) {
-		free(packet);
-	} else if (conn_node(conn, PIPE_UP)->hold[packet->direction] || pipe->head != NULL) {
-		*pipe->tail = packet;
-		pipe->tail = &packet->next;
-	} else {
-		packet_deliver(context, packet, 0);
-	}
+	return conn->world->obstacles == NULL
+		       ? 0
+		       : world_blocked_until(conn->world, conn->node[direction], conn->node[!direction]);
 }
 
-unsigned
-world_release(struct node *node, unsigned direction, unsigned count)
+// Give up to ${count} of those that wait to the receiver. Returns how many there were.
+static unsigned
+pipe_release(struct conn *conn, unsigned direction, unsigned count)
 {
-	struct pipe *pipe = node->uplink == NULL ? NULL : &node->uplink->pipe[direction];
+	struct pipe *pipe = &conn->pipe[direction];
 	unsigned released = 0;
 
-	while (pipe != NULL && pipe->head != NULL && released < count) {
+	while (pipe->head != NULL && released < count) {
 		struct packet *packet = pipe->head;
 
 		pipe->head = packet->next;
 		if (pipe->head == NULL)
 			pipe->tail = &pipe->head;
 		packet->next = NULL;
-		packet_deliver(node->world, packet, 0);
+		packet_deliver(conn->world, packet, 0);
 		released++;
 	}
 	return released;
+}
+
+static void
+unblocked(void *context, void *arg, uint64_t direction)
+{
+	struct conn *conn = arg;
+	moment_us until = blocked_until(conn, (unsigned)direction);
+
+	if (until > 0)
+		world_at(conn->world, until, unblocked, conn, direction);
+	else if (!conn_node(conn, PIPE_UP)->hold[direction])
+		pipe_release(conn, (unsigned)direction, UINT32_MAX);
+}
+
+void
+pipe_unblock(struct world *world)
+{
+	for (struct conn *conn = world->conns; conn != NULL; conn = conn->next)
+		for (unsigned direction = 0; direction < 2; direction++)
+			if (conn->pipe[direction].head != NULL)
+				world_at(world, world->now, unblocked, conn, direction);
+}
+
+static void
+packet_arrive(void *context, void *arg, uint64_t number)
+{
+	struct packet *packet = arg;
+	struct conn *conn = packet->conn;
+	struct pipe *pipe = &conn->pipe[packet->direction];
+	moment_us until;
+
+	if (conn->arrived[packet->direction]++ >= conn->heard_max[packet->direction]) {
+		free(packet);
+		return;
+	}
+	until = blocked_until(conn, packet->direction);
+	if (until == 0 && !conn_node(conn, PIPE_UP)->hold[packet->direction] && pipe->head == NULL) {
+		packet_deliver(context, packet, 0);
+		return;
+	}
+	if (until > 0 && pipe->head == NULL)
+		world_at(conn->world, until, unblocked, conn, packet->direction);
+	*pipe->tail = packet;
+	pipe->tail = &packet->next;
+}
+
+unsigned
+world_release(struct node *node, unsigned direction, unsigned count)
+{
+	return node->uplink == NULL ? 0 : pipe_release(node->uplink, direction, count);
 }
 
 void
@@ -239,10 +281,24 @@ static void conn_down(void *context, void *arg, uint64_t end);
 static void
 conn_schedule_down(struct conn *conn, unsigned end, moment_us at)
 {
-	if (conn->down_due[end])
+	if (conn->down_at[end] <= at || (conn->down_at[end] != MOMENT_NEVER && !conn->world->moving))
 		return;
-	conn->down_due[end] = true;
+	conn->down_at[end] = at;
 	world_at(conn->world, at, conn_down, conn, end);
+}
+
+// A parent that says nothing (it is stopped, or blocked in one direction) is given up.
+static void
+patience_ends(void *context, void *arg, uint64_t number)
+{
+	struct conn *conn = arg;
+	struct node *node = conn_node(conn, PIPE_UP);
+
+	if (conn->answered || conn->closed[PIPE_UP] || world_defer(node, patience_ends, arg, number))
+		return;
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s gives %s up: no answer", node->name,
+		  conn_node(conn, PIPE_DOWN)->name);
+	pipe_close(conn, PIPE_UP);
 }
 
 static void
@@ -269,9 +325,13 @@ conn_up(void *context, void *arg, uint64_t end)
 		node->backoff_us = 0;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);
+	if (end == PIPE_UP && node->world->moving)
+		world_at(node->world, node->world->now + (moment_us)node->config.hb_ttl_ms * 1000 / 4, patience_ends,
+			 conn, 0);
 	world_step(node, &(struct event){.type = EVENT_LINK_UP,
 					 .link = link,
-					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD});
+					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD,
+					 .address = end == PIPE_UP ? conn_node(conn, PIPE_DOWN)->name : NULL});
 }
 
 static void
@@ -280,9 +340,9 @@ conn_down(void *context, void *arg, uint64_t end)
 	struct conn *conn = arg;
 	struct node *node = conn_node(conn, (unsigned)end);
 
-	if (world_defer(node, conn_down, arg, end))
+	if (conn->gone[end] || world_defer(node, conn_down, arg, end))
 		return;
-	conn->closed[end] = true;
+	conn->closed[end] = conn->gone[end] = true;
 	if (conn->open[end]) {
 		conn->open[end] = false;
 		node->links[conn->link[end]] = NULL;
@@ -294,32 +354,24 @@ conn_down(void *context, void *arg, uint64_t end)
 	}
 	if (end == PIPE_UP && node->uplink == conn) {
 		node->uplink = NULL;
+		if (conn->answered)
+			node->way_at = node->way_count = 0; // from the beginning, with this one
 		pipe_dial(node, conn->world->now + node->backoff_us);
 	}
 }
 
-static void
-dial(void *context, void *arg, uint64_t number)
+void
+pipe_connect(struct node *node, struct node *parent)
 {
-	struct node *node = arg, *parent = node->world->nodes[node->parent];
-	struct world *world = context;
-	struct conn *conn;
+	struct world *world = node->world;
+	struct conn *conn = calloc(1, sizeof *conn);
 
-	if (node->stopped || node->stopping || node->uplink != NULL || world_defer(node, dial, arg, number))
-		return;
-	node->backoff_us = node->backoff_us < BACKOFF_MIN_US ? BACKOFF_MIN_US : node->backoff_us * 2;
-	if (node->backoff_us > BACKOFF_MAX_US)
-		node->backoff_us = BACKOFF_MAX_US;
-	if (parent->stopped) {
-		pipe_dial(node, world->now + node->backoff_us);
-		return;
-	}
-	conn = calloc(1, sizeof *conn);
 	CHECK(conn != NULL);
 	*conn = (struct conn){.next = world->conns,
 			      .world = world,
 			      .node = {node->index, parent->index},
-			      .heard_max = {UINT64_MAX, UINT64_MAX}};
+			      .heard_max = {UINT64_MAX, UINT64_MAX},
+			      .down_at = {MOMENT_NEVER, MOMENT_NEVER}};
 	world->conns = node->uplink = conn;
 	for (int i = 0; i < 2; i++)
 		conn->pipe[i].tail = &conn->pipe[i].head;
@@ -328,10 +380,26 @@ dial(void *context, void *arg, uint64_t number)
 		 PIPE_UP);
 }
 
-void
-pipe_dial(struct node *node, moment_us at)
+static void
+end_arrives(void *context, void *arg, uint64_t end)
 {
-	world_at(node->world, at, dial, node, 0);
+	struct conn *conn = arg;
+	moment_us until = blocked_until(conn, (unsigned)end);
+
+	if (until > 0)
+		world_at(conn->world, until, end_arrives, conn, end);
+	else
+		conn_schedule_down(conn, !end, conn->world->now);
+}
+
+// The other end hears at ${at} that ${end} has closed, or later if the way is blocked.
+static void
+conn_say_end(struct conn *conn, unsigned end, moment_us at)
+{
+	if (conn->world->moving)
+		world_at(conn->world, at, end_arrives, conn, end);
+	else
+		conn_schedule_down(conn, !end, at);
 }
 
 // What the closing process has sent before still arrives; then the other end sees the end of the stream.
@@ -344,7 +412,59 @@ pipe_close(struct conn *conn, unsigned end)
 		return;
 	conn->closed[end] = true;
 	conn_schedule_down(conn, end, conn->world->now);
-	conn_schedule_down(conn, !end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
+	conn_say_end(conn, end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
+}
+
+// Of what is under way a part is lost.
+static void
+conn_lose(struct conn *conn)
+{
+	for (int i = 0; i < 2; i++)
+		conn->heard_max[i] = rng_between(&conn->world->rng, conn->arrived[i], conn->sent[i]);
+}
+
+// The process at ${end} has nothing to do with it any more.
+static void
+conn_leave(struct conn *conn, unsigned end)
+{
+	struct node *node = conn_node(conn, end);
+
+	if (conn->open[end])
+		node->links[conn->link[end]] = NULL;
+	conn->open[end] = false;
+	conn->closed[end] = conn->gone[end] = true;
+	if (end == PIPE_UP && node->uplink == conn)
+		node->uplink = NULL;
+}
+
+void
+pipe_abandon(struct node *node, moment_us noticed_us)
+{
+	for (struct conn *conn = node->world->conns; conn != NULL; conn = conn->next) {
+		for (unsigned end = 0; end < 2; end++) {
+			if (conn->node[end] != node->index || conn->closed[end])
+				continue;
+			conn_lose(conn);
+			conn_leave(conn, end);
+			conn_schedule_down(conn, !end, node->world->now + noticed_us);
+		}
+	}
+}
+
+// Whoever still says something to the old process gets a reset.
+void
+pipe_detach(struct node *node)
+{
+	for (struct conn *conn = node->world->conns; conn != NULL; conn = conn->next) {
+		for (unsigned end = 0; end < 2; end++) {
+			if (conn->node[end] != node->index)
+				continue;
+			conn_leave(conn, end);
+			if (!conn->gone[!end])
+				conn_say_end(conn, end,
+					     node->world->now + 2 * conn_node(conn, PIPE_UP)->pipe[end].delay_us);
+		}
+	}
 }
 
 void
@@ -353,12 +473,11 @@ world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notice
 	struct world *world = node->world;
 	struct conn *conn = node->uplink;
 
-	if (conn == NULL || !conn->open[PIPE_UP] || !conn->open[PIPE_DOWN] || conn->down_due[PIPE_UP])
+	if (conn == NULL || !conn->open[PIPE_UP] || !conn->open[PIPE_DOWN] || conn->down_at[PIPE_UP] != MOMENT_NEVER)
 		return;
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s is cut off from %s", node->name,
 		  conn_node(conn, PIPE_DOWN)->name);
-	for (int i = 0; i < 2; i++)
-		conn->heard_max[i] = rng_between(&world->rng, conn->arrived[i], conn->sent[i]);
+	conn_lose(conn);
 	node->backoff_us = redial_us;
 	conn_schedule_down(conn, PIPE_UP, world->now + child_notices_us);
 	conn_schedule_down(conn, PIPE_DOWN, world->now + parent_notices_us);

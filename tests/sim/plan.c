@@ -184,6 +184,7 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 
 	memset(ret, 0, sizeof *ret);
 	ret->seed = seed;
+	ret->block_size = PLAN_BLOCK_SIZE;
 	ret->node_count = options->nodes > 0 ? options->nodes : drawn;
 	for (int i = 0; i < ret->node_count; i++)
 		core_config_default(&ret->nodes[i].core);
@@ -193,24 +194,44 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 	draw_nodes(&rng, ret, options->bug);
 	draw_leases(&rng, ret, round_trip_us * PLAN_DEPTH_MAX / 4);
 	draw_faults(&rng, ret, options->faults);
+	if (options->recovery)
+		plan_draw_recovery(ret, options);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;
+}
+
+static int
+describe_chaos(const struct plan *plan, char *text, size_t size)
+{
+	size_t used = 0;
+
+	used += (size_t)snprintf(text, size, "%s run of %llu s", plan->fair ? "fair" : "unfair",
+				 (unsigned long long)(plan->span_us / 1000000));
+	for (int kind = 0; kind < CHAOS_COUNT && used < size; kind++)
+		if (plan->chaos.count[kind] > 0)
+			used += (size_t)snprintf(text + used, size - used, ", %u %s", plan->chaos.count[kind],
+						 chaos_name((enum chaos_kind)kind));
+	return (int)used;
 }
 
 void
 plan_describe(const struct plan *plan, char *text, size_t size)
 {
 	const struct plan_node *first = &plan->nodes[0];
-	int depth = 0, drivers = 0;
+	int depth = 0, drivers = 0, used;
 
 	for (int i = 0; i < plan->node_count; i++) {
 		depth = plan->nodes[i].depth > depth ? plan->nodes[i].depth : depth;
 		drivers += plan->nodes[i].has_driver;
 	}
-	snprintf(text, size,
-		 "%d nodes (depth %d, %d drivers), %d*%llu blocks, registers of %u, %u requests each, ttl %u ms, "
-		 "hb_ttl %u "
-		 "ms, %u cuts, %u pauses, %u naps",
-		 plan->node_count, depth, drivers, plan->volume_count, (unsigned long long)plan->block_count,
-		 plan->register_size, plan->requests, first->core.ttl_ms, first->core.hb_ttl_ms, plan->faults.cuts,
-		 plan->faults.pauses, plan->faults.naps);
+	used = snprintf(
+		text, size,
+		"%d nodes (depth %d, %d drivers), %d*%llu blocks of %u, registers of %u, %u requests each, ttl %u ms, "
+		"hb_ttl %u ms, ",
+		plan->node_count, depth, drivers, plan->volume_count, (unsigned long long)plan->block_count,
+		plan->block_size, plan->register_size, plan->requests, first->core.ttl_ms, first->core.hb_ttl_ms);
+	if (plan->recovery)
+		describe_chaos(plan, text + used, size - (size_t)used);
+	else
+		snprintf(text + used, size - (size_t)used, "%u cuts, %u pauses, %u naps", plan->faults.cuts,
+			 plan->faults.pauses, plan->faults.naps);
 }

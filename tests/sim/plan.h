@@ -3,6 +3,7 @@
 #ifndef HVFS_TESTS_SIM_PLAN_H
 #define HVFS_TESTS_SIM_PLAN_H
 
+#include "tests/sim/chaos.h"
 #include "tests/sim/world.h"
 
 enum { PLAN_NODES_MAX = 200, PLAN_DEPTH_MAX = 8, PLAN_BLOCK_SIZE = 512 };
@@ -12,6 +13,10 @@ struct plan_options {
 	int nodes;  // 0: drawn
 	int faults; // -1: none; 0: drawn; 1: all classes
 	enum core_bug bug;
+	bool recovery;      // another plan: nodes die, ways are blocked for long, disks fail (plan_recovery.c)
+	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
+	enum world_break broken;
+	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
 
 // Faults of a run. A cut or pause is fair when it is over before the lease ends: then a living writer loses nothing.
@@ -22,7 +27,6 @@ struct sim_faults {
 	unsigned pauses;     // how many times a process is stopped
 	moment_us pause_us;  // for at most this long
 	unsigned naps;       // how many times a leaf that only reads is stopped or cut off for longer than its lease
-	unsigned crashes;    // a place for node crashes: not yet drawn (the history must be split at each)
 };
 
 struct plan_node {
@@ -45,6 +49,7 @@ struct plan {
 	int node_count;
 	struct plan_node nodes[PLAN_NODES_MAX];
 	int volume_count;
+	uint32_t block_size;
 	uint64_t block_count;   // of each volume
 	uint32_t register_size; // bytes: divides the block size
 	uint64_t initial;       // what each word of the disks holds at first
@@ -57,10 +62,23 @@ struct plan {
 	uint64_t run_blocks;   // blocks of one request, at most
 	unsigned oracle_every; // the cross-node oracle looks after each so many steps
 	struct sim_faults faults;
+	// Recovery runs only.
+	bool recovery;
+	enum world_break broken;
+	bool fair;         // no fault is longer than the leases allow: no request may fail
+	bool may_time_out; // requests have a limit
+	bool may_cut_off;  // so has being without a parent
+	unsigned burst;    // requests of a client that follow each other closely, on average
+	moment_us idle_us; // mean time between bursts
+	moment_us span_us; // over which faults are spread
+	struct chaos_plan chaos;
 };
 
 // Draw the plan of ${seed}.
 void plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret);
+
+// Turn a drawn plan into one of a recovery run, by chance of its own.
+void plan_draw_recovery(struct plan *plan, const struct plan_options *options);
 
 // One line about it, for reports.
 void plan_describe(const struct plan *plan, char *text, size_t size);

@@ -6,6 +6,7 @@
 #include "tests/sim/run.h"
 
 #include "core/check.h"
+#include "tests/sim/totals.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -18,8 +19,9 @@
 enum {
 	RUN_EVENTS_MAX = 3000000, // of one phase: more is a livelock
 	RUN_SLICE_US = 1000000,
+	RUN_LEASES_MAX = 10, // of one phase when the faults of a recovery run are over
 };
-#define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase
+#define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase else
 
 static struct run *current;
 
@@ -36,7 +38,7 @@ run_volume_name(int volume)
 static void
 run_report(const struct run *run)
 {
-	char text[400];
+	char text[600];
 
 	plan_describe(run->plan, text, sizeof text);
 	trace_dump(&run->world->trace);
@@ -57,6 +59,7 @@ run_fail(struct run *run, const char *format, ...)
 	fprintf(stderr, "\n");
 	va_end(args);
 	fflush(stderr);
+	totals_add(run);
 	_exit(1);
 }
 
@@ -75,8 +78,8 @@ run_aborted(int number)
 
 // ---- Phases ----
 
-static bool
-clients_idle(struct run *run)
+bool
+run_clients_idle(struct run *run)
 {
 	return run->clients_busy == 0;
 }
@@ -107,10 +110,20 @@ run_stuck(struct run *run, const char *why)
 	run_fail(run, "%s", why);
 }
 
-static void
+static moment_us
+phase_limit(const struct run *run)
+{
+	moment_us lease_us = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000;
+
+	if (run->plan->recovery && run->calm)
+		return RUN_LEASES_MAX * lease_us + 60 * (moment_us)1000000;
+	return RUN_TIME_MAX + 4 * run->plan->span_us;
+}
+
+void
 run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
 {
-	moment_us end = run->world->now + RUN_TIME_MAX;
+	moment_us end = run->world->now + phase_limit(run);
 	uint64_t events = 0;
 
 	run->phase = phase;
@@ -140,7 +153,7 @@ run_sync_all(struct run *run, int volume)
 		run->clients_busy++;
 		workload_request(&run->clients[i], IO_SYNC, volume, 0, 0);
 	}
-	run_phase(run, "sync", clients_idle);
+	run_phase(run, "sync", run_clients_idle);
 }
 
 static void
@@ -153,7 +166,7 @@ run_read_all(struct run *run, struct client *client)
 		for (uint64_t first = 0; first < total; first += step) {
 			run->clients_busy++;
 			workload_request(client, IO_READ, volume, first, total - first < step ? total - first : step);
-			run_phase(run, "read", clients_idle);
+			run_phase(run, "read", run_clients_idle);
 		}
 	}
 }
@@ -190,15 +203,16 @@ run_quiet(struct run *run)
 static void
 run_stop(struct run *run)
 {
+	run->ending = true;
 	for (int depth = PLAN_DEPTH_MAX; depth >= 0; depth--) {
 		for (int i = 0; i < run->world->node_count; i++)
-			if (run->plan->nodes[i].depth == depth)
+			if (run->plan->nodes[i].depth == depth && !run->world->nodes[i]->stopped)
 				world_stop(run->world->nodes[i]);
 		run_phase(run, "stop", nodes_stopped);
 	}
 }
 
-// ---- Building ----
+// ---- Hooks ----
 
 static void
 on_io_done(void *arg, struct world_io *io)
@@ -228,10 +242,52 @@ on_stepped(void *arg, struct node *node, const struct event *event)
 }
 
 static void
+on_stopped(void *arg, struct node *node, enum hvfs_error error)
+{
+	struct run *run = arg;
+
+	if (!run->plan->recovery)
+		return;
+	if (error == ERR_OK)
+		workload_left(run, node);
+	else
+		history_failed(run->history, (uint32_t)node->index);
+	workload_died(run, node);
+	if (!run->ending)
+		chaos_stopped(run, node);
+}
+
+// What was only at an evicted node is lost, as if it had died.
+static void
+on_evicted(void *arg, uint64_t node_id)
+{
+	struct run *run = arg;
+	const struct node *node = world_find_id(run->world, node_id);
+
+	if (node != NULL)
+		history_failed(run->history, (uint32_t)node->index);
+}
+
+static void
+on_durable(void *arg, struct disk *disk, uint64_t block)
+{
+	struct run *run = arg;
+	uint64_t first = block * run->registers_per_block;
+
+	for (int volume = 0; volume < run->plan->volume_count; volume++)
+		if (run->disks[volume] == disk)
+			first += (uint64_t)volume * run->plan->block_count * run->registers_per_block;
+	for (uint64_t i = 0; i < run->registers_per_block; i++)
+		history_durable(run->history, first + i, workload_stored(run, first + i));
+}
+
+static void
 on_oracle_fail(void *arg, const char *what)
 {
 	run_fail(arg, "%s", what);
 }
+
+// ---- Building ----
 
 static void
 run_add_node(struct run *run, int index)
@@ -241,7 +297,8 @@ run_add_node(struct run *run, int index)
 	struct node *node;
 
 	snprintf(name, sizeof name, "n%d", index);
-	node = world_add_node(run->world, name, &plan->core, plan->cache_blocks * PLAN_BLOCK_SIZE, plan->cache_ways);
+	node = world_add_node(run->world, name, &plan->core, plan->cache_blocks * run->plan->block_size,
+			      plan->cache_ways);
 	node->timer_late_us = plan->timer_late_us;
 	node->answer_late_us = plan->answer_late_us;
 	node->clock_offset_us = plan->clock_offset_us;
@@ -250,10 +307,35 @@ run_add_node(struct run *run, int index)
 		if (index == 0)
 			world_add_root_volume(node, run_volume_name(volume), run->disks[volume], false);
 		else if (plan->knows_volumes)
-			CHECK(core_add_child_volume(node->core, run_volume_name(volume), false) >= 0);
+			world_add_child_volume(node, run_volume_name(volume), false);
 	}
 	if (index > 0)
 		world_set_parent(node, run->world->nodes[plan->parent], plan->pipe, plan->dial_after_us);
+}
+
+// A root's volumes are ready from the beginning.
+static void
+root_ready(struct run *run)
+{
+	struct node *root = run->world->nodes[0];
+
+	for (int volume = 0; volume < run->plan->volume_count && run->plan->nodes[0].has_driver; volume++)
+		on_volume_ready(run, root, (uint32_t)world_volume_index(root, run_volume_name(volume)));
+}
+
+static void
+run_disk(struct run *run, int volume)
+{
+	const struct plan *plan = run->plan;
+	struct disk *disk = disk_create(plan->block_size, plan->block_count);
+
+	disk->latency_us = plan->store_latency_us;
+	disk->sync_us = plan->store_sync_us;
+	disk->on_durable = on_durable;
+	disk->arg = run;
+	if (plan->initial != 0)
+		disk_fill(disk, plan->initial);
+	run->disks[volume] = disk;
 }
 
 static void
@@ -262,20 +344,27 @@ run_build(struct run *run)
 	const struct plan *plan = run->plan;
 	uint64_t registers;
 
-	run->world = world_create(plan->seed, PLAN_BLOCK_SIZE);
+	run->world = world_create(plan->seed, plan->block_size);
 	run->rng.state = plan->seed ^ UINT64_C(0xa5a5a5a55a5a5a5a);
-	run->registers_per_block = PLAN_BLOCK_SIZE / plan->register_size;
+	run->registers_per_block = plan->block_size / plan->register_size;
 	registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
 	run->history = history_create(registers, plan->initial);
-	for (int i = 0; i < plan->volume_count; i++) {
-		run->disks[i] = disk_create(PLAN_BLOCK_SIZE, plan->block_count);
-		run->disks[i]->latency_us = plan->store_latency_us;
-		run->disks[i]->sync_us = plan->store_sync_us;
-		if (plan->initial != 0)
-			disk_fill(run->disks[i], plan->initial);
-	}
+	for (int i = 0; i < plan->volume_count; i++)
+		run_disk(run, i);
+	for (int i = 0; i < plan->node_count; i++)
+		run->parents[i] = plan->nodes[i].parent;
+	if (plan->recovery)
+		history_set_tree(run->history, run->parents);
+	run->world->moving = plan->recovery;
+	run->world->broken = plan->broken;
 	run->world->hooks = (struct world_hooks){
-		.arg = run, .io_done = on_io_done, .volume_ready = on_volume_ready, .stepped = on_stepped};
+		.arg = run,
+		.io_done = on_io_done,
+		.volume_ready = on_volume_ready,
+		.stepped = on_stepped,
+		.stopped = on_stopped,
+		.evicted = on_evicted,
+	};
 	run->oracle = (struct oracle){.world = run->world,
 				      .volume_count = plan->volume_count,
 				      .block_count = plan->block_count,
@@ -288,9 +377,18 @@ run_build(struct run *run)
 	for (int i = 0; i < plan->node_count; i++)
 		run_add_node(run, i);
 	workload_create(run);
-	for (int volume = 0; volume < plan->volume_count && plan->nodes[0].has_driver; volume++)
-		on_volume_ready(run, run->world->nodes[0],
-				(uint32_t)world_volume_index(run->world->nodes[0], run_volume_name(volume)));
+	root_ready(run);
+}
+
+void
+run_restart(struct run *run, struct node *node)
+{
+	run->loads[node->index].returns = false;
+	run->restarts++;
+	oracle_forget(&run->oracle, node);
+	world_restart(node, rng_below(&run->rng, 100000));
+	if (node->index == 0)
+		root_ready(run);
 }
 
 // ---- The whole ----
@@ -309,24 +407,50 @@ run_judge(struct run *run)
 			 run->oracle.readable_looks);
 }
 
+static struct client *
+run_reader(struct run *run)
+{
+	size_t index = rng_below(&run->rng, run->client_count);
+
+	while (run->clients[index].retired || run->clients[index].node->stopped)
+		index = (index + 1) % run->client_count;
+	return &run->clients[index];
+}
+
+static void
+run_load(struct run *run)
+{
+	const struct plan *plan = run->plan;
+
+	if (plan->recovery)
+		chaos_schedule(run, plan->span_us);
+	else
+		faults_schedule(run, plan->requests * (plan->think_us + 20000) + 500000);
+	run_phase(run, "load", run_clients_idle);
+	run->calm = true;
+	if (plan->recovery)
+		settle(run);
+	else
+		for (int volume = 0; volume < plan->volume_count; volume++)
+			run_sync_all(run, volume);
+}
+
 static void
 run_phases(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	uint64_t registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
 
-	faults_schedule(run, plan->requests * (plan->think_us + 20000) + 500000);
-	run_phase(run, "load", clients_idle);
-	run->calm = true;
-	for (int volume = 0; volume < plan->volume_count; volume++)
-		run_sync_all(run, volume);
+	run_load(run);
 	run->final = calloc(registers, sizeof *run->final);
 	CHECK(run->final != NULL);
-	run_read_all(run, &run->clients[rng_below(&run->rng, run->client_count)]);
+	run_read_all(run, run_reader(run));
 	run_compare_disks(run);
-	run_read_all(run, &run->clients[rng_below(&run->rng, run->client_count)]);
+	run_read_all(run, run_reader(run));
 	run_compare_disks(run);
 	oracle_look_at_all(&run->oracle);
+	if (plan->recovery)
+		settle_check(run);
 	run_quiet(run);
 	run_stop(run);
 	run_compare_disks(run);
@@ -350,6 +474,7 @@ run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, 
 	run_phases(run);
 	current = NULL;
 	hash = run->world->trace.hash;
+	totals_add(run);
 	oracle_fini(&run->oracle);
 	world_destroy(run->world);
 	history_destroy(run->history);

@@ -9,15 +9,90 @@
 #include <stdlib.h>
 #include <string.h>
 
+// ---- What was promised ----
+
 static void
-promise_add(struct load *load, uint64_t reg, uint64_t value)
+promise_add(struct promises *promises, struct promise promise)
 {
-	if (load->promise_count == load->promise_size) {
-		load->promise_size = load->promise_size ? load->promise_size * 2 : 64;
-		load->promises = realloc(load->promises, load->promise_size * sizeof *load->promises);
-		CHECK(load->promises != NULL);
+	if (promises->count == promises->size) {
+		promises->size = promises->size ? promises->size * 2 : 64;
+		promises->list = realloc(promises->list, promises->size * sizeof *promises->list);
+		CHECK(promises->list != NULL);
 	}
-	load->promises[load->promise_count++] = (struct promise){reg, value};
+	promises->list[promises->count++] = promise;
+}
+
+static uint64_t
+promises_until(const struct promises *promises)
+{
+	return promises->first + promises->count;
+}
+
+// Those before number ${until} are kept or void.
+static void
+promises_drop(struct promises *promises, uint64_t until)
+{
+	size_t count = until > promises->first ? until - promises->first : 0;
+
+	promises->count -= count;
+	promises->first += count;
+	memmove(promises->list, promises->list + count, promises->count * sizeof *promises->list);
+}
+
+// The promise is kept: from now on the disk has it or something newer.
+static void
+firm_add(struct run *run, const struct promise *promise)
+{
+	struct firm *firm = &run->firm[promise->reg];
+	uint32_t i = 0;
+
+	while (i < firm->count && firm->list[i].client != promise->client)
+		i++;
+	if (i == firm->count) {
+		firm->list = realloc(firm->list, (firm->count + 1) * sizeof *firm->list);
+		CHECK(firm->list != NULL);
+		firm->count++;
+	}
+	firm->list[i] = *promise;
+}
+
+static void
+promise_claim(struct run *run, const struct promise *promise, const char *place)
+{
+	history_claim(run->history, promise->reg, (uint32_t)run->clients[promise->client].node->index, place,
+		      promise->value, workload_stored(run, promise->reg));
+}
+
+void
+workload_claim_all(struct run *run)
+{
+	uint64_t total = (uint64_t)run->plan->volume_count * run->plan->block_count * run->registers_per_block;
+
+	for (uint64_t reg = 0; reg < total; reg++)
+		for (uint32_t i = 0; i < run->firm[reg].count; i++)
+			promise_claim(run, &run->firm[reg].list[i], "the disk after a crash");
+}
+
+// Everything of ${promises} before number ${until} is on the disk.
+static void
+promises_keep(struct run *run, struct promises *promises, uint64_t until)
+{
+	for (size_t i = 0; promises->first + i < until && i < promises->count; i++) {
+		const struct promise *promise = &promises->list[i];
+
+		promise_claim(run, promise, "the disk");
+		history_write_synced(run->history, promise->reg, promise->index);
+		firm_add(run, promise);
+	}
+	promises_drop(promises, until);
+}
+
+// The same, in the parent's memory.
+static void
+promises_move(struct run *run, const struct promises *promises, uint64_t until)
+{
+	for (size_t i = 0; promises->first + i < until && i < promises->count; i++)
+		history_write_moved(run->history, promises->list[i].reg, promises->list[i].index, PLACE_PARENT);
 }
 
 uint64_t
@@ -40,10 +115,10 @@ root_value(const struct run *run, uint64_t reg)
 	struct node *root = run->world->nodes[0];
 	struct block_info info;
 
-	core_block_info(root->core, (uint32_t)world_volume_index(root, run_volume_name(volume)), at / PLAN_BLOCK_SIZE,
-			world_clock(root), &info);
+	core_block_info(root->core, (uint32_t)world_volume_index(root, run_volume_name(volume)),
+			at / run->plan->block_size, world_clock(root), &info);
 	if (info.copy != NULL)
-		memcpy(&value, buf_bytes(info.copy) + at % PLAN_BLOCK_SIZE, sizeof value);
+		memcpy(&value, buf_bytes(info.copy) + at % run->plan->block_size, sizeof value);
 	else
 		memcpy(&value, run->disks[volume]->image + at, sizeof value);
 	return value;
@@ -55,6 +130,7 @@ struct root_claim {
 	struct run *run;
 	uint64_t reg, value;
 	uint32_t tag;
+	unsigned starts; // of the root, when the write began
 };
 
 static void
@@ -62,18 +138,22 @@ root_claim_due(void *world, void *arg, uint64_t number)
 {
 	struct root_claim *claim = arg;
 	struct run *run = claim->run;
+	const struct node *root = run->world->nodes[0];
 
-	history_claim(run->history, claim->reg, claim->tag, "the root", claim->value, root_value(run, claim->reg));
+	// A root that has been started since promises nothing (G3).
+	if (!root->stopped && root->starts == claim->starts)
+		history_claim(run->history, claim->reg, claim->tag, "the root", claim->value,
+			      root_value(run, claim->reg));
 	free(claim);
 }
 
 static void
-root_claim(struct run *run, uint64_t reg, uint64_t value, uint32_t tag)
+root_claim(struct run *run, const struct client *client, uint64_t reg)
 {
 	struct root_claim *claim = malloc(sizeof *claim);
 
 	CHECK(claim != NULL);
-	*claim = (struct root_claim){run, reg, value, tag};
+	*claim = (struct root_claim){run, reg, client->value, (uint32_t)client->node->index, client->root_starts};
 	world_at(run->world, run->world->now, root_claim_due, claim, 0);
 }
 
@@ -119,12 +199,16 @@ workload_request(struct client *client, enum io_kind kind, int volume, uint64_t 
 	client->first = register_base(client) + first;
 	client->count = count;
 	client->invoked = history_now(run->history);
-	client->promised = load->promise_count;
+	client->asked_at = run->world->now;
+	client->promised = promises_until(&load->promises[volume]);
+	client->root_starts = run->world->nodes[0]->starts;
 	client->io.io = (struct io){.kind = kind,
 				    .volume = (uint32_t)load->volume[volume],
 				    .offset = first * size,
 				    .size = count * size,
 				    .stream = client->index};
+	if (kind == IO_SYNC) // in the end everybody asks for the root, whatever is enough for it otherwise
+		client->io.io.force_sync = run->calm || rng_chance(&run->rng, 10);
 	if (kind == IO_WRITE || kind == IO_ZERO) {
 		client->value = kind == IO_ZERO ? 0 : (uint64_t)(client->node->index + 1) << 32 | ++run->next_value;
 		client->io.io.force_sync = kind == IO_WRITE && rng_chance(&run->rng, 5);
@@ -178,6 +262,28 @@ zero_may(struct client *client, int volume, uint64_t first, uint64_t count)
 	return true;
 }
 
+// Is its node there, with all volumes?
+static bool
+client_may_ask(const struct client *client)
+{
+	const struct load *load = &client->run->loads[client->node->index];
+
+	for (int i = 0; i < client->run->plan->volume_count; i++)
+		if (!load->ready[i])
+			return false;
+	return !client->node->stopped && !client->node->stopping;
+}
+
+static moment_us
+think_time(struct run *run)
+{
+	const struct plan *plan = run->plan;
+
+	if (plan->recovery && rng_below(&run->rng, plan->burst) == 0)
+		return rng_exponential(&run->rng, plan->idle_us);
+	return rng_exponential(&run->rng, plan->think_us);
+}
+
 static void
 client_next(void *world, void *arg, uint64_t number)
 {
@@ -189,6 +295,9 @@ client_next(void *world, void *arg, uint64_t number)
 	enum io_kind kind = IO_READ;
 	uint64_t first, count;
 
+	client->asleep = !client_may_ask(client);
+	if (client->retired || client->asleep)
+		return;
 	client->left--;
 	range_draw(run, &first, &count);
 	if (dice < plan->sync_percent)
@@ -228,19 +337,31 @@ read_ended(struct client *client, uint64_t returned)
 	}
 }
 
+// Where a write is when it is acknowledged.
+static enum place
+place_of(const struct client *client)
+{
+	enum write_mode mode = client->run->plan->nodes[client->node->index].core.write_mode;
+
+	if (mode == WRITE_SYNC || client->io.io.force_sync)
+		return PLACE_ROOT;
+	return mode == WRITE_SEMI_SYNC ? PLACE_PARENT : PLACE_NODE;
+}
+
 static void
 write_ended(struct client *client, uint64_t returned)
 {
 	struct run *run = client->run;
-	bool mode_sync = run->plan->nodes[client->node->index].core.write_mode == WRITE_SYNC;
+	struct load *load = &run->loads[client->node->index];
 
 	for (uint64_t i = 0; i < client->count; i++) {
 		uint64_t reg = client->first + i;
 
-		history_write_ended(run->history, reg, client->begun[i], returned);
-		promise_add(&run->loads[client->node->index], reg, client->value);
-		if (mode_sync || client->io.io.force_sync)
-			root_claim(run, reg, client->value, (uint32_t)client->node->index);
+		history_write_ended(run->history, reg, client->begun[i], returned, place_of(client));
+		promise_add(&load->promises[client->volume],
+			    (struct promise){reg, client->value, client->begun[i], client->index});
+		if (place_of(client) == PLACE_ROOT)
+			root_claim(run, client, reg);
 	}
 }
 
@@ -248,18 +369,81 @@ static void
 sync_ended(struct client *client)
 {
 	struct run *run = client->run;
-	struct load *load = &run->loads[client->node->index];
-	uint64_t base = register_base(client), end = base + run->plan->block_count * run->registers_per_block;
+	struct promises *promises = &run->loads[client->node->index].promises[client->volume];
 
-	for (size_t i = load->promise_kept; i < client->promised; i++) {
-		const struct promise *promise = &load->promises[i];
-
-		if (promise->reg >= base && promise->reg < end)
-			history_claim(run->history, promise->reg, (uint32_t)client->node->index, "the disk",
-				      promise->value, workload_stored(run, promise->reg));
+	switch (client->io.io.force_sync ? DURABILITY_ROOT : run->plan->nodes[client->node->index].core.durability) {
+	case DURABILITY_ROOT:
+		promises_keep(run, promises, client->promised);
+		break;
+	case DURABILITY_PARENT:
+		promises_move(run, promises, client->promised);
+		break;
+	case DURABILITY_LOCAL:
+		break;
 	}
-	if (run->plan->volume_count == 1 && client->promised > load->promise_kept)
-		load->promise_kept = client->promised;
+}
+
+// ---- Errors ----
+
+// May a request of this kind end so, as the plan goes?
+static bool
+error_may_be(const struct client *client)
+{
+	const struct plan *plan = client->run->plan;
+	enum hvfs_error error = client->io.error;
+	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
+
+	// A root that was started anew can not know whether bytes that others wrote over are safe.
+	if ((error == ERR_LOST || error == ERR_IO) && plan->chaos.count[CHAOS_ROOT] > 0)
+		return true;
+	if ((error == ERR_CANCELLED && client->cancelled) || client->io.lapsed || client->io.died ||
+	    client->node->stopping)
+		return true;
+	if (!plan->recovery || plan->fair || client->run->strict)
+		return false;
+	if (error == ERR_TIMED_OUT || error == ERR_CUT_OFF)
+		return error == ERR_TIMED_OUT ? plan->may_time_out : plan->may_cut_off;
+	if (client->io.io.kind == IO_READ)
+		return error == ERR_IO && disk_fails;
+	return error == ERR_LOST || error == ERR_IO;
+}
+
+// Nobody but the caller of a fsync learns that writes are lost: this may be about all that were not synced.
+static void
+sync_failed(struct client *client)
+{
+	struct run *run = client->run;
+	struct load *load = &run->loads[client->node->index];
+
+	if (client->io.error != ERR_LOST && client->io.error != ERR_IO)
+		return;
+	history_failed(run->history, (uint32_t)client->node->index);
+	promises_drop(&load->promises[client->volume], promises_until(&load->promises[client->volume]));
+}
+
+static void
+failed(struct client *client)
+{
+	struct run *run = client->run;
+
+	if (!error_may_be(client))
+		run_fail(run, "%s: a request failed: %s", client->node->name, hvfs_error_text(client->io.error));
+	run->errors[client->io.error] += !client->io.died;
+	if (client->io.io.kind == IO_SYNC && !client->io.died)
+		sync_failed(client);
+}
+
+static void
+client_goes_on(struct client *client)
+{
+	struct run *run = client->run;
+
+	if (client->left == 0)
+		run->clients_busy--;
+	else if (client_may_ask(client))
+		world_at(run->world, run->world->now + think_time(run), client_next, client, 0);
+	else
+		client->asleep = true;
 }
 
 void
@@ -269,19 +453,53 @@ workload_done(struct run *run, struct client *client)
 	uint64_t returned = history_now(run->history);
 
 	client->running = false;
-	if (error != ERR_OK && !(error == ERR_CANCELLED && client->cancelled) && !client->io.lapsed)
-		run_fail(run, "%s: a request failed: %s", client->node->name, hvfs_error_text(error));
-	if (error == ERR_OK && client->io.io.kind == IO_READ)
+	if (!client->io.died && run->world->now - client->asked_at > run->longest_us)
+		run->longest_us = run->world->now - client->asked_at;
+	if (error != ERR_OK)
+		failed(client);
+	else if (client->io.io.kind == IO_READ)
 		read_ended(client, returned);
-	else if (error == ERR_OK && client->io.io.kind == IO_SYNC)
+	else if (client->io.io.kind == IO_SYNC)
 		sync_ended(client);
-	else if (error == ERR_OK)
-		write_ended(client, returned);
-	if (client->left > 0)
-		world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us), client_next,
-			 client, 0);
 	else
-		run->clients_busy--;
+		write_ended(client, returned);
+	client_goes_on(client);
+}
+
+// ---- Processes that come and go ----
+
+void
+workload_left(struct run *run, struct node *node)
+{
+	struct load *load = &run->loads[node->index];
+
+	for (int i = 0; i < run->plan->volume_count; i++)
+		promises_keep(run, &load->promises[i], promises_until(&load->promises[i]));
+}
+
+void
+workload_died(struct run *run, struct node *node)
+{
+	struct load *load = &run->loads[node->index];
+
+	memset(load->ready, 0, sizeof load->ready);
+	for (int i = 0; i < run->plan->volume_count; i++)
+		promises_drop(&load->promises[i], promises_until(&load->promises[i]));
+}
+
+void
+workload_retire(struct run *run, struct node *node)
+{
+	run->loads[node->index].retired = true;
+	for (size_t i = 0; i < run->client_count; i++) {
+		struct client *client = &run->clients[i];
+
+		if (client->node != node || client->retired)
+			continue;
+		run->clients_busy -= client->left > 0;
+		client->left = 0;
+		client->retired = true;
+	}
 }
 
 // ---- Beginning and end ----
@@ -293,7 +511,12 @@ client_create(struct run *run, struct node *node)
 	struct client *client = &run->clients[run->client_count];
 
 	*client = (struct client){
-		.run = run, .node = node, .index = (uint32_t)run->client_count, .left = run->plan->requests};
+		.run = run,
+		.node = node,
+		.index = (uint32_t)run->client_count,
+		.left = run->plan->requests,
+		.asleep = true,
+	};
 	client->io.bytes = malloc(registers * run->plan->register_size);
 	client->begun = calloc(registers, sizeof *client->begun);
 	CHECK(client->io.bytes != NULL && client->begun != NULL);
@@ -310,7 +533,8 @@ workload_create(struct run *run)
 
 	run->clients = calloc((size_t)plan->node_count * (size_t)plan->clients_per_node, sizeof *run->clients);
 	run->zeroed = calloc(registers, sizeof *run->zeroed);
-	CHECK(run->clients != NULL && run->zeroed != NULL);
+	run->firm = calloc(registers, sizeof *run->firm);
+	CHECK(run->clients != NULL && run->zeroed != NULL && run->firm != NULL);
 	for (int i = 0; i < plan->node_count; i++)
 		for (int k = 0; k < plan->clients_per_node && plan->nodes[i].has_driver; k++)
 			client_create(run, run->world->nodes[i]);
@@ -324,24 +548,31 @@ workload_ready(struct run *run, struct node *node, int volume)
 	if (load->ready[volume])
 		return;
 	load->ready[volume] = true;
-	for (int i = 0; i < run->plan->volume_count; i++)
-		if (!load->ready[i])
-			return;
-	for (size_t i = 0; i < run->client_count; i++)
-		if (run->clients[i].node == node)
-			world_at(run->world, run->world->now + rng_exponential(&run->rng, run->plan->think_us),
-				 client_next, &run->clients[i], 0);
+	for (size_t i = 0; i < run->client_count; i++) {
+		struct client *client = &run->clients[i];
+
+		if (client->node != node || !client->asleep || !client_may_ask(client))
+			continue;
+		client->asleep = false;
+		world_at(run->world, run->world->now + think_time(run), client_next, client, 0);
+	}
 }
 
 void
 workload_destroy(struct run *run)
 {
+	uint64_t registers = (uint64_t)run->plan->volume_count * run->plan->block_count * run->registers_per_block;
+
 	for (size_t i = 0; i < run->client_count; i++) {
 		free(run->clients[i].io.bytes);
 		free(run->clients[i].begun);
 	}
 	for (int i = 0; i < run->plan->node_count; i++)
-		free(run->loads[i].promises);
+		for (int k = 0; k < run->plan->volume_count; k++)
+			free(run->loads[i].promises[k].list);
+	for (uint64_t reg = 0; reg < registers; reg++)
+		free(run->firm[reg].list);
+	free(run->firm);
 	free(run->clients);
 	free(run->zeroed);
 }

@@ -3,8 +3,10 @@
 // performs the cores' actions with simulated effects. It draws no fault and issues no request by itself: the
 // simulator (run.h) and the scenarios (tests/scenario) do.
 //
-//	world.c     time, nodes, steps           perform.c   the actions of a step
-//	pipe.c      links: FIFO, delay, bandwidth, hold, cut, reconnect
+//	world.c     time, steps, requests        perform.c   the actions of a step
+//	life.c      nodes begin, die, begin again  storage.c what a root's disk and its record are told
+//	pipe.c      links: FIFO, delay, bandwidth, hold, cut
+//	dial.c      whom a node dials, and what is in the way
 #ifndef HVFS_TESTS_SIM_WORLD_H
 #define HVFS_TESTS_SIM_WORLD_H
 
@@ -15,7 +17,7 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/trace.h"
 
-enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16 };
+enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16, WORLD_WAYS = 33 };
 
 // One direction of a connection to the parent.
 struct pipe_config {
@@ -25,6 +27,8 @@ struct pipe_config {
 };
 
 enum { PIPE_UP, PIPE_DOWN }; // child to parent, parent to child; also the ends: child's, parent's
+
+struct obstacle;
 
 struct packet {
 	struct packet *next;
@@ -52,11 +56,34 @@ struct conn {
 	uint32_t link[2];      // the id it has at each end
 	bool open[2];          // the end has had EVENT_LINK_UP and not yet EVENT_LINK_DOWN
 	bool closed[2];        // the end's process takes and gives nothing any more
-	bool down_due[2];      // EVENT_LINK_DOWN is scheduled
+	moment_us down_at[2];  // when EVENT_LINK_DOWN is scheduled
+	bool gone[2];          // it is over for this end
+	bool answered;         // the child has heard something
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
 	uint32_t beat_xid[2]; // of the last HEARTBEAT that each end sent
 	struct pipe pipe[2];
+};
+
+// A volume that a node was configured with; it is given it again at each start.
+struct node_volume {
+	char name[WORLD_NAME_SIZE];
+	struct disk *disk; // NULL: it comes from the parent
+	bool read_only;
+};
+
+// An eviction on record at a root.
+struct eviction {
+	uint32_t volume;
+	uint64_t node_id, session;
+};
+
+// What outlives a root's process beside its disks.
+struct metadata {
+	uint32_t epoch;
+	bool clean; // the last process ended in order
+	struct eviction *evictions;
+	size_t eviction_count;
 };
 
 struct node {
@@ -65,12 +92,26 @@ struct node {
 	char name[WORLD_NAME_SIZE];
 	struct core *core;
 	struct set_cache *cache;
+	struct core_config config; // as given to world_add_node, for the next start
+	uint64_t cache_size;
+	uint32_t cache_ways;
+	struct node_volume volumes[WORLD_VOLUMES];
+	int volume_count;
+	struct metadata metadata;
+	unsigned starts;                 // processes that there have been
+	moment_us started_at;            // of the present one
+	uint64_t node_id;                // of the present one
+	struct world_io *ios;            // not answered yet
 	struct conn *links[LIMIT_LINKS]; // by link id
-	int parent;                      // whom it dials, or WORLD_NO_NODE
-	struct pipe_config pipe[2];      // of that connection
-	bool hold[2];                    // packets of that connection wait for world_release
-	struct conn *uplink;             // open or opening connection to it
+	int parent;                      // whom it has dialled last, or WORLD_NO_NODE
+	int home;                        // whom it was told to dial
+	int ways[WORLD_WAYS];            // whom else it dials in this round, in order
+	int way_count, way_at;
+	struct pipe_config pipe[2]; // of that connection
+	bool hold[2];               // packets of that connection wait for world_release
+	struct conn *uplink;        // open or opening connection to it
 	moment_us backoff_us;
+	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
 	bool stopping, stopped;
 	moment_us paused_until;      // the process does not run
@@ -90,10 +131,13 @@ struct node {
 // A local request. The world owns what the core sees; whoever submits owns the struct.
 struct world_io {
 	struct io io;
+	struct world_io *next; // of the node's
 	struct node *node;
-	uint8_t *bytes; // io.size: to be written, or what was read; NULL for IO_ZERO and IO_SYNC
-	bool done;      // the core has ended it
-	bool lapsed;    // the answer came after valid_until: it was made an error (protocol.md T4)
+	uint64_t serial; // of this submission: later calls name it
+	uint8_t *bytes;  // io.size: to be written, or what was read; NULL for IO_ZERO and IO_SYNC
+	bool done;       // the core has ended it
+	bool lapsed;     // the answer came after valid_until: it was made an error (protocol.md T4)
+	bool died;       // the node's process ended before the answer was out
 	enum hvfs_error error;
 	moment_us valid_until;
 	void *owner;
@@ -106,10 +150,34 @@ struct world_hooks {
 	void (*volume_ready)(void *arg, struct node *node, uint32_t volume);
 	void (*volume_failed)(void *arg, struct node *node, uint32_t volume, enum hvfs_error error);
 	void (*stepped)(void *arg, struct node *node, const struct event *event);
+	void (*stopped)(void *arg, struct node *node, enum hvfs_error error); // ACTION_STOPPED; in the midst of it
+	void (*evicted)(void *arg, uint64_t node_id);                         // it is on record now
+};
+
+// Bytes that a node gave up (ACTION_RESCUE).
+struct rescue {
+	struct rescue *next;
+	int node;
+	uint32_t volume;
+	uint64_t block;
+	version_t version;
+	uint8_t bytes[]; // one block
+};
+
+// A world that breaks a promise which the core relies on, for the test of the tests.
+enum world_break {
+	BREAK_NOTHING,
+	BREAK_GRACE,     // a root that did not stop in order is not told to wait
+	BREAK_EPOCH,     // a root is started with the epoch it had
+	BREAK_EVICTIONS, // evictions are forgotten
+	BREAK_SYNC,      // the disk says that it has synced, and has not
+	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
+	BREAK_COUNT
 };
 
 struct world {
 	moment_us now;
+	enum world_break broken;
 	struct rng rng; // delays, lateness
 	struct heap heap;
 	struct trace trace;
@@ -118,9 +186,14 @@ struct world {
 	struct node **nodes;
 	int node_count;
 	struct conn *conns; // all there ever were
+	struct obstacle *obstacles;
 	struct actions *actions;
+	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
+	uint64_t serial;        // of the last request
+	struct rescue *rescues; // newest first
+	uint64_t rescue_count, eviction_count, move_count;
 	struct message *message; // being delivered
 };
 
@@ -129,16 +202,6 @@ struct world *world_create(uint64_t seed, uint32_t block_size);
 
 // End everything, running or not.
 void world_destroy(struct world *world);
-
-// Add a node. ${config}'s trace and name are set here. It is not connected to anything.
-struct node *world_add_node(struct world *world, const char *name, const struct core_config *config,
-			    uint64_t cache_size, uint32_t cache_ways);
-
-// ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
-int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);
-
-// From now on ${node} dials ${parent}, first after ${after_us}, and again when the connection is lost.
-void world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us);
 
 // The index ${node} has given to the volume ${name}, or -1.
 int world_volume_index(const struct node *node, const char *name);
@@ -166,11 +229,41 @@ void world_cancel(struct world_io *io);
 // Ask ${node} to stop; node->stopped becomes true some time later.
 void world_stop(struct node *node);
 
-// The process of ${node} ends at once (kill -9): node->stopped. What its disks were told to do, they do.
-void world_kill(struct node *node);
-
 // Stop the process of ${node} (SIGSTOP) until ${until}: what comes in waits.
 void world_pause(struct node *node, moment_us until);
+
+// It goes on now, if it was stopped.
+void world_resume(struct node *node);
+
+// ---- life.c ----
+
+// Add a node. ${config}'s trace and name are set here. It is not connected to anything.
+struct node *world_add_node(struct world *world, const char *name, const struct core_config *config,
+			    uint64_t cache_size, uint32_t cache_ways);
+
+// ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
+int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);
+
+// ${node} takes the volume ${name} from its parent. Before its first step.
+void world_add_child_volume(struct node *node, const char *name, bool read_only);
+
+// The process of ${node} ends at once (kill -9): node->stopped. What its disks were told to do, they do. Its requests
+// that were not answered end: io_done with died.
+void world_kill(struct node *node);
+
+// The host of ${node} loses power. Its neighbours notice after ${noticed_us}, or when it is there again; of what was
+// under way a part is lost. Its disks keep what was synced and a part of the rest, torn (disk.h).
+void world_crash(struct node *node, moment_us noticed_us);
+
+// A new process for a node that has stopped, with new ids and an empty cache. A root has the next epoch; when it did
+// not stop in order also the evictions on record, and a grace time. The node dials after ${dial_us}.
+void world_restart(struct node *node, moment_us dial_us);
+
+// The node with this id now; NULL when there is none any more.
+struct node *world_find_id(const struct world *world, uint64_t node_id);
+
+// Free what it has; the world ends.
+void node_destroy(struct node *node);
 
 // ---- pipe.c ----
 
@@ -190,8 +283,17 @@ void pipe_send(struct node *node, uint32_t link, const struct message *message);
 // The process at ${end} closes the connection.
 void pipe_close(struct conn *conn, unsigned end);
 
-// ${node} dials its parent at ${at}.
-void pipe_dial(struct node *node, moment_us at);
+// ${node} has a connection to ${parent} once it is through.
+void pipe_connect(struct node *node, struct node *parent);
+
+// Nobody is at ${node}'s end of its connections any more: the host is lost. The others notice after ${noticed_us}.
+void pipe_abandon(struct node *node, moment_us noticed_us);
+
+// A new process of ${node} has none of the connections that the old one had.
+void pipe_detach(struct node *node);
+
+// What waited because its way was blocked goes on, where it is free now.
+void pipe_unblock(struct world *world);
 
 // If this scheduled call carries a packet, free it.
 void pipe_forget(const struct heap_entry *entry);
@@ -199,15 +301,59 @@ void pipe_forget(const struct heap_entry *entry);
 // Free the connections; nothing may be under way.
 void pipe_free_all(struct world *world);
 
+// ---- dial.c ----
+
+// From now on ${node} dials ${parent}, first after ${after_us}, and again when the connection is lost.
+void world_set_parent(struct node *node, struct node *parent, const struct pipe_config pipe[2], moment_us after_us);
+
+// Until ${until} nothing gets from ${from} to ${to}. Nobody notices by that alone.
+void world_block(struct node *from, struct node *to, moment_us until);
+
+// The same between those nodes that are ${inside} (by index) and the others, both ways.
+void world_partition(struct world *world, const bool *inside, moment_us until);
+
+// Everything gets through again.
+void world_unblock(struct world *world);
+
+// Until when nothing gets from node ${from} to node ${to}; 0: it does.
+moment_us world_blocked_until(struct world *world, int from, int to);
+
+// Free them all; the world ends.
+void world_free_obstacles(struct world *world);
+
+// ${node} dials at ${at}: the next in its row, or its parent of before first (anew).
+void pipe_dial(struct node *node, moment_us at);
+void pipe_dial_anew(struct node *node, moment_us at);
+
 // ---- perform.c ----
 
 // Perform the actions of ${node}'s last step.
 void perform(struct node *node, struct actions *actions);
 
-// If this scheduled call carries an operation of a disk, free it.
-void perform_forget(const struct heap_entry *entry);
+// ---- storage.c ----
 
-// ---- world.c, for the other two ----
+// ACTION_STORE_*, ACTION_EVICT, ACTION_RESCUE.
+void storage_begin(struct node *node, const struct action *action);
+void storage_evict(struct node *node, const struct action *action);
+void storage_rescue(struct node *node, const struct action *action);
+
+// The process that waits for operations of ${node}'s disks is gone. ${power}: so is the power, else they are carried
+// out at once.
+void storage_abandon(struct node *node, bool power);
+
+// If this scheduled call carries an operation of a disk, free it.
+void storage_forget(const struct heap_entry *entry);
+
+// ---- world.c, for the others ----
+
+// If this scheduled call carries something, free it.
+void world_forget(const struct heap_entry *entry);
+
+// The answer to ${io} is out: tell the hook.
+void world_io_end(struct world_io *io);
+
+// Schedule EVENT_TIMER of a node for when its core wants it.
+void node_arm(struct node *node);
 
 // If ${node} is paused, keep this call for later and return true.
 bool world_defer(struct node *node, void (*fn)(void *world, void *arg, uint64_t number), void *arg, uint64_t number);

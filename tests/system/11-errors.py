@@ -40,8 +40,14 @@ def bad_words():
     refused("serve", "--volume", "v=disk.img", "--listen", "unix:" + "x" * 200, status=2, names=["--listen", "107"])
     refused("status", "--control", "nix.ctl", names=["nix.ctl"])
     refused("stop", "--control", "nix.ctl", names=["nix.ctl"])
+    refused("stop", "--timeout", "soon", status=2, names=["--timeout", "soon", "30s"])
+    refused("set", status=2, names=["KEY=VALUE"])
+    refused("set", "sync", status=2, names=["sync", "KEY=VALUE"])
+    refused("abort", status=2, names=["VOLUME"])
+    refused("umount", ".", names=["not the mount of a node"])
+    refused("umount", "nix", names=["nix"])
     refused("detach", "nix.img", names=["nix.img"])
-    for command in ("create", "serve", "status", "attach", "detach", "flush", "stop", "demo", "help"):
+    for command in ("create", "serve", "status", "attach", "detach", "flush", "set", "umount", "abort", "stop", "demo", "help"):
         check(command in hvfs("help", command).stdout, "help", command)
 
 

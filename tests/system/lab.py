@@ -5,6 +5,7 @@ A test is a function of a Lab, given to main(). It ends by returning (passed), b
 any exception (failed: the nodes' logs are printed). Nothing here waits by sleeping: `serve --daemon` returns when the node
 is ready, stop when it has ended.
 """
+import functools
 import json
 import mmap
 import os
@@ -85,6 +86,12 @@ def hvfs(*argv, status=0, **options):
     return run(HVFS, *argv, status=status, **options)
 
 
+@functools.cache
+def has_flag(flag):
+    """Does serve know it?"""
+    return flag in hvfs("help", "serve").stdout
+
+
 class Node:
     """A node in the background."""
 
@@ -146,6 +153,8 @@ def peer_pid(control):
 
 
 class Lab:
+    Node = Node
+
     def __init__(self):
         self.nodes, self.devices, self.mounts, self.processes = [], [], [], []
 
@@ -155,17 +164,26 @@ class Lab:
         hvfs("create", store, "--size", size, *flags)
         return store
 
-    def serve(self, name, *flags, mount=True):
-        """Start a node; it is ready when this returns. ${mount}: it has a mount, the directory of its name."""
-        words = ["--name", name, "--control", f"{name}.ctl", "--log-file", f"{name}.log", "--log-level", "info"]
+    def serve_words(self, name, *flags, mount=True):
+        """The command that starts a node."""
+        words = [HVFS, "serve", "--name", name, "--control", f"{name}.ctl", "--log-file", f"{name}.log", "--log-level", "info"]
         if mount:
             try:
                 os.mkdir(name)
             except FileExistsError:  # maybe below the dead mount of a killed node
                 pass
             words += ["--mount", name]
-        hvfs("serve", *words, *flags, "--daemon")
-        node = Node(self, name, name if mount else None)
+        if "--rescue" not in flags and has_flag("--rescue"):
+            words += ["--rescue", "rescue"]  # else it would be somewhere in this machine
+        return [*words, *flags, "--daemon"]
+
+    def serve(self, name, *flags, mount=True):
+        """Start a node; it is ready when this returns. ${mount}: it has a mount, the directory of its name."""
+        run(*self.serve_words(name, *flags, mount=mount))
+        return self.serving(name, mount)
+
+    def serving(self, name, mount):
+        node = self.Node(self, name, name if mount else None)
         self.nodes.append(node)
         return node
 
@@ -230,7 +248,17 @@ class Lab:
                 for mark in ("Sanitizer", "runtime error:", "broken invariant"):
                     check(mark not in text, f"{name} has '{mark}' in it")
 
+    def kill_nodes(self):
+        """What waits for their mounts gets an error then, and nothing below can hang."""
+        for node in reversed(self.nodes):
+            try:
+                signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
+                wait_readable(node.pidfd)
+            except (ProcessLookupError, AssertionError):
+                pass
+
     def clean_up(self):
+        self.kill_nodes()
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -240,11 +268,6 @@ class Lab:
         for device in self.devices:
             hvfs("detach", "--force", device, status=None)
         for node in reversed(self.nodes):
-            try:
-                signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
-                wait_readable(node.pidfd)
-            except (ProcessLookupError, AssertionError):
-                pass
             node.unmount()
 
 
@@ -375,12 +398,13 @@ def _raise_exit(number, frame):
     raise SystemExit(f"ended by signal {number}")
 
 
-def main(test):
+def main(test, kind=Lab):
+    """Run ${test} with a lab of that kind, and end."""
     signal.signal(signal.SIGTERM, _raise_exit)  # meson's time limit: clean up all the same
     home = os.getcwd()
     directory = tempfile.mkdtemp(prefix="hvfs-")
     os.chdir(directory)
-    lab, status = Lab(), 1
+    lab, status = kind(), 1
     try:
         test(lab)
         lab.check_logs()

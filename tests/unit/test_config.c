@@ -5,7 +5,7 @@
 #include "cli/config_file.h"
 #include "cli/paths.h"
 #include "cli/sector.h"
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -221,14 +221,42 @@ START_TEST(flags_make_a_config)
 	ck_assert_str_eq(config.node.parents[2].port, "8");
 	ck_assert_uint_eq(config.node.listen_count, 1);
 	ck_assert_str_eq(config.node.mount, "m");
-	ck_assert_int_eq(config.node.write_mode, WRITE_SYNC);
+	ck_assert_int_eq(config.node.settings.write_mode, WRITE_SYNC);
 	ck_assert_uint_eq(config.node.cache_size, 16 << 20);
 	ck_assert_uint_eq(config.node.cache_ways, 4);
 	ck_assert_uint_eq(config.node.hb_ttl_ms, 2000);
 	ck_assert_uint_eq(config.node.ttl_ms, 60000);
 	ck_assert_str_eq(config.node.control, "c");
 	ck_assert(config.daemon && !config.default_control);
-	ck_assert_int_eq(config.log_level, LOG_LEVEL_DEBUG);
+	ck_assert_int_eq(config.node.settings.log_level, LOG_LEVEL_DEBUG);
+}
+END_TEST
+
+START_TEST(settings_are_read_as_they_are_printed)
+{
+	static const char *const good[][2] = {
+		{ "write-mode", "async" },   { "write-mode", "semi-sync" },    { "write-mode", "sync" },
+		{ "durability", "root" },    { "durability", "parent" },       { "durability", "local" },
+		{ "on-disconnect", "wait" }, { "on-disconnect", "error" },     { "on-disconnect", "error:30s" },
+		{ "on-disconnect", "error:1500ms" }, { "on-disconnect", "error:2h" }, { "log-level", "error" },
+		{ "log-level", "debug" },
+	};
+	struct settings settings = { .write_mode = WRITE_ASYNC };
+	char text[SETTINGS_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		ck_assert_int_eq(settings_set(&settings, good[i][0], good[i][1], error, sizeof error), 0);
+		ck_assert_str_eq(settings_print(&settings, good[i][0], text), good[i][1]);
+	}
+	ck_assert_uint_eq(settings.disconnect_ms, 2 * 3600 * 1000);
+	ck_assert_int_eq(settings_set(&settings, "on-disconnect", "error:60s", error, sizeof error), 0);
+	ck_assert_str_eq(settings_print(&settings, "on-disconnect", text), "error:1m");
+	ck_assert_int_eq(settings_set(&settings, "name", "x", error, sizeof error), -1);
+	ck_assert_ptr_nonnull(strstr(error, "no such setting"));
+	ck_assert_int_eq(load("--volume v=d --durability parent --on-disconnect error:5s --rescue r"), 0);
+	ck_assert_int_eq(config.node.settings.durability, DURABILITY_PARENT);
+	ck_assert_uint_eq(config.node.settings.disconnect_ms, 5000);
+	ck_assert_str_eq(config.node.rescue, "r");
 }
 END_TEST
 
@@ -238,7 +266,10 @@ START_TEST(defaults)
 	ck_assert_msg(load("--volume v=d --name n") == 0, "%s", error);
 	ck_assert_uint_eq(config.node.hb_ttl_ms, 30000);
 	ck_assert_uint_eq(config.node.ttl_ms, 1200000);
-	ck_assert_int_eq(config.node.write_mode, WRITE_ASYNC);
+	ck_assert_int_eq(config.node.settings.write_mode, WRITE_ASYNC);
+	ck_assert_int_eq(config.node.settings.durability, DURABILITY_ROOT);
+	ck_assert_uint_eq(config.node.settings.disconnect_ms, DISCONNECT_WAIT);
+	ck_assert_ptr_nonnull(strstr(config.node.rescue, "hvfs/rescue"));
 	ck_assert_uint_ne(config.node.cache_size, 0);
 	ck_assert(config.default_control);
 	ck_assert_ptr_nonnull(strstr(config.node.control, "/n.sock"));
@@ -257,6 +288,11 @@ START_TEST(bad_flags_are_named_with_their_value)
 {
 	assert_refused("--volume v=d --hb-ttl 30", "--hb-ttl 30: ");
 	assert_refused("--volume v=d --write-mode fast", "--write-mode fast: right would be async");
+	assert_refused("--volume v=d --durability disk", "--durability disk: right would be root");
+	assert_refused("--volume v=d --on-disconnect panic", "--on-disconnect panic: right would be wait, error");
+	assert_refused("--volume v=d --on-disconnect error:", "--on-disconnect error:: after error: no duration");
+	assert_refused("--volume v=d --on-disconnect error5s", "--on-disconnect error5s: right would be wait");
+	assert_refused("--volume v=d --rescue=", "--rescue : empty");
 	assert_refused("--volume v=d --log-level loud", "--log-level loud: right would be error");
 	assert_refused("--volume v=d --cache 16M", "--cache 16M: right would be mem:SIZE");
 	assert_refused("--volume v=d --cache mem:16X", "--cache mem:16X: 16X: no size");
@@ -448,7 +484,7 @@ main(void)
 	const TTest *const units[] = { sizes_are_powers_of_1024, sizes_do_not_overflow, sizes_refuse_what_is_no_size,
 				       sizes_print_as_they_parse, sizes_print_short, durations, NULL };
 	const TTest *const words[] = { words_of_a_command_line, words_are_not_abbreviated, NULL };
-	const TTest *const flags[] = { flags_make_a_config, defaults, a_store_may_have_an_equals_sign,
+	const TTest *const flags[] = { flags_make_a_config, settings_are_read_as_they_are_printed, defaults, a_store_may_have_an_equals_sign,
 				       bad_flags_are_named_with_their_value, bad_volume_names_are_refused, a_pure_proxy_needs_no_volume, too_many_are_refused, NULL };
 	const TTest *const files[] = { a_file_says_what_flags_say, a_flag_wins_over_the_file, bad_lines_are_named_by_number, NULL };
 	const TTest *const others[] = { paths_become_absolute_together, a_sector_fits_what_is_on_the_image, NULL };

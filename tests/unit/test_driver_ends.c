@@ -112,6 +112,44 @@ START_TEST(test_destroy_pending)
 }
 END_TEST
 
+// An aborted volume answers EIO, at once, whatever the core does with what it has; other volumes go on.
+static void
+abort_small(struct fixture *f)
+{
+	ck_assert_uint_eq(driver_abort(f->driver, 0), 1);
+	ck_assert_uint_eq(driver_pending(f->driver), 0);
+}
+
+START_TEST(test_abort)
+{
+	pid_t pid;
+	int status, fd, other;
+	uint8_t byte = 1;
+
+	fix->mode = ANSWER_NEVER;
+	pid = fork_client(_i & 1);
+	sem_wait(&fix->submitted);
+	help_on_loop(abort_small);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), EIO);
+	fix->mode = ANSWER_NOW;
+	fd = help_open("small", O_RDWR);
+	ck_assert_int_eq(pread(fd, &byte, 1, 0), -1);
+	ck_assert_int_eq(errno, EIO);
+	ck_assert_int_eq(pwrite(fd, &byte, 1, 0), -1);
+	ck_assert_int_eq(errno, EIO);
+	ck_assert_int_eq(fsync(fd), -1);
+	ck_assert_int_eq(errno, EIO);
+	close(fd);
+	if (_i & 2)
+		help_on_loop(help_answer_held); // else its end comes with the driver's
+	other = help_open("page", O_RDWR);
+	ck_assert_int_eq(pwrite(other, &byte, 1, 0), 1);
+	ck_assert_int_eq(close(other), 0);
+}
+END_TEST
+
 // Lazily: the kernel may still be closing the file of a process that has just ended.
 static void
 unmount(const char *directory)
@@ -235,6 +273,7 @@ main(void)
 	tcase_add_loop_test(tcase, test_killed_client, 0, 2);
 	tcase_add_loop_test(tcase, test_signal, 0, 4);
 	tcase_add_test(tcase, test_destroy_pending);
+	tcase_add_loop_test(tcase, test_abort, 0, 4);
 	tcase_add_test(tcase, test_unmounted);
 	tcase_add_test(tcase, test_refused);
 	tcase_add_test(tcase, test_dead_mount);

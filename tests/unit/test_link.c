@@ -654,6 +654,59 @@ START_TEST(test_dial_in_order)
 }
 END_TEST
 
+// Other addresses while it rests: the next start begins with the first of them.
+START_TEST(test_dial_elsewhere)
+{
+	struct address live = address_of("unix:%s", socket_path);
+	struct address addresses[3] = {free_port(), free_port(), live};
+	struct dialer *dialer = dialer_create(base, &live, 1, on_connected, on_failed, NULL);
+	struct listener *listener = listen_at(&live);
+
+	dialer_start(dialer);
+	run_until(&seen.connected, 1);
+	run_until(&seen.accepted, 1);
+	close_seen();
+	dialer_succeeded(dialer);
+	dialer_set_addresses(dialer, addresses, 3);
+	dialer_start(dialer);
+	run_until(&seen.connected, 2);
+	run_until(&seen.accepted, 2);
+	ck_assert_uint_eq(seen.failed, 2);
+	ck_assert_str_eq(seen.address, live.text);
+	close_seen();
+	listener_destroy(listener);
+	dialer_destroy(dialer);
+}
+END_TEST
+
+// A host that says nothing at all is given up for the next.
+START_TEST(test_dial_silent)
+{
+	struct address addresses[2] = {free_port(), address_of("unix:%s", socket_path)};
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)},
+				   .sin_port = htons((uint16_t)atoi(addresses[0].port))};
+	struct dialer *dialer = dialer_create(base, addresses, 2, on_connected, on_failed, NULL);
+	struct listener *listener = listen_at(&addresses[1]);
+	int full = socket(AF_INET, SOCK_STREAM, 0), inside = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(full, (struct sockaddr *)&name, sizeof(name)), 0);
+	ck_assert_int_eq(listen(full, 0), 0); // one may wait; of the others it takes no notice
+	ck_assert_int_eq(connect(inside, (struct sockaddr *)&name, sizeof(name)), 0);
+	dialer_set_timeout(dialer, 50);
+	dialer_start(dialer);
+	run_until(&seen.connected, 1);
+	run_until(&seen.accepted, 1);
+	ck_assert_uint_eq(seen.failed, 1);
+	ck_assert_str_eq(seen.why, strerror(ETIMEDOUT));
+	ck_assert_str_eq(seen.address, addresses[1].text);
+	close_seen();
+	close(full);
+	close(inside);
+	listener_destroy(listener);
+	dialer_destroy(dialer);
+}
+END_TEST
+
 // A name goes through the lookup thread.
 START_TEST(test_dial_name)
 {
@@ -763,6 +816,8 @@ main(void)
 	tcase_set_timeout(sockets, 60);
 	tcase_add_loop_test(sockets, test_dial_until_there, 0, 2);
 	tcase_add_test(sockets, test_dial_in_order);
+	tcase_add_test(sockets, test_dial_elsewhere);
+	tcase_add_test(sockets, test_dial_silent);
 	tcase_add_test(sockets, test_dial_name);
 	tcase_add_test(sockets, test_dial_destroyed);
 	tcase_add_test(sockets, test_stale_socket);

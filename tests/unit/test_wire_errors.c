@@ -109,7 +109,8 @@ static const struct {
 	{PARAM_CREDITS, 4, 4},       {PARAM_VOLUME_SIZE, 8, 8},
 	{PARAM_BLOCK_SIZE, 4, 4},    {PARAM_DIGEST, 0, 4096},
 	{PARAM_COOKIE, 0, 4096},     {PARAM_RANGE_START, 0, 4096},
-	{PARAM_STRIPE, 0, 4096},     {PARAM_PARENT_ADDR, 0, 4096},
+	{PARAM_STRIPE, 0, 4096},     {PARAM_LINK_NUMBER, 8, 8},
+	{PARAM_PARENT_ADDR, 0, 4096},
 	{PARAM_DATA, 512, 32768},
 };
 enum { LENGTH_COUNT = sizeof(lengths) / sizeof(lengths[0]) };
@@ -259,7 +260,7 @@ END_TEST
 // A parameter that is not known, and not optional; the value is told, cut.
 START_TEST(unknown_parameters_are_refused)
 {
-	static const uint16_t types[] = {0x000f, 0x0022, 0x7fff};
+	static const uint16_t types[] = {0x000f, 0x0033, 0x7fff};
 	uint8_t value[100];
 
 	memset(value, 0x5a, sizeof(value));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sizes and durations as users write them.
-#ifndef HVFS_CLI_UNITS_H
-#define HVFS_CLI_UNITS_H
+#ifndef HVFS_NODE_UNITS_H
+#define HVFS_NODE_UNITS_H
 
 #include <stddef.h>
 #include <stdint.h>

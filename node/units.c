@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/units.h"
+#include "node/units.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Claims of children (protocol.md F3-F5): a child that lost its session says what it held. Who has WRITE on the block
+// decides; the others pass the claim on.
+#ifndef HVFS_CORE_CLAIM_H
+#define HVFS_CORE_CLAIM_H
+
+#include "core/state.h"
+
+// A child's RECOVER: of blocks, or the end of its claims. An eviction is eviction.c's.
+void claim_request(struct core *core, struct child *child, const struct message *message);
+
+// Decide what can be decided of the block's claims. True when none is left.
+bool claim_advance(struct core *core, struct entry *entry);
+
+// The parent's answer to a claim that was passed on; false when it is about something else.
+bool claim_reply(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
+
+// The parent takes a block back for somebody who says that he has left us (RECOVERY_OP). True: it is an ordinary recall
+// from here on; false: refused, and answered.
+bool claim_recall(struct core *core, struct entry *entry, const struct message *message);
+
+// Child ${index} answers an INVALIDATE: is it a question of one of the claims? Then its claim is cleared, or refused.
+bool claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message);
+
+// A child that was asked for our parent's sake has not let the block go.
+void claim_kept(struct core *core, struct entry *entry);
+
+// ${child} is being evicted: is the block left to one of the claims?
+bool claim_inherits(struct core *core, struct entry *entry, const struct child *child);
+
+// The link of a child, or to the parent, is gone.
+void claim_forget_child(struct core *core, struct entry *entry, uint32_t index);
+void claim_link_down(struct core *core, struct work *work);
+
+// The root's grace time is running: nothing but claims is served.
+bool claim_in_grace(const struct core *core, const struct volume *volume);
+
+#endif

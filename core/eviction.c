@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// An eviction travels up to the root, whose storage records it; each node on the way remembers it. Until the answer is
+// there nothing is taken back. A node that is cut off from its own parent evicts nobody: the parent may be moving the
+// very blocks to the child that it misses (claim.c).
+#include "core/eviction.h"
+#include "core/check.h"
+#include "core/claimant.h"
+#include "core/client.h"
+#include "core/outbox.h"
+#include "core/server.h"
+
+#include <stdlib.h>
+
+void
+eviction_remember(struct core *core, uint32_t volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < core->evicted_count; i++)
+		if (core->evicted[i].volume == volume && core->evicted[i].node_id == node_id)
+			return;
+	if (core->evicted == NULL) {
+		core->evicted = calloc(LIMIT_EVICTIONS, sizeof(*core->evicted));
+		CHECK(core->evicted != NULL);
+	}
+	core->evicted[core->evicted_next] = (struct evicted){volume, node_id};
+	core->evicted_next = (core->evicted_next + 1) % LIMIT_EVICTIONS;
+	if (core->evicted_count < LIMIT_EVICTIONS)
+		core->evicted_count++;
+}
+
+bool
+eviction_voids(const struct core *core, uint32_t volume, const struct claimant *claimant)
+{
+	for (uint32_t i = 0; i < core->evicted_count; i++)
+		if (core->evicted[i].volume == volume && claimant_names(claimant, core->evicted[i].node_id))
+			return true;
+	return false;
+}
+
+// ---- on the way up ----
+
+static struct eviction *
+eviction_new(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session)
+{
+	struct eviction *eviction = calloc(1, sizeof(*eviction));
+
+	CHECK(eviction != NULL);
+	*eviction = (struct eviction){.next = core->evictions,
+				      .volume = volume,
+				      .node_id = node_id,
+				      .session = session,
+				      .number = ++core->eviction_number,
+				      .child = -1,
+				      .asker = -1};
+	core->evictions = eviction;
+	return eviction;
+}
+
+static void
+eviction_send(struct core *core, struct eviction *eviction)
+{
+	struct volume *volume = core->volumes[eviction->volume];
+	struct message *message;
+
+	if (volume->is_root) {
+		struct action *action = actions_add(core->actions, ACTION_EVICT);
+
+		eviction->storing = true;
+		action->volume = eviction->volume;
+		action->node_id = eviction->node_id;
+		action->session = eviction->session;
+		action->store_cookie = eviction->number;
+		return;
+	}
+	if (eviction->up_xid != 0 || !client_parent_usable(core, volume))
+		return;
+	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
+	message->flags = FLAG_RECOVERY_OP;
+	message->present = PRESENT(VOLUME_ID) | PRESENT(NODE_ID) | PRESENT(SESSION);
+	message->volume_id = volume->parent_id;
+	message->node_id = eviction->node_id;
+	message->session = eviction->session;
+	eviction->up_xid = message->xid;
+}
+
+// A node that has come back, here or by another way, has said what it still holds: its old sessions are over, but its
+// claims are not void. NULL: it is not here.
+static struct child *
+session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child != except && child->volume == volume && child->node_id == node_id &&
+		    !child->evicting && !child->moved)
+			return child;
+	}
+	return NULL;
+}
+
+void
+eviction_begin(struct core *core, struct child *child)
+{
+	struct volume *volume = core->volumes[child->volume];
+	struct eviction *eviction;
+
+	if (child->evicting || child->link >= 0)
+		return;
+	if (child->evict_retry_at > core->now) {
+		core_wake(core, child->evict_retry_at);
+		return;
+	}
+	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
+		return;
+	if (session_of(core, child->volume, child->node_id, child) != NULL)
+		return; // until it has claimed what it wants (claim.c)
+	core_trace(core, "child %s: being evicted", child->name);
+	child->evicting = true;
+	child->phase_since = core->now;
+	eviction = eviction_new(core, child->volume, child->node_id, child->session);
+	eviction->child = (int32_t)child->index;
+	eviction->child_generation = child->generation;
+	eviction_send(core, eviction);
+}
+
+static struct child *
+child_of(const struct core *core, int32_t index, uint32_t generation)
+{
+	struct child *child = index >= 0 ? core->children[index] : NULL;
+
+	return child != NULL && child->in_use && child->generation == generation ? child : NULL;
+}
+
+static void
+answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error error, bool recorded)
+{
+	struct child *asker = child_of(core, eviction->asker, eviction->asker_generation);
+	struct message *message;
+
+	if (asker == NULL || asker->link < 0)
+		return;
+	if (error != ERR_OK) {
+		outbox_error(core, (uint32_t)asker->link, eviction->asker_xid, STATUS_STORE_ERROR, 0, 0);
+		return;
+	}
+	message = outbox_message(core, (uint32_t)asker->link, OP_OK_REPLY, eviction->asker_xid);
+	message->present = PRESENT(VOLUME_ID);
+	message->volume_id = core->volumes[eviction->volume]->id;
+	if (!recorded)
+		return;
+	message->present |= PRESENT(NODE_ID);
+	message->node_id = eviction->node_id;
+}
+
+static void
+eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error, bool recorded)
+{
+	struct eviction **link = &core->evictions;
+	struct child *child = child_of(core, eviction->child, eviction->child_generation);
+
+	if (error == ERR_OK && recorded)
+		eviction_remember(core, eviction->volume, eviction->node_id);
+	answer_asker(core, eviction, error, recorded);
+	if (child != NULL && error == ERR_OK) {
+		server_child_free(core, child->index, false);
+	} else if (child != NULL) {
+		child->evicting = false;
+		child->evict_retry_at = core->now + RETRY_US;
+		server_touch_blocks(core, child);
+		core_wake(core, child->evict_retry_at);
+	}
+	while (*link != eviction)
+		link = &(*link)->next;
+	*link = eviction->next;
+	free(eviction);
+}
+
+void
+eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error)
+{
+	struct eviction *eviction = core->evictions;
+
+	while (eviction != NULL && eviction->number != cookie)
+		eviction = eviction->next;
+	CHECK(eviction != NULL && eviction->storing);
+	eviction_end(core, eviction, error, true);
+}
+
+void
+eviction_notice(struct core *core, struct child *child, const struct message *message)
+{
+	struct eviction *eviction;
+	const struct child *here;
+	uint32_t count = 0;
+
+	for (eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		if (eviction->asker == (int32_t)child->index && eviction->asker_generation == child->generation)
+			count++;
+	if (count >= LIMIT_CLAIMANTS) {
+		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
+		return;
+	}
+	here = session_of(core, child->volume, message->node_id, NULL);
+	eviction = eviction_new(core, child->volume, message->node_id, message->session);
+	eviction->asker = (int32_t)child->index;
+	eviction->asker_generation = child->generation;
+	eviction->asker_xid = message->xid;
+	if (here != NULL)
+		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
+	else
+		eviction_send(core, eviction);
+}
+
+bool
+eviction_reply(struct core *core, const struct message *message)
+{
+	struct eviction *eviction = core->evictions;
+
+	while (eviction != NULL && (eviction->up_xid == 0 || eviction->up_xid != message->xid))
+		eviction = eviction->next;
+	if (eviction == NULL)
+		return false;
+	// Without NODE_ID in the answer nothing was recorded: the node lives, elsewhere.
+	eviction_end(core, eviction, message->opcode == OP_OK_REPLY ? ERR_OK : ERR_REFUSED,
+		     (message->present & PRESENT(NODE_ID)) != 0);
+	return true;
+}
+
+void
+eviction_link_down(struct core *core)
+{
+	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		eviction->up_xid = 0;
+}
+
+void
+eviction_connected(struct core *core, struct volume *volume)
+{
+	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		if (eviction->volume == volume->index)
+			eviction_send(core, eviction);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Evictions (protocol.md F2): what a silent child has for writing is taken back only after it is on record, durably at
+// the root, that its claims are void.
+#ifndef HVFS_CORE_EVICTION_H
+#define HVFS_CORE_EVICTION_H
+
+#include "core/state.h"
+
+// Somebody wants blocks that ${child}, whose lease is over, has for writing: evict it, unless that is under way or this
+// node may not decide it now. Asked again by whoever still wants them.
+void eviction_begin(struct core *core, struct child *child);
+
+// A child passes an eviction on.
+void eviction_notice(struct core *core, struct child *child, const struct message *message);
+
+// The parent's answer to one of ours; false when it is about something else.
+bool eviction_reply(struct core *core, const struct message *message);
+
+// The root's storage has recorded it, or not.
+void eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error);
+
+// The link to the parent is gone; ${volume}'s session goes on: what waits is sent again.
+void eviction_link_down(struct core *core);
+void eviction_connected(struct core *core, struct volume *volume);
+
+// Claims under the name of ${node_id} are void from now on.
+void eviction_remember(struct core *core, uint32_t volume, uint64_t node_id);
+
+// Are claims void that ${claimant} makes?
+bool eviction_voids(const struct core *core, uint32_t volume, const struct claimant *claimant);
+
+#endif

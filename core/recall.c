@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "core/recall.h"
+#include "core/claim.h"
+#include "core/claimant.h"
+#include "core/eviction.h"
+#include "core/outbox.h"
+
+// Below a child others may fall silent, one below the other, and be waited for.
+enum { RECALL_LEASES = 8, RECALL_MIN_MS = 10000 };
+
+moment_us
+recall_limit_us(const struct core *core)
+{
+	return ((moment_us)core->config.hb_ttl_ms * RECALL_LEASES + RECALL_MIN_MS) * 1000;
+}
+
+static uint32_t
+invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
+	   const struct claimant *claimant)
+{
+	struct child *child = core->children[record->child];
+	struct saying say = {
+		.link = (uint32_t)child->link,
+		.volume = child->volume,
+		.volume_id = core->volumes[child->volume]->id,
+		.opcode = OP_INVALIDATE,
+		.flags = claimant != NULL ? FLAG_RECOVERY_OP : 0,
+		.block = block_key_block(entry->key),
+		.perm = allowed,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.claimant = claimant,
+	};
+
+	if (child->link < 0 || core->links[child->link]->closing) {
+		if (child->lapsed)
+			eviction_begin(core, child);
+		return 0;
+	}
+	if (record->recall_open && (claimant == NULL || record->recall_moves))
+		return 0;
+	directory_set_recall(&child->dir, record, true);
+	if (child->dir.open_recalls == 1)
+		child->answered_at = core->now;
+	core_wake(core, child->answered_at + recall_limit_us(core));
+	record->recall_moves = claimant != NULL;
+	record->recall_perm = (uint8_t)allowed;
+	record->recall_xid = outbox_say(core, &say)->xid;
+	return record->recall_xid;
+}
+
+uint32_t
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
+{
+	return invalidate(core, entry, record, PERM_NO, claimant);
+}
+
+bool
+recall_is_frozen(struct core *core, const struct entry *entry, int except)
+{
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r))
+		if (r->child != except && r->perm == PERM_WRITE && core->children[r->child]->link < 0)
+			return true;
+	return false;
+}
+
+bool
+recall_children(struct core *core, struct entry *entry, int except, enum perm allowed)
+{
+	const struct work *work = table_work(&core->table, entry);
+	const struct claimant *mover = work != NULL ? claimant_get(core, work->recall_mover) : NULL;
+	bool done = true;
+
+	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
+	     r = directory_next(&core->directory, r)) {
+		if (r->child == except || r->perm <= (uint8_t)allowed)
+			continue;
+		done = false;
+		invalidate(core, entry, r, allowed, mover);
+	}
+	return done;
+}
+
+void
+recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(child->volume, message->block + i));
+	struct dir_record *record =
+		entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
+	enum perm left;
+
+	if (entry != NULL && claim_answered(core, entry, child->index, message))
+		table_touch(&core->table, entry); // the record may be gone with the bytes that came before
+	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
+		return; // H23: an answer to something that is over
+	directory_set_recall(&child->dir, record, false);
+	child->answered_at = core->now;
+	if (message->opcode == OP_ERR_REPLY && !record->recall_moves) {
+		outbox_close_link(core, (uint32_t)child->link, "the child refuses an INVALIDATE");
+		return;
+	}
+	if (message->opcode == OP_ERR_REPLY) {
+		record->recall_moves = false;
+		claim_kept(core, entry);
+		table_touch(&core->table, entry);
+		return;
+	}
+	record->recall_moves = false;
+	left = record->recall_perm;
+	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
+		left = message->perm;
+	if (record->perm < left)
+		left = record->perm;
+	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, left);
+	table_touch(&core->table, entry);
+}
+
+// Recalls that were under way will not be answered: what still needs them sends them again.
+void
+recall_unsent(struct core *core, struct child *child)
+{
+	struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
+
+	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next)) {
+		struct entry *entry = table_entry(&core->table, record->entry);
+
+		if (!record->recall_open)
+			continue;
+		directory_set_recall(&child->dir, record, false);
+		record->recall_moves = false;
+		table_touch(&core->table, entry);
+	}
+}

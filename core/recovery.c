@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+// A parent that does not resume our session may be another node, the old one started anew, or one that has moved some
+// of our blocks meanwhile. What is held for writing is claimed, block by block, naming under whose names it may be
+// recorded above: the node that finds such a record moves it (claim.c). Until its claim is granted nobody uses a block,
+// and no lease that covers it is given on. Bytes that were sent up, or are dirty without a permission, are sent with
+// the claims (RECOVER with DATA): who decides takes them if they are newer than what it has. A root that was started anew
+// does not know what it has: it takes only what was held to the end (PERMISSIONS READ), since nobody can have written over
+// it; what was recalled before (NO) is with those who came after, or may be lost.
+//
+// Clean copies that were held for reading stay as hints: unreadable, until the parent has found their digest right (T5).
+#include "core/recovery.h"
+#include "core/check.h"
+#include "core/claimant.h"
+#include "core/client.h"
+#include "core/dirty.h"
+#include "core/outbox.h"
+#include "core/server.h"
+#include "core/session.h"
+#include "core/unstable.h"
+#include "core/writeback.h"
+
+moment_us
+recovery_lease_end(const struct volume *volume)
+{
+	if (volume->claims > 0 && volume->claim_lease_end < volume->lease_end)
+		return volume->claim_lease_end;
+	return volume->lease_end;
+}
+
+void
+recovery_name(struct volume *volume)
+{
+	claimant_add_name(&volume->own, volume->node_id);
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		claimant_add_name(&volume->own, volume->above[i]);
+}
+
+void
+recovery_remember(struct core *core, struct volume *volume)
+{
+	if (volume->session == 0)
+		return; // nothing was held
+	if (volume->claims == 0) {
+		volume->own.path_count = 0;
+		volume->claim_lease_end = volume->lease_end;
+	} else if (volume->lease_end < volume->claim_lease_end) {
+		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
+	}
+	recovery_name(volume);
+	volume->claims_end_due = true;
+}
+
+static void
+claim_begin(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work_make(&core->table, entry);
+
+	if (!work->claim)
+		entry_volume(core, entry)->claims++;
+	work->claim = true;
+	work->claim_xid = 0;
+	table_touch(&core->table, entry);
+}
+
+static void
+claim_end(struct core *core, struct entry *entry, struct work *work)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	CHECK(work->claim && volume->claims > 0);
+	if (work->claim_xid != 0)
+		core->parent.outstanding--;
+	work->claim = false;
+	work->claim_xid = 0;
+	volume->claims--;
+	table_touch(&core->table, entry);
+}
+
+void
+recovery_uncovered(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	CHECK(entry->copy == COPY_DIRTY);
+	work->resend = true;
+	work->resend_read = false;
+	dirty_urge(core, entry);
+	table_touch(&core->table, entry);
+}
+
+void
+recovery_give_back(struct core *core, struct entry *entry)
+{
+	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
+	server_forget_absent(core, entry);
+	if (entry->dir != 0) {
+		struct work *work = table_work_make(&core->table, entry);
+
+		work->recall_open = work->recall_silent = true;
+		work->recall_perm = PERM_NO;
+		table_touch(&core->table, entry);
+	}
+}
+
+// What is not covered by a permission any more is sent again.
+static void
+give_up_claim(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	bool held = entry->held == PERM_READ;
+
+	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
+		unstable_settle(core, entry); // nothing of ours
+	if (work != NULL)
+		work->claim_clean = false;
+	recovery_give_back(core, entry);
+	if (entry->copy == COPY_UNSTABLE)
+		dirty_again(core, entry);
+	if (entry->copy != COPY_DIRTY)
+		return;
+	recovery_uncovered(core, entry);
+	table_work(&core->table, entry)->resend_read = held;
+}
+
+void
+recovery_block(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+	bool below = directory_max(&core->directory, entry, -1) == PERM_WRITE;
+	bool lapsed = volume->claim_lease_end <= core->now;
+
+	if (work != NULL && work->put_unknown && lapsed)
+		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since
+	if (entry->held != PERM_WRITE || (entry->copy == COPY_ABSENT && !below)) {
+		if (work != NULL && work->claim)
+			claim_end(core, entry, work);
+		give_up_claim(core, entry);
+		return;
+	}
+	// Bytes that were sent up may have been lost there: they go up again once the claim is granted. Clean ones are
+	// kept until it is known that the parent has them.
+	claim_begin(core, entry);
+	work = table_work(&core->table, entry);
+	if (entry->copy == COPY_CLEAN) {
+		work->claim_clean = true;
+		unstable_mark(core, entry);
+	} else if (entry->copy == COPY_UNSTABLE && !work->claim_clean) {
+		dirty_again(core, entry);
+	}
+}
+
+static struct saying
+recover_saying(struct core *core, const struct entry *entry, enum perm perm)
+{
+	struct volume *volume = entry_volume(core, entry);
+	moment_us end = volume->claim_lease_end;
+
+	volume->own.node_id = volume->node_id;
+	volume->own.number = core->parent.number;
+	return (struct saying){
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_RECOVER,
+		.flags = FLAG_RECOVERY_OP,
+		.block = block_key_block(entry->key),
+		.perm = perm,
+		.hops_left = LIMIT_HOPS,
+		.origin = (uint32_t)core->config.node_id,
+		.claimant = &volume->own,
+		.live_ms = end > core->now ? (uint32_t)((end - core->now) / 1000) : 0,
+		.item = true,
+		.kind = ITEM_EMPTY,
+		.version = entry->version,
+	};
+}
+
+bool
+recovery_has_credit(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (core->parent.outstanding < core->parent.credits)
+		return true;
+	if (!work->claim_waiting) {
+		work->claim_waiting = true;
+		key_list_add(&core->parent.claims_waiting, entry->key);
+	}
+	return false;
+}
+
+void
+recovery_claim(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct saying say;
+
+	if (work->claim_xid != 0 || work->claim_waiting || !client_parent_usable(core, entry_volume(core, entry)))
+		return;
+	if (!recovery_has_credit(core, entry))
+		return;
+	say = recover_saying(core, entry, PERM_WRITE);
+	work->claim_xid = outbox_say(core, &say)->xid;
+	work->ask_at = core->now;
+	core->parent.outstanding++;
+}
+
+// The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
+// has to claim anew, and learns from the answer that it must send them.
+static void
+ask_writer_below(struct core *core, struct entry *entry, version_t version)
+{
+	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
+	     record = directory_next(&core->directory, record)) {
+		struct child *child = core->children[record->child];
+
+		if (record->perm != PERM_WRITE)
+			continue;
+		child->moved = true;
+		if (child->link >= 0)
+			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+	}
+	if (entry->copy == COPY_ABSENT)
+		entry->version = version;
+}
+
+void
+recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (message->perm != PERM_WRITE) {
+		recovery_refused(core, entry, STATUS_NOT_HOLDER);
+		return;
+	}
+	claim_end(core, entry, work);
+	client_take_grant(core, entry, message, work->ask_at);
+	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
+		dirty_again(core, entry); // the parent has not got these bytes
+	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
+		unstable_settle(core, entry);
+	work->claim_clean = false;
+	if (item->version < entry->version && entry->dir != 0)
+		ask_writer_below(core, entry, item->version);
+}
+
+void
+recovery_refused(struct core *core, struct entry *entry, enum status status)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	core_trace(core, "volume %s block %llu: claim refused: %s", volume->name,
+		   (unsigned long long)block_key_block(entry->key), message_status_text(status));
+	claim_end(core, entry, table_work(&core->table, entry));
+	give_up_claim(core, entry);
+}
+
+void
+recovery_resend(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
+	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+
+	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+	say.buf = buf;
+	work->flush_xid = outbox_say(core, &say)->xid;
+	dirty_sent(core, entry);
+}
+
+void
+recovery_give_up(struct core *core, struct entry *entry, enum status status)
+{
+	core_trace(core, "block %llu: refused for good: %s", (unsigned long long)block_key_block(entry->key),
+		   message_status_text(status));
+	client_lost(core, entry);
+}
+
+void
+recovery_link_down(struct core *core, struct work *work)
+{
+	if (work->claim_xid != 0)
+		core->parent.outstanding--;
+	work->claim_xid = 0;
+	work->claim_waiting = false;
+}
+
+// All that was held under the old name is claimed, or given up: it may be evicted now. What is held from now on must not
+// be taken for that.
+static void
+new_name(struct core *core, struct volume *volume)
+{
+	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
+
+	volume->node_id = id != 0 ? id : 1;
+	session_renamed(core, volume);
+}
+
+void
+recovery_pump(struct core *core, struct volume *volume)
+{
+	struct message *message;
+
+	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume))
+		return;
+	if (volume->claims_end_at > core->now) {
+		core_wake(core, volume->claims_end_at);
+		return;
+	}
+	volume->claims_end_due = false;
+	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
+	message->flags = FLAG_RECOVERY_OP;
+	message->present = PRESENT(VOLUME_ID);
+	message->volume_id = volume->parent_id;
+	core_trace(core, "volume %s: recovered", volume->name);
+	new_name(core, volume);
+	session_recovered(core, volume);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// After a session was lost: what is held is claimed anew (protocol.md F3, F4, R13).
+#ifndef HVFS_CORE_RECOVERY_H
+#define HVFS_CORE_RECOVERY_H
+
+#include "core/state.h"
+
+// The parent has answered CONNECT with a new session. Before anything of the old one is overwritten: remember under
+// which names, and until when, blocks were held.
+void recovery_remember(struct core *core, struct volume *volume);
+
+// What is held in the present session may be recorded under these names, too.
+void recovery_name(struct volume *volume);
+
+// The block was held under the old session: what this node may claim is claimed, the rest is given up.
+void recovery_block(struct core *core, struct entry *entry);
+
+// Nothing is held of the block any more, nor may the children keep anything.
+void recovery_give_back(struct core *core, struct entry *entry);
+
+// Send the claim of a block, unless that is done; the claim waits for credits by itself.
+void recovery_claim(struct core *core, struct entry *entry);
+
+// May another claim of the block be sent (R15)? Else the block is touched when it may.
+bool recovery_has_credit(struct core *core, struct entry *entry);
+
+// The parent's answer to a claim.
+void recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
+void recovery_refused(struct core *core, struct entry *entry, enum status status);
+
+// Send dirty bytes that no present permission covers; ${entry} is on the dirty list.
+void recovery_resend(struct core *core, struct entry *entry);
+
+// They were refused for good: they are given up (F2).
+void recovery_give_up(struct core *core, struct entry *entry, enum status status);
+
+// The copy is dirty and nothing covers it: it is to be sent again.
+void recovery_uncovered(struct core *core, struct entry *entry);
+
+// What was sent on a link that is gone was not answered.
+void recovery_link_down(struct core *core, struct work *work);
+
+// All claims have been answered: tell the parent, once. At the end of each step.
+void recovery_pump(struct core *core, struct volume *volume);
+
+// The lease that children may be given: while claims are open, what they hold is still held under the old one (T3).
+moment_us recovery_lease_end(const struct volume *volume);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// What children bring up: FLUSH of blocks and of volumes (R6, R14), FORWARD (R13).
+#include "core/check.h"
+#include "core/dirty.h"
+#include "core/outbox.h"
+#include "core/recovery.h"
+#include "core/server.h"
+
+// R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
+void
+server_absorb(struct core *core, struct entry *entry, const struct item *item)
+{
+	enum copy was = entry->copy;
+	struct work *work = table_work_make(&core->table, entry);
+
+	entry->version = item->version;
+	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
+	work->read_stale = work->store_reading;
+	work->exposed = true;
+	dirty_mark(core, entry, was);
+	if (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE && !work->claim)
+		recovery_uncovered(core, entry);
+}
+
+void
+server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok)
+{
+	struct child *child = core->children[want->child];
+
+	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
+}
+
+// A child that sends a block again does not wait for the answer to what it sent before.
+static struct want *
+flush_waiting(struct core *core, struct work *work, const struct child *child)
+{
+	uint32_t index;
+
+	for (index = work->sync_head; index != 0; index = table_want(&core->table, index)->next)
+		if (table_want(&core->table, index)->child == child->index)
+			return table_want(&core->table, index);
+	index = pool_alloc(&core->table.wants);
+	table_want(&core->table, index)->next = work->sync_head;
+	work->sync_head = index;
+	return table_want(&core->table, index);
+}
+
+// The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
+static void
+flush_wait(struct core *core, struct child *child, struct entry *entry, const struct message *message,
+	   version_t version, bool sync)
+{
+	struct work *work = table_work_make(&core->table, entry);
+	struct want *want = flush_waiting(core, work, child);
+
+	if (want->forward) // what it asked to send on is not its newest any more
+		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
+	want->kind = WANT_NONE;
+	want->forward = false;
+	want->child = (uint16_t)child->index;
+	want->xid = message->xid;
+	want->version = version;
+	want->entry = work->entry;
+	want->sync = sync;
+	want->roomless = !dirty_room(core, core->volumes[child->volume]);
+	if (sync)
+		dirty_urge(core, entry);
+}
+
+void
+server_flush_block(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
+{
+	struct volume *volume = core->volumes[child->volume];
+	const struct item *item = &message->items[i];
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	bool sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
+	uint64_t block = message->block + i;
+
+	if (record == NULL || record->perm != PERM_WRITE) {
+		// The same bytes again after a reconnect, or somebody who no longer may.
+		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
+			flush_wait(core, child, entry, message, item->version, sync);
+			return;
+		}
+		server_answer_block(core, child, block, message->xid,
+			     item->version <= entry->version ? STATUS_NONE : STATUS_NOT_HOLDER);
+		return;
+	}
+	if (item->kind == ITEM_EMPTY) {
+		server_answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
+		return;
+	}
+	if (item->version > entry->version || entry->copy == COPY_ABSENT)
+		server_absorb(core, entry, item);
+	if (message->perm < PERM_WRITE)
+		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+			      message->perm);
+	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
+		flush_wait(core, child, entry, message, entry->version, sync);
+	else
+		server_answer_block(core, child, block, message->xid, STATUS_NONE);
+}
+
+void
+server_forward_block(struct core *core, struct child *child, const struct message *message, uint32_t i)
+{
+	struct entry *entry = entry_make(core, core->volumes[child->volume], message->block + i);
+	version_t version = message->items[i].version;
+
+	table_touch(&core->table, entry);
+	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
+		return;
+	}
+	flush_wait(core, child, entry, message, entry->version, false);
+	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
+	dirty_urge(core, entry);
+}
+
+void
+server_barrier(struct core *core, struct child *child, const struct message *message)
+{
+	if (barrier_of_child(core->volumes[child->volume], child) != NULL) {
+		outbox_close_link(core, (uint32_t)child->link, "a barrier before the last one was answered");
+		return;
+	}
+	if (child->lost == LOST_TOLD)
+		child->lost = LOST_NOTHING;
+	barrier_add(core, core->volumes[child->volume], NULL, (int32_t)child->index, message->xid);
+}
+
+void
+server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint32_t xid, enum hvfs_error error)
+{
+	struct child *child = core->children[index];
+	struct message *message;
+
+	if (child->generation != generation || child->link < 0)
+		return;
+	if (error != ERR_OK) {
+		outbox_error(core, (uint32_t)child->link, xid,
+			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
+		return;
+	}
+	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
+	message->present = PRESENT(VOLUME_ID);
+	message->volume_id = core->volumes[child->volume]->id;
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Which parent this node has. Where it may go: the parents of the configuration, then the nodes further up that the last
+// parent told (protocol.md F3). After a loss the one that broke is tried first. A parent counts once it has answered
+// CONNECT; one that takes the connection and is silent is given up after a while, for the next one.
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	PATIENCE_MIN_MS = 250,
+	CANDIDATES_MAX = 1 + LIMIT_PARENTS + LIMIT_ANCESTORS,
+	ABSOLUTE_SIZE = sizeof(((struct node *)0)->parent_told),
+};
+
+const char *
+node_parent_address(const struct node *node)
+{
+	return node->config.parent_count > 0 ? node->parent_at.text : "";
+}
+
+// ${address} as it is right in every directory: our children dial our parent when we are gone.
+static void
+print_absolute(const struct address *address, char text[ABSOLUTE_SIZE])
+{
+	char directory[PATH_MAX];
+
+	if (address->is_unix && address->path[0] != '/' && getcwd(directory, sizeof(directory)) != NULL)
+		snprintf(text, ABSOLUTE_SIZE, "unix:%s/%s", directory, address->path);
+	else if (address->is_unix)
+		snprintf(text, ABSOLUTE_SIZE, "unix:%s", address->path);
+	else
+		snprintf(text, ABSOLUTE_SIZE, "%s", address->text);
+}
+
+static bool
+is_same(const struct address *left, const struct address *right)
+{
+	char left_text[ABSOLUTE_SIZE], right_text[ABSOLUTE_SIZE];
+
+	print_absolute(left, left_text);
+	print_absolute(right, right_text);
+	return strcmp(left_text, right_text) == 0;
+}
+
+bool
+node_parent_is_other(const struct node *node)
+{
+	return node->parent != NULL && node->parent->heard && !is_same(&node->parent_at, &node->config.parents[0]);
+}
+
+// ---- Where to go ----
+
+struct candidates {
+	struct address list[CANDIDATES_MAX];
+	size_t count;
+};
+
+static void
+candidates_add(struct candidates *candidates, const struct address *address)
+{
+	for (size_t i = 0; i < candidates->count; i++)
+		if (is_same(&candidates->list[i], address))
+			return;
+	CHECK(candidates->count < CANDIDATES_MAX);
+	candidates->list[candidates->count++] = *address;
+}
+
+// Each address was told by the one before it, from where that is: once one is on another machine, those that can only be
+// reached from their own machine are somebody else's.
+static void
+candidates_add_ancestors(struct candidates *candidates, const struct node *node)
+{
+	bool is_near = address_is_local(&node->parent_at);
+	struct address address;
+	char why[1024];
+	const char *text;
+
+	for (uint32_t i = 0; i < LIMIT_ANCESTORS && (text = core_ancestor_address(node->core, i)) != NULL; i++) {
+		if (address_parse(text, &address, why, sizeof(why)) != 0) {
+			log_debug("a node further up can not be dialled: %s", why);
+			is_near = false;
+		} else if (address_is_local(&address) && !is_near) {
+			log_debug("a node further up can not be dialled: %s is an address on another machine", text);
+		} else {
+			is_near = address_is_local(&address);
+			candidates_add(candidates, &address);
+		}
+	}
+}
+
+static void
+look_around(struct node *node)
+{
+	struct candidates candidates = {.count = 0};
+
+	candidates_add(&candidates, &node->parent_at);
+	for (size_t i = 0; i < node->config.parent_count; i++)
+		candidates_add(&candidates, &node->config.parents[i]);
+	candidates_add_ancestors(&candidates, node);
+	node->candidate_count = candidates.count;
+	dialer_set_addresses(node->dialer, candidates.list, candidates.count);
+}
+
+// ---- Waiting for the answer to CONNECT ----
+
+// With nobody else to go to there is no hurry.
+static uint32_t
+patience_ms(const struct node *node)
+{
+	uint32_t ms = node->candidate_count > 1 ? node->parent_lease_ms / 4 : node->parent_lease_ms;
+
+	return ms > PATIENCE_MIN_MS ? ms : PATIENCE_MIN_MS;
+}
+
+static bool
+will_connect(const struct node *node)
+{
+	struct volume_info info;
+
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		core_volume_info(node->core, i, node_now(), &info);
+		if (!info.is_root)
+			return true;
+	}
+	return false;
+}
+
+static void
+tell_fault(struct node *node, const char *address, const char *why)
+{
+	if (!node->parent_fault_told)
+		log_warnx("parent %s can not be reached: %s; trying on", address, why);
+	else
+		log_debug("parent %s can not be reached: %s", address, why);
+	node->parent_fault_told = true;
+}
+
+static void
+patience_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *node = arg;
+	char why[100];
+
+	if (node->parent == NULL || node->parent->heard)
+		return;
+	snprintf(why, sizeof(why), "CONNECT was not answered within %" PRIu32 " ms", patience_ms(node));
+	tell_fault(node, node->parent_at.text, why);
+	node_link_drop(node->parent);
+}
+
+// ---- The dialler ----
+
+static void
+on_connected(void *arg, int fd, const struct address *address)
+{
+	struct node *node = arg;
+	uint32_t patience = patience_ms(node);
+	struct timeval timeout = {.tv_sec = patience / 1000, .tv_usec = (suseconds_t)(patience % 1000) * 1000};
+
+	CHECK(node->parent == NULL);
+	node->parent = node_link_new(node, fd, address->text, LINK_PARENT);
+	CHECK(node->parent != NULL);
+	node->parent_at = *address;
+	log_debug("parent %s took the connection", address->text);
+	if (will_connect(node))
+		evtimer_add(node->parent_patience, &timeout);
+	print_absolute(address, node->parent_told);
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP,
+					.link = node->parent->slot,
+					.role = LINK_PARENT,
+					.address = node->parent_told});
+}
+
+static void
+on_dial_failed(void *arg, const struct address *address, const char *why)
+{
+	tell_fault(arg, address->text, why);
+}
+
+// ---- What the link tells ----
+
+void
+node_parent_said(struct node *node, const struct message *message)
+{
+	if (message->opcode != OP_OK_REPLY)
+		return;
+	if (message->present & PRESENT(HB_TTL))
+		node->parent_lease_ms = message->hb_ttl_ms;
+	if (node->parent->heard)
+		return;
+	node->parent->heard = true;
+	node->parent_connections++;
+	evtimer_del(node->parent_patience);
+	dialer_succeeded(node->dialer);
+	dialer_set_timeout(node->dialer, patience_ms(node));
+	node->parent_fault_told = false;
+	log_info("parent %s connected", node->parent_at.text);
+	if (node_parent_is_other(node))
+		log_warnx("served by %s, not by the first parent of the configuration, %s", node->parent_at.text,
+			  node->config.parents[0].text);
+}
+
+void
+node_parent_foreign(struct node *node)
+{
+	for (size_t i = 0; i < node->config.parent_count; i++)
+		if (is_same(&node->config.parents[i], &node->parent_at))
+			node->foreign_parents |= 1u << i;
+	if (node->foreign_parents == (1u << node->config.parent_count) - 1)
+		node_fail(node, "--parent %s: %s does not speak hvfs", node->parent_at.text, node->parent_at.text);
+}
+
+void
+node_parent_gone(struct node *node, bool was_heard)
+{
+	evtimer_del(node->parent_patience);
+	if (node->left)
+		return;
+	if (was_heard) {
+		node->parent_lost = node_now();
+		look_around(node);
+		dialer_set_timeout(node->dialer, patience_ms(node));
+	}
+	dialer_start(node->dialer);
+}
+
+// ---- Life ----
+
+int
+node_parent_init(struct node *node, char *error, size_t error_size)
+{
+	if (node->config.parent_count == 0)
+		return 0;
+	node->parent_at = node->config.parents[0];
+	node->parent_lost = node_now();
+	node->parent_lease_ms = node->config.hb_ttl_ms;
+	node->candidate_count = node->config.parent_count;
+	node->parent_patience = evtimer_new(node->base, patience_over, node);
+	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected,
+				     on_dial_failed, node);
+	if (node->dialer != NULL && node->parent_patience != NULL)
+		return 0;
+	snprintf(error, error_size, "out of memory");
+	return -1;
+}
+
+void
+node_parent_start(struct node *node)
+{
+	if (node->dialer != NULL)
+		dialer_start(node->dialer);
+}
+
+void
+node_parent_fini(struct node *node)
+{
+	dialer_destroy(node->dialer);
+	node->dialer = NULL;
+	if (node->parent_patience != NULL)
+		event_free(node->parent_patience);
+	node->parent_patience = NULL;
+}

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: MIT
+// Nodes die, are cut off, come back, move (protocol.md F1-F6, R13, T3, and the races of its section 6). A is the root,
+// P a proxy, C and E its children, B a child of A. Blocks that matter are read at the end by somebody else.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = 3 * LEASE_MS };
+
+static struct scenario *
+tree(void)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	return scenario;
+}
+
+static struct node *
+node_of(struct scenario *scenario, const char *name)
+{
+	return scenario_node(scenario, name);
+}
+
+// Nothing gets through between the two, in both directions.
+static void
+cut(struct scenario *scenario, const char *a, const char *b, uint64_t ms)
+{
+	moment_us until = scenario->world->now + ms * 1000;
+
+	world_block(node_of(scenario, a), node_of(scenario, b), until);
+	world_block(node_of(scenario, b), node_of(scenario, a), until);
+}
+
+// Sooner or later ${name} reads ${letter}.
+static void
+reads(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *read = scenario_read(scenario, name, 7);
+
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_letter(read, letter);
+}
+
+// ---- A proxy dies ----
+
+// F3, R13: the leaves go on at the grandparent, at once: with what they have for writing, dirty or sent up.
+START_TEST(leaves_move_to_the_grandparent)
+{
+	struct scenario *scenario = tree();
+	struct request *write, *sync;
+
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 2 * LEASE_MS / 24); // two heartbeats
+	write = scenario_write(scenario, "C", 7, 'C');
+	scenario_run(scenario, 1);
+	request_expect_ok(write); // served here again
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 500);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	reads(scenario, "E", 'C');
+	reads(scenario, "B", 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: bytes that C wrote and E has for writing since: E's are newer, C's must not come back, whoever claims first.
+START_TEST(newer_claim_wins)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	if (_i & 1)
+		cut(scenario, "E", "A", 300); // C is first
+	else
+		cut(scenario, "C", "A", 300);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	reads(scenario, "B", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R13: E died together with P; what C wrote before is still there.
+START_TEST(older_bytes_come_back_when_the_newer_are_lost)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "E");
+	scenario_run(scenario, 500);
+	reads(scenario, "B", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3: the proxy is back, with an empty memory, before its old lease is over: it passes the claims on.
+START_TEST(parent_restarts_faster_than_its_lease)
+{
+	struct scenario *scenario = tree();
+
+	scenario->world->moving = false;
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "P");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_write(scenario, "C", 'C');
+	reads(scenario, "E", 'C');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3: nobody to go to but the proxy that comes back after its lease: C's own lease is over, too. Nobody else wanted the
+// block, so nothing is lost.
+START_TEST(parent_restarts_slower_than_its_lease)
+{
+	struct scenario *scenario = tree();
+
+	scenario->world->moving = false;
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	reads(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3: parent and grandparent die together: C goes to the root.
+START_TEST(parent_and_grandparent_fail_together)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "P", "G", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "G");
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "C", 'C');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	reads(scenario, "B", 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// G2, R14: a fsync is under way when the proxy dies with everything: it waits until the bytes are sent again.
+START_TEST(fsync_while_the_proxy_dies)
+{
+	struct scenario *scenario = tree();
+	struct request *sync;
+
+	steps_write(scenario, "C", 'c');
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, (uint64_t)_i * 5);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 1000);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Partitions ----
+
+// F5: C can not reach P, both reach A. C moves; P lets the block go at once, without waiting for C's lease.
+START_TEST(asymmetric_partition)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "C", 'c');
+	cut(scenario, "C", "P", 60 * 1000);
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "C", 'C');
+	reads(scenario, "E", 'C');
+	steps_write(scenario, "E", 'e');
+	reads(scenario, "C", 'e');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, F5: C moves to A and comes back to P: the newest link counts.
+START_TEST(mover_comes_back)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "C", 'c');
+	cut(scenario, "C", "P", 2 * LEASE_MS);
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "C", 'C');
+	scenario_run(scenario, 2 * LEASE_MS);
+	world_set_parent(node_of(scenario, "C"), node_of(scenario, "P"), node_of(scenario, "C")->pipe, 0);
+	cut(scenario, "C", "A", LEASE_MS);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "C", '3');
+	reads(scenario, "B", '3');
+	reads(scenario, "E", '3');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F2: P is cut off from A, and C from P: P may not take C's block back, for A gives it to C.
+START_TEST(proxy_that_is_cut_off_evicts_nobody)
+{
+	struct scenario *scenario = tree();
+	struct request *read;
+
+	steps_write(scenario, "C", 'c');
+	cut(scenario, "P", "A", 4 * EVICTED_MS);
+	cut(scenario, "E", "A", 4 * EVICTED_MS);
+	cut(scenario, "C", "P", 4 * EVICTED_MS);
+	scenario_run(scenario, LEASE_MS);
+	steps_write(scenario, "C", 'C');
+	read = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_waiting(read);
+	steps_write(scenario, "C", '3');
+	scenario_run(scenario, 4 * EVICTED_MS);
+	request_expect_letter(read, '3');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Evictions ----
+
+// F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
+// one fsync says so.
+START_TEST(evicted_writer_returns)
+{
+	struct scenario *scenario = tree();
+	struct node *c = node_of(scenario, "C");
+
+	steps_write(scenario, "C", 'c');
+	world_pause(c, scenario->world->now + 2 * EVICTED_MS * 1000);
+	reads(scenario, "B", '.');
+	steps_write(scenario, "B", 'b');
+	scenario_run(scenario, EVICTED_MS);
+	reads(scenario, "C", 'b');
+	ck_assert_uint_ge(scenario->world->rescue_count, 1);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but nobody wanted the block: C goes on as if nothing had been.
+START_TEST(sleeper_whose_blocks_nobody_wants)
+{
+	struct scenario *scenario = tree();
+
+	steps_write(scenario, "C", 'c');
+	world_pause(node_of(scenario, "C"), scenario->world->now + 2 * EVICTED_MS * 1000);
+	scenario_run(scenario, 3 * EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F1, S23: while C is away and its lease runs, B's request is answered IN_RECOVERY, and comes to its end.
+START_TEST(frozen_blocks_thaw)
+{
+	struct scenario *scenario = tree();
+	struct request *read;
+
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "C");
+	read = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, LEASE_MS / 2);
+	request_expect_waiting(read);
+	ck_assert_uint_ge(scenario_count(scenario, "ERR_REPLY volume=4 block=7 status=7") +
+				  scenario_count(scenario, "status=7"),
+			  1);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(read, '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- The root ----
+
+// F6, R13: the root dies with what it had taken; writers live. Nothing is lost, no request fails.
+START_TEST(root_restarts_with_writers_below)
+{
+	struct scenario *scenario = tree();
+	struct request *write, *other;
+
+	steps_write(scenario, "C", 'c');
+	other = scenario_write(scenario, "B", 3, 'b');
+	scenario_run(scenario, 200);
+	request_expect_ok(other);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, (uint64_t)_i * LEASE_MS);
+	scenario_restart(scenario, "A");
+	write = scenario_write(scenario, "E", 5, 'e');
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 3), 'b');
+	reads(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: what was evicted before the root died stays evicted: the record is beside the storage.
+START_TEST(evictions_outlive_the_root)
+{
+	struct scenario *scenario = tree();
+	struct node *c = node_of(scenario, "C");
+
+	steps_write(scenario, "C", 'c');
+	world_pause(c, scenario->world->now + 4 * EVICTED_MS * 1000);
+	reads(scenario, "B", '.');
+	steps_write(scenario, "B", 'b');
+	steps_sync(scenario, "B", ERR_OK);
+	scenario_kill(scenario, "B");
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	world_pause(c, scenario->world->now + 100 * 1000);
+	c->paused_until = scenario->world->now + 100 * 1000;
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, 5 * EVICTED_MS);
+	reads(scenario, "C", 'b');
+	steps_sync(scenario, "C", ERR_LOST);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Two copies (S18) ----
+
+static struct scenario *
+semi_sync_tree(uint64_t dirty_max)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = dirty_max;
+	steps_child(scenario, "C", "P", true);
+	scenario->config.write_mode = WRITE_ASYNC;
+	scenario->config.dirty_max = 8192;
+	steps_child(scenario, "B", "A", true);
+	scenario_forget(scenario);
+	return scenario;
+}
+
+// A semi-synchronous write survives its writer, or the proxy that has it, without any fsync.
+START_TEST(semi_sync_survives_one_node)
+{
+	struct scenario *scenario = semi_sync_tree(64);
+
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "FORCE_SYNC"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  FLUSH"), 0);
+	scenario_kill(scenario, _i == 0 ? "C" : "P");
+	scenario_run(scenario, EVICTED_MS);
+	reads(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C has no room to keep what it wrote: P sends it on before C drops it, and P may die then.
+START_TEST(dropped_copies_are_forwarded)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "FORCE_SYNC"), 0);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but the node that P sent it to dies, too: the next fsync says that writes may be lost.
+START_TEST(forwarded_copies_may_be_lost)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Many at once ----
+
+// R15: far more blocks to claim than credits.
+START_TEST(claims_beyond_the_credits)
+{
+	struct scenario *scenario = steps_create();
+	struct request *writes[3];
+
+	scenario->world->moving = true;
+	scenario->config.credits = 2;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	for (unsigned i = 0; i < 3; i++)
+		writes[i] = scenario_write_run(scenario, "C", 4 * i, 4, 'c');
+	scenario_run(scenario, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		request_expect_ok(writes[i]);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 12; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("recovery");
+	TCase *tcase = tcase_create("recovery");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, leaves_move_to_the_grandparent);
+	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
+	tcase_add_test(tcase, older_bytes_come_back_when_the_newer_are_lost);
+	tcase_add_test(tcase, parent_restarts_faster_than_its_lease);
+	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);
+	tcase_add_test(tcase, parent_and_grandparent_fail_together);
+	tcase_add_loop_test(tcase, fsync_while_the_proxy_dies, 0, 10);
+	tcase_add_test(tcase, asymmetric_partition);
+	tcase_add_test(tcase, mover_comes_back);
+	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
+	tcase_add_test(tcase, evicted_writer_returns);
+	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
+	tcase_add_test(tcase, frozen_blocks_thaw);
+	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
+	tcase_add_test(tcase, dropped_copies_are_forwarded);
+	tcase_add_test(tcase, forwarded_copies_may_be_lost);
+	tcase_add_test(tcase, claims_beyond_the_credits);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The faults of a recovery run: what kinds there are, how many of each a plan has, and how they are done.
+#ifndef HVFS_TESTS_SIM_CHAOS_H
+#define HVFS_TESTS_SIM_CHAOS_H
+
+#include "core/types.h"
+
+// Name for the command line, what it is.
+#define CHAOS_KINDS(X)                                                                                   \
+	X(CUT, "cut")               /* a link breaks, both ends notice soon */                           \
+	X(HALF_OPEN, "half-open")   /* one end notices at once, the other does not */                    \
+	X(CLOG, "clog")             /* what is said on a link waits, then comes all at once */           \
+	X(ONE_WAY, "one-way")       /* the same in one direction, for longer; the link may break then */ \
+	X(PARTITION, "partition")   /* some nodes do not reach the others */                             \
+	X(PAUSE, "pause")           /* a process is stopped and goes on */                               \
+	X(SUSPEND, "suspend")       /* so is a host: nobody reaches it meanwhile */                      \
+	X(LEAF, "leaf")             /* a leaf's process is killed, or its host loses power */            \
+	X(PROXY, "proxy")           /* the same of a node that has children */                           \
+	X(ROOT, "root")             /* the same of the root */                                           \
+	X(LEAVE, "leave")           /* a node stops in order and comes back */                           \
+	X(SLOW_DISK, "slow-disk")   /* the root's disk takes long */                                     \
+	X(DISK_ERROR, "disk-error") /* it fails to read and write */                                     \
+	X(SYNC_ERROR, "sync-error") /* it fails to sync, and so until the root is started again */
+
+enum chaos_kind {
+#define X(name, text) CHAOS_##name,
+	CHAOS_KINDS(X)
+#undef X
+		CHAOS_COUNT
+};
+
+// Its name on the command line.
+const char *chaos_name(enum chaos_kind kind);
+
+// What a plan has of it.
+struct chaos_plan {
+	unsigned count[CHAOS_COUNT];
+	moment_us shortest_us, longest_us; // how long a fault lasts
+	unsigned stay_dead_percent;        // of leaves and proxies that die
+};
+
+struct run;
+struct node;
+
+// Schedule the plan's faults over the next ${span_us}.
+void chaos_schedule(struct run *run, moment_us span_us);
+
+// No more faults: everything gets through, the disk works, who is to come back is back, and the root is.
+void chaos_heal(struct run *run);
+
+// ${node} has stopped in order, or tried to. When it was a fault of ours it comes back some time later.
+void chaos_stopped(struct run *run, struct node *node);
+
+#endif

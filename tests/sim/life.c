@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// A node is a host with a name and, at a root, disks; on it one process after the other may run. A dead process's core
+// stays until the next one starts, or the world ends.
+#include "core/check.h"
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GRACE_MARGIN_SHIFT = 5, GRACE_MARGIN_MS = 20 }; // as the giver of a lease adds them (protocol.md T2)
+
+static void
+node_trace(void *arg, const char *line)
+{
+	struct node *node = arg;
+
+	trace_add(&node->world->trace, TRACE_CORE, node->world->now, "%s > %s", node->name, line);
+}
+
+// A new process: a core over an empty cache.
+static void
+process_create(struct node *node, const struct core_config *base)
+{
+	struct core_config config = *base;
+	struct copies copies;
+
+	config.name = node->name;
+	config.trace = node_trace;
+	config.trace_arg = node;
+	node->node_id = config.node_id;
+	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
+	copies = set_cache_copies(node->cache);
+	node->core = core_create(&config, &copies);
+	node->going = -1;
+	node->timer_at = MOMENT_NEVER;
+	node->timer_generation++;
+	node->started_at = node->world->now;
+	node->starts++;
+}
+
+static void
+process_destroy(struct node *node)
+{
+	core_destroy(node->core);
+	set_cache_destroy(node->cache);
+	node->core = NULL;
+	node->cache = NULL;
+}
+
+struct node *
+world_add_node(struct world *world, const char *name, const struct core_config *config, uint64_t cache_size,
+	       uint32_t cache_ways)
+{
+	struct node *node = calloc(1, sizeof *node);
+
+	CHECK(node != NULL);
+	node->world = world;
+	node->index = world->node_count++;
+	snprintf(node->name, sizeof node->name, "%s", name);
+	node->parent = node->home = WORLD_NO_NODE;
+	node->config = *config;
+	node->cache_size = cache_size;
+	node->cache_ways = cache_ways;
+	node->metadata.epoch = config->epoch;
+	process_create(node, config);
+	world->nodes = realloc(world->nodes, (size_t)world->node_count * sizeof *world->nodes);
+	CHECK(world->nodes != NULL);
+	world->nodes[node->index] = node;
+	return node;
+}
+
+void
+node_destroy(struct node *node)
+{
+	process_destroy(node);
+	for (int i = 0; i < WORLD_VOLUMES; i++)
+		disk_destroy(node->disks[i]);
+	free(node->metadata.evictions);
+	free(node->deferred);
+	free(node);
+}
+
+// ---- Volumes ----
+
+static void
+volume_note(struct node *node, const char *name, struct disk *disk, bool read_only)
+{
+	struct node_volume *volume = &node->volumes[node->volume_count++];
+
+	CHECK(node->volume_count <= WORLD_VOLUMES);
+	snprintf(volume->name, sizeof volume->name, "%s", name);
+	volume->disk = disk;
+	volume->read_only = read_only;
+}
+
+// Tell the core of volume number ${i} of the node.
+static int
+volume_give(struct node *node, int i)
+{
+	const struct node_volume *volume = &node->volumes[i];
+	struct disk *disk = volume->disk;
+	int index = disk != NULL ? core_add_root_volume(node->core, volume->name, disk->block_count * disk->block_size,
+							disk->block_size, volume->read_only)
+				 : core_add_child_volume(node->core, volume->name, volume->read_only);
+
+	CHECK(index >= 0 && index < WORLD_VOLUMES);
+	node->disks[index] = disk;
+	return index;
+}
+
+int
+world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only)
+{
+	volume_note(node, name, disk, read_only);
+	return volume_give(node, node->volume_count - 1);
+}
+
+void
+world_add_child_volume(struct node *node, const char *name, bool read_only)
+{
+	volume_note(node, name, NULL, read_only);
+	volume_give(node, node->volume_count - 1);
+}
+
+// ---- Death ----
+
+// Who waited for a request learns that the process is gone.
+static void
+ios_die(struct node *node)
+{
+	while (node->ios != NULL) {
+		struct world_io *io = node->ios;
+
+		io->died = true;
+		io->error = ERR_IO;
+		trace_add(&node->world->trace, TRACE_IO, node->world->now, "%s: a request died with the process",
+			  node->name);
+		world_io_end(io);
+	}
+}
+
+static void
+process_end(struct node *node)
+{
+	node->stopped = true;
+	node->paused_until = 0;
+	for (size_t i = 0; i < node->deferred_count; i++)
+		world_forget(&node->deferred[i]);
+	node->deferred_count = 0;
+	ios_die(node);
+}
+
+void
+world_kill(struct node *node)
+{
+	process_end(node);
+	for (uint32_t link = 0; link < LIMIT_LINKS; link++) {
+		struct conn *conn = node->links[link];
+
+		if (conn != NULL)
+			pipe_close(conn, conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link ? PIPE_UP
+													   : PIPE_DOWN);
+	}
+}
+
+void
+world_crash(struct node *node, moment_us noticed_us)
+{
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s loses power", node->name);
+	process_end(node);
+	pipe_abandon(node, noticed_us);
+	storage_abandon(node, true);
+	for (int i = 0; i < node->volume_count; i++)
+		if (node->volumes[i].disk != NULL)
+			disk_crash(node->volumes[i].disk, &node->world->rng);
+}
+
+// ---- The next process ----
+
+static uint32_t
+grace_ms(const struct node *node)
+{
+	uint32_t lease_ms = node->config.hb_ttl_ms;
+
+	if (node->metadata.clean || node->world->broken == BREAK_GRACE)
+		return 0;
+	return lease_ms + (lease_ms >> GRACE_MARGIN_SHIFT) + GRACE_MARGIN_MS;
+}
+
+static void
+evictions_give(struct node *node)
+{
+	for (size_t i = 0; i < node->metadata.eviction_count && node->world->broken != BREAK_EVICTIONS; i++) {
+		const struct eviction *eviction = &node->metadata.evictions[i];
+
+		CHECK(core_add_eviction(node->core, eviction->volume, eviction->node_id, eviction->session) == 0);
+	}
+}
+
+void
+world_restart(struct node *node, moment_us dial_us)
+{
+	struct core_config config = node->config;
+	struct world *world = node->world;
+	bool is_root = node->volume_count > 0 && node->volumes[0].disk != NULL;
+
+	CHECK(node->stopped);
+	pipe_detach(node);
+	storage_abandon(node, false);
+	process_destroy(node);
+	config.node_id = rng_next(&world->rng) | 1;
+	config.session_seed = rng_next(&world->rng);
+	if (is_root) {
+		node->metadata.epoch += world->broken != BREAK_EPOCH;
+		config.epoch = node->metadata.epoch;
+		config.grace_ms = grace_ms(node);
+	}
+	trace_add(&world->trace, TRACE_WORLD, world->now, "%s starts again, grace %u ms", node->name, config.grace_ms);
+	process_create(node, &config);
+	node->stopped = node->stopping = false;
+	node->backoff_us = 0;
+	for (int i = 0; i < node->volume_count; i++) {
+		if (node->volumes[i].disk != NULL)
+			disk_reopen(node->volumes[i].disk, &world->rng);
+		volume_give(node, i);
+	}
+	evictions_give(node);
+	node->metadata.clean = false;
+	world_step(node, &(struct event){.type = EVENT_TIMER});
+	if (node->home != WORLD_NO_NODE)
+		node->parent = node->home; // it knows of nobody else
+	if (node->parent != WORLD_NO_NODE)
+		pipe_dial_anew(node, world->now + dial_us);
+}
+
+struct node *
+world_find_id(const struct world *world, uint64_t node_id)
+{
+	for (int i = 0; i < world->node_count; i++)
+		if (world->nodes[i]->node_id == node_id)
+			return world->nodes[i];
+	return NULL;
+}

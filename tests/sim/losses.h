@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Which writes a failure may undo (protocol.md G3, G4; a disk with a volatile cache does the same). Applied to the
+// history of a register before it is judged.
+//
+// A write is at its author N, later perhaps known to be further up, in the end on the disk. N's failure (its process
+// ends, or it is told that writes of it are lost) may undo what was nowhere else; what was known to be at its parent
+// survives that, unless one of N's ancestors fails too; what was known to be at the root, unless the root fails too.
+// Its readers below N may have read it from N alone; others had it from an ancestor of N: so their reads are undone
+// only by a second failure, of an ancestor.
+//
+// Of a write that is undone nothing may remain: as soon as it is on the disk, or one read of it counts, it was not
+// undone, and its acknowledgement counts too. So does that of a write which a later fsync has covered: a node that is
+// told of a loss, or dies, has nothing left for a fsync to cover.
+#ifndef HVFS_TESTS_SIM_LOSSES_H
+#define HVFS_TESTS_SIM_LOSSES_H
+
+#include "tests/sim/linearizable.h"
+
+enum place { PLACE_NODE, PLACE_PARENT, PLACE_ROOT };
+
+// What is known of a write beyond the operation.
+struct fate {
+	enum place place; // where it is at least, from its acknowledgement on
+	bool durable;     // it has been on the disk, or that was promised
+};
+
+// Node ${node} failed at ${at}, a moment of the history's clock.
+struct failure {
+	uint32_t node;
+	uint64_t at;
+};
+
+struct losses {
+	const int *parents; // by node; -1 for the root, which is node 0. NULL: there are no failures
+	const struct failure *failures;
+	size_t failure_count;
+};
+
+// Copy to ${ret} those of ${ops} that count; tags are nodes, ${fates} belong to the writes among them. Returns how
+// many.
+size_t losses_apply(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
+		    struct register_op *ret);
+
+// Is ${node} at or below ${top}?
+bool losses_is_below(const struct losses *losses, int node, int top);
+
+#endif

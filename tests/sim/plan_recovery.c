@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Plans of recovery runs. Clients work in bursts with idle gaps of about a lease, and a fault comes every half to two
+// leases: so a run of many leases costs little, and leases of 30 s make simulated hours cheap. Half of each class is
+// off, as in all plans. In a fair run every fault, and every absence of a dead node, is over before an eighth of a
+// lease: then nobody is evicted and no request may fail.
+#include "tests/sim/plan.h"
+
+enum { LEASE_MS = 30 * 1000 };
+enum { DRIFT_MAX_PPM = 1000000 / 65 }; // two clocks differ by 1/32 at most, the margin of leases (protocol.md T2)
+
+static void
+draw_times(struct rng *rng, struct plan *plan)
+{
+	bool default_leases = rng_chance(rng, 60) || plan->nodes[0].core.hb_ttl_ms > 2 * LEASE_MS;
+	uint32_t ttl_ms = rng_chance(rng, 50) ? 40 * LEASE_MS : LEASE_MS / 3 * 2;
+	moment_us lease_us;
+
+	for (int i = 0; i < plan->node_count && default_leases; i++) {
+		plan->nodes[i].core.hb_ttl_ms = LEASE_MS;
+		plan->nodes[i].core.ttl_ms = ttl_ms;
+		plan->nodes[i].pipe[PIPE_UP].bytes_per_s = plan->nodes[i].pipe[PIPE_DOWN].bytes_per_s = 0;
+	}
+	lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+	plan->span_us = lease_us * rng_between(rng, 4, 30);
+	plan->burst = (unsigned)rng_between(rng, 1, 8);
+	plan->requests = (unsigned)rng_between(rng, 8, 60);
+	plan->idle_us = plan->span_us * plan->burst / plan->requests + 1;
+	plan->think_us = rng_between(rng, 1, 20000);
+}
+
+static void
+draw_data(struct rng *rng, struct plan *plan)
+{
+	static const uint64_t sizes[] = {1, 2, 4, 8, 16, 16, 64, 300};
+
+	plan->block_size = PLAN_BLOCK_SIZE << (rng_chance(rng, 50) ? rng_between(rng, 1, 3) : 0);
+	plan->block_count = sizes[rng_below(rng, sizeof sizes / sizeof sizes[0])];
+	plan->initial = rng_chance(rng, 70) ? UINT64_C(0xffff000000000001) : 0;
+	if (plan->initial == 0)
+		plan->zero_percent = 0;
+}
+
+static void
+draw_nodes_again(struct rng *rng, struct plan *plan)
+{
+	bool drift = rng_chance(rng, 50), tiny = rng_chance(rng, 50), modes = rng_chance(rng, 30);
+
+	plan->may_time_out = !plan->fair && rng_chance(rng, 20);
+	plan->may_cut_off = !plan->fair && rng_chance(rng, 20);
+	for (int i = 0; i < plan->node_count; i++) {
+		struct plan_node *node = &plan->nodes[i];
+		uint64_t lease_ms = node->core.hb_ttl_ms;
+
+		if (drift)
+			node->clock_drift_ppm = (int64_t)rng_below(rng, 2 * DRIFT_MAX_PPM + 1) - DRIFT_MAX_PPM;
+		if (tiny && rng_chance(rng, 50)) {
+			node->cache_blocks = 2;
+			node->cache_ways = (uint32_t)rng_between(rng, 1, 2);
+			node->core.dirty_max = rng_between(rng, 1, 8);
+		}
+		// Who gives a block back with its flush can not be told that others have written over it: a root that
+		// loses its disk's last writes can not take it back from such a node.
+		node->core.give_back = false;
+		if (modes)
+			node->core.durability = (enum durability)rng_below(rng, 3);
+		if (plan->may_time_out && rng_chance(rng, 50))
+			node->core.io_timeout_ms = (uint32_t)rng_between(rng, lease_ms / 2, 4 * lease_ms);
+		if (plan->may_cut_off && rng_chance(rng, 50))
+			node->core.disconnect_ms = (uint32_t)rng_below(rng, 2 * lease_ms);
+	}
+}
+
+static void
+draw_chaos(struct rng *rng, struct plan *plan, uint32_t off)
+{
+	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+	uint64_t wanted = plan->span_us / lease_us * rng_between(rng, 2, 8) / 4;
+	unsigned on[CHAOS_COUNT], kinds = 0;
+
+	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++) {
+		bool skip = (off >> kind & 1) || (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR));
+
+		if (rng_chance(rng, 50) && !skip)
+			on[kinds++] = kind;
+	}
+	for (uint64_t i = 0; i < wanted && kinds > 0; i++)
+		plan->chaos.count[on[rng_below(rng, kinds)]]++;
+	plan->chaos.shortest_us = plan->fair ? 1 : lease_us / 10;
+	plan->chaos.longest_us = plan->fair ? lease_us / 8 : lease_us * 3;
+	plan->chaos.stay_dead_percent = rng_chance(rng, 50) ? 20 : 0;
+}
+
+void
+plan_draw_recovery(struct plan *plan, const struct plan_options *options)
+{
+	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 2};
+
+	plan->recovery = true;
+	plan->broken = options->broken;
+	plan->fair = rng_chance(&rng, 30);
+	if (options->fair != 0)
+		plan->fair = options->fair < 0;
+	draw_times(&rng, plan);
+	draw_data(&rng, plan);
+	draw_nodes_again(&rng, plan);
+	draw_chaos(&rng, plan, options->kinds_off);
+	plan->faults = (struct sim_faults){0};
+	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)
+		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
+	if (options->faults < 0)
+		plan->chaos = (struct chaos_plan){.longest_us = 1};
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// What must be true when the faults of a recovery run are over: everybody gets through to the root again, every request
+// ends, a fsync of everybody succeeds (a node that lost something is told first), every mount reads and writes every
+// block, and nothing is left frozen, dirty or pinned anywhere.
+#include "tests/sim/run.h"
+
+#include "core/check.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+	SETTLE_SYNCS = 5,         // tries until a fsync succeeds
+	SETTLE_BLOCKS = 16,       // of each volume, everybody reads and writes so many
+	SETTLE_US = 10 * 1000000, // longer than the oldest dirty block
+	SPARE_BLOCKS = 160,       // beyond a cache: victims, what is under way
+};
+
+static bool
+is_there(const struct run *run, int index)
+{
+	return !run->world->nodes[index]->stopped;
+}
+
+static bool
+all_ready(struct run *run)
+{
+	for (int i = 0; i < run->plan->node_count; i++) {
+		const struct node *node = run->world->nodes[i];
+
+		if (node->stopping && !node->stopped)
+			return false;
+		if (node->stopped && run->loads[i].returns)
+			return false;
+		for (int k = 0; k < run->plan->volume_count; k++)
+			if (!node->stopped && run->plan->nodes[i].has_driver && !run->loads[i].ready[k])
+				return false;
+	}
+	return true;
+}
+
+// ---- Everybody ----
+
+// The next client from number ${*at} on that is the first of a node which is there; NULL at the end.
+static struct client *
+next_first(struct run *run, size_t *at)
+{
+	while (*at < run->client_count) {
+		struct client *client = &run->clients[(*at)++];
+		bool first = client == run->clients || client[-1].node != client->node;
+
+		if (first && !client->retired && !client->node->stopped)
+			return client;
+	}
+	return NULL;
+}
+
+// The first client of each node that is there makes a request.
+static void
+everybody(struct run *run, enum io_kind kind, int volume, uint64_t first, uint64_t count)
+{
+	size_t at = 0;
+
+	for (struct client *client; (client = next_first(run, &at)) != NULL;) {
+		if (kind == IO_WRITE && run->plan->nodes[client->node->index].only_reads)
+			continue;
+		run->clients_busy++;
+		workload_request(client, kind, volume, first, count);
+	}
+}
+
+static bool
+all_succeeded(struct run *run)
+{
+	size_t at = 0;
+
+	for (struct client *client; (client = next_first(run, &at)) != NULL;)
+		if (client->io.error != ERR_OK)
+			return false;
+	return true;
+}
+
+static void
+sync_all(struct run *run)
+{
+	for (int volume = 0; volume < run->plan->volume_count; volume++) {
+		for (int i = 0;; i++) {
+			everybody(run, IO_SYNC, volume, 0, 0);
+			run_phase(run, "sync", run_clients_idle);
+			if (all_succeeded(run))
+				break;
+			if (i == SETTLE_SYNCS)
+				run_fail(run, "fsync fails again and again after the faults");
+		}
+	}
+}
+
+static void
+touch_all(struct run *run)
+{
+	uint64_t count = run->plan->block_count < SETTLE_BLOCKS ? run->plan->block_count : SETTLE_BLOCKS;
+	uint64_t per_block = run->registers_per_block;
+
+	for (int volume = 0; volume < run->plan->volume_count; volume++) {
+		for (uint64_t block = 0; block < count; block++) {
+			everybody(run, IO_WRITE, volume, block * per_block + rng_below(&run->rng, per_block), 1);
+			run_phase(run, "touch (write)", run_clients_idle);
+			everybody(run, IO_READ, volume, block * per_block, per_block);
+			run_phase(run, "touch (read)", run_clients_idle);
+		}
+	}
+}
+
+// ---- What is left ----
+
+// Blocks that all caches together can hold: nobody needs to know of more.
+static uint64_t
+cache_blocks(const struct run *run)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < run->plan->node_count; i++)
+		sum += run->plan->nodes[i].cache_blocks + SPARE_BLOCKS;
+	return sum;
+}
+
+static void
+volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
+{
+	const struct plan_node *plan = &run->plan->nodes[node->index];
+	uint64_t spare = plan->cache_blocks + SPARE_BLOCKS, unstable_max = 0;
+	struct volume_info info;
+	struct child_info child;
+
+	core_volume_info(node->core, volume, world_clock(node), &info);
+	// A node with children makes durable what they send after its own fsync when that has got old, or much.
+	if (core_child_info(node->core, 0, world_clock(node), &child))
+		unstable_max = plan->core.dirty_max;
+	if (info.dirty_blocks > 0 || info.waiting > 0 || info.unstable_blocks > unstable_max)
+		run_fail(run,
+			 "%s, volume %u: %" PRIu64 " blocks are dirty, %" PRIu64 " unstable, %" PRIu64
+			 " requests wait when everything is synced",
+			 node->name, volume, info.dirty_blocks, info.unstable_blocks, info.waiting);
+	if (phases && info.phase != PHASE_SERVING)
+		run_fail(run, "%s, volume %u: phase %d when all is well", node->name, volume, (int)info.phase);
+	if (info.table_blocks > cache_blocks(run))
+		run_fail(run, "%s, volume %u: %" PRIu64 " blocks in the table", node->name, volume, info.table_blocks);
+	if (info.pool != NULL && buf_pool_used(info.pool) > spare)
+		run_fail(run, "%s: %zu buffers are in use", node->name, buf_pool_used(info.pool));
+}
+
+static void
+children_check(struct run *run, struct node *node)
+{
+	struct child_info info;
+
+	for (uint32_t i = 0; core_child_info(node->core, i, world_clock(node), &info); i++)
+		if (info.phase == CHILD_EVICTING || (info.phase != CHILD_CONNECTED && info.blocks_write > 0))
+			run_fail(run, "%s: child %s is in phase %d and has %" PRIu64 " blocks for writing", node->name,
+				 info.name, (int)info.phase, info.blocks_write);
+}
+
+// Does this core tell in which phase a volume is?
+static bool
+has_phases(const struct run *run)
+{
+	struct volume_info info;
+
+	core_volume_info(run->world->nodes[0]->core, 0, world_clock(run->world->nodes[0]), &info);
+	return info.phase != PHASE_STARTING;
+}
+
+static void
+leftovers_check(struct run *run)
+{
+	bool phases = has_phases(run);
+
+	for (int i = 0; i < run->plan->node_count; i++) {
+		struct node *node = run->world->nodes[i];
+
+		if (!is_there(run, i))
+			continue;
+		for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++)
+			volume_check(run, node, volume, phases);
+		if (phases)
+			children_check(run, node);
+	}
+}
+
+// ---- The whole ----
+
+void
+settle(struct run *run)
+{
+	run->calm = true;
+	chaos_heal(run);
+	run_phase(run, "heal", all_ready);
+	sync_all(run);
+	run->strict = true;
+	touch_all(run);
+	sync_all(run);
+}
+
+void
+settle_check(struct run *run)
+{
+	run->phase = "settle";
+	world_run(run->world, run->world->now + SETTLE_US, UINT64_MAX);
+	leftovers_check(run);
+}

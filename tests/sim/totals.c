@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/totals.h"
+
+#include "core/check.h"
+#include "tests/sim/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define HOUR_US UINT64_C(3600000000)
+
+struct totals {
+	uint64_t time_us, node_time_us, steps, faults, fair_runs;
+	uint64_t kinds[CHAOS_COUNT], errors[ERR_COUNT];
+	uint64_t longest_us[2],
+		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
+	uint64_t restarts, evictions, rescues, moves, reads, writes, claims;
+};
+
+static struct totals *totals;
+
+void
+totals_init(void)
+{
+	totals = mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(totals != MAP_FAILED);
+}
+
+static void
+add(uint64_t *sum, uint64_t number)
+{
+	__atomic_fetch_add(sum, number, __ATOMIC_RELAXED);
+}
+
+static void
+raise_to(uint64_t *most, uint64_t number)
+{
+	uint64_t seen = __atomic_load_n(most, __ATOMIC_RELAXED);
+
+	while (number > seen &&
+	       !__atomic_compare_exchange_n(most, &seen, number, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void
+totals_add(const struct run *run)
+{
+	const struct sim_faults *fair = &run->plan->faults;
+	struct history_counts counts;
+
+	history_get_counts(run->history, &counts);
+	add(&totals->time_us, run->world->now);
+	add(&totals->node_time_us, run->world->now * (uint64_t)run->world->node_count);
+	add(&totals->steps, run->world->steps);
+	add(&totals->fair_runs, run->plan->fair);
+	add(&totals->faults, fair->cuts + fair->pauses + fair->naps);
+	for (int kind = 0; kind < CHAOS_COUNT; kind++) {
+		add(&totals->kinds[kind], run->faults_done[kind]);
+		add(&totals->faults, run->faults_done[kind]);
+	}
+	for (int error = 0; error < ERR_COUNT; error++)
+		add(&totals->errors[error], run->errors[error]);
+	raise_to(&totals->longest_us[run->plan->fair], run->longest_us);
+	raise_to(&totals->longest_percent[run->plan->fair],
+		 run->longest_us / 10 / (run->plan->nodes[0].core.hb_ttl_ms + 1));
+	add(&totals->restarts, run->restarts);
+	add(&totals->evictions, run->world->eviction_count);
+	add(&totals->rescues, run->world->rescue_count);
+	add(&totals->moves, run->world->move_count);
+	add(&totals->reads, counts.reads);
+	add(&totals->writes, counts.writes);
+	add(&totals->claims, counts.claims);
+}
+
+uint64_t
+totals_time(void)
+{
+	return __atomic_load_n(&totals->time_us, __ATOMIC_RELAXED);
+}
+
+static void
+print_hours(uint64_t time_us)
+{
+	printf("%" PRIu64 ".%" PRIu64, time_us / HOUR_US, time_us % HOUR_US * 10 / HOUR_US);
+}
+
+static void
+print_kinds(void)
+{
+	printf("faults:");
+	for (int kind = 0; kind < CHAOS_COUNT; kind++)
+		if (totals->kinds[kind] > 0)
+			printf(" %s %" PRIu64, chaos_name((enum chaos_kind)kind), totals->kinds[kind]);
+	printf("\nnodes: ");
+	print_hours(totals->node_time_us);
+	printf(" node-hours, %" PRIu64 " restarts, %" PRIu64 " times another parent, %" PRIu64 " evictions, %" PRIu64
+	       " blocks rescued\n",
+	       totals->restarts, totals->moves, totals->evictions, totals->rescues);
+	printf("judged: %" PRIu64 " steps, %" PRIu64 " registers written, %" PRIu64 " read, %" PRIu64
+	       " promises; %" PRIu64 " runs were fair\n",
+	       totals->steps, totals->writes, totals->reads, totals->claims, totals->fair_runs);
+	for (int fair = 0; fair < 2; fair++)
+		printf("longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
+		       fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);
+	for (int error = 1; error < ERR_COUNT; error++)
+		if (totals->errors[error] > 0)
+			printf("requests that failed: %" PRIu64 " (%s)\n", totals->errors[error],
+			       hvfs_error_text((enum hvfs_error)error));
+}
+
+void
+totals_print(uint64_t seeds, int kinds)
+{
+	if (kinds)
+		print_kinds();
+	printf("%" PRIu64 " seeds, ", seeds);
+	print_hours(totals->time_us);
+	printf(" simulated hours, %" PRIu64 " faults\n", totals->faults);
+}
