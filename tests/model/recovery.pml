@@ -127,7 +127,9 @@ inline miss()
 
 #ifdef BREAK_EVICTED_REFUSED
 #define EVICTED(c) false
-#else
+#elif defined(BREAK_SAME_CLAIM)
+#define EVICTED(c) (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x)))
+#else // a claim that was accepted and is made again is the same claim
 #define EVICTED(c) (GRANTED(n, c) != WRITE && (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
 #endif
 
@@ -211,7 +213,9 @@ inline recover_at_proxy()
 		take_bytes(v);
 		say_down(c, RECOVERED, NO, v, false)
 	:: else ->
+#ifndef BREAK_NO_RECALL_OF_CLAIM
 		passing = true;
+#endif
 		say_up(PASS, p, v, x + (GRANTED(n, c) == WRITE -> 64 : 0))
 	fi
 }
@@ -264,7 +268,9 @@ inline close_session()
 inline let_go(mover_number)
 {
 	GRANTED(n, c) = NO;
+#ifndef BREAK_LET_GO_FLUSHES
 	if :: copy[n] == DIRTY -> send_flush(WRITE) :: else fi; // the root must not take this for the end of WRITE
+#endif
 	held[n] = NO;
 	say_up(LET_GO, c, 0, mover_number);
 	if :: recall -> say_up(ANSWER, recall - 1, 0, 0) :: else fi;
@@ -346,6 +352,12 @@ inline refuse(who)
 	claim[who] = 0
 }
 
+#ifdef BREAK_NO_CLAIM_OVER_RECALL
+#define CLAIM_OVER_RECALL true
+#else
+#define CLAIM_OVER_RECALL false
+#endif
+
 // What is to become of c's claim? Who holds the block on record is right; where the proxy has WRITE, it is asked; where it is
 // away, the claim of one whose lease has not ended is right.
 inline judge()
@@ -356,7 +368,7 @@ inline judge()
 		if
 		:: (agreed && GRANTED(ROOT, PROXY) == WRITE) || claim[c] == NO + 1 -> verdict[c] = RIGHT
 		:: !agreed && GRANTED(ROOT, c) == WRITE ->
-			if :: RECALLED(ROOT, PROXY) == 0 -> verdict[c] = RIGHT :: else fi // R18
+			if :: RECALLED(ROOT, PROXY) == 0 || CLAIM_OVER_RECALL -> verdict[c] = RIGHT :: else fi // R18
 		:: else -> verdict[c] = WRONG
 		fi
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) == WRITE -> verdict[c] = RIGHT
@@ -438,7 +450,9 @@ inline take_over()
 inline on_record()
 {
 	if
+#ifndef BREAK_ARRIVED_STAYS
 	:: KNOWN(ROOT, A) > p -> say_down(PROXY, RECORDED, p, 0, false)
+#endif
 	:: else -> RECORD_OF(ROOT, A) = p + 1; say_down(PROXY, RECORDED, p, 0, true)
 	fi
 }
