@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What happens when nodes and links fail. Time is not counted: a lease that is not renewed may end at any moment, and what is
-// assumed of clocks is an order: the lease of a child, and of all below it, has ended before its parent takes back (T2, T3).
-// CRASH_PROXY: the proxy dies once. ISOLATE: it is cut off from the root for good, and lives on until its lease ends. CUTS: so often a link of A's breaks, and A goes on at the proxy or at the root.
+// What happens when the proxy or links fail, in the tree of hvfs.pml. (A root that dies: restart.pml.) Time is not counted: a lease
+// that is not renewed may end at any moment, and what is assumed of clocks is an order: the lease of a child, and of all below
+// it, has ended before its parent takes back (T2, T3). Each link is a new session; sessions are told apart by the number of
+// their link, which stands for the names that nodes take (F3).
+//
+// CRASH_PROXY: the proxy dies once. ISOLATE: it is cut off from the root for good, and lives on until its lease ends. CUTS: so
+// often a link of A's breaks, and A goes on at the proxy or at the root.
 
 #ifndef CUTS
 #define CUTS 0
@@ -27,7 +31,7 @@ byte verdict[NODES];    // within a step: what becomes of the claim
 #define OPEN 0
 #define RIGHT 1
 #define WRONG 2
-bool elsewhere;         // within a step
+bool elsewhere, bring;  // within a step
 bool passing;           // at the proxy: a claim of A's is not decided, so A's word on the block is worth nothing now
 bool recording;         // at the proxy: the eviction of A is on its way to the root
 
@@ -68,9 +72,7 @@ inline join()
 	held[n] = (held[n] == READ -> NO : held[n]);
 	drop_if_useless();
 	v = version[n];
-#ifdef BREAK_SEND_AGAIN
-	if :: held[n] != WRITE -> v = 0 :: else fi;
-#endif
+	if :: held[n] != WRITE && BROKEN(SEND_AGAIN) -> v = 0 :: else fi;
 	say_up(RECOVER, held[n], v, alive[n] + 2 * through[n] + 4 * number[n] + 16 * base[n])
 }
 
@@ -125,13 +127,9 @@ inline miss()
 	if :: c == PROXY -> moving[A] = false; moving[B] = false :: else fi
 }
 
-#ifdef BREAK_EVICTED_REFUSED
-#define EVICTED(c) false
-#elif defined(BREAK_SAME_CLAIM)
-#define EVICTED(c) (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x)))
-#else // a claim that was accepted and is made again is the same claim
-#define EVICTED(c) (GRANTED(n, c) != WRITE && (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
-#endif
+// A claim that was accepted and is made again is the same claim.
+#define EVICTED(c) (GRANTED(n, c) != WRITE && !BROKEN(EVICTED_REFUSED) && \
+	(X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
 
 // Bytes that child "who" sends again: newer ones are what a reversion would go back to, whoever has WRITE now.
 inline take_bytes(bytes)
@@ -142,18 +140,10 @@ inline take_bytes(bytes)
 	fi
 }
 
-#ifdef BREAK_OLD_RECORD
-#define IS_OLD false
-#else
-#define IS_OLD (X_BASE(x) > KNOWN(n, c))
-#endif
+#define IS_OLD (X_BASE(x) > KNOWN(n, c) && !BROKEN(OLD_RECORD))
 
 // Then it may have claimed the same there, and been heard: only who is above both can tell.
-#ifdef BREAK_ELSEWHERE
-#define HAS_BEEN_ELSEWHERE false
-#else
 #define HAS_BEEN_ELSEWHERE (X_NUMBER(x) > KNOWN(n, c) + 1)
-#endif
 
 // Child c is on a new link. READ is given up. WRITE that it does not claim is taken back. But if it has been elsewhere since
 // (what the directory has of an older session than the one it claims from, it never got, or gave up), newer bytes may be
@@ -198,11 +188,7 @@ inline on_recover()
 // A claim is decided where WRITE is held, which is here if the directory still shows it at the claimant. Bytes of a session
 // that was another parent's go up even if newer ones are here: the newer ones may be those of a reversion, and only the root
 // knows whether the author was evicted.
-#ifdef BREAK_NEWER_IS_HERE
-#define KNOWS_SESSION(x) true
-#else
-#define KNOWS_SESSION(x) X_THROUGH(x)
-#endif
+#define KNOWS_SESSION(x) (X_THROUGH(x) || BROKEN(NEWER_IS_HERE))
 
 inline recover_at_proxy()
 {
@@ -213,9 +199,7 @@ inline recover_at_proxy()
 		take_bytes(v);
 		say_down(c, RECOVERED, NO, v, false)
 	:: else ->
-#ifndef BREAK_NO_RECALL_OF_CLAIM
-		passing = true;
-#endif
+		passing = !BROKEN(NO_RECALL_OF_CLAIM);
 		say_up(PASS, p, v, x + (GRANTED(n, c) == WRITE -> 64 : 0))
 	fi
 }
@@ -238,11 +222,7 @@ inline passed()
 	fi
 }
 
-#ifdef BREAK_STALE_NUMBER
-#define HAS_LEFT(who, x) true
-#else
-#define HAS_LEFT(who, x) (KNOWN(n, who) < (x))
-#endif
+#define HAS_LEFT(who, x) (KNOWN(n, who) < (x) || BROKEN(STALE_NUMBER))
 
 // Child p is said to have moved, on its link number x, from session v: what it had here is let go at once (F5).
 inline on_move()
@@ -268,9 +248,10 @@ inline close_session()
 inline let_go(mover_number)
 {
 	GRANTED(n, c) = NO;
-#ifndef BREAK_LET_GO_FLUSHES
-	if :: copy[n] == DIRTY -> send_flush(WRITE) :: else fi; // the root must not take this for the end of WRITE
-#endif
+	if
+	:: copy[n] == DIRTY && !BROKEN(LET_GO_FLUSHES) -> send_flush(WRITE) // the root must not take this for the end of WRITE
+	:: else
+	fi;
 	held[n] = NO;
 	say_up(LET_GO, c, 0, mover_number);
 	if :: recall -> say_up(ANSWER, recall - 1, 0, 0) :: else fi;
@@ -295,23 +276,8 @@ inline recorded()
 
 // ---- The root ----
 
-#ifdef BREAK_BRING
-#define BRING(who) false
-#else
-#define BRING(who) (claimed[who] > version[ROOT])
-#endif
-
-#ifdef BREAK_LAPSED_WAITS
-#define LIVELY(who) true
-#else
-#define LIVELY(who) lively[who]
-#endif
-
-#ifdef BREAK_BYTES_BESIDE_WRITER
-#define TAKES_BYTES (GRANTED(ROOT, PROXY) == WRITE)
-#else
-#define TAKES_BYTES true
-#endif
+#define BRING(who) (claimed[who] > version[ROOT] && !BROKEN(BRING))
+#define TAKES_BYTES (GRANTED(ROOT, PROXY) == WRITE || !BROKEN(BYTES_BESIDE_WRITER))
 
 // To the claimant, by the way the claim came.
 #define CAME_UP(who) (who == A && passed_up)
@@ -335,9 +301,10 @@ inline accept(who)
 		assert(version[who] == now);
 		GRANTED(ROOT, PROXY) = NO;
 		GRANTED(ROOT, who) = NO;
+		bring = BRING(who);
 		if
-		:: CAME_UP(who) -> GRANTED(ROOT, PROXY) = WRITE; yes(who, WRITE, version[ROOT], BRING(who))
-		:: else -> GRANTED(ROOT, who) = WRITE; yes(who, WRITE, claimed[who], BRING(who))
+		:: CAME_UP(who) -> GRANTED(ROOT, PROXY) = WRITE; yes(who, WRITE, version[ROOT], bring)
+		:: else -> GRANTED(ROOT, who) = WRITE; yes(who, WRITE, claimed[who], bring)
 		fi
 	fi;
 	claim[who] = 0
@@ -352,12 +319,6 @@ inline refuse(who)
 	claim[who] = 0
 }
 
-#ifdef BREAK_NO_CLAIM_OVER_RECALL
-#define CLAIM_OVER_RECALL true
-#else
-#define CLAIM_OVER_RECALL false
-#endif
-
 // What is to become of c's claim? Who holds the block on record is right; where the proxy has WRITE, it is asked; where it is
 // away, the claim of one whose lease has not ended is right.
 inline judge()
@@ -368,7 +329,7 @@ inline judge()
 		if
 		:: (agreed && GRANTED(ROOT, PROXY) == WRITE) || claim[c] == NO + 1 -> verdict[c] = RIGHT
 		:: !agreed && GRANTED(ROOT, c) == WRITE ->
-			if :: RECALLED(ROOT, PROXY) == 0 || CLAIM_OVER_RECALL -> verdict[c] = RIGHT :: else fi // R18
+			if :: RECALLED(ROOT, PROXY) == 0 || BROKEN(NO_CLAIM_OVER_RECALL) -> verdict[c] = RIGHT :: else fi // R18
 		:: else -> verdict[c] = WRONG
 		fi
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) == WRITE -> verdict[c] = RIGHT
@@ -377,7 +338,7 @@ inline judge()
 		:: SEEN(ROOT, PROXY) == HERE && !moving[c] ->
 			moving[c] = true;
 			say_down(PROXY, MOVE, c, came_from[c], KNOWN(ROOT, c))
-		:: SEEN(ROOT, PROXY) != HERE && (claim[c] == NO + 1 || LIVELY(c)) -> verdict[c] = RIGHT
+		:: SEEN(ROOT, PROXY) != HERE && (claim[c] == NO + 1 || lively[c]) -> verdict[c] = RIGHT
 		:: else
 		fi
 	:: else -> verdict[c] = (claim[c] == NO + 1 && TAKES_BYTES -> RIGHT : WRONG)
@@ -419,17 +380,11 @@ inline on_not_holder()
 	if :: claim[p] && KNOWN(ROOT, p) == x -> verdict[p] = (claim[p] == NO + 1 -> RIGHT : WRONG) :: else fi
 }
 
-#ifdef BREAK_STALE_CLAIM
-#define STALE_COUNTS true
-#else
-#define STALE_COUNTS false
-#endif
-
 // The proxy passes a claim of A's up. A is not at the root any more, if it was.
 inline on_pass()
 {
 	if
-	:: X_NUMBER(x) < KNOWN(ROOT, A) && !STALE_COUNTS // A has come by another way since
+	:: X_NUMBER(x) < KNOWN(ROOT, A) && !BROKEN(STALE_CLAIM) // A has come by another way since
 	:: else -> c = A; take_over()
 	fi
 }
@@ -450,29 +405,20 @@ inline take_over()
 inline on_record()
 {
 	if
-#ifndef BREAK_ARRIVED_STAYS
-	:: KNOWN(ROOT, A) > p -> say_down(PROXY, RECORDED, p, 0, false)
-#endif
+	:: KNOWN(ROOT, A) > p && !BROKEN(ARRIVED_STAYS) -> say_down(PROXY, RECORDED, p, 0, false)
 	:: else -> RECORD_OF(ROOT, A) = p + 1; say_down(PROXY, RECORDED, p, 0, true)
 	fi
 }
 
 // ---- The end of a session ----
 
-#ifdef BREAK_LEASE_ORDER
-#define LEASE_OVER(n, c) true
-#else
-#define LEASE_OVER(n, c) ((c) == PROXY -> (dead && !(alive[A] && through[A]) && !(alive[B] && through[B])) : \
+#define LEASE_OVER(n, c) (BROKEN(LEASE_ORDER) || LEASES_OVER(n, c))
+#define LEASES_OVER(n, c) ((c) == PROXY -> (dead && !(alive[A] && through[A]) && !(alive[B] && through[B])) : \
 	((n) == PROXY -> !(alive[c] && through[c]) : (!alive[c] || (parent[c] == PROXY && ask[c] != CLAIM))))
-#endif
 
 // Lazy: somebody wants the block. What was moved from a proxy that is away goes back further than to what the proxy had, and
 // others below it may be on their way with newer bytes: so the proxy's session ends first.
-#ifdef BREAK_PROXY_FIRST
-#define PROXY_FIRST(n) true
-#else
-#define PROXY_FIRST(n) ((n) != ROOT || SEEN(ROOT, PROXY) != AWAY || LEASE_OVER(ROOT, PROXY))
-#endif
+#define PROXY_FIRST(n) (BROKEN(PROXY_FIRST) || (n) != ROOT || SEEN(ROOT, PROXY) != AWAY || LEASE_OVER(ROOT, PROXY))
 #define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && PROXY_FIRST(n) && \
 	(len(queue[n]) > 0 || ((n) == PROXY && (recall || ask[n])) || ((n) == ROOT && (claim[A] || claim[B]))))
 
@@ -504,19 +450,18 @@ inline evict()
 	RECALLED(n, c) = 0;
 	if
 	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
-	:: GRANTED(n, c) == WRITE && n == PROXY ->
-#ifdef BREAK_RECORD
+	:: GRANTED(n, c) == WRITE && n == PROXY && BROKEN(RECORD) ->
 		RECORD_OF(n, c) = KNOWN(n, c) + 1;
 		take_back()
-#else
+	:: GRANTED(n, c) == WRITE && n == PROXY && !BROKEN(RECORD) ->
 		recording = true;
 		say_up(RECORD, KNOWN(n, c), 0, 0)
-#endif
 	:: GRANTED(n, c) == WRITE && n == ROOT && c != PROXY ->
 		RECORD_OF(n, c) = KNOWN(n, c) + 1;
-#ifndef BREAK_PROXY_FIRST
-		if :: SEEN(ROOT, PROXY) == AWAY -> SEEN(ROOT, PROXY) = OVER; evicted = true :: else fi;
-#endif
+		if
+		:: SEEN(ROOT, PROXY) == AWAY && !BROKEN(PROXY_FIRST) -> SEEN(ROOT, PROXY) = OVER; evicted = true
+		:: else
+		fi;
 		take_back()
 	:: GRANTED(n, c) == WRITE && n == ROOT && c == PROXY ->
 		evicted = true;
