@@ -3,7 +3,7 @@
 """Spin goes through every state of the models.
 
 usage: check.py [NAME...]           all cases, or those named (a configuration with its mutations, or one mutation)
-       check.py --trace NAME        a way to the error of a case that has one, event by event
+       check.py --trace NAME        the shortest way to the error of a case that has one, event by event
 
 A configuration must have no error in any state; a mutation, which breaks one rule, must have one. A configuration is compiled
 once: which rule is broken (BROKEN(x) in the model) is chosen when the search begins. Exit 77: Spin is missing.
@@ -21,11 +21,12 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 MEMORY_MB = 4000
 
-WRITERS = ["A_WANTS=WRITE", "B_WANTS=WRITE"] # nobody wants to read
-# name: the model, macros; states, for those who wonder.
+WRITERS = ["A_WANTS=WRITE", "B_WANTS=WRITE"] # the leaves do not ask for READ
+# name: the model, macros; and how many states it has.
 CONFIGURATIONS = {
     "ordinary": ("hvfs.pml", []), # 974,033
     "proxy-dies": ("hvfs.pml", ["CRASH_PROXY=1", "CUTS=1", "ROOT_WRITES=false", "B_RELEASES=1", *WRITERS]), # 1,540,115
+    "proxy-dies-root-writes": ("hvfs.pml", ["CRASH_PROXY=1", "CUTS=1", "WRITES=1", *WRITERS]), # 946,996
     "proxy-cut-off": ("hvfs.pml", ["ISOLATE=1", *WRITERS]), # 1,232,246
     "leaf-cut-off": ("hvfs.pml", ["CUTS=1", *WRITERS]), # 587,037
     "leaf-wanders": ("hvfs.pml", ["CUTS=2", "ROOT_WRITES=false", *WRITERS]), # 2,531,912
@@ -49,7 +50,7 @@ MUTATIONS = {
     "EVICTED_REFUSED": ("proxy-cut-off", "F2: claims of evicted sessions are refused"),
     "BRING": ("leaf-cut-off", "F4: a claim that is newer brings its bytes"),
     "LET_GO_FLUSHES": ("leaf-cut-off", "F5: who lets go flushes first"),
-    "PROXY_FIRST": ("leaf-cut-off", "F2: a reversion ends the session of a proxy that is away first"),
+    "PROXY_FIRST": ("proxy-dies-root-writes", "F2: a reversion ends the session of a proxy that is away first"),
     "ARRIVED_STAYS": ("leaf-wanders", "F2: who has come back elsewhere is not evicted"),
     "NEWER_IS_HERE": ("leaf-wanders", "F4: bytes of a session that was another parent's are judged above"),
     "NO_CLAIM_OVER_RECALL": ("leaf-wanders", "R18: no claim is decided over an open recall"),
@@ -76,7 +77,8 @@ class Failed(Exception):
 
 
 def run(arguments, folder, **environment):
-    result = subprocess.run(arguments, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    result = subprocess.run(arguments, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
     if result.returncode != 0:
         raise Failed(f"{' '.join(arguments)}: exit {result.returncode}\n{result.stdout}")
     return result.stdout
@@ -86,8 +88,8 @@ def compile_model(name, folder, options=()):
     model, macros = CONFIGURATIONS[name]
     rules = [f"-DBREAK_{rule}={number}" for number, rule in enumerate(MUTATIONS, 1)]
     run(["spin", "-a", *(f"-D{macro}" for macro in macros), str(FOLDER / model)], folder)
-    run(["cc", "-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}", *rules, *options, "-o", "pan", "pan.c"],
-        folder)
+    run(["cc", "-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}", *rules, *options,
+         "-o", "pan", "pan.c"], folder)
 
 
 def pan(folder, rule, *arguments):
@@ -124,7 +126,7 @@ def show_trace(name, rule):
     with tempfile.TemporaryDirectory() as folder:
         compile_model(name, folder, ["-DBFS"])
         print(pan(folder, rule))
-        output = pan(folder, rule, "-r")
+        output = pan(folder, rule, "-r", *map(str, Path(folder).glob("*.trail")))
     # The model prints numbers of events (##) and messages; their names follow with the last state.
     names = {number: word for word, number in re.findall(r"mtype\s+([A-Z_]+):\s+(\d+)", output)}
     for line in output.splitlines():

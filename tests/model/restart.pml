@@ -6,6 +6,10 @@
 // Time is not counted: the lease of a leaf that is cut off may end at any moment, and a grace time lasts until all leases that
 // the root before may have given are over. A version says what the protocol knows of some bytes; "content" is what only the
 // observer knows: a number for each write, so that old bytes under a new version do not pass.
+//
+// Four rules here are more than the core does so far; the model shows what that costs: NAME_UNTIL_HEARD, BESIDE_CLAIM,
+// READ_TO_THE_END, EARLIER_ROOTS (check.py says what they are). Left out: a proxy (recovery.pml), a claim that moves a block
+// while its holder is connected, a root's own use of the block, a stop in good order.
 
 #define BROKEN(rule) c_expr { broken == BREAK_##rule }
 c_decl { int broken; }
@@ -89,7 +93,7 @@ bool lively[2];     // ... had the claimant's lease not ended?
 byte claim_from[2];
 byte claim_under[2];
 bool early[2];      // ... and did it come in the grace time?
-bool grace;
+bool grace;         // it serves nothing but claims
 
 // On its storage:
 byte disk;          // content
@@ -222,8 +226,8 @@ inline lose()
 	copy[n] = (copy[n] == SENT -> DIRTY : (copy[n] == COMMITTING -> UNSTABLE : copy[n]))
 }
 
-#define RESUMED (SEEN_BEFORE != OVER && session[n] == epoch && !claiming[n])
-#define SEEN_BEFORE x
+// "x": how the root saw it until now.
+#define RESUMED (x != OVER && session[n] == epoch && !claiming[n])
 
 // CONNECT and its answer are one step: nothing else is under way on a new link.
 inline join()
@@ -378,7 +382,7 @@ inline lost_by(who)
 	fi
 }
 
-inline take(perm)
+inline take_bytes()
 {
 	if
 	:: v > root_version -> root_version = v; root_content = b; root_copy = true
@@ -505,7 +509,7 @@ inline on_up()
 	:: what == GET -> wanted[c] = p; has[c] = v
 	:: what == FLUSH ->
 		assert(granted[c] == WRITE || root_version >= v); // R6
-		take(p);
+		take_bytes();
 		granted[c] = (granted[c] > p -> p : granted[c]);
 		say_down(c, FLUSHED, 0, v, 0, 0)
 	:: what == ANSWER ->
