@@ -7,8 +7,8 @@
 // the root before may have given are over. A version says what the protocol knows of some bytes; "content" is what only the
 // observer knows: a number for each write, so that old bytes under a new version do not pass.
 //
-// Four rules here are more than the core does so far; the model shows what that costs: NAME_UNTIL_HEARD, BESIDE_CLAIM,
-// READ_TO_THE_END, EARLIER_ROOTS (check.py says what they are). Left out: a proxy (recovery.pml), a claim that moves a block
+// Four rules were found with this model: NAME_UNTIL_HEARD, BESIDE_CLAIM, READ_TO_THE_END, EARLIER_ROOTS (check.py says what
+// they are). Left out: a proxy (recovery.pml), a claim that moves a block
 // while its holder is connected, a root's own use of the block, a stop in good order.
 
 #define BROKEN(rule) c_expr { broken == BREAK_##rule }
