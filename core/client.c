@@ -64,7 +64,8 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
-	if (core->parent.outstanding >= core->parent.credits) {
+	// What is claimed comes first: what others wait for may be held by that.
+	if (core->parent.outstanding >= core->parent.credits || core->parent.claims_waiting.count > 0) {
 		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;
 	}

@@ -387,12 +387,12 @@ waiters_pump(struct core *core)
 {
 	struct parent *parent = &core->parent;
 
-	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
-		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
-		transaction_drain(core);
-	}
 	while (parent->claims_waiting.count > 0 && parent->outstanding < parent->credits) {
 		key_list_touch_first(core, &parent->claims_waiting, WAIT_CLAIM, parent->credits - parent->outstanding);
+		transaction_drain(core);
+	}
+	while (parent->waiting.count > 0 && parent->outstanding < parent->credits && parent->claims_waiting.count == 0) {
+		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
 		transaction_drain(core);
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++) {
