@@ -27,7 +27,7 @@ client_parent_usable(const struct core *core, const struct volume *volume)
 static enum opcode
 ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
 {
-	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT)
+	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale)
 		return OP_LOCK;
 	if (needs_data && want->perm == PERM_WRITE)
 		return OP_GET;
@@ -228,7 +228,8 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, work, item);
-	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE && entry->copy == COPY_ABSENT)
+	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE &&
+		 (entry->copy == COPY_ABSENT || entry->stale))
 		grant_over_gap(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);

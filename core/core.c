@@ -50,6 +50,7 @@ block_evicted(void *arg, block_key key)
 
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
+	entry->stale = 0;
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again
 }
@@ -428,7 +429,7 @@ begin(struct core *core)
 	if (core->config.grace_ms == 0)
 		return;
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		core->volumes[i]->in_grace = core->volumes[i]->is_root;
+		core->volumes[i]->in_grace = core->volumes[i]->stored_kept = core->volumes[i]->is_root;
 	core->grace_end = moment_after_ms(core->now, core->config.grace_ms);
 	core_wake(core, core->grace_end);
 }
