@@ -19,6 +19,8 @@ enum action_type {
 	ACTION_STORE_SYNC,    // volume, store_cookie
 	ACTION_EVICT,         // volume, node_id, session, store_cookie: record durably, beside the root's storage, that
 			      // claims of that session are void (F2); EVENT_EVICTED answers
+	ACTION_END_GRACE,     // volume, epoch: record durably, beside the root's storage, that claims from before this epoch
+			      // are void unless their lease runs (F6); EVENT_GRACE_ENDED answers
 	ACTION_RESCUE,        // volume, block, version, buf: bytes that were given up; keep them for the user (F2)
 	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
 	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
@@ -37,6 +39,7 @@ struct action {
 	uint64_t store_cookie;
 	uint64_t node_id, session;
 	version_t version;
+	uint32_t epoch;
 	enum hvfs_error error;
 	moment_us valid_until;
 	struct io *io;

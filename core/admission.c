@@ -98,6 +98,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
 	message->connect_flags |= resumed ? CONNECT_RESUMED : 0;
+	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
 	message->hb_ttl_ms = hb_ttl;
 	message->session = child->session;

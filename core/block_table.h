@@ -36,7 +36,8 @@ struct entry {
 	uint32_t held : 2;      // enum perm
 	uint32_t copy : 2;      // enum copy
 	uint32_t releasing : 1; // on the list of blocks to give back
-	uint32_t spare : 3;
+	uint32_t claimed : 1;   // at a root: the version is that of a claim, whose bytes have not come
+	uint32_t spare : 2;
 	uint32_t work : 24;
 };
 
@@ -85,8 +86,10 @@ struct want {
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
-	bool live;         // the claimant's lease was not over when it said so
+	bool live;            // the claimant's lease was not over when it said so here
+	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
+	bool heeded;       // of bytes: who is on record for writing has been asked
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };

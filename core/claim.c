@@ -28,7 +28,7 @@ enum verdict { CLAIM_WAITS, CLAIM_GRANTED, CLAIM_TAKEN, CLAIM_REFUSED };
 bool
 claim_in_grace(const struct core *core, const struct volume *volume)
 {
-	return volume->is_root && core->grace_end > core->now;
+	return volume->is_root && volume->in_grace;
 }
 
 // ---- arriving ----
@@ -48,6 +48,7 @@ want_free(struct core *core, uint32_t *link)
 	uint32_t index = *link;
 	struct want *want = table_want(&core->table, index);
 	struct volume *volume = entry_volume(core, table_entry(&core->table, want->entry));
+	struct child *child = core->children[want->child];
 
 	*link = want->next;
 	volume->early_claims -= want->early;
@@ -56,42 +57,64 @@ want_free(struct core *core, uint32_t *link)
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
-		core->children[want->child]->orphans--;
-	} else {
-		CHECK(core->children[want->child]->pending > 0);
-		core->children[want->child]->pending--;
+		child->orphans--;
+	} else if (want->perm == PERM_WRITE) {
+		CHECK(child->pending > 0);
+		child->pending--;
 	}
 	pool_free(&core->table.wants, index);
 }
 
-// The same claim made again takes the place of the first (F4).
 static void
-forget_earlier(struct core *core, struct work *work, uint32_t child, enum perm perm, uint32_t claimant)
+answer(struct core *core, const struct entry *entry, const struct want *want, enum status status)
 {
-	uint64_t who = claimant_get(core, claimant)->node_id;
-	uint32_t *link = &work->claim_head;
+	const struct child *child = core->children[want->child];
+
+	if (!want->orphan) // on another link its number means something else
+		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
+}
+
+// The same claim made again takes the place of the first, whatever child it comes through (F4). False: the claimant has
+// made it on a newer link already.
+static bool
+forget_earlier(struct core *core, struct entry *entry, enum perm perm, const struct claimant *claimant)
+{
+	uint32_t *link = &table_work_make(&core->table, entry)->claim_head;
 
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
+		const struct claimant *other = claimant_get(core, want->claimant);
 
-		if (want->child == child && want->perm == (uint8_t)perm &&
-		    claimant_get(core, want->claimant)->node_id == who)
-			want_free(core, link);
-		else
+		if (want->perm != (uint8_t)perm || other->node_id != claimant->node_id) {
 			link = &want->next;
+			continue;
+		}
+		if (other->number > claimant->number)
+			return false;
+		answer(core, entry, want, STATUS_NOT_HOLDER); // who passed it on does not wait for ever
+		want_free(core, link);
 	}
+	return true;
 }
 
 static void
 claim_add(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i,
 	  uint32_t claimant)
 {
-	struct work *work = table_work_make(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
 	const struct item *item = &message->items[i];
-	uint32_t index = pool_alloc(&core->table.wants), *link;
-	struct want *want = table_want(&core->table, index);
+	uint32_t index, *link;
+	struct work *work;
+	struct want *want;
 
-	forget_earlier(core, work, child->index, message->perm, claimant);
+	table_touch(&core->table, entry);
+	if (!forget_earlier(core, entry, message->perm, claimant_get(core, claimant))) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
+		return;
+	}
+	work = table_work(&core->table, entry);
+	index = pool_alloc(&core->table.wants);
+	want = table_want(&core->table, index);
 	want->kind = WANT_RECOVER;
 	want->perm = (uint8_t)message->perm;
 	want->child = (uint16_t)child->index;
@@ -102,15 +125,18 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->buf = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? buf_ref(item->buf) : NULL;
 	want->claimant = claimant;
 	want->asked = -1;
+	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	want->live = message->ttl_ms > 0;
-	want->early = claim_in_grace(core, core->volumes[child->volume]);
-	core->volumes[child->volume]->early_claims += want->early;
+	want->live_until = moment_after_ms(core->now, message->ttl_ms);
+	want->early = claim_in_grace(core, volume);
+	volume->early_claims += want->early;
+	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
+		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	core->claimants[claimant - 1].uses++;
-	child->pending++;
+	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;
-	table_touch(&core->table, entry);
 }
 
 // Sessions of the same node from before: what it has not claimed it does not want.
@@ -145,10 +171,14 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 	child->wrote = true;
 	for (uint32_t i = 0; i < message->count; i++) {
 		block_key key = block_key_make(volume->index, message->block + i);
-		struct entry *entry = claim_in_grace(core, volume)
-					      ? table_make(&core->table, key, NULL) // its version is not known yet
-					      : entry_make(core, volume, message->block + i);
+		struct entry *entry;
 
+		if (!server_version_fits(volume, message->items[i].version)) {
+			server_answer_block(core, child, message->block + i, message->xid, STATUS_BAD_PARAM_VALUE);
+			continue;
+		}
+		entry = claim_in_grace(core, volume) ? table_make(&core->table, key, NULL) // its version is not known yet
+						     : entry_make(core, volume, message->block + i);
 		claim_add(core, child, entry, message, i, claimant);
 	}
 	claimant_release(core, claimant);
@@ -157,28 +187,11 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 // ---- answers ----
 
 static void
-answer(struct core *core, const struct entry *entry, const struct want *want, enum status status)
-{
-	const struct child *child = core->children[want->child];
-
-	if (!want->orphan) // on another link its number means something else
-		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
-}
-
-// What the child is told of our own copy: whether it is as new as the child's.
-static version_t
-version_told(struct core *core, const struct entry *entry, const struct want *want)
-{
-	bool in_grace = claim_in_grace(core, entry_volume(core, entry));
-
-	return in_grace ? stored_bounds(core, entry, want).low : entry->version;
-}
-
-static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
+	version_t told, low = stored_bounds(core, entry, want).low;
 
 	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
@@ -191,12 +204,15 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		}
 		record = next;
 	}
-	if (entry->version < stored_bounds(core, entry, want).low)
-		entry->version = stored_bounds(core, entry, want).low; // what the claimant has not got a newer copy of
-	if (entry->version == 0)
-		entry->version = 1; // in a grace time: older than anything that is claimed
+	// The child is told whether our own copy is as new as its own. A root that was started anew knows of what its storage
+	// has, if of anything: else it has less than what is claimed.
+	told = entry->claimed ? 0 : want->early ? low : entry->version;
+	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
+		entry->version = want->version;
+		entry->claimed = want->version > low;
+	}
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
-	server_grant_claim(core, entry, want, version_told(core, entry, want));
+	server_grant_claim(core, entry, want, told);
 }
 
 // Bytes that were sent up before and may have been lost.
@@ -204,13 +220,21 @@ static void
 take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
-	bool newer = want->version > entry->version || (want->version == entry->version && entry->copy == COPY_ABSENT);
+	struct bounds stored = stored_bounds(core, entry, want);
+	// A version whose bytes have not come does not count against what is as new as anything that is durable.
+	version_t have = entry->claimed && want->version >= stored.high ? 0 : entry->version;
+	bool newer = want->version > have || (want->version == have && entry->copy == COPY_ABSENT);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	if (newer && stored_is_newer(stored_bounds(core, entry, want), want->version))
+	if (newer && stored_is_newer(stored, want->version))
 		server_absorb(core, entry, &item);
-	answer(core, entry, want, STATUS_NONE);
+	core->children[want->child]->acknowledged++;
+	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
+	    !dirty_accepted(core, entry, want->version))
+		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
+	else
+		answer(core, entry, want, STATUS_NONE);
 }
 
 // ---- deciding ----
@@ -256,13 +280,13 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.volume = volume->index,
 		.volume_id = volume->parent_id,
 		.opcode = OP_RECOVER,
-		.flags = FLAG_RECOVERY_OP,
+		.flags = FLAG_RECOVERY_OP | (want->sync && want->buf != NULL ? FLAG_FORCE_SYNC : 0),
 		.block = block_key_block(entry->key),
 		.perm = want->perm,
 		.hops_left = (uint8_t)(want->hops_left - 1),
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = claimant_get(core, want->claimant),
-		.live_ms = want->live ? 1 : 0,
+		.live_ms = want->live_until > core->now ? (uint32_t)((want->live_until - core->now + 999) / 1000) : 0,
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
 		.version = want->version,
@@ -377,7 +401,7 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 
 	if (want->asked >= 0)
 		return false;
-	if (record == NULL || core->children[record->child] == child)
+	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;
 	old = core->children[record->child];
 	if (!claimant_names(claimant, old->node_id))
@@ -405,12 +429,18 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
-	const struct volume *volume = entry_volume(core, entry);
-
-	if (claim_in_grace(core, volume))
+	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (stored_decides(stored_bounds(core, entry, want), want->version) ||
-	    (entry->copy != COPY_ABSENT && entry->version >= want->version))
+	if (stored_decides(stored_bounds(core, entry, want), want->version))
+		return CLAIM_TAKEN;
+	if (want->early && entry->claimed && want->version >= entry->version)
+		return CLAIM_TAKEN; // these are the bytes that were claimed
+	if (want->early && entry->claimed && writer_record(core, entry) != NULL) {
+		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
+		return CLAIM_WAITS;
+	}
+	if (want->early && !entry->claimed &&
+	    (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version)))
 		return CLAIM_TAKEN; // versions tell what is newer
 	if (entry->dir == 0)
 		return refuse(want, STATUS_EVICTED);
@@ -446,13 +476,20 @@ decide(struct core *core, struct entry *entry, struct want *want)
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, volume, want)) {
-		if (!heed_record(core, entry, want))
-			return CLAIM_WAITS;
-		if (want->perm == PERM_NO && !claimant_names(claimant_get(core, want->claimant), volume->node_id))
+		// A root may compare with what it has only bytes that were written under its own epoch.
+		if (want->perm == PERM_NO && volume->is_root &&
+		    (want->early || version_epoch(want->version) < volume->epoch))
 			return decide_recalled_bytes(core, entry, want);
-		return CLAIM_TAKEN;
+		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
 	}
 	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
+}
+
+static void
+taken_above(struct core *core, const struct entry *entry, const struct want *want)
+{
+	core->children[want->child]->acknowledged++;
+	answer(core, entry, want, STATUS_NONE);
 }
 
 bool
@@ -474,7 +511,7 @@ claim_advance(struct core *core, struct entry *entry)
 		else if (verdict == CLAIM_REFUSED)
 			answer(core, entry, want, want->refusal);
 		else if (want->up_xid != 0)
-			answer(core, entry, want, STATUS_NONE); // taken above
+			taken_above(core, entry, want);
 		else
 			take(core, entry, want);
 		want_free(core, link);
@@ -528,16 +565,16 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	struct work *work = table_work_make(&core->table, entry);
 	struct dir_record *record = writer_record(core, entry);
 	struct child *child = record != NULL ? core->children[record->child] : NULL;
-	bool is_mover = child != NULL && child->node_id == message->node_id;
+	bool is_mover = child != NULL && child->node_id == message->node_id, named = is_mover;
 	uint32_t claimant;
 
-	for (uint32_t i = 0; child != NULL && !is_mover && i < message->path_count; i++)
-		if (message->path[i] == child->node_id)
-			break;
-		else if (i + 1 == message->path_count)
-			child = NULL;
-	if (child == NULL || (is_mover && child->link >= 0 && child->number >= message->link_number))
-		return false; // nobody here has left, or it has come back since
+	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
+		named |= message->path[i] == child->node_id;
+	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
+	if (child == NULL || (child->link < 0 && !named))
+		return false;
+	if (is_mover && child->link >= 0 && child->number >= message->link_number)
+		return false; // it has come back since
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)
@@ -562,8 +599,10 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
-		// Who still has the block for writing has gone on: of bytes, the versions tell.
-		want->cleared = message->opcode == OP_OK_REPLY || want->perm != PERM_WRITE;
+		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
+		if (want->perm != PERM_WRITE)
+			return true;
+		want->cleared = message->opcode == OP_OK_REPLY;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
 		return true;
 	}
@@ -614,8 +653,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want->orphan = true;
 			core->children[index]->orphans++;
 		}
-		// One that was passed on may be granted there: then the record here shows for whom.
-		if (want->child != index || want->up_xid != 0 || want->asked >= 0)
+		// One for the permission that was passed on may be granted there: then the record here shows for whom.
+		if (want->child != index || (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else
 			want_free(core, link);
@@ -645,8 +684,16 @@ claim_forget_session(struct core *core, uint32_t index)
 void
 claim_link_down(struct core *core, struct work *work)
 {
-	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
-		credit_back(core, table_want(&core->table, i));
-		table_want(&core->table, i)->up_xid = 0;
+	uint32_t *link = &work->claim_head;
+
+	while (*link != 0) {
+		struct want *want = table_want(&core->table, *link);
+
+		credit_back(core, want);
+		want->up_xid = 0;
+		if (want->orphan) // nobody makes it any more
+			want_free(core, link);
+		else
+			link = &want->next;
 	}
 }

@@ -9,7 +9,7 @@ static bool
 is_named(const struct claimant *claimant, const struct message *message)
 {
 	return claimant->node_id == message->node_id && claimant->number == message->link_number &&
-	       claimant->path_count == message->path_count &&
+	       claimant->path_count == message->path_count && claimant->epoch == message->epoch &&
 	       memcmp(claimant->path, message->path, message->path_count * sizeof(uint64_t)) == 0;
 }
 
@@ -39,6 +39,7 @@ claimant_take(struct core *core, const struct message *message)
 	*claimant = (struct claimant){.node_id = message->node_id,
 				      .number = message->link_number,
 				      .path_count = message->path_count,
+				      .epoch = message->epoch,
 				      .uses = 1};
 	memcpy(claimant->path, message->path, message->path_count * sizeof(uint64_t));
 	return free_index;

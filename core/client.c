@@ -300,7 +300,8 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	core_trace(core, "volume %s block %llu: flush refused: %s", volume->name,
 		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 	struct work *work = table_work(&core->table, entry);
-	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED;
+	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
+		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
 	if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);

@@ -181,7 +181,7 @@ core_add_root_volume(struct core *core, const char *name, uint64_t size, uint32_
 	volume->block_size = block_size;
 	volume->blocks = size / block_size;
 	volume->pool = core_pool(core, block_size);
-	volume->epoch = core->config.epoch;
+	volume->epoch = volume->held_epoch = core->config.epoch;
 	volume->version_floor = version_make(core->config.epoch, 0);
 	return (int)volume->index;
 }
@@ -232,6 +232,13 @@ core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t
 	return 0;
 }
 
+void
+core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch)
+{
+	CHECK(volume < core->volume_count && core->volumes[volume]->is_root);
+	core->volumes[volume]->claims_since = epoch;
+}
+
 const char *
 core_ancestor_address(const struct core *core, uint32_t i)
 {
@@ -271,6 +278,22 @@ link_room(struct core *core, const struct event *event)
 		key_list_touch(core, &link->waiting, WAIT_ROOM);
 }
 
+// What is claimed from now on under an earlier epoch is void for the roots to come, too: others may be served.
+static void
+grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	volume->grace_ending = false;
+	if (error != ERR_OK) {
+		core->grace_end = core->now + RETRY_US;
+		core_wake(core, core->grace_end);
+		return;
+	}
+	volume->in_grace = false;
+	core_trace(core, "volume %s: the grace time is over", volume->name);
+	table_touch_works(&core->table, volume->index);
+	stored_rest(core, volume);
+}
+
 static void
 dispatch(struct core *core, const struct event *event)
 {
@@ -302,6 +325,9 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_EVICTED:
 		eviction_stored(core, event->store_cookie, event->error);
 		break;
+	case EVENT_GRACE_ENDED:
+		grace_ended(core, core->volumes[event->volume], event->error);
+		break;
 	case EVENT_ABORT:
 		local_abort(core, core->volumes[event->volume]);
 		break;
@@ -322,12 +348,16 @@ grace_timer(struct core *core)
 		return;
 	}
 	core->grace_end = 0;
-	core_trace(core, "the grace time is over");
 	for (uint32_t i = 0; i < core->volume_count; i++) {
-		if (!core->volumes[i]->is_root)
+		struct volume *volume = core->volumes[i];
+		struct action *action;
+
+		if (!volume->in_grace || volume->grace_ending)
 			continue;
-		table_touch_works(&core->table, i);
-		stored_rest(core, core->volumes[i]);
+		volume->grace_ending = true;
+		action = actions_add(core->actions, ACTION_END_GRACE);
+		action->volume = i;
+		action->epoch = volume->epoch;
 	}
 }
 
@@ -396,6 +426,8 @@ begin(struct core *core)
 	core->started = core->now;
 	if (core->config.grace_ms == 0)
 		return;
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		core->volumes[i]->in_grace = core->volumes[i]->is_root;
 	core->grace_end = moment_after_ms(core->now, core->config.grace_ms);
 	core_wake(core, core->grace_end);
 }

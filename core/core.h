@@ -161,6 +161,10 @@ int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
 void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);
 
+// The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed
+// it, and has no lease any more, has nothing left to claim. Before the first step.
+void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
+
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.
 const char *core_ancestor_address(const struct core *core, uint32_t i);

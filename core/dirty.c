@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each dirty block hangs in its volume's dirty list, oldest first. When it is sent it moves to the flush list; when it
-// is modified after that, it enters the dirty list again, at its end, once the flush has ended.
+// Each dirty block hangs in its volume's dirty list: the urgent ones, then the others, oldest first. When it is sent it
+// moves to the flush list; when it is modified after that, it enters the dirty list again once the flush has ended.
 //
 // A fsync waits for what was dirty when it came. So each block that is dirty, or on its way up, is counted in the
 // generation of barriers in which it became dirty: a barrier closes the open generation and takes over its count; what
@@ -115,6 +115,8 @@ barrier_cancel(struct core *core, struct volume *volume, const struct io *io)
 static void
 dirty_unlink(struct core *core, struct volume *volume, struct work *work)
 {
+	if (work_get(core, volume->urgent_tail) == work)
+		volume->urgent_tail = work->dirty_prev;
 	if (work->dirty_prev != 0)
 		work_get(core, work->dirty_prev)->dirty_next = work->dirty_next;
 	else
@@ -127,15 +129,17 @@ dirty_unlink(struct core *core, struct volume *volume, struct work *work)
 	work->dirty_prev = work->dirty_next = 0;
 }
 
-// Into the dirty list: at its end, or ahead of it.
+// Into the dirty list: at its end, or behind those that are urgent, in order: what is adjacent is to travel together.
 static void
-dirty_link(struct core *core, struct volume *volume, uint32_t index, bool ahead)
+dirty_link(struct core *core, struct volume *volume, uint32_t index)
 {
 	struct work *work = work_get(core, index);
 
 	work->in_dirty = true;
-	work->dirty_next = ahead ? volume->dirty_head : 0;
-	work->dirty_prev = ahead ? 0 : volume->dirty_tail;
+	work->dirty_prev = work->urgent ? volume->urgent_tail : volume->dirty_tail;
+	work->dirty_next = work->dirty_prev != 0 ? work_get(core, work->dirty_prev)->dirty_next : volume->dirty_head;
+	if (work->urgent)
+		volume->urgent_tail = index;
 	if (work->dirty_prev != 0)
 		work_get(core, work->dirty_prev)->dirty_next = index;
 	else
@@ -207,6 +211,13 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	CHECK(entry->copy == COPY_DIRTY);
 	if (was != COPY_DIRTY)
 		volume->dirty_count++;
+	if (work->resend && !work->claim && entry->held == PERM_WRITE && !volume->is_root) {
+		// What was to be sent again is written over under a permission: that goes up, and does not wait for the answer
+		// to the other, which may wait for it.
+		work->resend = false;
+		if (work->flushing)
+			dirty_unsent(core, entry);
+	}
 	if (work->in_dirty || work->again)
 		return;
 	work->dirty_gen = count_in(volume);
@@ -214,7 +225,7 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	if (work->flushing)
 		work->again = true;
 	else
-		dirty_link(core, volume, entry->work, false);
+		dirty_link(core, volume, entry->work);
 }
 
 // Into the generation of the barrier that goes first.
@@ -249,7 +260,7 @@ dirty_again(struct core *core, struct entry *entry)
 	count_in_first(volume, work);
 	work->dirty_since = core->now;
 	work->urgent = work->exposed = true; // others know this version
-	dirty_link(core, volume, entry->work, true);
+	dirty_link(core, volume, entry->work);
 }
 
 void
@@ -260,11 +271,11 @@ dirty_urge(struct core *core, struct entry *entry)
 
 	if (work->urgent || !(work->in_dirty || work->again))
 		return;
+	if (work->in_dirty)
+		dirty_unlink(core, volume, work);
 	work->urgent = true;
-	if (!work->in_dirty)
-		return;
-	dirty_unlink(core, volume, work);
-	dirty_link(core, volume, entry->work, true);
+	if (!work->again)
+		dirty_link(core, volume, entry->work);
 }
 
 void
@@ -312,7 +323,7 @@ dirty_flushed(struct core *core, struct entry *entry)
 	if (work->again) {
 		work->again = false;
 		work->dirty_since = core->now;
-		dirty_link(core, volume, entry->work, work->urgent);
+		dirty_link(core, volume, entry->work);
 	} else if (entry->copy == COPY_DIRTY && entry->version == work->flush_version) {
 		volume->dirty_count--;
 		if (volume->is_root)
@@ -339,7 +350,7 @@ dirty_unsent(struct core *core, struct entry *entry)
 	dirty_leave(core, volume, work);
 	work->dirty_gen = work->flush_gen;
 	work->urgent = work->exposed = true; // it may have arrived
-	dirty_link(core, volume, entry->work, true);
+	dirty_link(core, volume, entry->work);
 }
 
 void

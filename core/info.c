@@ -26,7 +26,7 @@ phase_now(const struct core *core, const struct volume *volume, moment_us now)
 	if (core->stop != STOP_NO)
 		return PHASE_STOPPING;
 	if (volume->is_root)
-		return core->grace_end > now ? PHASE_GRACE : PHASE_SERVING;
+		return volume->in_grace ? PHASE_GRACE : PHASE_SERVING;
 	if (!volume->announced)
 		return PHASE_STARTING;
 	if (volume->connected)
@@ -192,6 +192,8 @@ check_entry(struct core *core, struct entry *entry)
 		CHECK(copy != NULL);
 		CHECK(copy == buf_zero() || buf_size(copy) == entry_volume(core, entry)->block_size);
 	}
+	if (entry_volume(core, entry)->is_root) // R11
+		CHECK(version_epoch(entry->version) <= entry_volume(core, entry)->epoch);
 	CHECK((entry->copy == COPY_UNSTABLE) == (work != NULL && work->unstable != UNSTABLE_NOT));
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
 		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));

@@ -47,7 +47,8 @@ enum {
 	CONNECT_READ_ONLY = 0x0010, // the child will not, or may not, write
 	CONNECT_RESUMED = 0x0020,   // answer: the permissions of the session named in CONNECT still stand
 	CONNECT_SEMI_SYNC_WRITE = 0x0040,
-	CONNECT_ALL = 0x007f,
+	CONNECT_RECOVERING = 0x0080, // answer: what the parent holds is not confirmed yet under EPOCH
+	CONNECT_ALL = 0x00ff,
 };
 
 // STATUS of an ERR_REPLY: the seed's Table 4, then ours.

@@ -19,7 +19,7 @@ claims_alike(const struct message *open, const struct saying *say)
 
 	if (claimant == NULL)
 		return !(open->present & PRESENT(NODE_ID));
-	return open->node_id == claimant->node_id && open->link_number == claimant->number &&
+	return open->node_id == claimant->node_id && open->link_number == claimant->number && open->epoch == claimant->epoch &&
 	       (open->ttl_ms > 0) == (say->live_ms > 0) && open->path_count == claimant->path_count &&
 	       memcmp(open->path, claimant->path, claimant->path_count * sizeof(uint64_t)) == 0;
 }
@@ -79,9 +79,10 @@ outbox_message(struct core *core, uint32_t link, enum opcode opcode, uint32_t xi
 static void
 message_name_claimant(struct message *message, const struct claimant *claimant)
 {
-	message->present |= PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH);
+	message->present |= PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(EPOCH);
 	message->node_id = claimant->node_id;
 	message->link_number = claimant->number;
+	message->epoch = claimant->epoch;
 	message->path_count = claimant->path_count;
 	memcpy(message->path, claimant->path, claimant->path_count * sizeof(uint64_t));
 }

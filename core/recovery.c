@@ -32,6 +32,8 @@ void
 recovery_name(struct volume *volume)
 {
 	claimant_add_name(&volume->own, volume->node_id);
+	if (volume->name_before != 0)
+		claimant_add_name(&volume->own, volume->name_before);
 	for (uint32_t i = 0; i < volume->above_count; i++)
 		claimant_add_name(&volume->own, volume->above[i]);
 }
@@ -101,7 +103,7 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	bool held = entry->held == PERM_READ;
+	bool to_the_end = entry->held == PERM_READ || (work != NULL && work->resend && work->resend_read);
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -113,7 +115,7 @@ give_up_claim(struct core *core, struct entry *entry)
 	if (entry->copy != COPY_DIRTY)
 		return;
 	recovery_uncovered(core, entry);
-	table_work(&core->table, entry)->resend_read = held;
+	table_work(&core->table, entry)->resend_read = to_the_end;
 }
 
 void
@@ -154,6 +156,7 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 
 	volume->own.node_id = volume->node_id;
 	volume->own.number = core->parent.number;
+	volume->own.epoch = volume->held_epoch;
 	return (struct saying){
 		.link = (uint32_t)core->parent.link,
 		.volume = volume->index,
@@ -254,6 +257,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
@@ -284,6 +288,7 @@ new_name(struct core *core, struct volume *volume)
 {
 	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
 
+	volume->name_before = volume->node_id;
 	volume->node_id = id != 0 ? id : 1;
 	session_renamed(core, volume);
 }

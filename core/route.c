@@ -152,6 +152,9 @@ child_reply(struct core *core, uint32_t link, const struct message *message)
 		}
 		return;
 	}
+	// A recall came before the child was ready for it: it is sent again on the next link.
+	if (message->opcode == OP_ERR_REPLY)
+		outbox_close_link(core, link, "the child refuses an INVALIDATE");
 }
 
 static void

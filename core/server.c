@@ -84,7 +84,7 @@ refuse_request(struct core *core, uint32_t link, const struct message *message, 
 static bool
 names_claimant(const struct message *message)
 {
-	uint64_t needed = PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(TTL);
+	uint64_t needed = PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(TTL) | PRESENT(EPOCH);
 
 	return (message->present & needed) == needed && message->node_id != 0;
 }
@@ -107,6 +107,14 @@ versions_fit(const struct message *message)
 		if (message->items[i].kind != ITEM_EMPTY && message->items[i].version == 0)
 			return false;
 	return true;
+}
+
+// Only the root knows the newest epoch: a child may have learned of it before its parent does.
+bool
+server_version_fits(const struct volume *volume, version_t version)
+{
+	return version_counter(version) <= VERSION_COUNTER_MAX &&
+	       (!volume->is_root || version_epoch(version) <= volume->epoch);
 }
 
 static bool
@@ -402,6 +410,7 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
 
 	child->wrote |= message->items != NULL;
+	child->acknowledged += message->items != NULL;
 	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
 		request_grant(core, child, entry, message, i);
 		return;
@@ -563,6 +572,7 @@ reclaim_write(struct core *core, struct entry *entry)
 	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
+	entry->claimed = false;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
 	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes

@@ -8,6 +8,9 @@
 // GET, PUT, LOCK or FLUSH of a child: checked as a whole; false: refused (and answered).
 bool server_check_request(struct core *core, uint32_t link, const struct message *message, struct child **ret_child);
 
+// May a child's bytes have this version (R11)?
+bool server_version_fits(const struct volume *volume, version_t version);
+
 // The i-th block of a request that was checked. Touches it.
 void server_request_block(struct core *core, struct child *child, const struct message *message, uint32_t i);
 
@@ -53,6 +56,9 @@ void server_flush_reply(struct core *core, const struct entry *entry, const stru
 void server_grant_claim(struct core *core, struct entry *entry, const struct want *want, version_t version);
 void server_absorb(struct core *core, struct entry *entry, const struct item *item);
 void server_answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status);
+
+// The answer to bytes that were sent again, ${claim}, waits until ${version} is above.
+void server_flush_wait(struct core *core, struct entry *entry, const struct want *claim, version_t version);
 
 // Is there room for block data on ${link}? Else the block is touched when there is.
 bool server_wait_room(struct core *core, struct entry *entry, uint32_t link);

@@ -14,6 +14,7 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 	struct work *work = table_work_make(&core->table, entry);
 
 	entry->version = item->version;
+	entry->claimed = false;
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
 	work->read_stale = work->store_reading;
 	work->exposed = true;
@@ -30,19 +31,29 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
 }
 
+static struct want *
+waiting_add(struct core *core, struct work *work, enum want_kind kind)
+{
+	uint32_t index = pool_alloc(&core->table.wants);
+	struct want *want = table_want(&core->table, index);
+
+	want->kind = (uint8_t)kind;
+	want->next = work->sync_head;
+	work->sync_head = index;
+	return want;
+}
+
 // A child that sends a block again does not wait for the answer to what it sent before.
 static struct want *
 flush_waiting(struct core *core, struct work *work, const struct child *child)
 {
-	uint32_t index;
+	for (uint32_t i = work->sync_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *want = table_want(&core->table, i);
 
-	for (index = work->sync_head; index != 0; index = table_want(&core->table, index)->next)
-		if (table_want(&core->table, index)->child == child->index)
-			return table_want(&core->table, index);
-	index = pool_alloc(&core->table.wants);
-	table_want(&core->table, index)->next = work->sync_head;
-	work->sync_head = index;
-	return table_want(&core->table, index);
+		if (want->child == child->index && want->kind == WANT_NONE)
+			return want;
+	}
+	return waiting_add(core, work, WANT_NONE);
 }
 
 // The answer waits until the bytes are above: a synchronous write, or more dirty blocks here than allowed.
@@ -55,7 +66,6 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 
 	if (want->forward) // what it asked to send on is not its newest any more
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
-	want->kind = WANT_NONE;
 	want->forward = false;
 	want->child = (uint16_t)child->index;
 	want->xid = message->xid;
@@ -68,6 +78,20 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 }
 
 void
+server_flush_wait(struct core *core, struct entry *entry, const struct want *claim, version_t version)
+{
+	struct work *work = table_work_make(&core->table, entry);
+	struct want *want = waiting_add(core, work, WANT_RECOVER); // a child may pass on those of several claimants
+
+	want->child = claim->child;
+	want->xid = claim->xid;
+	want->version = version;
+	want->entry = work->entry;
+	want->sync = true;
+	dirty_urge(core, entry);
+}
+
+void
 server_flush_block(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
 {
 	struct volume *volume = core->volumes[child->volume];
@@ -76,6 +100,10 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	bool sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	uint64_t block = message->block + i;
 
+	if (!server_version_fits(volume, item->version)) {
+		server_answer_block(core, child, block, message->xid, STATUS_BAD_PARAM_VALUE);
+		return;
+	}
 	if (record == NULL || record->perm != PERM_WRITE) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
@@ -90,7 +118,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
 		return;
 	}
-	if (item->version > entry->version || entry->copy == COPY_ABSENT)
+	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT))
 		server_absorb(core, entry, item);
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
@@ -126,6 +154,7 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_NOTHING;
+	child->covered = child->acknowledged;
 	barrier_add(core, core->volumes[child->volume], NULL, (int32_t)child->index, message->xid);
 }
 
@@ -142,6 +171,7 @@ server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint3
 			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
 		return;
 	}
+	child->synced = child->covered;
 	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = core->volumes[child->volume]->id;

@@ -147,6 +147,8 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 		return;
 	for (uint32_t i = 0; i < core->path_count && message->path_count < LIMIT_HOPS; i++)
 		message->path[message->path_count++] = core->path[i];
+	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
+		message->path[message->path_count++] = volume->name_before;
 	core->way_up_size = 0;
 	add_address(core, core->parent.address);
 	for (uint32_t i = 0; i < core->ancestor_count; i++)
@@ -169,12 +171,22 @@ tell_way_up(struct core *core, struct volume *volume)
 		    core->links[child->link]->closing)
 			continue;
 		message = outbox_message(core, (uint32_t)child->link, OP_HEARTBEAT, 0);
-		message->present = PRESENT(VOLUME_ID);
+		message->present = PRESENT(VOLUME_ID) | PRESENT(EPOCH);
 		message->volume_id = volume->id;
+		message->epoch = volume->held_epoch;
 		session_way_up(core, volume, message);
 	}
 	memcpy(volume->told_path, core->path, sizeof(volume->told_path));
 	volume->told_name = volume->node_id;
+	volume->told_epoch = volume->held_epoch;
+}
+
+// Nothing is to be claimed any more: what is held is so under the epoch that the parent holds under.
+static void
+epoch_confirmed(struct volume *volume)
+{
+	if (volume->parent_epoch != 0)
+		volume->held_epoch = volume->parent_epoch;
 }
 
 static bool
@@ -197,8 +209,14 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 	learn_way_up(core, volume, message);
 	if (volume->keeper != 0 && !is_above(core, volume->keeper))
 		volume->unstable_since = 0; // one node less has it: make it durable soon
-	if (!volume->claims_end_due)
-		tell_way_up(core, volume);
+	if (message->present & PRESENT(EPOCH))
+		volume->parent_epoch = message->epoch;
+	if (message->epoch > volume->epoch)
+		volume->epoch = message->epoch;
+	if (volume->claims_end_due)
+		return;
+	epoch_confirmed(volume);
+	tell_way_up(core, volume);
 }
 
 void
@@ -211,7 +229,8 @@ session_renamed(struct core *core, struct volume *volume)
 void
 session_recovered(struct core *core, struct volume *volume)
 {
-	if (volume->told_name != volume->node_id ||
+	epoch_confirmed(volume);
+	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
 	    memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
 	admission_answer(core, volume, STATUS_NONE);
@@ -273,6 +292,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
 	if (!resumed)
 		volume->keeper = 0;
+	volume->name_before = 0; // CONNECT said the new one
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
@@ -282,6 +302,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		core->parent.credits = message->credits < LIMIT_CREDITS ? message->credits : LIMIT_CREDITS;
 	if (message->epoch > volume->epoch)
 		volume->epoch = message->epoch;
+	volume->parent_epoch = message->connect_flags & CONNECT_RECOVERING ? 0 : message->epoch;
 	volume->connected = true;
 	core_trace(core, "volume %s: connected, %s", volume->name, resumed ? "session resumed" : "new session");
 	volume_ready(core, volume, message);

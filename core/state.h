@@ -53,7 +53,8 @@ struct claimant {
 	uint64_t node_id, number;
 	uint64_t path[LIMIT_HOPS];
 	uint32_t path_count;
-	uint32_t uses; // of a claimant in core->claimants
+	uint32_t epoch; // of the root under which all that it claims was confirmed for the last time
+	uint32_t uses;  // of a claimant in core->claimants
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -149,6 +150,7 @@ struct volume {
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
+	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	uint64_t claims;           // blocks whose claim has not been answered
@@ -158,6 +160,12 @@ struct volume {
 	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
 	uint64_t told_name;
+	uint32_t held_epoch;   // of the root, under which all that is held was confirmed (F6)
+	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
+	uint32_t told_epoch;   // as the children know it
+	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void
+	bool in_grace;         // a root's: only CONNECT and RECOVER are served
+	bool grace_ending;     // ACTION_END_GRACE is out
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
@@ -165,8 +173,9 @@ struct volume {
 	moment_us session_asked; // when the CONNECT under way was sent
 	uint32_t connect_xid;
 	moment_us retry_at; // CONNECT again, after an error; MOMENT_NEVER: not
-	// dirty blocks, oldest first
+	// dirty blocks: the urgent ones, then the others, oldest first
 	uint32_t dirty_head, dirty_tail;
+	uint32_t urgent_tail; // the last urgent one; 0: none
 	uint64_t dirty_count;            // blocks with a dirty copy
 	uint64_t gen;                    // generation of what becomes dirty now (dirty.c)
 	uint64_t open_count;             // blocks of it that are not yet above
@@ -211,7 +220,10 @@ struct child {
 	int32_t link; // -1: absent
 	uint64_t node_id, session;
 	bool read_only, sync;
-	bool wrote; // it has sent bytes
+	bool wrote;  // it has sent bytes, or claimed
+	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
+	// its barrier that is under way, and before its last one that ended well.
+	uint64_t acknowledged, covered, synced;
 	uint64_t number;          // of its link, as it says
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
@@ -305,7 +317,7 @@ struct core {
 	uint32_t evicted_count, evicted_next;
 	struct eviction *evictions;
 	uint64_t eviction_number;
-	moment_us grace_end; // of root volumes (F6); 0: none
+	moment_us grace_end; // of root volumes (F6), not before; 0: none
 	struct io *io_head, *io_tail; // local requests by arrival
 	struct key_list released;     // blocks whose permission may be given back
 	moment_us release_at;

@@ -51,11 +51,18 @@ stopped(struct core *core, enum hvfs_error error)
 	action->error = error;
 }
 
+// A request that was granted after the barrier had gone up has written more.
+static bool
+is_unsynced(const struct core *core, const struct volume *volume)
+{
+	return core->stop_error == ERR_OK && volume->barriers == NULL && volume->dirty_count == 0 && volume->unsynced;
+}
+
 static bool
 all_flushed(const struct core *core)
 {
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->barriers != NULL || core->volumes[i]->dirty_count > 0)
+		if (core->volumes[i]->barriers != NULL || core->volumes[i]->dirty_count > 0 || is_unsynced(core, core->volumes[i]))
 			return false;
 	return true;
 }
@@ -83,8 +90,11 @@ stop_advance(struct core *core)
 			if (core->volumes[i]->announced)
 				barrier_add(core, core->volumes[i], NULL, -1, 0);
 	}
-	for (uint32_t i = 0; core->stop == STOP_FLUSH && i < core->volume_count; i++)
+	for (uint32_t i = 0; core->stop == STOP_FLUSH && i < core->volume_count; i++) {
+		if (is_unsynced(core, core->volumes[i]))
+			barrier_add(core, core->volumes[i], NULL, -1, 0);
 		writeback_pump(core, core->volumes[i]);
+	}
 	if (core->stop == STOP_FLUSH && all_flushed(core)) {
 		core->stop = STOP_LEAVE;
 		for (uint32_t i = 0; core->stop_error == ERR_OK && i < core->volume_count; i++)

@@ -22,10 +22,20 @@ typedef uint64_t version_t;
 #define VERSION_COUNTER_BITS 40
 #define VERSION_MAX UINT64_MAX
 
+// The highest counter that a child may name. What this node itself adds to it, also 65,000 gaps of 2^20 for writers that
+// fell silent, does not reach the next epoch.
+#define VERSION_COUNTER_MAX ((UINT64_C(1) << VERSION_COUNTER_BITS) - (UINT64_C(1) << 36))
+
 static inline version_t
 version_make(uint32_t epoch, uint64_t counter)
 {
 	return (uint64_t)epoch << VERSION_COUNTER_BITS | counter;
+}
+
+static inline uint64_t
+version_counter(version_t version)
+{
+	return version & ((UINT64_C(1) << VERSION_COUNTER_BITS) - 1);
 }
 
 static inline uint32_t

@@ -216,7 +216,7 @@ unstable_forward(struct core *core, struct volume *volume)
 	for (uint32_t i = volume->unstable.head; i != 0 && left > 0; i = work_get(core, i)->unstable_next) {
 		struct work *work = work_get(core, i);
 
-		if (work->forward_xid != 0 || work->claim)
+		if (work->forward_xid != 0 || work->claim || work->flushing)
 			continue;
 		forward(core, volume, table_entry(&core->table, work->entry), work);
 		left--;

@@ -39,7 +39,7 @@ writeback_lost(struct core *core, struct volume *volume)
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (child->in_use && child->volume == volume->index && child->wrote)
+		if (child->in_use && child->volume == volume->index && child->acknowledged > child->synced)
 			child->lost = LOST_UNTOLD;
 	}
 }

@@ -3,7 +3,7 @@
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, messages in;  parent.c  dialling, and whom
-//   stores.c   the storage of root volumes;  evictions.c  what is recorded beside it
+//   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   volumes.c  opening volumes, mounting them, the driver's calls
@@ -29,7 +29,7 @@
 #include <limits.h>
 
 struct control;
-struct evictions;
+struct record;
 struct rescue;
 
 // One open link; its slot is what the core calls it.
@@ -55,8 +55,8 @@ struct volume {
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
-	struct evictions *evictions_waiting; // for the end of the write of the record that runs
-	bool evictions_run;
+	struct record *record_waiting; // for the end of the write that runs
+	bool record_runs;
 	struct rescue *rescue; // NULL: nothing was given up
 };
 
@@ -104,7 +104,7 @@ struct node {
 
 	struct volume volumes[LIMIT_VOLUMES];
 	bool rescue_due;         // something given up waits for the end of the batch
-	size_t store_operations; // that run, evictions included
+	size_t store_operations; // that run, writes of the record included
 	struct worker *worker;
 	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
@@ -183,8 +183,9 @@ int node_stores_set_lease(struct node *node, char *error, size_t error_size);
 // Nobody holds anything, and all is on stable storage.
 void node_stores_set_clean(struct node *node);
 
-// ---- evictions.c ----
-void node_evict(struct node *node, const struct action *action);
+// ---- record.c ----
+void node_record_eviction(struct node *node, const struct action *action);
+void node_record_grace_end(struct node *node, const struct action *action);
 
 // ---- rescue.c ----
 void node_rescue(struct node *node, const struct action *action);

@@ -113,7 +113,10 @@ perform(struct node *node, const struct action *action)
 		node->batch_due = true;
 		break;
 	case ACTION_EVICT:
-		node_evict(node, action);
+		node_record_eviction(node, action);
+		break;
+	case ACTION_END_GRACE:
+		node_record_grace_end(node, action);
 		break;
 	case ACTION_RESCUE:
 		node_rescue(node, action);

@@ -24,12 +24,14 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 	return 0;
 }
 
-// Whom the root before had evicted: needed when its children may come with claims.
+// Whose claims are void: needed when children of the root before may come with some.
 static int
-volume_add_evictions(struct node *node, uint32_t index)
+volume_add_record(struct node *node, uint32_t index)
 {
 	const struct store *store = node->volumes[index].store;
 
+	if (store != NULL)
+		core_set_claims_since(node->core, index, store->claims_since);
 	for (size_t i = 0; store != NULL && node->volumes[index].may_write && i < store->eviction_count; i++)
 		if (core_add_eviction(node->core, index, store->evictions[i].node_id, store->evictions[i].session) != 0)
 			return -1;
@@ -75,7 +77,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index].configured = true;
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
-	return volume_add_evictions(node, (uint32_t)index);
+	return volume_add_record(node, (uint32_t)index);
 }
 
 int

@@ -2,12 +2,13 @@
 // A few lines of text; the last one is a digest of those before. There is one way to write a record, so it is read by
 // taking the numbers out, writing them again and comparing: whatever is not byte for byte a record is damaged.
 //
-//   hvfs store 2
+//   hvfs store 3
 //   size 1073741824
 //   block_size 4096
 //   epoch 7
 //   clean 0
 //   hb_ttl_ms 30000
+//   claims_since 7
 //   evicted 00000000000000a1 00000000000000b2      node, session: a line for each
 //   digest ...
 //
@@ -39,7 +40,8 @@ enum {
 	OLD_HB_TTL_MS = 30 * 1000, // what a root of format 1 has given, unless told otherwise
 };
 
-enum format { FORMAT_NONE = 0, FORMAT_OLD = 1, FORMAT_NOW = 2 };
+// Format 1 knows nothing of how a store was left, format 2 nothing of claims_since.
+enum format { FORMAT_NONE = 0, FORMAT_1 = 1, FORMAT_2 = 2, FORMAT_NOW = 3 };
 
 // The text of a record, to be freed, or NULL: no memory.
 static char *
@@ -54,9 +56,11 @@ encode(const struct metadata *metadata, enum format format, size_t *ret_size)
 		return NULL;
 	size = snprintf(text, HEAD_SIZE_MAX, "hvfs store %d\nsize %" PRIu64 "\nblock_size %" PRIu32 "\nepoch %" PRIu32 "\n",
 		(int)format, metadata->size, metadata->block_size, metadata->epoch);
-	if (format == FORMAT_NOW)
+	if (format >= FORMAT_2)
 		size += sprintf(text + size, "clean %d\nhb_ttl_ms %" PRIu32 "\n", metadata->clean, metadata->hb_ttl_ms);
-	for (size_t i = 0; format == FORMAT_NOW && i < metadata->eviction_count; i++)
+	if (format >= FORMAT_NOW)
+		size += sprintf(text + size, "claims_since %" PRIu32 "\n", metadata->claims_since);
+	for (size_t i = 0; format >= FORMAT_2 && i < metadata->eviction_count; i++)
 		size += sprintf(text + size, "evicted %016" PRIx64 " %016" PRIx64 "\n", metadata->evictions[i].node_id,
 			metadata->evictions[i].session);
 	crypto_generichash(digest, sizeof(digest), (const uint8_t *)text, (size_t)size, NULL, 0);
@@ -102,16 +106,20 @@ take_numbers(const char *text, struct metadata *ret)
 	if (sscanf(text, "hvfs store %u size %" SCNu64 " block_size %" SCNu32 " epoch %" SCNu32 " %n", &format, &ret->size,
 		    &ret->block_size, &ret->epoch, &head) != 4)
 		return FORMAT_NONE;
-	if (format == FORMAT_OLD) {
+	if (format == FORMAT_1) {
 		ret->clean = ret->epoch == 0;
 		ret->hb_ttl_ms = ret->clean ? 0 : OLD_HB_TTL_MS;
-		return FORMAT_OLD;
+		return FORMAT_1;
 	}
 	if (sscanf(text + head, "clean %u hb_ttl_ms %" SCNu32 " %n", &clean, &ret->hb_ttl_ms, &size) != 2)
 		return FORMAT_NONE;
 	ret->clean = clean == 1;
+	head += size;
+	size = 0;
+	if (format >= FORMAT_NOW && sscanf(text + head, "claims_since %" SCNu32 " %n", &ret->claims_since, &size) != 1)
+		return FORMAT_NONE;
 	take_evictions(text + head + size, ret);
-	return FORMAT_NOW;
+	return format <= FORMAT_NOW ? (enum format)format : FORMAT_NONE;
 }
 
 static int

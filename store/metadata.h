@@ -19,6 +19,7 @@ struct metadata {
 	uint32_t hb_ttl_ms;         // the longest lease that may have been given since it was clean; 0: none
 	struct eviction *evictions; // since it was clean
 	size_t eviction_count;      // at most LIMIT_EVICTIONS
+	uint32_t claims_since;      // epoch: lapsed claims from an earlier one are void (F6); 0: none are
 };
 
 #define METADATA_EPOCH_MAX ((UINT32_C(1) << 24) - 1)

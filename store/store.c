@@ -170,6 +170,8 @@ begin_epoch(struct opening *opening)
 		return -1;
 	opening->metadata.epoch++;
 	opening->metadata.clean = false;
+	if (opening->was_clean)
+		opening->metadata.claims_since = opening->metadata.epoch; // there is no grace time
 	sys_errno = metadata_write(opening->metadata_path, &opening->metadata);
 	if (sys_errno != 0)
 		return fail(opening, "%s: cannot write its metadata %s: %s", opening->spec, opening->metadata_path,
@@ -198,6 +200,7 @@ start(struct opening *opening)
 	file->versions = opening->versions;
 	file->stored = opening->stored;
 	file->store.versions = &file->stored;
+	file->store.claims_since = opening->metadata.claims_since;
 	return &file->store;
 }
 
@@ -287,15 +290,17 @@ append_evictions(struct metadata *metadata, const struct eviction *evictions, si
 }
 
 int
-store_add_evictions(struct store *store, const struct eviction *evictions, size_t count)
+store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since)
 {
 	struct file_store *file = (struct file_store *)store;
 	struct metadata metadata = file->metadata;
 	int sys_errno = 0;
 
 	if (file->read_only)
-		return EROFS;
-	metadata.evictions = calloc(metadata.eviction_count + count, sizeof(*evictions));
+		return count > 0 ? EROFS : 0;
+	if (claims_since > metadata.claims_since)
+		metadata.claims_since = claims_since;
+	metadata.evictions = calloc(metadata.eviction_count + count + 1, sizeof(*evictions));
 	if (metadata.evictions == NULL)
 		return ENOMEM;
 	if (metadata.eviction_count > 0)
@@ -303,7 +308,8 @@ store_add_evictions(struct store *store, const struct eviction *evictions, size_
 	append_evictions(&metadata, evictions, count);
 	if (metadata.eviction_count > LIMIT_EVICTIONS)
 		sys_errno = ENOBUFS;
-	else if (metadata.eviction_count > file->metadata.eviction_count)
+	else if (metadata.eviction_count > file->metadata.eviction_count ||
+		 metadata.claims_since > file->metadata.claims_since)
 		sys_errno = metadata_write(file->metadata_path, &metadata);
 	if (sys_errno != 0) {
 		free(metadata.evictions);
@@ -312,6 +318,7 @@ store_add_evictions(struct store *store, const struct eviction *evictions, size_
 	free(file->metadata.evictions);
 	file->metadata = metadata;
 	store->evictions = metadata.evictions;
+	store->claims_since = metadata.claims_since;
 	store->eviction_count = metadata.eviction_count;
 	return 0;
 }

@@ -71,6 +71,7 @@ struct store {
 	uint32_t hb_ttl_before_ms;
 	const struct eviction *evictions; // store/metadata.h
 	size_t eviction_count;
+	uint32_t claims_since; // the epoch in which a root has last served others than those who claimed
 	// And which versions its blocks have then (store/version_log.h), until store_forget_versions.
 	struct stored_versions *versions;
 };
@@ -95,6 +96,11 @@ int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t e
 // as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence.
 int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size);
 
+// Record, durably, that claims of these sessions are void, and that lapsed claims from before the epoch ${claims_since} are;
+// what is on record already stays so. Blocks, and may be called on another thread while the loop uses the store, but not at
+// the same time as another function that changes the metadata. Returns 0 or an errno value, and then nothing new is on
+// record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS when a read-only store were to get some.
+int store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since);
 // What the version log told of the last root is not needed any more.
 void store_forget_versions(struct store *store);
 

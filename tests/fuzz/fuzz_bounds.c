@@ -219,7 +219,7 @@ check_store(const struct fuzz_node *node)
 	uint64_t ops = 0, blocks = 0, reading = 0;
 
 	for (const struct fuzz_op *op = node->ops; op != NULL; op = op->next) {
-		ops += op->type != ACTION_EVICT;
+		ops += op->type != ACTION_EVICT && op->type != ACTION_END_GRACE;
 		blocks += op->type == ACTION_STORE_READ ? op->count : 0;
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++) {

@@ -170,6 +170,7 @@ perform(struct fuzz_node *node, const struct action *action)
 	case ACTION_STORE_WRITE:
 	case ACTION_STORE_SYNC:
 	case ACTION_EVICT:
+	case ACTION_END_GRACE:
 		op_begin(node, action);
 		break;
 	case ACTION_RESCUE:
@@ -359,17 +360,24 @@ op_read(struct fuzz_node *node, struct fuzz_op *op, uint8_t fill)
 	}
 }
 
+static bool
+is_record(const struct fuzz_op *op)
+{
+	return op->type == ACTION_EVICT || op->type == ACTION_END_GRACE;
+}
+
 bool
 fuzz_node_end(struct fuzz_node *node, unsigned index, bool evictions, enum hvfs_error error, uint8_t fill)
 {
 	static const enum event_type types[] = {[ACTION_STORE_READ] = EVENT_STORE_READ,
 						[ACTION_STORE_WRITE] = EVENT_STORE_WROTE,
 						[ACTION_STORE_SYNC] = EVENT_STORE_SYNCED,
-						[ACTION_EVICT] = EVENT_EVICTED};
+						[ACTION_EVICT] = EVENT_EVICTED,
+						[ACTION_END_GRACE] = EVENT_GRACE_ENDED};
 	struct fuzz_op **at = &node->ops, *op;
 	struct event event = {.error = error};
 
-	while (*at != NULL && (((*at)->type == ACTION_EVICT) != evictions || index-- > 0))
+	while (*at != NULL && (is_record(*at) != evictions || index-- > 0))
 		at = &(*at)->next;
 	op = *at;
 	if (op == NULL || node->stopped)
@@ -377,6 +385,7 @@ fuzz_node_end(struct fuzz_node *node, unsigned index, bool evictions, enum hvfs_
 	*at = op->next;
 	event.type = types[op->type];
 	event.store_cookie = op->cookie;
+	event.volume = op->volume;
 	if (op->type == ACTION_STORE_READ && error == ERR_OK) {
 		op_read(node, op, fill);
 		event.bufs = op->bufs;

@@ -464,7 +464,7 @@ node_config(struct core_config *config, unsigned index, const uint8_t *head)
 	config->name = index == 0 ? "alpha" : "beta";
 	config->node_id = NODE_ID_BASE + index;
 	config->session_seed = 1000 * (index + 1);
-	config->epoch = head[3] & 0x80 ? (1 << 24) - 1 : 2;
+	config->epoch = head[3] & 0x80 ? (1 << 24) - 1 : EPOCH;
 	config->credits = credits[head[2] >> 2 & 3];
 	config->write_mode = (head[2] >> 4 & 3) % 3;
 	config->give_back = head[2] >> 6 & 1;

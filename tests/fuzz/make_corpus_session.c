@@ -18,7 +18,7 @@ enum {
 	READ = PERM_READ + 1, // as choices: 0 is honest
 	WRITE = PERM_WRITE + 1,
 	NO = PERM_NO + 1,
-	NEWER = 7 << 3, // a version of a later epoch
+	NEWER = 6 << 3, // a version that the root has not seen
 };
 
 #define RECORD(...) append((const uint8_t[RECORD_SIZE]){__VA_ARGS__})
@@ -467,6 +467,19 @@ node_recovery(void)
 	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 15);
 	RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1, 0, 0, 0, 0, 15);
 	save("node-claims-passed-on");
+
+	begin(MODE_NODE, AUTO_ROOM | AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
+	FORGE(1, "get", 0, 0, WRITE, 0);
+	FORGE(1, "flush", 0, 0, 0, 0);
+	RECORD(DO_AUTO, AUTO_ROOM);
+	FORGE(1, "barrier", 0, 0, 0, 0);
+	for (unsigned i = 0; i < 2; i++) { // the FLUSH, and what is sent again
+		RECORD(DO_MODIFY, MODIFY_SET, PRESENT_INDEX_STATUS, 0, 0, 0, 0, STATUS_BAD_PARAM_VALUE);
+		RECORD(DO_ANSWER, AT(0, 0), grammar_form("error-blocks") + 1);
+	}
+	RECORD(DO_AUTO, AUTO_ROOM | AUTO_ANSWER);
+	FORGE(2, "get", 0, 0, 0, 0);
+	save("node-flush-refused-for-good");
 
 	begin(MODE_NODE, AUTO_ROOM | AUTO_START | AUTO_ANSWER, 0, 2, 0, 0);
 	RECORD(DO_AUTO, AUTO_ROOM);

@@ -29,7 +29,7 @@ enum {
 	PARENT_ID = 200,    // the same of a parent that the fuzzer plays
 	NODE_ID_BASE = 50,  // NODE_IDs of the real nodes
 	PEER_ID_BASE = 500, // of the fuzzer's
-	EPOCH = 3,          // that the fuzzer's parent gives
+	EPOCH = 3,          // that a root gives
 };
 
 // Something that the core asked for and the peer has not answered.

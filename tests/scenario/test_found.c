@@ -35,6 +35,33 @@ START_TEST(connect_twice_resumes_nothing)
 }
 END_TEST
 
+// B is back, and a child below makes it send a second CONNECT before the first is answered: A's recall, which comes
+// between the two answers, must not get lost. C waits for it.
+START_TEST(recall_between_two_answers_to_connect)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario_root(scenario, "A");
+	scenario_child(scenario, "B", "A", 100, 100, true);
+	scenario_child(scenario, "D", "B", 10, 10, true);
+	scenario_connect(scenario, "B");
+	steps_child(scenario, "C", "A", true);
+	scenario_run(scenario, 500);
+	steps_read(scenario, "B", '.');
+	world_cut(scenario_node(scenario, "B"), 0, 0, 200 * 1000);
+	write = scenario_write(scenario, "C", 7, 'c');
+	scenario_forget(scenario);
+	for (int i = 0; i < 200 && scenario_count(scenario, "B -> A  CONNECT") == 0; i++)
+		scenario_run(scenario, 20);
+	request_expect_waiting(write);
+	scenario_connect(scenario, "D");
+	scenario_run(scenario, STEPS_HB_TTL_MS / 2);
+	request_expect_ok(write);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Versions (R11) ----
 
 // P gave WRITE to C and has no copy; C falls silent with a write that P never saw. D writes next: with a version of its
@@ -303,6 +330,35 @@ START_TEST(store_read_overtaken_by_a_write)
 }
 END_TEST
 
+// ---- Runs ----
+
+// A synchronous write of four blocks that C has for writing goes up as one FLUSH, through P too, and not block by block
+// from its end.
+START_TEST(synchronous_write_goes_up_in_one_run)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	scenario->config.write_mode = WRITE_SYNC;
+	steps_child(scenario, "C", "P", true);
+	for (int i = 0; i < 2; i++) {
+		write = scenario_write_run(scenario, "C", 4, 4, 'a' + (char)i);
+		scenario_run(scenario, 500);
+		request_expect_ok(write);
+		ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+		ck_assert_uint_eq(scenario_count(scenario, "P -> A  FLUSH"), 1);
+		scenario_forget(scenario);
+	}
+	ck_assert_int_eq(scenario_stored(scenario, 5), '.'); // in the root's memory
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 5), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -313,6 +369,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, connect_twice_resumes_nothing);
+	tcase_add_test(tcase, recall_between_two_answers_to_connect);
 	tcase_add_test(tcase, versions_of_a_silent_writer_are_not_reused);
 	tcase_add_test(tcase, lost_synchronous_write_fails);
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
@@ -322,6 +379,7 @@ main(void)
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
+	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -63,6 +63,8 @@ world_add_node(struct world *world, const char *name, const struct core_config *
 	node->cache_size = cache_size;
 	node->cache_ways = cache_ways;
 	node->metadata.epoch = config->epoch;
+	for (int i = 0; i < WORLD_VOLUMES; i++)
+		node->metadata.claims_since[i] = config->epoch;
 	process_create(node, config);
 	world->nodes = realloc(world->nodes, (size_t)world->node_count * sizeof *world->nodes);
 	CHECK(world->nodes != NULL);
@@ -246,6 +248,8 @@ world_restart(struct node *node, moment_us dial_us)
 		node->metadata.epoch += world->broken != BREAK_EPOCH;
 		config.epoch = node->metadata.epoch;
 		config.grace_ms = grace_ms(node);
+		for (int i = 0; config.grace_ms == 0 && i < WORLD_VOLUMES; i++)
+			node->metadata.claims_since[i] = config.epoch;
 	}
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s starts again, grace %u ms", node->name, config.grace_ms);
 	process_create(node, &config);
@@ -262,6 +266,8 @@ world_restart(struct node *node, moment_us dial_us)
 			versions_give(node, disk, index);
 	}
 	evictions_give(node);
+	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
+		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;
 	world_step(node, &(struct event){.type = EVENT_TIMER});
 	if (node->home != WORLD_NO_NODE)

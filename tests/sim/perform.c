@@ -157,6 +157,9 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_EVICT:
 			storage_evict(node, action);
 			break;
+		case ACTION_END_GRACE:
+			storage_end_grace(node, action);
+			break;
 		case ACTION_RESCUE:
 			storage_rescue(node, action);
 			break;

@@ -325,6 +325,8 @@ conn_up(void *context, void *arg, uint64_t end)
 	conn->open[end] = true;
 	if (end == PIPE_UP)
 		node->backoff_us = 0;
+	else
+		node->has_had_children = true;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);
 	if (end == PIPE_UP && node->world->moving)

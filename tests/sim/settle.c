@@ -130,11 +130,11 @@ volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
 	const struct plan_node *plan = &run->plan->nodes[node->index];
 	uint64_t spare = plan->cache_blocks + SPARE_BLOCKS, unstable_max = 0;
 	struct volume_info info;
-	struct child_info child;
 
 	core_volume_info(node->core, volume, world_clock(node), &info);
-	// A node with children makes durable what they send after its own fsync when that has got old, or much.
-	if (core_child_info(node->core, 0, world_clock(node), &child))
+	// A node with children makes durable what they send after its own fsync when that has got old, or much; so it does
+	// what it brings up in their place when it gives them up.
+	if (node->has_had_children)
 		unstable_max = plan->core.dirty_max;
 	if (info.dirty_blocks > 0 || info.waiting > 0 || info.unstable_blocks > unstable_max)
 		run_fail(run,

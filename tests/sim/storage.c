@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVICT_US = 5000 }; // mean time until an eviction is on record
+enum { RECORD_US = 5000 }; // mean time until an eviction is on record
 
 struct store_op {
 	struct node *node;
@@ -199,22 +199,28 @@ storage_begin(struct node *node, const struct action *action)
 	world_at(world, store_end_time(op, action->volume), store_end, op, 0);
 }
 
-// ---- Evictions and rescues ----
+// ---- What goes on record, and rescues ----
 
-struct evict_op {
+struct record_op {
 	struct node *node;
+	bool grace; // the end of a grace time, else an eviction
 	struct eviction eviction;
 	uint64_t cookie;
+	uint32_t volume, epoch;
 	bool recorded;
 };
 
 static void
-evict_record(struct evict_op *op)
+record_write(struct record_op *op)
 {
 	struct metadata *metadata = &op->node->metadata;
 	struct world *world = op->node->world;
 
 	op->recorded = true;
+	if (op->grace) {
+		metadata->claims_since[op->volume] = op->epoch;
+		return;
+	}
 	metadata->evictions =
 		realloc(metadata->evictions, (metadata->eviction_count + 1) * sizeof *metadata->evictions);
 	CHECK(metadata->evictions != NULL);
@@ -225,15 +231,18 @@ evict_record(struct evict_op *op)
 }
 
 static void
-evict_end(void *context, void *arg, uint64_t number)
+record_end(void *context, void *arg, uint64_t number)
 {
-	struct evict_op *op = arg;
+	struct record_op *op = arg;
 
 	if (!op->recorded)
-		evict_record(op);
-	if (world_defer(op->node, evict_end, arg, number))
+		record_write(op);
+	if (world_defer(op->node, record_end, arg, number))
 		return;
-	world_step(op->node, &(struct event){.type = EVENT_EVICTED, .store_cookie = op->cookie});
+	if (op->grace)
+		world_step(op->node, &(struct event){.type = EVENT_GRACE_ENDED, .volume = op->volume});
+	else
+		world_step(op->node, &(struct event){.type = EVENT_EVICTED, .store_cookie = op->cookie});
 	free(op);
 }
 
@@ -242,15 +251,26 @@ storage_evict(struct node *node, const struct action *action)
 {
 	struct world *world = node->world;
 	const struct node *evicted = world_find_id(world, action->node_id);
-	struct evict_op *op = malloc(sizeof *op);
+	struct record_op *op = malloc(sizeof *op);
 
 	CHECK(op != NULL);
-	*op = (struct evict_op){.node = node,
+	*op = (struct record_op){.node = node,
 				.eviction = {action->volume, action->node_id, action->session},
 				.cookie = action->store_cookie};
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s evicts %s from volume %u", node->name,
 		  evicted != NULL ? evicted->name : "a process that is gone", action->volume);
-	world_at(world, world->now + 1 + rng_exponential(&world->rng, EVICT_US), evict_end, op, 0);
+	world_at(world, world->now + 1 + rng_exponential(&world->rng, RECORD_US), record_end, op, 0);
+}
+
+void
+storage_end_grace(struct node *node, const struct action *action)
+{
+	struct world *world = node->world;
+	struct record_op *op = malloc(sizeof *op);
+
+	CHECK(op != NULL);
+	*op = (struct record_op){.node = node, .grace = true, .volume = action->volume, .epoch = action->epoch};
+	world_at(world, world->now + 1 + rng_exponential(&world->rng, RECORD_US), record_end, op, 0);
 }
 
 void
@@ -301,14 +321,14 @@ storage_abandon(struct node *node, bool power)
 
 	for (size_t i = 0; i < heap->count; i++) {
 		struct heap_entry *entry = &heap->entries[i];
-		struct evict_op *evict = entry->arg;
+		struct record_op *record = entry->arg;
 
 		if (entry->fn == store_end && ((struct store_op *)entry->arg)->node == node) {
 			op_abandon(entry->arg, power);
-		} else if (entry->fn == evict_end && evict->node == node) {
-			if (!evict->recorded && rng_chance(&node->world->rng, 50))
-				evict_record(evict);
-			free(evict);
+		} else if (entry->fn == record_end && record->node == node) {
+			if (!record->recorded && rng_chance(&node->world->rng, 50))
+				record_write(record);
+			free(record);
 		} else {
 			continue;
 		}
@@ -322,6 +342,6 @@ storage_forget(const struct heap_entry *entry)
 {
 	if (entry->fn == store_end || entry->fn == store_tell)
 		store_op_free(entry->arg);
-	else if (entry->fn == evict_end)
+	else if (entry->fn == record_end)
 		free(entry->arg);
 }

@@ -85,6 +85,7 @@ struct metadata {
 	bool clean; // the last process ended in order
 	struct eviction *evictions;
 	size_t eviction_count;
+	uint32_t claims_since[WORLD_VOLUMES];
 };
 
 struct node {
@@ -115,6 +116,7 @@ struct node {
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
 	bool stopping, stopped;
+	bool has_had_children; // since the world began
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
 	size_t deferred_count, deferred_size;
@@ -171,6 +173,7 @@ enum world_break {
 	BREAK_GRACE,     // a root that did not stop in order is not told to wait
 	BREAK_EPOCH,     // a root is started with the epoch it had
 	BREAK_EVICTIONS, // evictions are forgotten
+	BREAK_SINCE,     // it is forgotten that a root has served others since
 	BREAK_SYNC,      // the disk says that it has synced, and has not
 	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
@@ -339,9 +342,10 @@ void perform(struct node *node, struct actions *actions);
 
 // ---- storage.c ----
 
-// ACTION_STORE_*, ACTION_EVICT, ACTION_RESCUE.
+// ACTION_STORE_*, ACTION_EVICT, ACTION_END_GRACE, ACTION_RESCUE.
 void storage_begin(struct node *node, const struct action *action);
 void storage_evict(struct node *node, const struct action *action);
+void storage_end_grace(struct node *node, const struct action *action);
 void storage_rescue(struct node *node, const struct action *action);
 
 // The process that waits for operations of ${node}'s disks is gone. ${power}: so is the power, else they are carried

@@ -107,7 +107,7 @@ serve_and_die(size_t count)
 
 	set_lease(store, LEASE_MS);
 	if (count > 0)
-		ck_assert_int_eq(store_add_evictions(store, evicted, count), 0);
+		ck_assert_int_eq(store_record(store, evicted, count, 0), 0);
 	close_store(store);
 }
 
@@ -170,9 +170,9 @@ START_TEST(test_evictions)
 	create();
 	serve_and_die(2);
 	store = open_left(false, false, LEASE_MS, 2);
-	ck_assert_int_eq(store_add_evictions(store, evicted, 2), 0); // are there
+	ck_assert_int_eq(store_record(store, evicted, 2, 0), 0); // are there
 	ck_assert_uint_eq(store->eviction_count, 2);
-	ck_assert_int_eq(store_add_evictions(store, evicted, 3), 0);
+	ck_assert_int_eq(store_record(store, evicted, 3, 0), 0);
 	ck_assert_uint_eq(store->eviction_count, 3);
 	ck_assert_int_eq(store_raise_epoch(store, 17, help_error, sizeof(help_error)), 0);
 	close_store(store);
@@ -195,12 +195,12 @@ START_TEST(test_evictions_limit)
 	set_lease(store, LEASE_MS);
 	for (uint64_t i = 0; i <= LIMIT_EVICTIONS; i++)
 		many[i] = (struct eviction){UINT64_MAX - i, i};
-	ck_assert_int_eq(store_add_evictions(store, many, LIMIT_EVICTIONS - 1), 0);
-	ck_assert_int_eq(store_add_evictions(store, many + LIMIT_EVICTIONS - 1, 2), ENOBUFS); // all or none
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS - 1, 0), 0);
+	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS - 1, 2, 0), ENOBUFS); // all or none
 	ck_assert_uint_eq(store->eviction_count, LIMIT_EVICTIONS - 1);
-	ck_assert_int_eq(store_add_evictions(store, many, LIMIT_EVICTIONS), 0);
-	ck_assert_int_eq(store_add_evictions(store, many + LIMIT_EVICTIONS, 1), ENOBUFS);
-	ck_assert_int_eq(store_add_evictions(store, many, LIMIT_EVICTIONS), 0); // known ones need no room
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS, 0), 0);
+	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS, 1, 0), ENOBUFS);
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS, 0), 0); // known ones need no room
 	close_store(store);
 	store = help_open(0, false);
 	ck_assert_uint_eq(store->eviction_count, LIMIT_EVICTIONS);
@@ -221,7 +221,7 @@ START_TEST(test_read_only)
 	size = slurp(before, sizeof(before));
 	store = open_left(true, false, LEASE_MS, 1);
 	set_lease(store, LEASE_MS + 1);
-	ck_assert_int_eq(store_add_evictions(store, evicted, 1), EROFS);
+	ck_assert_int_eq(store_record(store, evicted, 1, 0), EROFS);
 	ck_assert_int_eq(store_set_clean(store), 0);
 	close_store(store);
 	ck_assert_uint_eq(slurp(after, sizeof(after)), size);
@@ -259,7 +259,7 @@ START_TEST(test_no_room)
 	snprintf(filler, sizeof(filler), "%s.filler", help_path);
 	file = fopen(filler, "we");
 	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(store_add_evictions(store, evicted, 2), ENOSPC);
+	ck_assert_int_eq(store_record(store, evicted, 2, 0), ENOSPC);
 	ck_assert_uint_eq(store->eviction_count, 1);
 	ck_assert_int_eq(store_set_clean(store), ENOSPC);
 	ck_assert_int_eq(store_set_lease(store, LEASE_MS + 1, help_error, sizeof(help_error)), -1);

@@ -227,11 +227,11 @@ END_TEST
 START_TEST(unknown_connect_flags_are_told)
 {
 	start(OP_CONNECT);
-	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x40000081, 4);
-	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x40000080, 4);
+	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x40000101, 4);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x40000100, 4);
 	start(OP_CONNECT);
-	raw_number(&raw, PARAM_CONNECT_FLAGS, 0xff, 1);
-	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x80, 1);
+	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x1ff, 2);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x100, 2);
 }
 END_TEST
 
