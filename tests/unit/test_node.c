@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include <check.h>
+#include <errno.h>
 #include <dirent.h>
 #include <jansson.h>
 #include <signal.h>
