@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, BLOCKS = 16384, ROUNDS = 15, OPERATIONS = 100 };
+enum { BLOCK = 4096, BLOCKS = 16384, ROUNDS = 150, OPERATIONS = 10 };
 
 static uint8_t bytes[BLOCK];
 
