@@ -15,7 +15,7 @@ enum action_type {
 	ACTION_IO_DONE, // io, error: answer it; the struct is the driver's again. A write whose valid_until has passed
 			// by a clock read just before the answer is answered with an I/O error (protocol.md T4)
 	ACTION_STORE_READ,    // volume, block, count, store_cookie
-	ACTION_STORE_WRITE,   // volume, block, count, bufs[count], store_cookie: zero buffers give space back
+	ACTION_STORE_WRITE,   // volume, block, count, bufs[count], versions[count], store_cookie: zero buffers give space back
 	ACTION_STORE_SYNC,    // volume, store_cookie
 	ACTION_EVICT,         // volume, node_id, session, store_cookie: record durably, beside the root's storage, that
 			      // claims of that session are void (F2); EVENT_EVICTED answers
@@ -45,6 +45,7 @@ struct action {
 	struct io *io;
 	struct buf *old, *buf;
 	struct buf **bufs;
+	version_t *versions;
 	struct message *message;
 	const char *text;
 };

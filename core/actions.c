@@ -18,12 +18,18 @@ struct list {
 	size_t count, capacity;
 };
 
+// The blocks of a store write.
+struct run {
+	struct buf *bufs[LIMIT_RUN_BLOCKS];
+	version_t versions[LIMIT_RUN_BLOCKS];
+};
+
 struct actions {
 	struct list effects, sends, ends;
 	struct slot **slots;
 	size_t slot_count, slot_capacity; // in use; allocated
-	struct buf ***arrays;             // bufs of store writes, LIMIT_RUN_BLOCKS each, kept and used again
-	size_t array_count, array_capacity;
+	struct run **runs; // blocks of store writes, kept and used again
+	size_t run_count, run_capacity;
 };
 
 static void *
@@ -55,10 +61,10 @@ actions_destroy(struct actions *actions)
 		free(actions->slots[i]->digests);
 		free(actions->slots[i]);
 	}
-	for (size_t i = 0; i < actions->array_capacity; i++)
-		free(actions->arrays[i]);
+	for (size_t i = 0; i < actions->run_capacity; i++)
+		free(actions->runs[i]);
 	free(actions->slots);
-	free(actions->arrays);
+	free(actions->runs);
 	free(actions->effects.actions);
 	free(actions->sends.actions);
 	free(actions->ends.actions);
@@ -106,7 +112,7 @@ actions_reset(struct actions *actions)
 		slot->item_count = 0;
 	}
 	actions->effects.count = actions->sends.count = actions->ends.count = 0;
-	actions->slot_count = actions->array_count = 0;
+	actions->slot_count = actions->run_count = 0;
 }
 
 static struct action *
@@ -135,17 +141,19 @@ actions_last(struct actions *actions)
 }
 
 void
-actions_add_buf(struct actions *actions, struct action *action, struct buf *buf)
+actions_add_buf(struct actions *actions, struct action *action, struct buf *buf, version_t version)
 {
 	CHECK(action->count < LIMIT_RUN_BLOCKS);
 	if (action->bufs == NULL) {
-		if (actions->array_count == actions->array_capacity) {
-			actions->array_capacity++;
-			actions->arrays = grow(actions->arrays, actions->array_capacity, sizeof(*actions->arrays));
-			actions->arrays[actions->array_count] = grow(NULL, LIMIT_RUN_BLOCKS, sizeof(struct buf *));
+		if (actions->run_count == actions->run_capacity) {
+			actions->run_capacity++;
+			actions->runs = grow(actions->runs, actions->run_capacity, sizeof(*actions->runs));
+			actions->runs[actions->run_count] = grow(NULL, 1, sizeof(struct run));
 		}
-		action->bufs = actions->arrays[actions->array_count++];
+		action->bufs = actions->runs[actions->run_count]->bufs;
+		action->versions = actions->runs[actions->run_count++]->versions;
 	}
+	action->versions[action->count] = version;
 	action->bufs[action->count++] = buf_ref(buf);
 }
 

@@ -13,8 +13,8 @@ struct action *actions_add(struct actions *actions, enum action_type type);
 // The last effect, or NULL: for joining adjacent ones.
 struct action *actions_last(struct actions *actions);
 
-// Append ${buf} (taking a count) to the bufs of a store write.
-void actions_add_buf(struct actions *actions, struct action *action, struct buf *buf);
+// Append ${buf} (taking a count) and its version to a store write.
+void actions_add_buf(struct actions *actions, struct action *action, struct buf *buf, version_t version);
 
 // Append ACTION_SEND; the message is zeroed and stays where it is until actions_reset.
 struct message *actions_send(struct actions *actions, uint32_t link, uint32_t volume);

@@ -16,6 +16,7 @@
 #include "core/route.h"
 #include "core/session.h"
 #include "core/stop.h"
+#include "core/stored.h"
 #include "core/transaction.h"
 #include "core/writeback.h"
 
@@ -88,6 +89,7 @@ volume_free(struct volume *volume)
 	}
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
+	free(volume->stored);
 	free(volume);
 }
 
@@ -294,6 +296,7 @@ grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
 	volume->in_grace = false;
 	core_trace(core, "volume %s: the grace time is over", volume->name);
 	table_touch_works(&core->table, volume->index);
+	stored_rest(core, volume);
 }
 
 static void
@@ -369,6 +372,7 @@ timers(struct core *core)
 	core->deadline = MOMENT_NEVER;
 	session_timer(core);
 	admission_timer(core);
+	eviction_timer(core);
 	grace_timer(core);
 	local_expire(core);
 	if (core->retry_at <= core->now) {

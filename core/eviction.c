@@ -61,6 +61,10 @@ eviction_send(struct core *core, struct eviction *eviction)
 	struct volume *volume = core->volumes[eviction->volume];
 	struct message *message;
 
+	if (eviction->not_before > core->now) {
+		core_wake(core, eviction->not_before);
+		return;
+	}
 	if (volume->is_root) {
 		struct action *action = actions_add(core->actions, ACTION_EVICT);
 
@@ -186,6 +190,30 @@ eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error)
 	eviction_end(core, eviction, error, true);
 }
 
+// A child of ours that is away may have given the evicted one its blocks anew, by a claim, just as we have given them to
+// who evicts it now, by another: until its lease is over (T3).
+static moment_us
+leases_end(const struct core *core, uint32_t volume)
+{
+	moment_us end = 0;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume && child->link < 0 && child->lease_end > end)
+			end = child->lease_end;
+	}
+	return end;
+}
+
+void
+eviction_timer(struct core *core)
+{
+	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		if (eviction->not_before != 0 && !eviction->storing)
+			eviction_send(core, eviction);
+}
+
 void
 eviction_notice(struct core *core, struct child *child, const struct message *message)
 {
@@ -203,6 +231,7 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
 	eviction->asker = (int32_t)child->index;
 	eviction->asker_xid = message->xid;
+	eviction->not_before = leases_end(core, child->volume);
 	if (here != NULL)
 		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
 	else

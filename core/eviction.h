@@ -10,6 +10,9 @@
 // node may not decide it now. Asked again by whoever still wants them.
 void eviction_begin(struct core *core, struct child *child);
 
+// Send those whose time has come.
+void eviction_timer(struct core *core);
+
 // A child passes an eviction on.
 void eviction_notice(struct core *core, struct child *child, const struct message *message);
 

@@ -85,7 +85,7 @@ root_write(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
 	actions_add_buf(core->actions, store_action(core, volume, ACTION_STORE_WRITE, block_key_block(entry->key)),
-			buf);
+			buf, entry->version);
 	dirty_sent(core, entry);
 }
 

@@ -593,7 +593,6 @@ reclaim_write(struct core *core, struct entry *entry)
 	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
-	entry->claimed = false;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
 	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes

@@ -4,6 +4,7 @@
 //   claimant.c     who claims
 //   recovery.c     after a lost session: our own claims
 //   claim.c        claims of children: who decides, what moves
+//   stored.c       after an unclean start of a root: the versions of what its storage has
 //   eviction.c     sessions whose claims are void
 //   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent
 //   admission.c    sessions of children; struct child, pending_connect
@@ -141,6 +142,11 @@ struct volume {
 	uint32_t id;             // VOLUME_ID towards children
 	uint32_t epoch;          // for new versions (R11)
 	version_t version_floor; // no block without an entry has a newer version
+	// of a root that was left uncleanly (stored.c)
+	struct stored *stored; // by block
+	size_t stored_count, stored_capacity;
+	bool stored_complete;  // of the other blocks nothing was ever made durable
+	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
@@ -271,6 +277,7 @@ struct eviction {
 	uint32_t child_generation;
 	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
 	uint32_t asker_xid;
+	moment_us not_before;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
 };

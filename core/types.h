@@ -20,6 +20,7 @@ enum perm { PERM_NO = 0, PERM_READ = 1, PERM_WRITE = 2 };
 typedef uint64_t version_t;
 
 #define VERSION_COUNTER_BITS 40
+#define VERSION_MAX UINT64_MAX
 
 // The highest counter that a child may name. What this node itself adds to it, also 65,000 gaps of 2^20 for writers that
 // fell silent, does not reach the next epoch.

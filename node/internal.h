@@ -22,6 +22,7 @@
 #include "node/worker.h"
 #include "store/metadata.h"
 #include "store/store.h"
+#include "store/version_log.h"
 
 #include <event2/event.h>
 #include <jansson.h>

@@ -34,6 +34,7 @@ struct job {
 	int sys_errno;     // the first one
 	struct buf **bufs; // count, each with a count of ours
 	struct iovec *iov; // count
+	version_t *versions; // count, of a write
 	struct part parts[];
 };
 
@@ -79,6 +80,7 @@ job_free(struct job *job)
 		buf_unref(job->bufs[i]);
 	free(job->bufs);
 	free(job->iov);
+	free(job->versions);
 	free(job);
 }
 
@@ -167,6 +169,7 @@ part_fill(struct job *job, struct part *part, uint32_t first, uint32_t count)
 	io->op = block_op(job, first);
 	io->offset = (job->block + first) * block_size;
 	io->size = (uint64_t)count * block_size;
+	io->versions = job->versions != NULL ? job->versions + first : NULL;
 	io->done = part_ended;
 	io->owner = part;
 	if (io->op == STORE_ZERO)
@@ -212,6 +215,11 @@ job_create(struct node *node, const struct action *action)
 	job->bufs = calloc(action->count, sizeof(struct buf *));
 	job->iov = calloc(action->count, sizeof(*job->iov));
 	CHECK(action->count > 0 && job->bufs != NULL && job->iov != NULL);
+	if (action->type == ACTION_STORE_READ)
+		return job;
+	job->versions = calloc(action->count, sizeof(*job->versions));
+	CHECK(job->versions != NULL);
+	memcpy(job->versions, action->versions, action->count * sizeof(*job->versions));
 	return job;
 }
 

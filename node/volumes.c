@@ -38,6 +38,27 @@ volume_add_record(struct node *node, uint32_t index)
 	return 0;
 }
 
+// What the storage has, where the root before has left it in the midst of something.
+static void
+volume_add_versions(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+	const struct stored_versions *versions;
+
+	if (volume->store == NULL || !volume->may_write)
+		return;
+	versions = volume->store->versions;
+	for (size_t i = 0; i < versions->count; i++)
+		core_add_stored_version(node->core, index, versions->list[i].block, versions->list[i].low,
+					versions->list[i].high);
+	core_set_versions_complete(node->core, index, versions->complete);
+	if (!volume->store->clean_before && !versions->complete)
+		log_warnx("%s: its version log does not tell which versions all its blocks have: %s; where that counts, "
+			  "bytes that are brought again are refused",
+			  volume->store_name, versions->why);
+	store_forget_versions(volume->store);
+}
+
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
@@ -55,6 +76,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	opened->store = NULL; // it has moved
 	node->volumes[index].configured = true;
 	node_store_watch(node, &node->volumes[index]);
+	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);
 }
 

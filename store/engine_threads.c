@@ -55,7 +55,7 @@ run(struct pool *pool, struct store_io *io)
 	int sys_errno;
 
 	transfer_begin(&transfer, io, &pool->file->zero_way_known);
-	while (!transfer_advance(&transfer, transfer_perform(&transfer, pool->file->fd), &sys_errno))
+	while (!transfer_advance(&transfer, transfer_perform(&transfer, io->fd), &sys_errno))
 		;
 	return sys_errno;
 }

@@ -139,7 +139,7 @@ prepare(struct file_store *file, unsigned slot)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 
 	CHECK(sqe != NULL);
-	prepare_transfer(sqe, file->fd, &ring->slots[slot]);
+	prepare_transfer(sqe, ring->slots[slot].io->fd, &ring->slots[slot]);
 	io_uring_sqe_set_data64(sqe, slot);
 }
 

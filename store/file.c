@@ -7,6 +7,9 @@
 // next one, which begins after they were asked for and so covers every write that had ended before. One at a time also
 // because the system reports a failed write-back to one fdatasync only: a second one beside it would say success.
 //
+// The version log is told of each write that has ended, before the caller is; a barrier syncs it beside the storage, and
+// has ended when both have.
+//
 // A failed fdatasync is remembered: the system may have dropped the pages it could not write and called them clean, so
 // a later success would prove nothing. Every barrier fails from then on, until the store is opened again, which makes
 // its epoch and thus the loss visible. Reads and writes go on.
@@ -16,6 +19,7 @@
 #include "store/transfer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,18 +70,108 @@ end_all(struct file_store *file, struct io_list *list, int sys_errno)
 		end(file, io, sys_errno);
 }
 
+// ---- The version log ----
+
+static void
+push_log(struct file_store *file)
+{
+	struct store_io *io;
+
+	while (file->versions != NULL && (io = version_file_next(file->versions)) != NULL)
+		file->engine->push(file, io);
+}
+
+// A write has ended well. Only when its versions are recorded it has ended for the caller.
+static bool
+record(struct file_store *file, const struct store_io *io)
+{
+	uint32_t block_size = file->store.block_size;
+	bool recorded;
+
+	if (file->versions == NULL || io->versions == NULL)
+		return true;
+	recorded = version_file_add(file->versions, io->offset / block_size, io->versions,
+				    (uint32_t)(io->size / block_size));
+	push_log(file);
+	return recorded;
+}
+
+static void
+record_waiting(struct file_store *file)
+{
+	while (file->unrecorded.first != NULL && record(file, file->unrecorded.first))
+		end(file, io_list_take(&file->unrecorded), 0);
+}
+
+static bool
+may_be_over(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT;
+}
+
+static void
+fail_syncs(struct file_store *file, int sys_errno)
+{
+	if (file->sync_errno == 0)
+		file->sync_errno = sys_errno;
+	if (file->versions != NULL)
+		version_file_give_up(file->versions);
+}
+
+// A part of the running barrier has ended.
+static void
+sync_part_ended(struct file_store *file, int sys_errno)
+{
+	CHECK(file->sync_parts > 0);
+	if (file->sync_group_errno == 0)
+		file->sync_group_errno = sys_errno;
+	if (--file->sync_parts == 0)
+		end_all(file, &file->sync_group, file->sync_group_errno);
+}
+
+static void
+log_io_ended(struct file_store *file, struct store_io *io, int sys_errno)
+{
+	enum version_sync sync = version_file_ended(file->versions, io, sys_errno, &sys_errno);
+
+	if (sys_errno != 0 && (io->op == STORE_SYNC || !may_be_over(sys_errno)))
+		fail_syncs(file, sys_errno);
+	if (sync == VERSION_SYNC_OVER)
+		sync_part_ended(file, sys_errno);
+	if (version_file_errno(file->versions) != 0 && file->sync_errno == 0)
+		end_all(file, &file->unrecorded, version_file_errno(file->versions)); // the disk is full
+	record_waiting(file);
+	push_log(file);
+}
+
+static void
+data_synced(struct file_store *file, int sys_errno)
+{
+	bool log_runs = file->sync_parts == 2;
+
+	if (sys_errno != 0)
+		fail_syncs(file, sys_errno);
+	sync_part_ended(file, sys_errno);
+	if (sys_errno != 0 && log_runs)
+		sync_part_ended(file, sys_errno); // it is given up
+	record_waiting(file);
+	push_log(file);
+}
+
 void
 file_io_ended(struct file_store *file, struct store_io *io, int sys_errno)
 {
-	if (io != &file->sync_io) {
+	if (io == &file->sync_io) {
+		data_synced(file, sys_errno);
+	} else if (file->versions != NULL && version_file_owns(file->versions, io)) {
+		log_io_ended(file, io, sys_errno);
+	} else if (sys_errno != 0 || io->op == STORE_READ) {
 		end(file, io, sys_errno);
-		return;
+	} else if (file->unrecorded.first == NULL && record(file, io)) {
+		end(file, io, 0);
+	} else {
+		io_list_append(&file->unrecorded, io);
 	}
-	CHECK(file->sync_runs);
-	file->sync_runs = false;
-	if (file->sync_errno == 0)
-		file->sync_errno = sys_errno;
-	end_all(file, &file->sync_group, sys_errno);
 }
 
 static void
@@ -113,6 +207,7 @@ file_submit(struct store *store, struct store_io *io)
 	if (io->op == STORE_READ || io->op == STORE_WRITE)
 		check_list(io);
 	file->running++;
+	io->fd = file->fd;
 	if (sys_errno != 0)
 		end(file, io, sys_errno);
 	else if (io->op == STORE_SYNC)
@@ -123,11 +218,13 @@ file_submit(struct store *store, struct store_io *io)
 		file->engine->push(file, io);
 }
 
-// Begin one fdatasync for all barriers that wait.
+// Begin one fdatasync for all barriers that wait, and one of the version log beside it.
 static void
 start_sync(struct file_store *file)
 {
-	if (file->sync_runs || file->sync_waiting.first == NULL)
+	bool log_runs = false;
+
+	if (file->sync_parts > 0 || file->sync_waiting.first == NULL)
 		return;
 	if (file->sync_errno != 0) {
 		end_all(file, &file->sync_waiting, file->sync_errno);
@@ -135,9 +232,15 @@ start_sync(struct file_store *file)
 	}
 	file->sync_group = file->sync_waiting;
 	file->sync_waiting = (struct io_list){0};
-	file->sync_runs = true;
-	file->sync_io = (struct store_io){.op = STORE_SYNC};
+	file->sync_parts = 1;
+	file->sync_group_errno = 0;
+	file->sync_io = (struct store_io){.op = STORE_SYNC, .fd = file->fd};
 	file->engine->push(file, &file->sync_io);
+	if (file->versions == NULL)
+		return;
+	file->sync_group_errno = version_file_begin_sync(file->versions, &log_runs);
+	file->sync_parts += log_runs;
+	push_log(file);
 }
 
 static void
@@ -198,9 +301,15 @@ file_close(struct store *store)
 {
 	struct file_store *file = file_of(store);
 
-	CHECK(file->running == 0 && !file->sync_runs);
+	CHECK(file->running == 0 && file->sync_parts == 0);
+	while (file->versions != NULL && version_file_is_busy(file->versions)) {
+		poll(&(struct pollfd){.fd = file->engine->poll_fd(file), .events = POLLIN}, 1, -1);
+		file_reap(store);
+	}
 	file->engine->stop(file);
 	close(file->fd); // and with it the lock
+	version_file_close(file->versions);
+	version_log_free(&file->stored);
 	metadata_fini(&file->metadata);
 	free(file);
 }

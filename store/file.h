@@ -5,6 +5,7 @@
 
 #include "store/metadata.h"
 #include "store/store.h"
+#include "store/version_file.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -52,8 +53,12 @@ struct file_store {
 	struct io_list ended;       // done is to be called, with io->progress as errno
 	struct io_list sync_waiting; // barriers for the next fdatasync
 	struct io_list sync_group;  // barriers that the running fdatasync answers
-	struct store_io sync_io;    // the running fdatasync
-	bool sync_runs;
+	struct store_io sync_io;    // the running fdatasync of the storage
+	int sync_parts;             // of it that run: of the storage and of its version log; 0: none runs
+	int sync_group_errno;
+	struct version_file *versions; // NULL: opened read-only
+	struct stored_versions stored; // what it told
+	struct io_list unrecorded;  // writes that have ended, whose versions the log has no room for
 	int sync_errno;             // of the first fdatasync that failed: no barrier succeeds afterwards
 };
 

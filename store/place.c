@@ -104,6 +104,12 @@ place_find_metadata(const char *spec, const struct stat *status, char ret_path[P
 }
 
 int
+place_find_versions(const char *path, int file, char ret_path[PATH_MAX])
+{
+	return snprintf(ret_path, PATH_MAX, "%s.versions%d", path, file) < PATH_MAX ? 0 : ENAMETOOLONG;
+}
+
+int
 place_make_directories(const char *path)
 {
 	char copy[PATH_MAX];

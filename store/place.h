@@ -14,6 +14,9 @@
 // change at the next boot. ${status} is of ${spec}. Returns 0 or an errno value (ENOENT: no state directory is known).
 int place_find_metadata(const char *spec, const struct stat *status, char ret_path[PATH_MAX]);
 
+// Where file number ${file} of the version log is: beside the metadata at ${path}. Returns 0 or an errno value.
+int place_find_versions(const char *path, int file, char ret_path[PATH_MAX]);
+
 // The state directory. Returns 0 or an errno value (ENOENT: none is known).
 int place_find_state_directory(char ret_path[PATH_MAX]);
 

@@ -30,6 +30,8 @@ struct opening {
 	char metadata_path[PATH_MAX];
 	struct metadata metadata;
 	bool was_clean;
+	struct version_file *versions;
+	struct stored_versions stored;
 };
 
 __attribute__((format(printf, 2, 3))) static int
@@ -121,6 +123,33 @@ check_size(struct opening *opening)
 	return 0;
 }
 
+// What a root that died has left in the system's memory has to last before anybody counts on it: its version log says that
+// it is there.
+static int
+sync_storage(struct opening *opening)
+{
+	if (opening->was_clean || fdatasync(opening->fd) == 0)
+		return 0;
+	version_file_remove(opening->metadata_path); // it does not say the truth
+	return fail(opening, "%s can not be synced: %s; what was written last may be lost", opening->spec, strerror(errno));
+}
+
+static int
+open_versions(struct opening *opening)
+{
+	const struct metadata *metadata = &opening->metadata;
+	int sys_errno;
+
+	if (sync_storage(opening) < 0)
+		return -1;
+	opening->versions = version_file_open(opening->metadata_path, opening->was_clean, metadata->epoch,
+					      metadata->epoch + 1, &opening->stored, &sys_errno);
+	if (opening->versions == NULL)
+		return fail(opening, "%s: cannot begin its version log beside %s: %s", opening->spec,
+			    opening->metadata_path, strerror(sys_errno));
+	return 0;
+}
+
 // From here on no version that an earlier root gave can come again (protocol.md R11), and whoever opens it next knows that
 // somebody was here, until store_set_clean.
 static int
@@ -137,6 +166,8 @@ begin_epoch(struct opening *opening)
 	if (opening->metadata.epoch >= METADATA_EPOCH_MAX)
 		return fail(opening, "%s was opened %" PRIu32 " times: its epochs are used up", opening->spec,
 			opening->metadata.epoch);
+	if (open_versions(opening) < 0)
+		return -1;
 	opening->metadata.epoch++;
 	opening->metadata.clean = false;
 	if (opening->was_clean)
@@ -167,6 +198,9 @@ start(struct opening *opening)
 	file->store.evictions = opening->metadata.evictions;
 	file->store.eviction_count = opening->metadata.eviction_count;
 	file->store.claims_since = opening->metadata.claims_since;
+	file->versions = opening->versions;
+	file->stored = opening->stored;
+	file->store.versions = &file->stored;
 	return &file->store;
 }
 
@@ -180,6 +214,8 @@ store_open(const char *spec, bool read_only, char *error, size_t error_size)
 		check_size(&opening) == 0 && begin_epoch(&opening) == 0)
 		store = start(&opening);
 	if (store == NULL) {
+		version_file_close(opening.versions);
+		version_log_free(&opening.stored);
 		metadata_fini(&opening.metadata);
 		if (opening.fd >= 0)
 			close(opening.fd);
@@ -217,10 +253,18 @@ store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error
 	CHECK(epoch >= store->epoch && epoch <= METADATA_EPOCH_MAX);
 	metadata.epoch = epoch;
 	if (!file->read_only && epoch > store->epoch)
+		sys_errno = version_file_set_epoch(file->versions, epoch);
+	if (sys_errno == 0 && !file->read_only && epoch > store->epoch)
 		sys_errno = change(file, &metadata);
 	if (sys_errno == 0)
 		store->epoch = epoch;
 	return explain(file, sys_errno, error, error_size);
+}
+
+void
+store_forget_versions(struct store *store)
+{
+	version_log_free(&((struct file_store *)store)->stored);
 }
 
 int
@@ -292,7 +336,9 @@ store_set_clean(struct store *store)
 	metadata.hb_ttl_ms = 0;
 	metadata.eviction_count = 0;
 	sys_errno = change(file, &metadata);
-	if (sys_errno == 0)
+	if (sys_errno == 0) {
 		store->eviction_count = 0;
+		version_file_remove(file->metadata_path);
+	}
 	return sys_errno;
 }

@@ -26,15 +26,19 @@ struct store_io {
 	uint64_t size;       // bytes in all
 	struct iovec *iov;   // READ and WRITE: the caller's, not changed, valid until done; size bytes in all, no part empty
 	int iov_count;
+	// WRITE and ZERO: of each block, valid until done; then the version log has them. Or NULL.
+	const version_t *versions;
 	// Called once, from reap. ${sys_errno} is 0 or an errno value: EINVAL beyond the volume, EROFS for a write to a
 	// store opened read-only, else the system's. May submit, this io again too; must not close the store.
 	void (*done)(struct store_io *io, int sys_errno);
 	void *owner;         // the caller's
 	struct store_io *next; // the store's, while it runs
 	uint64_t progress;     // the store's: bytes done of a short transfer
+	int fd;                // the store's: of which file
 };
 
 struct store;
+struct stored_versions;
 
 struct store_ops {
 	// Take ${io}, owned by the caller, until done is called. Any number may be submitted: a bounded number runs, the
@@ -68,6 +72,8 @@ struct store {
 	const struct eviction *evictions; // store/metadata.h
 	size_t eviction_count;
 	uint32_t claims_since; // the epoch in which a root has last served others than those who claimed
+	// And which versions its blocks have then (store/version_log.h), until store_forget_versions.
+	struct stored_versions *versions;
 };
 
 // Make the storage of a new volume at ${spec}, a path: a sparse file is created, which must not exist; a block device
@@ -89,6 +95,9 @@ int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t e
 // ${store} is going to be served: leases of up to ${hb_ttl_ms} may be given from now on, and until store_set_clean it counts
 // as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence.
 int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size);
+
+// What the version log told of the last root is not needed any more.
+void store_forget_versions(struct store *store);
 
 // Record, durably, that claims of these sessions are void, and that lapsed claims from before the epoch ${claims_since} are;
 // what is on record already stays so. Blocks, and may be called on another thread while the loop uses the store, but not at

@@ -29,6 +29,7 @@ disk_destroy(struct disk *disk)
 	free(disk->durable);
 	free(disk->log);
 	free(disk->log_bytes);
+	versions_fini(&disk->versions);
 	free(disk);
 }
 
@@ -120,8 +121,9 @@ disk_read(const struct disk *disk, uint64_t block)
 // ---- What lasts ----
 
 uint64_t
-disk_sync_begin(const struct disk *disk)
+disk_sync_begin(struct disk *disk)
 {
+	versions_sync_begin(&disk->versions);
 	return disk->log_first + disk->log_count;
 }
 
@@ -131,16 +133,24 @@ covered(const struct disk *disk, uint64_t until)
 	return until > disk->log_first ? until - disk->log_first : 0;
 }
 
+// The first ${count} entries of the log go to stable storage.
+static void
+log_apply(struct disk *disk, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		memcpy(block_in(disk, disk->durable, disk->log[i]), log_entry(disk, i), disk->block_size);
+}
+
 void
 disk_sync_end(struct disk *disk, uint64_t until)
 {
 	size_t count = covered(disk, until);
 
-	for (size_t i = 0; i < count; i++)
-		memcpy(block_in(disk, disk->durable, disk->log[i]), log_entry(disk, i), disk->block_size);
+	log_apply(disk, count);
 	for (size_t i = 0; i < count; i++)
 		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
+	versions_sync_end(&disk->versions);
 }
 
 // Each of the first ${count} entries goes to stable storage: not at all, as a whole or torn.
@@ -156,8 +166,6 @@ log_apply_part(struct disk *disk, size_t count, struct rng *rng)
 		else if (dice == 2)
 			copy_sectors(disk, to, log_entry(disk, i), rng);
 	}
-	for (size_t i = 0; i < count; i++)
-		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
 }
 
@@ -166,6 +174,7 @@ disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng)
 {
 	disk->sync_broken = true;
 	log_apply_part(disk, covered(disk, until), rng);
+	versions_sync_fail(&disk->versions, rng);
 }
 
 void
@@ -173,6 +182,13 @@ disk_crash(struct disk *disk, struct rng *rng)
 {
 	log_apply_part(disk, disk->log_count, rng);
 	memcpy(disk->image, disk->durable, disk->block_count * disk->block_size);
+	versions_crash(&disk->versions, rng);
+}
+
+void
+disk_left(struct disk *disk, struct rng *rng)
+{
+	versions_kill(&disk->versions, rng);
 }
 
 static bool
@@ -199,4 +215,6 @@ disk_reopen(struct disk *disk, struct rng *rng)
 			log_add(disk, block);
 	}
 	disk->sync_broken = disk->fail_syncs = false;
+	log_apply(disk, disk->log_count);
+	log_drop(disk, disk->log_count);
 }

@@ -11,6 +11,7 @@
 
 #include "core/buf.h"
 #include "tests/sim/rng.h"
+#include "tests/sim/versions.h"
 
 enum { DISK_SECTOR_SIZE = 512 };
 
@@ -23,6 +24,7 @@ struct disk {
 	uint8_t *log_bytes; // and what was written there
 	size_t log_count, log_size;
 	uint64_t log_first;  // entries that have left the log: the number of its first one
+	struct versions versions;
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	bool early_reads;    // a read sees what is there when it begins, not when it ends
@@ -30,7 +32,7 @@ struct disk {
 	unsigned slow;                    // everything takes this many times longer; 0: does not
 	unsigned fail_reads, fail_writes; // percent
 	bool fail_syncs, sync_broken;     // the next sync fails; one has failed, so all do
-	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // it has become durable; or NULL
+	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // a sync has made it durable; or NULL
 	void *arg;
 };
 
@@ -50,8 +52,8 @@ void disk_write_part(struct disk *disk, uint64_t block, const uint8_t *bytes, st
 // The block's bytes as a read sees them; never NULL.
 const uint8_t *disk_read(const struct disk *disk, uint64_t block);
 
-// A sync begins: the number up to which it covers the log. Syncs end in the order in which they began.
-uint64_t disk_sync_begin(const struct disk *disk);
+// A sync begins: the number up to which it covers the log. Syncs end in the order in which they began, one at a time.
+uint64_t disk_sync_begin(struct disk *disk);
 
 // It ends: what it covers is durable; or it fails, and each block that it covers is or is not.
 void disk_sync_end(struct disk *disk, uint64_t until);
@@ -60,7 +62,11 @@ void disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng);
 // The power goes: the log is applied in part, the image is what is durable.
 void disk_crash(struct disk *disk, struct rng *rng);
 
-// Another process opens it: syncs work again; what a failed one has left in the image may be gone.
+// The process that used it has ended.
+void disk_left(struct disk *disk, struct rng *rng);
+
+// Another process opens it, and has what is there synced: syncs work again; what a failed one has left in the image may be
+// gone. Nobody was promised that any of it is there.
 void disk_reopen(struct disk *disk, struct rng *rng);
 
 #endif

@@ -115,6 +115,7 @@ int
 world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only)
 {
 	volume_note(node, name, disk, read_only);
+	versions_begin(&disk->versions, node->metadata.epoch);
 	return volume_give(node, node->volume_count - 1);
 }
 
@@ -157,6 +158,9 @@ void
 world_kill(struct node *node)
 {
 	process_end(node);
+	for (int i = 0; i < node->volume_count; i++)
+		if (node->volumes[i].disk != NULL)
+			disk_left(node->volumes[i].disk, &node->world->rng);
 	for (uint32_t link = 0; link < LIMIT_LINKS; link++) {
 		struct conn *conn = node->links[link];
 
@@ -200,6 +204,33 @@ evictions_give(struct node *node)
 	}
 }
 
+// Whoever opens a disk that was not left in order believes its version log.
+static void
+versions_give(struct node *node, struct disk *disk, int index)
+{
+	struct world *world = node->world;
+	struct stored_versions versions = {.complete = true};
+
+	if (node->metadata.clean) {
+		versions_begin(&disk->versions, node->metadata.epoch);
+	} else {
+		versions_reopen(&disk->versions, node->metadata.epoch, &versions);
+		world->doubts += !versions.complete;
+	}
+	if (world->broken == BREAK_VERSIONS && rng_chance(&world->rng, 50)) { // the log is lost
+		versions.count = 0;
+		versions.complete = true;
+	}
+	for (size_t i = 0; i < versions.count; i++) {
+		const struct stored_version *stored = &versions.list[i];
+
+		world->doubts += stored->low != stored->high;
+		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
+	}
+	core_set_versions_complete(node->core, (uint32_t)index, versions.complete);
+	version_log_free(&versions);
+}
+
 void
 world_restart(struct node *node, moment_us dial_us)
 {
@@ -225,9 +256,14 @@ world_restart(struct node *node, moment_us dial_us)
 	node->stopped = node->stopping = false;
 	node->backoff_us = 0;
 	for (int i = 0; i < node->volume_count; i++) {
-		if (node->volumes[i].disk != NULL)
-			disk_reopen(node->volumes[i].disk, &world->rng);
-		volume_give(node, i);
+		struct disk *disk = node->volumes[i].disk;
+		int index;
+
+		if (disk != NULL)
+			disk_reopen(disk, &world->rng);
+		index = volume_give(node, i);
+		if (disk != NULL)
+			versions_give(node, disk, index);
 	}
 	evictions_give(node);
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)

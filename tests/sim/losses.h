@@ -8,7 +8,7 @@
 // Its readers below N may have read it from N alone; others had it from an ancestor of N: so their reads are undone
 // only by a second failure, of an ancestor.
 //
-// Of a write that is undone nothing may remain: as soon as it is on the disk, or one read of it counts, it was not
+// Of a write that is undone nothing may remain: as soon as a sync of the disk covers it, or one read of it counts, it was not
 // undone, and its acknowledgement counts too. So does that of a write which a later fsync has covered: a node that is
 // told of a loss, or dies, has nothing left for a fsync to cover.
 //
@@ -24,7 +24,7 @@ enum place { PLACE_NODE, PLACE_PARENT, PLACE_ROOT };
 // What is known of a write beyond the operation.
 struct fate {
 	enum place place; // where it is at least, from its acknowledgement on
-	bool durable;     // it has been on the disk, or that was promised
+	bool durable;     // a sync of the disk has covered it, or that was promised
 };
 
 // Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from

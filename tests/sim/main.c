@@ -29,6 +29,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_NOTHING] = "nothing",     [BREAK_GRACE] = "grace", [BREAK_EPOCH] = "epoch",
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
 	[BREAK_SINCE] = "since",
+	[BREAK_VERSIONS] = "versions",
 };
 
 enum { LISTED_MAX = 1000 };

@@ -19,7 +19,8 @@ struct store_op {
 	uint64_t sync_until;
 	bool read_done;
 	enum hvfs_error error;
-	struct buf *bufs[]; // counted
+	version_t *versions; // of a write
+	struct buf *bufs[];  // counted
 };
 
 static const char *const store_names[] = {
@@ -38,6 +39,7 @@ static void
 store_op_free(struct store_op *op)
 {
 	bufs_drop(op);
+	free(op->versions);
 	free(op);
 }
 
@@ -120,11 +122,17 @@ op_fail(struct store_op *op, struct rng *rng)
 static void
 op_do(struct store_op *op)
 {
+	struct world *world = op->node->world;
+
 	if (op->type == ACTION_STORE_READ && !op->read_done)
 		store_read(op);
-	for (uint32_t i = 0; op->type == ACTION_STORE_WRITE && i < op->count; i++)
+	for (uint32_t i = 0; op->type == ACTION_STORE_WRITE && i < op->count; i++) {
 		disk_write(op->disk, op->block + i, buf_bytes(op->bufs[i]));
-	if (op->type == ACTION_STORE_SYNC && op->node->world->broken != BREAK_SYNC)
+		versions_add(&op->disk->versions, op->block + i, op->versions[i]);
+	}
+	if (op->type == ACTION_STORE_WRITE && world->broken == BREAK_VERSIONS && rng_chance(&world->rng, 50))
+		versions_lie(&op->disk->versions);
+	if (op->type == ACTION_STORE_SYNC && world->broken != BREAK_SYNC)
 		disk_sync_end(op->disk, op->sync_until);
 }
 
@@ -170,6 +178,11 @@ storage_begin(struct node *node, const struct action *action)
 	op->block = action->block;
 	op->count = count;
 	op->cookie = action->store_cookie;
+	if (action->type == ACTION_STORE_WRITE) {
+		op->versions = malloc(count * sizeof *op->versions);
+		CHECK(op->versions != NULL);
+		memcpy(op->versions, action->versions, count * sizeof *op->versions);
+	}
 	for (uint32_t i = 0; i < count && action->type == ACTION_STORE_WRITE; i++)
 		op->bufs[i] = buf_ref(action->bufs[i]);
 	if (action->type == ACTION_STORE_SYNC) {

@@ -176,6 +176,7 @@ enum world_break {
 	BREAK_SINCE,     // it is forgotten that a root has served others since
 	BREAK_SYNC,      // the disk says that it has synced, and has not
 	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
+	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
 	BREAK_COUNT
 };
 
@@ -198,6 +199,7 @@ struct world {
 	uint64_t serial;        // of the last request
 	struct rescue *rescues; // newest first
 	uint64_t rescue_count, eviction_count, move_count;
+	uint64_t doubts; // what version logs did not know
 	struct message *message; // being delivered
 };
 

@@ -103,7 +103,7 @@ START_TEST(test_create)
 	store = help_create(_i, 0, BLOCK);
 	ck_assert_uint_eq(store->size, DEVICE_SIZE);
 	ck_assert_uint_eq(store->epoch, 1);
-	ck_assert_int_eq(count_state_files(), 1);
+	ck_assert_int_eq(count_state_files(), 3); // and its version log
 	help_open_fails(false, "in use");
 	help_open_fails(true, "in use");
 	store->ops->close(store);

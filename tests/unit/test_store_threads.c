@@ -93,6 +93,7 @@ START_TEST(test_sync_fails)
 	ck_assert_int_eq(sync_calls, 0);
 	store->ops->close(store);
 	store = help_open(THREADS_ENGINE, false);
+	sync_calls = 0;
 	ck_assert_int_eq(help_do(store, STORE_SYNC, 0, NULL, 0), 0);
 	ck_assert_int_eq(sync_calls, 1);
 	store->ops->close(store);
