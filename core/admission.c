@@ -142,6 +142,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 	if (child->link < 0)
 		child->phase_since = core->now;
 	child->link = (int32_t)pending->link;
+	directory_set_absent(&core->directory, &child->dir, false);
 	child->node_id = pending->node_id;
 	child->number = pending->number;
 	child->lapsed = false;

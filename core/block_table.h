@@ -115,6 +115,8 @@ struct work {
 	bool wait_room;  // is on a link's list of blocks that wait for room
 	bool wait_dirty; // is on the volume's list of blocks that wait for dirty room
 	bool wait_read;  // is on the volume's list of blocks that the store is to read
+	bool wait_place; // is on a child's list of blocks that wait for a place in the directory:
+	uint16_t place_child;
 	// Towards the parent: one permission request at a time (R7).
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;

@@ -43,6 +43,7 @@ struct core_config {
 	uint64_t dirty_max;        // dirty blocks at which local writes wait
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t credits;          // blocks a child may have outstanding here
+	uint64_t directory_max;    // records (a block that a child has) beyond which something is taken back (R17); not 0
 	enum write_mode write_mode;
 	enum durability durability;
 	uint32_t disconnect_ms; // cut off from the parent for as long, requests that need it fail; DISCONNECT_WAIT: not
@@ -141,6 +142,15 @@ struct child_info {
 	int64_t lease_ms; // what is left of the lease we gave, 0 when over
 	uint64_t blocks_read, blocks_write;
 };
+
+// The directory: how many records it has, and from how many on something is taken back.
+struct directory_info {
+	uint64_t records, max;
+	uint64_t open_recalls; // records that children have been asked to give back
+};
+
+// At this moment.
+void core_directory_info(const struct core *core, struct directory_info *ret);
 
 // The child sessions, ${index} from 0; false when there are no more.
 bool core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret);

@@ -33,6 +33,8 @@ is_waiting(const struct work *work, enum wait wait)
 		return work->wait_read;
 	case WAIT_CLAIM:
 		return work->claim_waiting;
+	case WAIT_PLACE:
+		return work->wait_place;
 	case WAIT_ASK:
 		return work->ask == ASK_WAITING;
 	}
@@ -55,6 +57,9 @@ set_waiting(struct work *work, enum wait wait, bool waits)
 		break;
 	case WAIT_CLAIM:
 		work->claim_waiting = waits;
+		break;
+	case WAIT_PLACE:
+		work->wait_place = waits;
 		break;
 	case WAIT_ASK:
 		work->ask = waits ? ASK_WAITING : ASK_NONE;

@@ -12,6 +12,7 @@
 //   server.c       towards the children: requests, grants
 //   server_flush.c what they bring up
 //   recall.c       what they hold is taken back
+//   overflow.c     ... when the directory is full
 //   local.c        requests of this host's driver
 //   root.c         the Dummy of Fig. 8: the store in place of a parent
 //   dirty.c        what is dirty, who waits for it
@@ -238,6 +239,7 @@ struct child {
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	struct dir_child dir;
+	struct key_list place_wait; // blocks that wait for a place in the directory
 	char name[LIMIT_NAME_SIZE + 1];
 };
 
@@ -293,6 +295,7 @@ struct core {
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;
+	bool places_wanted; // some child's place_wait may not be empty
 	struct buf_pool *pools[POOLS];
 	struct volume *volumes[LIMIT_VOLUMES];
 	uint32_t volume_count;
@@ -341,7 +344,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM, WAIT_PLACE };
 
 // The block waits, at the end of the list, unless it does already. It has a work record.
 void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);

@@ -243,7 +243,7 @@ transaction_advance(struct core *core, struct entry *entry)
 		if (work->ask == ASK_WAITING)
 			work->ask = ASK_NONE;
 		work->wait_dirty = work->wait_dirty && work->sync_head != 0;
-		work->wait_read = false;
+		work->wait_read = work->wait_place = false;
 	}
 }
 
