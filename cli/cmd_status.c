@@ -126,7 +126,12 @@ print_status(const json_t *status)
 {
 	size_t index;
 	const json_t *volume;
+	const json_t *directory = json_object_get(status, "directory");
 	printf("node %s\n", string(status, "node"));
+	if (number(directory, "records") > 0)
+		printf("directory   %llu blocks are with children, the limit is %llu; %llu are being taken back\n",
+		       (unsigned long long)number(directory, "records"), (unsigned long long)number(directory, "limit"),
+		       (unsigned long long)number(directory, "recalled"));
 	json_array_foreach(json_object_get(status, "volumes"), index, volume)
 		print_volume(volume);
 }

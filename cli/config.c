@@ -217,6 +217,18 @@ set_readahead(struct config *config, const char *value, char *error, size_t erro
 }
 
 static int
+set_directory(struct config *config, const char *value, char *error, size_t error_size)
+{
+	uint64_t records;
+	if (units_parse_size(value, &records, error, error_size) != 0)
+		return -1;
+	if (records == 0 || records > LIMIT_DIRECTORY_MAX)
+		return fail(error, error_size, "right would be 1 to 256M");
+	config->node.directory_max = records;
+	return 0;
+}
+
+static int
 set_io_timeout(struct config *config, const char *value, char *error, size_t error_size)
 {
 	config->node.io_timeout_ms = 0;
@@ -272,6 +284,7 @@ static const struct key keys[] = {
 	{ { "io-timeout", 0, true }, set_io_timeout, false },
 	{ { "writeback", 0, true }, set_writeback, false },
 	{ { "readahead", 0, true }, set_readahead, false },
+	{ { "directory", 0, true }, set_directory, false },
 	{ { "control", 0, true }, set_control, false },
 	{ { "rescue", 0, true }, set_rescue, false },
 	{ { "daemon", 0, false }, set_daemon, false },

@@ -37,7 +37,8 @@ struct entry {
 	uint32_t copy : 2;      // enum copy
 	uint32_t releasing : 1; // on the list of blocks to give back
 	uint32_t claimed : 1;   // at a root: the version is that of a claim, whose bytes have not come
-	uint32_t spare : 2;
+	uint32_t stale : 1;     // the copy is older than what was claimed below: it is kept for R13, not used
+	uint32_t spare : 1;
 	uint32_t work : 24;
 };
 
@@ -114,6 +115,8 @@ struct work {
 	bool wait_room;  // is on a link's list of blocks that wait for room
 	bool wait_dirty; // is on the volume's list of blocks that wait for dirty room
 	bool wait_read;  // is on the volume's list of blocks that the store is to read
+	bool wait_place; // is on a child's list of blocks that wait for a place in the directory:
+	uint16_t place_child;
 	// Towards the parent: one permission request at a time (R7).
 	uint8_t ask; // enum ask_state
 	uint8_t ask_perm;

@@ -47,8 +47,8 @@ want_free(struct core *core, uint32_t *link)
 {
 	uint32_t index = *link;
 	struct want *want = table_want(&core->table, index);
-	struct volume *volume = entry_volume(core, table_entry(&core->table, want->entry));
 	struct child *child = core->children[want->child];
+	struct volume *volume = entry_volume(core, table_entry(&core->table, want->entry));
 
 	*link = want->next;
 	volume->early_claims -= want->early;
@@ -129,9 +129,9 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
 	want->early = claim_in_grace(core, volume);
-	volume->early_claims += want->early;
 	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
+	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
 	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
@@ -191,7 +191,8 @@ grant(struct core *core, struct entry *entry, struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
-	version_t told, low = stored_bounds(core, entry, want).low;
+	struct bounds bounds = stored_bounds(core, entry, want);
+	version_t told;
 
 	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
@@ -204,15 +205,26 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		}
 		record = next;
 	}
-	// The child is told whether our own copy is as new as its own. A root that was started anew knows of what its storage
-	// has, if of anything: else it has less than what is claimed.
-	told = entry->claimed ? 0 : want->early ? low : entry->version;
+	// The child is told whether our own copy is as new as its own. A root that was started anew knows only what its
+	// storage has for certain.
+	told = want->early || entry->claimed ? bounds.low : entry->version;
 	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
 		entry->version = want->version;
-		entry->claimed = want->version > low;
+		entry->claimed = want->version > bounds.low;
 	}
+	entry->stale |= entry->copy != COPY_ABSENT && want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
+}
+
+static struct dir_record *
+writer_record(struct core *core, const struct entry *entry)
+{
+	struct dir_record *record = directory_first(&core->directory, entry);
+
+	while (record != NULL && (record->perm != PERM_WRITE || record->revoked))
+		record = directory_next(&core->directory, record);
+	return record;
 }
 
 // Bytes that were sent up before and may have been lost.
@@ -220,14 +232,15 @@ static void
 take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
-	struct bounds stored = stored_bounds(core, entry, want);
-	// A version whose bytes have not come does not count against what is as new as anything that is durable.
-	version_t have = entry->claimed && want->version >= stored.high ? 0 : entry->version;
-	bool newer = want->version > have || (want->version == have && entry->copy == COPY_ABSENT);
+	struct bounds bounds = stored_bounds(core, entry, want);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	if (newer && stored_is_newer(stored, want->version))
+	// Who claimed a newer version is gone, and it with him: its number is not used again (R11).
+	if (want->early && entry->claimed && writer_record(core, entry) == NULL && want->version >= bounds.high)
+		item.version = entry->version + 1;
+	if ((item.version > entry->version || (item.version == entry->version && entry->copy == COPY_ABSENT)) &&
+	    stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
 	core->children[want->child]->acknowledged++;
 	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
@@ -298,28 +311,33 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 	return CLAIM_WAITS;
 }
 
-static struct dir_record *
-writer_record(struct core *core, const struct entry *entry)
-{
-	struct dir_record *record = directory_first(&core->directory, entry);
-
-	while (record != NULL && (record->perm != PERM_WRITE || record->revoked))
-		record = directory_next(&core->directory, record);
-	return record;
-}
-
-// Has another claim of the block, that is as well founded, a newer version?
+// Is there no other claim of the block, as well founded, of a newer version? Bytes of a newer version, too, show that somebody
+// has had the block since a lease that is over.
 static bool
 is_newest(const struct core *core, const struct work *work, const struct want *want)
 {
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		const struct want *other = table_want(&core->table, i);
 
-		if (other != want && other->perm == PERM_WRITE && other->early && other->refusal == STATUS_NONE &&
-		    other->version > want->version)
+		if (other != want && (other->perm == PERM_WRITE || !want->live) && other->early &&
+		    other->refusal == STATUS_NONE && other->version > want->version)
 			return false;
 	}
 	return true;
+}
+
+// Is a claim of the same or a newer version still to be decided? (One of an older version waits for the bytes: is_newest.)
+static bool
+has_newer_claim(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE &&
+		    (other->cleared || other->version >= want->version))
+			return true;
+	}
+	return false;
 }
 
 static enum verdict
@@ -385,7 +403,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
 		return pass_on(core, entry, want);
 	record = writer_record(core, entry);
-	if (want->version < (want->early ? stored_bounds(core, entry, want).low : entry->version))
+	if (want->version < stored_bounds(core, entry, want).low ||
+	    (want->version < entry->version && !(want->early && want->live)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
@@ -429,22 +448,28 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
+	struct bounds bounds = stored_bounds(core, entry, want);
+	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
+
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (stored_decides(stored_bounds(core, entry, want), want->version))
-		return CLAIM_TAKEN;
-	if (want->early && entry->claimed && want->version >= entry->version)
-		return CLAIM_TAKEN; // these are the bytes that were claimed
-	if (want->early && entry->claimed && writer_record(core, entry) != NULL) {
+	if (!want->early)
+		return refuse(want, STATUS_EVICTED);
+	if (want->version <= bounds.low || (entry->claimed && want->version >= entry->version))
+		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that were claimed
+	if (has_newer_claim(core, table_work(&core->table, entry), want))
+		return CLAIM_WAITS;
+	if (entry->claimed && writer_record(core, entry) != NULL) {
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
-	if (want->early && !entry->claimed &&
-	    (entry->dir != 0 || (entry->copy != COPY_ABSENT && entry->version >= want->version)))
-		return CLAIM_TAKEN; // versions tell what is newer
-	if (entry->dir == 0)
-		return refuse(want, STATUS_EVICTED);
-	return recall_children(core, entry, want->child, PERM_NO) ? CLAIM_TAKEN : CLAIM_WAITS;
+	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
+		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
+	if (entry->version < want->version) { // there was one (R11)
+		entry->version = want->version;
+		entry->claimed = true;
+	}
+	return refuse(want, STATUS_EVICTED);
 }
 
 // R18: the answer to a recall that is under way would be taken for one to what is granted now.
@@ -534,8 +559,12 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	// The child has to learn what the parent has, not what was here under an earlier session.
-	if (entry->copy == COPY_CLEAN && item->version != entry->version)
+	// The child has to learn what the parent has, not what was here under an earlier session. What is still to be brought
+	// up of that goes on, unless the parent has newer bytes.
+	if (entry->copy == COPY_DIRTY && item->version > entry->version)
+		dirty_superseded(core, entry);
+	if ((entry->copy == COPY_CLEAN && item->version != entry->version) ||
+	    (entry->copy == COPY_UNSTABLE && item->version > entry->version))
 		entry_drop_copy(core, entry);
 	client_learn_version(entry, item->version);
 }

@@ -10,6 +10,7 @@
 #include "core/info.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/overflow.h"
 #include "core/recovery.h"
 #include "core/root.h"
 #include "core/route.h"
@@ -37,6 +38,7 @@ core_config_default(struct core_config *config)
 		.dirty_max = 8192,
 		.readahead_blocks = 1024,
 		.credits = 4096,
+		.directory_max = 16 << 20,
 		.write_mode = WRITE_ASYNC,
 		.disconnect_ms = DISCONNECT_WAIT,
 	};
@@ -50,6 +52,7 @@ block_evicted(void *arg, block_key key)
 
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
+	entry->stale = 0;
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again
 }
@@ -60,6 +63,7 @@ core_create(const struct core_config *config, const struct copies *copies)
 	struct core *core = calloc(1, sizeof(*core));
 
 	CHECK(core != NULL && config->node_id != 0 && config->epoch > 0);
+	CHECK(config->directory_max > 0 && config->directory_max <= LIMIT_DIRECTORY_MAX);
 	core->config = *config;
 	snprintf(core->name, sizeof(core->name), "%s", config->name);
 	core->config.name = core->name;
@@ -109,8 +113,10 @@ core_destroy(struct core *core)
 			free(core->links[i]->waiting.keys);
 			free(core->links[i]);
 		}
-	for (uint32_t i = 0; i < core->child_count; i++)
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		free(core->children[i]->place_wait.keys);
 		free(core->children[i]);
+	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		volume_free(core->volumes[i]);
 	while (core->pending_connects != NULL) {
@@ -367,6 +373,7 @@ timers(struct core *core)
 	core->deadline = MOMENT_NEVER;
 	session_timer(core);
 	admission_timer(core);
+	eviction_timer(core);
 	grace_timer(core);
 	local_expire(core);
 	if (core->retry_at <= core->now) {
@@ -379,19 +386,19 @@ timers(struct core *core)
 	core_wake(core, core->release_at);
 }
 
-// Blocks that wait for credits at the parent, for the store, or for fewer dirty blocks. One that goes on may not need what it waited
+// Blocks that wait for credits at the parent, for the store, for fewer dirty blocks, or for a place in the directory. One that goes on may not need what it waited
 // for any more: so until nobody waits, or there is nothing to have.
 static void
 waiters_pump(struct core *core)
 {
 	struct parent *parent = &core->parent;
 
-	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
-		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
-		transaction_drain(core);
-	}
 	while (parent->claims_waiting.count > 0 && parent->outstanding < parent->credits) {
 		key_list_touch_first(core, &parent->claims_waiting, WAIT_CLAIM, parent->credits - parent->outstanding);
+		transaction_drain(core);
+	}
+	while (parent->waiting.count > 0 && parent->outstanding < parent->credits && parent->claims_waiting.count == 0) {
+		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
 		transaction_drain(core);
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++) {
@@ -407,6 +414,7 @@ waiters_pump(struct core *core)
 			transaction_drain(core);
 		}
 	}
+	overflow_pump(core);
 }
 
 static void
@@ -427,7 +435,7 @@ begin(struct core *core)
 	if (core->config.grace_ms == 0)
 		return;
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		core->volumes[i]->in_grace = core->volumes[i]->is_root;
+		core->volumes[i]->in_grace = core->volumes[i]->stored_kept = core->volumes[i]->is_root;
 	core->grace_end = moment_after_ms(core->now, core->config.grace_ms);
 	core_wake(core, core->grace_end);
 }
@@ -455,6 +463,7 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		recovery_pump(core, core->volumes[i]);
 	transaction_drain(core);
+	overflow_recall(core);
 	release_pump(core);
 	stop_advance(core);
 	info_pump(core);

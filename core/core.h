@@ -43,6 +43,7 @@ struct core_config {
 	uint64_t dirty_max;        // dirty blocks at which local writes wait
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t credits;          // blocks a child may have outstanding here
+	uint64_t directory_max;    // records (a block that a child has) beyond which something is taken back (R17); not 0
 	enum write_mode write_mode;
 	enum durability durability;
 	uint32_t disconnect_ms; // cut off from the parent for as long, requests that need it fail; DISCONNECT_WAIT: not
@@ -142,6 +143,15 @@ struct child_info {
 	uint64_t blocks_read, blocks_write;
 };
 
+// The directory: how many records it has, and from how many on something is taken back.
+struct directory_info {
+	uint64_t records, max;
+	uint64_t open_recalls; // records that children have been asked to give back
+};
+
+// At this moment.
+void core_directory_info(const struct core *core, struct directory_info *ret);
+
 // The child sessions, ${index} from 0; false when there are no more.
 bool core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret);
 
@@ -154,16 +164,15 @@ void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 // Before the first step. Returns -1 when LIMIT_EVICTIONS are there.
 int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session);
 
+// The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed
+// it, and has no lease any more, has nothing left to claim. Before the first step.
+void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 // A root volume was left uncleanly, and its version log tells (protocol.md F6): ${block} has the content of version
 // ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Blocks in
 // ascending order, before the first step. Whether of all other blocks nothing was ever made durable (${complete}), or
 // nothing is known of them (as without this call).
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
 void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);
-
-// The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed
-// it, and has no lease any more, has nothing left to claim. Before the first step.
-void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.

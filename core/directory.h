@@ -14,23 +14,38 @@ struct dir_record {
 	uint32_t grant; // low half of the number of the newest grant (R8)
 	uint32_t recall_xid;
 	uint16_t child;
-	uint8_t perm;        // enum perm, never PERM_NO
-	uint8_t recall_perm; // what the open INVALIDATE leaves
-	bool recall_open;    // an INVALIDATE is out and not answered (R18)
-	bool recall_moves;   // it names a claimant (RECOVERY_OP)
-	bool revoked;        // the permission that it was given under is gone: it ends with the answer or with the lease
+	uint8_t perm;         // enum perm, never PERM_NO
+	uint8_t recall_perm;  // what the open INVALIDATE leaves
+	bool recall_open : 1; // an INVALIDATE is out and not answered (R18)
+	bool recall_moves : 1; // it names a claimant (RECOVERY_OP)
+	bool revoked : 1; // the permission that it was given under is gone: it ends with the answer or with the lease
+	bool used : 1;    // the child has asked for the block again, or brought it up, since it was last looked at (R17)
+	bool beyond : 1;  // made by a claim, for which there was no place
 };
+
+static_assert(sizeof(struct dir_record) == 32, "protocol.md 9: memory per granted block and child");
 
 // What the directory keeps for each child.
 struct dir_child {
-	uint32_t head;
+	uint32_t head, tail; // the child's records, as a clock (R17): what was granted last, or used, is ahead
+	uint32_t newest;     // the record that was granted last; 0: it is gone
+	uint64_t granted_in; // the step in which it was
 	uint64_t blocks_read, blocks_write;
 	uint32_t open_recalls; // records whose recall is open
 	uint64_t revoked;      // records that are revoked
+	bool absent;           // its link is gone: it can not be asked for anything
 };
 
 struct directory {
 	struct pool records;
+	uint64_t open_recalls; // of all children
+	uint64_t absent;       // records of those that are absent
+	uint64_t beyond;       // records that were made by claims, for which there was no place
+	uint32_t holders;      // children that have any
+	uint64_t granted_in;   // the last step in which something was granted
+	uint32_t turn;         // the child that gives back next
+	bool freed;            // there may be a place for whom there was none
+	bool owing;            // not all that is too much has been recalled yet
 };
 
 void directory_init(struct directory *directory);
@@ -48,8 +63,20 @@ struct dir_record *directory_next(const struct directory *directory, const struc
 struct dir_record *directory_set(struct directory *directory, struct dir_child *child, uint16_t child_index,
 				 struct entry *entry, uint32_t entry_index, enum perm perm);
 
+// It was granted in ${step}: last of the child's.
+void directory_granted(struct directory *directory, struct dir_child *child, struct dir_record *record, uint64_t step);
+
+// Ahead of the child's other records.
+void directory_to_front(struct directory *directory, struct dir_child *child, struct dir_record *record);
+
+// The records that the child has.
+uint64_t directory_count(const struct dir_child *child);
+
+// The link of the child is gone, or there again.
+void directory_set_absent(struct directory *directory, struct dir_child *child, bool absent);
+
 // A recall of the record is open, or not any more.
-void directory_set_recall(struct dir_child *child, struct dir_record *record, bool open);
+void directory_set_recall(struct directory *directory, struct dir_child *child, struct dir_record *record, bool open);
 
 // What the record gives is revoked; or granted anew.
 void directory_set_revoked(struct dir_child *child, struct dir_record *record, bool revoked);

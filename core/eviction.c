@@ -61,6 +61,10 @@ eviction_send(struct core *core, struct eviction *eviction)
 	struct volume *volume = core->volumes[eviction->volume];
 	struct message *message;
 
+	if (eviction->not_before > core->now) {
+		core_wake(core, eviction->not_before);
+		return;
+	}
 	if (volume->is_root) {
 		struct action *action = actions_add(core->actions, ACTION_EVICT);
 
@@ -97,6 +101,14 @@ session_of(const struct core *core, uint32_t volume, uint64_t node_id, const str
 	return NULL;
 }
 
+bool
+eviction_is_needless(const struct core *core, const struct child *child)
+{
+	const struct child *other = session_of(core, child->volume, child->node_id, child);
+
+	return other != NULL && other->settled;
+}
+
 void
 eviction_begin(struct core *core, struct child *child)
 {
@@ -111,8 +123,10 @@ eviction_begin(struct core *core, struct child *child)
 	}
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
-	if (session_of(core, child->volume, child->node_id, child) != NULL)
-		return; // until it has claimed what it wants (claim.c)
+	if (session_of(core, child->volume, child->node_id, child) != NULL) {
+		core_wake(core, core->now); // not before it has claimed what it wants: then this session just ends
+		return;
+	}
 	core_trace(core, "child %s: being evicted", child->name);
 	child->evicting = true;
 	child->phase_since = core->now;
@@ -186,6 +200,30 @@ eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error)
 	eviction_end(core, eviction, error, true);
 }
 
+// A child of ours that is away may have given the evicted one its blocks anew, by a claim, just as we have given them to
+// who evicts it now, by another: until its lease is over (T3).
+static moment_us
+leases_end(const struct core *core, uint32_t volume)
+{
+	moment_us end = 0;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume && child->link < 0 && child->lease_end > end)
+			end = child->lease_end;
+	}
+	return end;
+}
+
+void
+eviction_timer(struct core *core)
+{
+	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		if (eviction->not_before != 0 && !eviction->storing)
+			eviction_send(core, eviction);
+}
+
 void
 eviction_notice(struct core *core, struct child *child, const struct message *message)
 {
@@ -203,6 +241,7 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
 	eviction->asker = (int32_t)child->index;
 	eviction->asker_xid = message->xid;
+	eviction->not_before = leases_end(core, child->volume);
 	if (here != NULL)
 		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
 	else

@@ -3,6 +3,7 @@
 #include "core/info.h"
 #include "core/check.h"
 #include "core/claim.h"
+#include "core/overflow.h"
 #include "core/state.h"
 
 uint32_t
@@ -100,6 +101,16 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.fetched = volume->fetched,
 		.flushed = volume->flushed,
 		.recalled = volume->recalled,
+	};
+}
+
+void
+core_directory_info(const struct core *core, struct directory_info *ret)
+{
+	*ret = (struct directory_info){
+		.records = core->directory.records.used,
+		.max = core->config.directory_max,
+		.open_recalls = core->directory.open_recalls,
 	};
 }
 
@@ -227,4 +238,5 @@ core_check(struct core *core)
 		unstable -= core->volumes[i]->unstable_count;
 	CHECK(unstable == 0);
 	CHECK(core->table.touched_head == 0);
+	overflow_check(core);
 }

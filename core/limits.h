@@ -4,6 +4,7 @@
 #define HVFS_CORE_LIMITS_H
 
 #include <assert.h>
+#include <stdint.h>
 
 enum {
 	LIMIT_NAME_SIZE = 255,                      // bytes of a volume's or node's name, without the NUL
@@ -23,6 +24,8 @@ enum {
 	LIMIT_ADDRESS_SIZE = 255,                   // bytes of an address as it is told to children
 	LIMIT_ANCESTORS = 32,                       // addresses learned from a parent
 	LIMIT_CLAIMANTS = 1024,                     // whose claims are being decided at the same time
+	LIMIT_DIRECTORY_MAX = 1 << 28,              // of core_config.directory_max
+	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
 	LIMIT_EVICTIONS = 4096,                     // on record at a root
 	LIMIT_LISTENERS = 16,
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
@@ -30,6 +33,7 @@ enum {
 	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
 };
 
+static_assert(LIMIT_DIRECTORY_MAX <= UINT32_MAX / LIMIT_DIRECTORY_TIMES, "records have 32-bit indices");
 static_assert(LIMIT_BLOCK_SIZE_MAX <= 65535, "a block fits a parameter");
 static_assert(LIMIT_RUN_BLOCKS * LIMIT_BLOCK_SIZE_MIN <= LIMIT_MESSAGE_DATA_SIZE,
 	      "a run of the smallest blocks fits a message");

@@ -39,7 +39,7 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	}
 	if (record->recall_open && (claimant == NULL || record->recall_moves))
 		return 0;
-	directory_set_recall(&child->dir, record, true);
+	directory_set_recall(&core->directory, &child->dir, record, true);
 	if (child->dir.open_recalls == 1)
 		child->answered_at = core->now;
 	core_wake(core, child->answered_at + recall_limit_us(core));
@@ -53,6 +53,12 @@ uint32_t
 recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
 {
 	return invalidate(core, entry, record, PERM_NO, claimant);
+}
+
+bool
+recall_back(struct core *core, struct dir_record *record)
+{
+	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL) != 0;
 }
 
 bool
@@ -141,7 +147,7 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 		table_touch(&core->table, entry); // the record may be gone with the bytes that came before
 	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
 		return; // H23: an answer to something that is over
-	directory_set_recall(&child->dir, record, false);
+	directory_set_recall(&core->directory, &child->dir, record, false);
 	child->answered_at = core->now;
 	if (message->opcode == OP_ERR_REPLY && !record->recall_moves) {
 		outbox_close_link(core, (uint32_t)child->link, "the child refuses an INVALIDATE");
@@ -174,7 +180,7 @@ recall_unsent(struct core *core, struct child *child)
 
 		if (!record->recall_open)
 			continue;
-		directory_set_recall(&child->dir, record, false);
+		directory_set_recall(&core->directory, &child->dir, record, false);
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

@@ -24,6 +24,9 @@ void recall_revoked(struct core *core, struct entry *entry);
 uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record,
 		const struct claimant *claimant);
 
+// The block of ${record} is recalled, since its place in the directory is needed (R17). False: the child can not be asked.
+bool recall_back(struct core *core, struct dir_record *record);
+
 // The i-th block of a child's answer to an INVALIDATE. Touches it.
 void recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i);
 

@@ -8,6 +8,7 @@
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/overflow.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 
@@ -280,6 +281,19 @@ has_same_bytes(const struct core *core, const struct entry *entry, const struct 
 	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }
 
+static struct dir_record *
+record_grant(struct core *core, struct child *child, struct entry *entry, enum perm perm)
+{
+	bool had = directory_find(&core->directory, entry, (uint16_t)child->index) != NULL;
+	struct dir_record *record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
+						  table_index(&core->table, entry), perm);
+
+	record->used = had;
+	directory_set_revoked(&child->dir, record, false);
+	directory_granted(&core->directory, &child->dir, record, core->step);
+	return record;
+}
+
 static void
 grant(struct core *core, struct entry *entry, const struct want *want)
 {
@@ -295,9 +309,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
-	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
-			       table_index(&core->table, entry), perm);
-	directory_set_revoked(&child->dir, record, false);
+	record = record_grant(core, child, entry, perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)
@@ -310,12 +322,13 @@ void
 server_grant_claim(struct core *core, struct entry *entry, const struct want *want, version_t version)
 {
 	struct child *child = core->children[want->child];
-	struct dir_record *record;
+	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+	bool beyond = record == NULL ? !overflow_may_add(core, child) : record->beyond;
 	struct saying say;
 
-	record = directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry,
-			       table_index(&core->table, entry), PERM_WRITE);
-	directory_set_revoked(&child->dir, record, false);
+	record = record_grant(core, child, entry, PERM_WRITE);
+	core->directory.beyond += beyond && !record->beyond;
+	record->beyond = beyond;
 	table_work_make(&core->table, entry)->exposed = true;
 	if (want->orphan)
 		return; // it has left meanwhile: the record says where the block was given to
@@ -364,8 +377,9 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 		return false;
 	record = directory_find(&core->directory, entry, (uint16_t)child->index);
 	data = server_needs_data(core, entry, want);
-	if ((record != NULL && record->recall_open) ||
-	    (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
+	if (record != NULL ? record->recall_open : !overflow_may_add(core, child))
+		return false;
+	if (entry->stale || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
 		return false;
 	grant(core, entry, want);
 	return true;
@@ -437,10 +451,15 @@ bool
 server_may_grant(struct core *core, struct entry *entry, const struct want *want, bool data)
 {
 	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
-	int32_t link = core->children[want->child]->link;
+	struct child *child = core->children[want->child];
+	int32_t link = child->link;
 
 	if (record != NULL && record->recall_open && core->config.bug != BUG_GRANT_OVER_RECALL)
 		return false;
+	if (record == NULL && !overflow_may_add(core, child)) {
+		overflow_wait(core, entry, child);
+		return false;
+	}
 	return !data || server_wait_room(core, entry, (uint32_t)link);
 }
 
@@ -560,6 +579,8 @@ server_link_down(struct core *core, uint32_t index)
 		claim_forget_child(core, table_entry(&core->table, work->entry), index);
 	}
 	recall_unsent(core, child);
+	directory_set_absent(&core->directory, &child->dir, true);
+	overflow_forget(core, child);
 	eviction_forget_asker(core, child);
 }
 
@@ -572,10 +593,9 @@ reclaim_write(struct core *core, struct entry *entry)
 	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
-	entry->claimed = false;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
-	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes
+	if (was == COPY_ABSENT || entry->stale) { // the parent must learn of it, with the bytes
 		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
 		table_work(&core->table, entry)->gap = true;
 		return;

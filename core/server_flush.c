@@ -120,6 +120,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	}
 	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT))
 		server_absorb(core, entry, item);
+	record->used = true;
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);

@@ -33,6 +33,8 @@ is_waiting(const struct work *work, enum wait wait)
 		return work->wait_read;
 	case WAIT_CLAIM:
 		return work->claim_waiting;
+	case WAIT_PLACE:
+		return work->wait_place;
 	case WAIT_ASK:
 		return work->ask == ASK_WAITING;
 	}
@@ -55,6 +57,9 @@ set_waiting(struct work *work, enum wait wait, bool waits)
 		break;
 	case WAIT_CLAIM:
 		work->claim_waiting = waits;
+		break;
+	case WAIT_PLACE:
+		work->wait_place = waits;
 		break;
 	case WAIT_ASK:
 		work->ask = waits ? ASK_WAITING : ASK_NONE;
@@ -183,7 +188,7 @@ entry_set_held(struct core *core, struct entry *entry, enum perm held)
 bool
 entry_readable(const struct core *core, const struct entry *entry)
 {
-	if (entry->copy == COPY_ABSENT || entry_held(core, entry) < PERM_READ)
+	if (entry->copy == COPY_ABSENT || entry->stale || entry_held(core, entry) < PERM_READ)
 		return false;
 	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
 }
@@ -225,6 +230,8 @@ entry_rest(struct core *core, struct entry *entry)
 		entry_release_later(core, entry);
 		return;
 	}
+	if (entry->version != 0 && volume->is_root && (volume->in_grace || volume->early_claims > 0))
+		return; // what has come since the root was started counts when claims are decided (stored_rest)
 	if (entry->version > volume->version_floor)
 		volume->version_floor = entry->version;
 	table_remove(&core->table, entry);
@@ -237,6 +244,7 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
+	entry->stale = 0;
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
 
@@ -259,6 +267,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
+	entry->stale = 0;
 	core->copies.ops->drop(core->copies.self, entry->key);
 }
 

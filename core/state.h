@@ -12,6 +12,7 @@
 //   server.c       towards the children: requests, grants
 //   server_flush.c what they bring up
 //   recall.c       what they hold is taken back
+//   overflow.c     ... when the directory is full
 //   local.c        requests of this host's driver
 //   root.c         the Dummy of Fig. 8: the store in place of a parent
 //   dirty.c        what is dirty, who waits for it
@@ -145,6 +146,7 @@ struct volume {
 	struct stored *stored; // by block
 	size_t stored_count, stored_capacity;
 	bool stored_complete;  // of the other blocks nothing was ever made durable
+	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
@@ -237,6 +239,7 @@ struct child {
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	struct dir_child dir;
+	struct key_list place_wait; // blocks that wait for a place in the directory
 	char name[LIMIT_NAME_SIZE + 1];
 };
 
@@ -275,6 +278,7 @@ struct eviction {
 	uint32_t child_generation;
 	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
 	uint32_t asker_xid;
+	moment_us not_before;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
 };
@@ -291,6 +295,7 @@ struct core {
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;
+	bool places_wanted; // some child's place_wait may not be empty
 	struct buf_pool *pools[POOLS];
 	struct volume *volumes[LIMIT_VOLUMES];
 	uint32_t volume_count;
@@ -339,7 +344,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM, WAIT_PLACE };
 
 // The block waits, at the end of the list, unless it does already. It has a work record.
 void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);

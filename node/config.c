@@ -48,6 +48,7 @@ node_config_default(struct node_config *config)
 	config->io_timeout_ms = core.io_timeout_ms;
 	config->writeback_ms = core.writeback_ms;
 	config->readahead_size = core.readahead_blocks * 4096;
+	config->directory_max = core.directory_max;
 }
 
 // A name becomes a file's name in the mount, and part of log lines.
@@ -124,6 +125,9 @@ node_config_check(const struct node_config *config, char *error, size_t error_si
 		return -1;
 	if (config->cache_size < CACHE_SIZE_MIN)
 		return config_fail(error, error_size, "--cache mem:%" PRIu64 ": use at least 1M", config->cache_size);
+	if (config->directory_max == 0 || config->directory_max > LIMIT_DIRECTORY_MAX)
+		return config_fail(error, error_size, "--directory %" PRIu64 ": use 1 to %d", config->directory_max,
+				   LIMIT_DIRECTORY_MAX);
 	if (config->mount[0] != '\0' && config->volume_count == 0)
 		return config_fail(error, error_size, "--mount %s: there is no --volume to present", config->mount);
 	if (config->allow_other && config->allow_root)

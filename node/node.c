@@ -75,6 +75,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->io_timeout_ms = config->io_timeout_ms;
 	ret->writeback_ms = config->writeback_ms;
 	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
+	ret->directory_max = config->directory_max;
 	ret->readahead_blocks = config->readahead_size / block_size;
 	ret->write_mode = config->settings.write_mode;
 	ret->durability = config->settings.durability;

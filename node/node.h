@@ -37,6 +37,7 @@ struct node_config {
 	uint32_t io_timeout_ms;
 	uint32_t writeback_ms;
 	uint32_t readahead_size; // bytes
+	uint64_t directory_max;  // records
 };
 
 // The defaults of docs/protocol.md and cli.

@@ -161,9 +161,20 @@ volume_status(const struct node *node, uint32_t index)
 	return status;
 }
 
+static json_t *
+directory_status(const struct node *node)
+{
+	struct directory_info info;
+
+	core_directory_info(node->core, &info);
+	return json_pack("{sIsIsI}", "records", (json_int_t)info.records, "limit", (json_int_t)info.max, "recalled",
+			 (json_int_t)info.open_recalls);
+}
+
 json_t *
 node_status(struct node *node)
 {
+	json_t *status;
 	json_t *volumes = json_array(), *listen = json_array();
 	char write_mode[SETTINGS_TEXT_SIZE], durability[SETTINGS_TEXT_SIZE], disconnect[SETTINGS_TEXT_SIZE];
 
@@ -171,10 +182,12 @@ node_status(struct node *node)
 		json_array_append_new(volumes, volume_status(node, i));
 	for (size_t i = 0; i < node->config.listen_count; i++)
 		json_array_append_new(listen, text(node->config.listens[i].text));
-	return json_pack("{sosssisIsssssssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
+	status = json_pack("{sosssisIsssssssbsbsososo}", "node", text(node->config.name), "version", HVFS_VERSION, "pid",
 			 (int)getpid(), "uptime_ms", (json_int_t)((node_now() - node->started) / 1000), "write_mode",
 			 settings_print(&node->config.settings, "write-mode", write_mode), "durability",
 			 settings_print(&node->config.settings, "durability", durability), "on_disconnect",
 			 settings_print(&node->config.settings, "on-disconnect", disconnect), "ready", node->is_ready, "stopping", node->stopping,
 			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
+	json_object_set_new(status, "directory", directory_status(node));
+	return status;
 }

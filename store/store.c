@@ -197,10 +197,10 @@ start(struct opening *opening)
 	file->store.hb_ttl_before_ms = opening->metadata.hb_ttl_ms;
 	file->store.evictions = opening->metadata.evictions;
 	file->store.eviction_count = opening->metadata.eviction_count;
+	file->store.claims_since = opening->metadata.claims_since;
 	file->versions = opening->versions;
 	file->stored = opening->stored;
 	file->store.versions = &file->stored;
-	file->store.claims_since = opening->metadata.claims_since;
 	return &file->store;
 }
 

@@ -97,18 +97,14 @@ int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t e
 // as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence.
 int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size);
 
+// What the version log told of the last root is not needed any more.
+void store_forget_versions(struct store *store);
+
 // Record, durably, that claims of these sessions are void, and that lapsed claims from before the epoch ${claims_since} are;
 // what is on record already stays so. Blocks, and may be called on another thread while the loop uses the store, but not at
 // the same time as another function that changes the metadata. Returns 0 or an errno value, and then nothing new is on
 // record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS when a read-only store were to get some.
 int store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since);
-// What the version log told of the last root is not needed any more.
-void store_forget_versions(struct store *store);
-
-// Record, durably, that claims of these sessions are void; those on record already stay so. Blocks, and may be called on
-// another thread while the loop uses the store, but not at the same time as another function that changes the metadata.
-// Returns 0 or an errno value, and then none is on record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS.
-int store_add_evictions(struct store *store, const struct eviction *evictions, size_t count);
 
 // Everything is on stable storage and nobody holds anything: the next root needs no grace time, and evictions are
 // forgotten. The last call before close. Returns 0 or an errno value; does nothing for a store opened read-only.

@@ -102,6 +102,8 @@ check_lists(const struct core *core, uint64_t bound)
 		CHECK(core->links[i] == NULL || core->links[i]->waiting.count <= bound);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		CHECK(core->volumes[i]->dirty_wait.count <= bound && core->volumes[i]->read_wait.count <= bound);
+	for (uint32_t i = 0; i < core->child_count; i++)
+		CHECK(core->children[i]->place_wait.count <= bound);
 	CHECK(core->parent.waiting.count <= bound && core->parent.claims_waiting.count <= bound &&
 	      core->retry.count <= bound);
 	CHECK(core->released.count < RELEASE_BATCH && core->opened.count == 0);

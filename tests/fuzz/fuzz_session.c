@@ -458,6 +458,7 @@ node_config(struct core_config *config, unsigned index, const uint8_t *head)
 	static const uint32_t disconnects[] = {DISCONNECT_WAIT, 0, 500, 100 * 1000},
 			      graces[] = {0, 500, 3000, 40 * 1000};
 	static const uint32_t aheads[] = {0, 8, 64, 1024}, writebacks[] = {5000, 0, 100, 1000};
+	static const uint64_t directories[] = {16 << 20, 1, 4, 64};
 
 	core_config_default(config);
 	config->trace = session_trace_on() ? session_trace_core : NULL;
@@ -478,6 +479,7 @@ node_config(struct core_config *config, unsigned index, const uint8_t *head)
 	config->readahead_blocks = aheads[head[4] >> 6];
 	config->io_timeout_ms = head[5] & 1 ? 5000 : 1000;
 	config->writeback_ms = writebacks[head[5] >> 1 & 3];
+	config->directory_max = directories[head[5] >> 6];
 }
 
 static void

@@ -9,7 +9,7 @@
 //	2     cache, credits, write mode, ...  FORGE, ANSWER: the form of the message (session_grammar.c)
 //	3     leases, dirty_max, ...           the first block
 //	4     durability, grace, read-ahead    bits 0-3 blocks, 4-5 permission, 6-7 flags
-//	5     time limits                      bits 0-2 what the blocks carry, 3-7 their version
+//	5     time limits, directory           bits 0-2 what the blocks carry, 3-7 their version
 //	6                                      2 bits each: transaction, volume, session, node
 //	7                                      all other parameters
 //

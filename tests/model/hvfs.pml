@@ -2,12 +2,19 @@
 // The rules of coherence and recovery as a model for Spin. One block, one tree: a root, which also uses the block itself; a
 // proxy without use of its own; two leaves, A and B, which begin below the proxy. One process plays them all: each turn of
 // its loop is one event at one node, as in the daemon, where a step of the core is not interrupted. Messages wait in one
-// FIFO for each link and direction (R1). Rules have the numbers of docs/protocol.md. BREAK_x breaks one; then an assertion
-// must fail. This file has the state, the rules of undisturbed work, and what must always be true; recovery.pml the rest.
+// FIFO for each link and direction (R1). Rules have the numbers of docs/protocol.md. BROKEN(x): rule x is broken; then an
+// assertion must fail. This file has the state, the rules of undisturbed work, and what must always be true; recovery.pml what
+// happens when the proxy or a link fails. check.py says how many states there are.
+//
+// Left out: what spans blocks, credits, FORWARD, semi-sync, local durability; bytes have versions only; time is an order.
 
 #ifndef WRITES
 #define WRITES 2 // enough to tell stale from fresh
 #endif
+
+// One rule is broken, or none: chosen when the search begins, so that one compilation is enough for all.
+#define BROKEN(rule) c_expr { broken == BREAK_##rule }
+c_decl { int broken; }
 
 #define ROOT 0
 #define PROXY 1
@@ -124,9 +131,7 @@ inline leaf_recalled()
 {
 	if
 	:: held[n] > p ->
-#ifndef BREAK_FLUSH_BEFORE_ANSWER
-		if :: copy[n] == DIRTY -> send_flush(p) :: else fi;
-#endif
+		if :: copy[n] == DIRTY && !BROKEN(FLUSH_BEFORE_ANSWER) -> send_flush(p) :: else fi;
 		held[n] = p;
 		drop_if_useless()
 	:: else
@@ -147,11 +152,8 @@ inline granted()
 	if :: n >= A && alive[n] && p == WRITE && writes < WRITES -> write_block() :: else fi
 }
 
-#ifdef BREAK_KEEP_UNSTABLE
-#define AFTER_FLUSH CLEAN
-#else
-#define AFTER_FLUSH (n >= A -> UNSTABLE : CLEAN) // the root does not die here: only the proxy can lose what it has
-#endif
+// The root does not die here: only the proxy can lose what it has.
+#define AFTER_FLUSH (n >= A && !BROKEN(KEEP_UNSTABLE) -> UNSTABLE : CLEAN)
 
 inline flushed()
 {
@@ -182,7 +184,8 @@ inline leaf_synced()
 inline lower(who, most)
 {
 	if
-	:: GRANTED(n, who) > most && (RECALLED(n, who) == 0 || RECALLED(n, who) > most + 1) && SEEN(n, who) == HERE ->
+	:: GRANTED(n, who) > most && (RECALLED(n, who) == 0 || RECALLED(n, who) > most + 1) && SEEN(n, who) == HERE &&
+		!(n == PROXY && who == A && passing) ->
 		RECALLED(n, who) = most + 1;
 		say_down(who, INVALIDATE, most, 0, 0)
 	:: else
@@ -201,9 +204,7 @@ inline serve_recall()
 	lower(A, recall - 1);
 	lower(B, recall - 1);
 	if
-#ifndef BREAK_ANSWER_AFTER_CHILDREN
-	:: !CHILDREN_AT_MOST(n, recall - 1)
-#endif
+	:: !CHILDREN_AT_MOST(n, recall - 1) && !BROKEN(ANSWER_AFTER_CHILDREN)
 	:: else ->
 		if :: copy[n] == DIRTY -> send_flush(recall - 1) :: else fi;
 		held[n] = MOST(n);
@@ -217,13 +218,8 @@ inline serve_recall()
 #define OTHERS_LOWERED (((c) == PROXY || GRANTED(n, PROXY) <= other) && ((c) == A || GRANTED(n, A) <= other) && \
 	((c) == B || GRANTED(n, B) <= other))
 
-#ifdef BREAK_RECALL_BEFORE_GRANT
-#define READY (MOST(n) >= p && RECALLED(n, c) == 0)
-#elif defined(BREAK_NO_GRANT_OVER_RECALL)
-#define READY (MOST(n) >= p && OTHERS_LOWERED)
-#else
-#define READY (MOST(n) >= p && OTHERS_LOWERED && RECALLED(n, c) == 0) // R18
-#endif
+#define READY (MOST(n) >= p && (OTHERS_LOWERED || BROKEN(RECALL_BEFORE_GRANT)) && \
+	(RECALLED(n, c) == 0 || BROKEN(NO_GRANT_OVER_RECALL)))
 
 // What stands between the first request and its grant? Both sides are asked at once.
 inline serve_request()
@@ -256,26 +252,18 @@ inline serve_request()
 inline grant()
 {
 	if :: GRANTED(n, c) > p -> p = GRANTED(n, c) :: else fi; // a claim was quicker than the request
-#ifndef BREAK_CROSSING_DATA
-	x = (GRANTED(n, c) >= READ);
-#endif
+	if :: !BROKEN(CROSSING_DATA) -> x = (GRANTED(n, c) >= READ) :: else fi;
 	say_down(c, GRANT, p, (x -> 0 : version[n]), 0);
 	GRANTED(n, c) = p;
-#ifdef BREAK_DIRTY_UNTIL_ACCEPTED
-	if :: p == WRITE && copy[n] == DIRTY -> copy[n] = CLEAN :: else fi
-#endif
+	if :: p == WRITE && copy[n] == DIRTY && BROKEN(DIRTY_UNTIL_ACCEPTED) -> copy[n] = CLEAN :: else fi
 }
 
 // A barrier goes up when what was flushed here before is above (R14).
 inline serve_barrier()
 {
 	if
-#ifndef BREAK_BARRIER_AFTER_FLUSH
-	:: copy[n] == DIRTY && held[n] == WRITE -> send_flush(WRITE)
-	:: copy[n] == CLEAN && !barrier[n] ->
-#else
-	:: !barrier[n] ->
-#endif
+	:: copy[n] == DIRTY && held[n] == WRITE && !BROKEN(BARRIER_AFTER_FLUSH) -> send_flush(WRITE)
+	:: (copy[n] == CLEAN || BROKEN(BARRIER_AFTER_FLUSH)) && !barrier[n] ->
 		barrier[n] = true;
 		covered[A] = waits[A];
 		covered[B] = waits[B];
@@ -302,12 +290,6 @@ inline advance()
 
 // ---- Messages ----
 
-#ifdef BREAK_NEVER_OLDER
-#define NEWER(v, w) true
-#else
-#define NEWER(v, w) ((v) > (w))
-#endif
-
 // From child c to n. The root's copy is its store: what it has is durable.
 inline on_up()
 {
@@ -317,7 +299,7 @@ inline on_up()
 	:: what == FLUSH ->
 		assert(GRANTED(n, c) == WRITE);
 		if
-		:: NEWER(v, version[n]) -> version[n] = v; copy[n] = (n == ROOT -> CLEAN : DIRTY)
+		:: v > version[n] -> version[n] = v; copy[n] = (n == ROOT -> CLEAN : DIRTY)
 		:: else // its author has brought newer bytes by another way
 		fi;
 		GRANTED(n, c) = p;
@@ -384,13 +366,13 @@ inline check()
 	// No deadlock: when all messages have arrived nobody waits but for the end of a lease.
 	nobody_waits = !WAITS(A) && !WAITS(B) && !WAITS(PROXY) && !recall && len(queue[ROOT]) + len(queue[PROXY]) == 0;
 	assert(nobody_waits || !SILENT || FROZEN);
-	n = 0; c = 0; p = 0; v = 0; x = 0; other = 0; event = 0; what = 0;
+	n = 0; c = 0; p = 0; v = 0; x = 0; other = 0; event = 0; what = 0; elsewhere = 0; bring = 0;
 	fresh = 0; one_writer = 0; inclusion = 0; nobody_waits = 0
 }
 
 // ---- What may happen ----
 
-mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* failures: */ CRASH, CUT, LOSE, MISS, LAPSE, JOIN, EVICT };
+mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* failures: */ CRASH, ISOLATED, CUT, LOSE, MISS, LAPSE, JOIN, EVICT };
 
 #define LINK(child, above) \
 	:: d_step { len(up[LINE(child, above)]) > 0 -> event = FROM_BELOW; c = child; n = above } \
@@ -406,15 +388,15 @@ mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* fa
 
 // Where failures happen enough happens, so there some do only what they must, to keep the number of states small.
 #ifdef FAILURES
+#ifdef B_RELEASES
+#define MAY_RELEASE(n) (n == B && !ask[n])
+#else
 #define MAY_RELEASE(n) false
+#endif
 #define MAY_BOTHER(n) (n == A)
 #define ROOT_READS false
-#elif defined(BREAK_RELEASES_WAIT)
-#define MAY_RELEASE(n) true
-#define MAY_BOTHER(n) true
-#define ROOT_READS true
 #else
-#define MAY_RELEASE(n) (!ask[n]) // R19
+#define MAY_RELEASE(n) (!ask[n] || BROKEN(RELEASES_WAIT)) // R19
 #define MAY_BOTHER(n) true
 #define ROOT_READS true
 #endif
@@ -430,10 +412,10 @@ mtype = { FROM_BELOW, FROM_ABOVE, WANT, MODIFY, BRING_UP, SYNC, GIVE_BACK, /* fa
 #define MAY_WANT(n, p) (p >= (n == A -> A_WANTS : B_WANTS))
 
 // For check.py --trace.
-#define TELL_EVENT printf("## %e n=%d c=%d p=%d\n", event, n, c, p)
+#define TELL_EVENT printf("## %d n=%d c=%d p=%d\n", event, n, c, p)
 #define TELL_NODE(n) printf("   %d: parent %d alive %d held %d version %d copy %d ask %d mine %d owed %d\n", \
 	n, parent[n], alive[n], held[n], version[n], copy[n], ask[n], mine[n], owed[n])
-#define TELL_STATE printf("   (%e p=%d v=%d x=%d) now %d; root: proxy %d A %d B %d; proxy: A %d B %d recall %d\n", \
+#define TELL_STATE printf("   (%d p=%d v=%d x=%d) now %d; root: proxy %d A %d B %d; proxy: A %d B %d recall %d\n", \
 	what, p, v, x, now, GRANTED(ROOT, PROXY), GRANTED(ROOT, A), GRANTED(ROOT, B), GRANTED(PROXY, A), GRANTED(PROXY, B), recall); \
 	TELL_NODE(0); TELL_NODE(1); TELL_NODE(2); TELL_NODE(3)
 
@@ -464,6 +446,7 @@ inline happen()
 
 init {
 	d_step {
+		c_code { broken = getenv("BROKEN") ? atoi(getenv("BROKEN")) : 0; };
 		held[ROOT] = WRITE;
 		version[ROOT] = 1;
 		now = 1;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What happens when nodes and links fail. Time is not counted: a lease that is not renewed may end at any moment, and what is
-// assumed of clocks is an order: the lease of a child, and of all below it, has ended before its parent takes back (T2, T3).
-// CRASH_PROXY: the proxy dies once. CUTS: so often a link of A's breaks, and A goes on at the proxy or at the root.
+// What happens when the proxy or links fail, in the tree of hvfs.pml. (A root that dies: restart.pml.) Time is not counted: a lease
+// that is not renewed may end at any moment, and what is assumed of clocks is an order: the lease of a child, and of all below
+// it, has ended before its parent takes back (T2, T3). Each link is a new session; sessions are told apart by the number of
+// their link, which stands for the names that nodes take (F3).
+//
+// CRASH_PROXY: the proxy dies once. ISOLATE: it is cut off from the root for good, and lives on until its lease ends. CUTS: so
+// often a link of A's breaks, and A goes on at the proxy or at the root.
 
 #ifndef CUTS
 #define CUTS 0
@@ -20,23 +24,26 @@ bool evicted;           // at the root: so was the proxy's session (F2)
 byte claim[NODES];      // at the root, a claim that is not decided: 0 none, else the permission + 1,
 byte claimed[NODES];    // ... its version,
 bool lively[NODES];     // ... and whether the claimant's lease had not ended
-bool passed_up;         // ... and, for A's: whether it came through the proxy;
+bool passed_up, agreed; // ... and, for A's: whether it came through the proxy, and the proxy's directory agrees;
 byte came_from[NODES];  // ... the session it comes from;
 bool moving[NODES];     // the proxy has been asked to let go
 byte verdict[NODES];    // within a step: what becomes of the claim
 #define OPEN 0
 #define RIGHT 1
 #define WRONG 2
+bool elsewhere, bring;  // within a step
+bool passing;           // at the proxy: a claim of A's is not decided, so A's word on the block is worth nothing now
 bool recording;         // at the proxy: the eviction of A is on its way to the root
 
 #define KNOWN(n, c) known[(n) * NODES + (c)]
 #define RECORD_OF(n, c) record[(n) * NODES + (c)]
 
-// One fact of RECOVER and PASS: live + 2 * through + 4 * number + 16 * base.
+// One fact of RECOVER and PASS: live + 2 * through + 4 * number + 16 * base; in a PASS, 64: the proxy's directory agrees.
 #define X_LIVE(x) ((x) & 1)
 #define X_THROUGH(x) (((x) >> 1) & 1)
 #define X_NUMBER(x) (((x) >> 2) & 3)
-#define X_BASE(x) ((x) >> 4)
+#define X_BASE(x) (((x) >> 4) & 3)
+#define X_OWN(x) ((x) >> 6)
 
 // ---- The child ----
 
@@ -65,9 +72,7 @@ inline join()
 	held[n] = (held[n] == READ -> NO : held[n]);
 	drop_if_useless();
 	v = version[n];
-#ifdef BREAK_SEND_AGAIN
-	if :: held[n] != WRITE -> v = 0 :: else fi;
-#endif
+	if :: held[n] != WRITE && BROKEN(SEND_AGAIN) -> v = 0 :: else fi;
 	say_up(RECOVER, held[n], v, alive[n] + 2 * through[n] + 4 * number[n] + 16 * base[n])
 }
 
@@ -122,11 +127,9 @@ inline miss()
 	if :: c == PROXY -> moving[A] = false; moving[B] = false :: else fi
 }
 
-#ifdef BREAK_EVICTED_REFUSED
-#define EVICTED(c) false
-#else
-#define EVICTED(c) (GRANTED(n, c) != WRITE && (X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
-#endif
+// A claim that was accepted and is made again is the same claim.
+#define EVICTED(c) (GRANTED(n, c) != WRITE && !BROKEN(EVICTED_REFUSED) && \
+	(X_BASE(x) < RECORD_OF(n, c) || (n == ROOT && evicted && X_THROUGH(x))))
 
 // Bytes that child "who" sends again: newer ones are what a reversion would go back to, whoever has WRITE now.
 inline take_bytes(bytes)
@@ -137,24 +140,28 @@ inline take_bytes(bytes)
 	fi
 }
 
-#ifdef BREAK_OLD_RECORD
-#define UNFOUNDED (p == NO && v == 0)
-#else
-#define UNFOUNDED ((p == NO && v == 0) || X_BASE(x) > KNOWN(n, c))
-#endif
+#define IS_OLD (X_BASE(x) > KNOWN(n, c) && !BROKEN(OLD_RECORD))
 
-// Child c is on a new link. What the directory has of a session that is older than the one the claim comes from has never
-// arrived there, or was given up; READ always is. WRITE that is not claimed is taken back.
+// Then it may have claimed the same there, and been heard: only who is above both can tell.
+#define HAS_BEEN_ELSEWHERE (X_NUMBER(x) > KNOWN(n, c) + 1)
+
+// Child c is on a new link. READ is given up. WRITE that it does not claim is taken back. But if it has been elsewhere since
+// (what the directory has of an older session than the one it claims from, it never got, or gave up), newer bytes may be
+// there: a proxy then lets go.
 inline new_session()
 {
 	forget();
 	if
-	:: UNFOUNDED && GRANTED(n, c) == WRITE -> take_back()
+	:: GRANTED(n, c) == WRITE && IS_OLD && n == PROXY -> let_go(0)
+	:: GRANTED(n, c) == WRITE && ((IS_OLD && n == ROOT) || (!IS_OLD && p == NO && v == 0)) -> take_back()
 	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
 	:: else
 	fi;
+	if :: n == PROXY -> passing = false :: else fi;
+	elsewhere = HAS_BEEN_ELSEWHERE;
 	KNOWN(n, c) = X_NUMBER(x)
 }
+
 
 // RECOVER with permission p and version v.
 inline on_recover()
@@ -181,27 +188,26 @@ inline on_recover()
 // A claim is decided where WRITE is held, which is here if the directory still shows it at the claimant. Bytes of a session
 // that was another parent's go up even if newer ones are here: the newer ones may be those of a reversion, and only the root
 // knows whether the author was evicted.
-#ifdef BREAK_NEWER_IS_HERE
-#define KNOWS_SESSION(x) true
-#else
-#define KNOWS_SESSION(x) X_THROUGH(x)
-#endif
+#define KNOWS_SESSION(x) (X_THROUGH(x) || BROKEN(NEWER_IS_HERE))
 
 inline recover_at_proxy()
 {
 	if
-	:: p == WRITE && GRANTED(n, c) == WRITE -> say_down(c, RECOVERED, WRITE, v, v > version[n])
+	:: p == WRITE && GRANTED(n, c) == WRITE && !elsewhere -> say_down(c, RECOVERED, WRITE, v, v > version[n])
 	:: p == NO && KNOWS_SESSION(x) && (held[n] == WRITE || v <= version[n]) ->
 		GRANTED(n, c) = NO;
 		take_bytes(v);
 		say_down(c, RECOVERED, NO, v, false)
-	:: else -> say_up(PASS, p, v, x)
+	:: else ->
+		passing = !BROKEN(NO_RECALL_OF_CLAIM);
+		say_up(PASS, p, v, x + (GRANTED(n, c) == WRITE -> 64 : 0))
 	fi
 }
 
 // The root has decided on a claim of A's that was passed up: 0: refused, 1: yes, 2: yes, and its bytes are newer than these.
 inline passed()
 {
+	passing = false;
 	if
 	:: x && p == WRITE ->
 		held[n] = WRITE;
@@ -209,15 +215,14 @@ inline passed()
 		version[n] = v;
 		say_down(A, RECOVERED, WRITE, v, x == 2)
 	:: x && p == NO -> say_down(A, RECOVERED, NO, v, false)
-	:: else -> say_down(A, REFUSED, 0, 0, 0)
+	:: else ->
+		c = A;
+		if :: GRANTED(n, c) == WRITE -> take_back() :: else fi;
+		say_down(A, REFUSED, 0, 0, 0)
 	fi
 }
 
-#ifdef BREAK_STALE_NUMBER
-#define HAS_LEFT(who, x) true
-#else
-#define HAS_LEFT(who, x) (KNOWN(n, who) < (x))
-#endif
+#define HAS_LEFT(who, x) (KNOWN(n, who) < (x) || BROKEN(STALE_NUMBER))
 
 // Child p is said to have moved, on its link number x, from session v: what it had here is let go at once (F5).
 inline on_move()
@@ -225,19 +230,28 @@ inline on_move()
 	if
 	:: GRANTED(n, p) == WRITE && HAS_LEFT(p, x) && v <= KNOWN(n, p) ->
 		c = p;
+		close_session();
 		let_go(x)
 	:: else -> say_up(NOT_HOLDER, p, 0, x)
 	fi
 }
 
-inline let_go(mover_number)
+// Child c's session here is over, if the mover has not told so itself.
+inline close_session()
 {
 	SEEN(n, c) = OVER;
 	broken[c] = true;
 	DRAIN(up[c]);
-	forget();
+	forget()
+}
+
+inline let_go(mover_number)
+{
 	GRANTED(n, c) = NO;
-	if :: copy[n] == DIRTY -> send_flush(WRITE) :: else fi; // the root must not take this for the end of WRITE
+	if
+	:: copy[n] == DIRTY && !BROKEN(LET_GO_FLUSHES) -> send_flush(WRITE) // the root must not take this for the end of WRITE
+	:: else
+	fi;
 	held[n] = NO;
 	say_up(LET_GO, c, 0, mover_number);
 	if :: recall -> say_up(ANSWER, recall - 1, 0, 0) :: else fi;
@@ -254,7 +268,7 @@ inline recorded()
 		c = A;
 		if
 		:: x -> RECORD_OF(n, c) = p + 1; take_back()
-		:: else -> let_go(0)
+		:: else -> close_session(); let_go(0)
 		fi
 	:: else
 	fi
@@ -262,23 +276,8 @@ inline recorded()
 
 // ---- The root ----
 
-#ifdef BREAK_BRING
-#define BRING(who) false
-#else
-#define BRING(who) (claimed[who] > version[ROOT])
-#endif
-
-#ifdef BREAK_LAPSED_WAITS
-#define LIVELY(who) true
-#else
-#define LIVELY(who) lively[who]
-#endif
-
-#ifdef BREAK_BYTES_BESIDE_WRITER
-#define TAKES_BYTES (GRANTED(ROOT, PROXY) == WRITE)
-#else
-#define TAKES_BYTES true
-#endif
+#define BRING(who) (claimed[who] > version[ROOT] && !BROKEN(BRING))
+#define TAKES_BYTES (GRANTED(ROOT, PROXY) == WRITE || !BROKEN(BYTES_BESIDE_WRITER))
 
 // To the claimant, by the way the claim came.
 #define CAME_UP(who) (who == A && passed_up)
@@ -302,9 +301,10 @@ inline accept(who)
 		assert(version[who] == now);
 		GRANTED(ROOT, PROXY) = NO;
 		GRANTED(ROOT, who) = NO;
+		bring = BRING(who);
 		if
-		:: CAME_UP(who) -> GRANTED(ROOT, PROXY) = WRITE; yes(who, WRITE, version[ROOT], BRING(who))
-		:: else -> GRANTED(ROOT, who) = WRITE; yes(who, WRITE, claimed[who], BRING(who))
+		:: CAME_UP(who) -> GRANTED(ROOT, PROXY) = WRITE; yes(who, WRITE, version[ROOT], bring)
+		:: else -> GRANTED(ROOT, who) = WRITE; yes(who, WRITE, claimed[who], bring)
 		fi
 	fi;
 	claim[who] = 0
@@ -325,16 +325,20 @@ inline judge()
 {
 	if
 	:: verdict[c] != OPEN
-	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) != 0 // R18
-	:: verdict[c] == OPEN && CAME_UP(c) && RECALLED(ROOT, PROXY) == 0 ->
-		verdict[c] = (claim[c] == NO + 1 || GRANTED(ROOT, c) == WRITE -> RIGHT : WRONG)
+	:: verdict[c] == OPEN && CAME_UP(c) ->
+		if
+		:: (agreed && GRANTED(ROOT, PROXY) == WRITE) || claim[c] == NO + 1 -> verdict[c] = RIGHT
+		:: !agreed && GRANTED(ROOT, c) == WRITE ->
+			if :: RECALLED(ROOT, PROXY) == 0 || BROKEN(NO_CLAIM_OVER_RECALL) -> verdict[c] = RIGHT :: else fi // R18
+		:: else -> verdict[c] = WRONG
+		fi
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) == WRITE -> verdict[c] = RIGHT
 	:: verdict[c] == OPEN && !CAME_UP(c) && GRANTED(ROOT, c) != WRITE && GRANTED(ROOT, PROXY) == WRITE ->
 		if
 		:: SEEN(ROOT, PROXY) == HERE && !moving[c] ->
 			moving[c] = true;
 			say_down(PROXY, MOVE, c, came_from[c], KNOWN(ROOT, c))
-		:: SEEN(ROOT, PROXY) != HERE && (claim[c] == NO + 1 || LIVELY(c)) -> verdict[c] = RIGHT
+		:: SEEN(ROOT, PROXY) != HERE && (claim[c] == NO + 1 || lively[c]) -> verdict[c] = RIGHT
 		:: else
 		fi
 	:: else -> verdict[c] = (claim[c] == NO + 1 && TAKES_BYTES -> RIGHT : WRONG)
@@ -376,17 +380,11 @@ inline on_not_holder()
 	if :: claim[p] && KNOWN(ROOT, p) == x -> verdict[p] = (claim[p] == NO + 1 -> RIGHT : WRONG) :: else fi
 }
 
-#ifdef BREAK_STALE_CLAIM
-#define STALE_COUNTS true
-#else
-#define STALE_COUNTS false
-#endif
-
 // The proxy passes a claim of A's up. A is not at the root any more, if it was.
 inline on_pass()
 {
 	if
-	:: X_NUMBER(x) < KNOWN(ROOT, A) && !STALE_COUNTS // A has come by another way since
+	:: X_NUMBER(x) < KNOWN(ROOT, A) && !BROKEN(STALE_CLAIM) // A has come by another way since
 	:: else -> c = A; take_over()
 	fi
 }
@@ -397,6 +395,7 @@ inline take_over()
 	DRAIN(up[LINE(A, ROOT)]);
 	SEEN(ROOT, A) = OVER;
 	passed_up = true;
+	agreed = X_OWN(x);
 	claim[A] = p + 1;
 	claimed[A] = v;
 	if :: EVICTED(A) -> verdict[A] = WRONG :: else fi
@@ -406,22 +405,21 @@ inline take_over()
 inline on_record()
 {
 	if
-	:: KNOWN(ROOT, A) > p -> say_down(PROXY, RECORDED, p, 0, false)
+	:: KNOWN(ROOT, A) > p && !BROKEN(ARRIVED_STAYS) -> say_down(PROXY, RECORDED, p, 0, false)
 	:: else -> RECORD_OF(ROOT, A) = p + 1; say_down(PROXY, RECORDED, p, 0, true)
 	fi
 }
 
 // ---- The end of a session ----
 
-#ifdef BREAK_LEASE_ORDER
-#define LEASE_OVER(n, c) true
-#else
-#define LEASE_OVER(n, c) ((c) == PROXY -> (!(alive[A] && through[A]) && !(alive[B] && through[B])) : \
+#define LEASE_OVER(n, c) (BROKEN(LEASE_ORDER) || LEASES_OVER(n, c))
+#define LEASES_OVER(n, c) ((c) == PROXY -> (dead && !(alive[A] && through[A]) && !(alive[B] && through[B])) : \
 	((n) == PROXY -> !(alive[c] && through[c]) : (!alive[c] || (parent[c] == PROXY && ask[c] != CLAIM))))
-#endif
 
-// Lazy: somebody wants the block.
-#define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && \
+// Lazy: somebody wants the block. What was moved from a proxy that is away goes back further than to what the proxy had, and
+// others below it may be on their way with newer bytes: so the proxy's session ends first.
+#define PROXY_FIRST(n) (BROKEN(PROXY_FIRST) || (n) != ROOT || SEEN(ROOT, PROXY) != AWAY || LEASE_OVER(ROOT, PROXY))
+#define CAN_EVICT(n, c) (SEEN(n, c) == AWAY && GRANTED(n, c) != NO && LEASE_OVER(n, c) && PROXY_FIRST(n) && \
 	(len(queue[n]) > 0 || ((n) == PROXY && (recall || ask[n])) || ((n) == ROOT && (claim[A] || claim[B]))))
 
 inline lost_by(who)
@@ -452,11 +450,18 @@ inline evict()
 	RECALLED(n, c) = 0;
 	if
 	:: GRANTED(n, c) == READ -> GRANTED(n, c) = NO
-	:: GRANTED(n, c) == WRITE && n == PROXY ->
+	:: GRANTED(n, c) == WRITE && n == PROXY && BROKEN(RECORD) ->
+		RECORD_OF(n, c) = KNOWN(n, c) + 1;
+		take_back()
+	:: GRANTED(n, c) == WRITE && n == PROXY && !BROKEN(RECORD) ->
 		recording = true;
 		say_up(RECORD, KNOWN(n, c), 0, 0)
 	:: GRANTED(n, c) == WRITE && n == ROOT && c != PROXY ->
 		RECORD_OF(n, c) = KNOWN(n, c) + 1;
+		if
+		:: SEEN(ROOT, PROXY) == AWAY && !BROKEN(PROXY_FIRST) -> SEEN(ROOT, PROXY) = OVER; evicted = true
+		:: else
+		fi;
 		take_back()
 	:: GRANTED(n, c) == WRITE && n == ROOT && c == PROXY ->
 		evicted = true;
@@ -485,6 +490,7 @@ inline crash()
 	barrier[PROXY] = false;
 	recall = 0;
 	recording = false;
+	passing = false;
 	DRAIN(down[PROXY]);
 	DRAIN(up[A]);
 	DRAIN(up[B]);
@@ -525,7 +531,11 @@ inline fail()
 	:: event == CUT -> cuts++; broken[LINE(n, parent[n])] = true
 	:: event == LOSE -> lose()
 	:: event == MISS -> miss()
-	:: event == LAPSE -> alive[n] = false
+	:: event == LAPSE && n == PROXY -> crash() // it closes its links: nothing can be had from it any more
+	:: event == LAPSE && n >= A ->
+		alive[n] = false;
+		if :: parent[n] == PROXY && ask[n] != CLAIM -> broken[n] = true :: else fi // F9: it connects anew
+	:: event == ISOLATED -> broken[PROXY] = true
 	:: event == JOIN -> join()
 	:: event == EVICT -> evict()
 	fi
@@ -538,13 +548,20 @@ inline fail()
 	:: d_step { CAN_EVICT(above, child) && !(above == PROXY && recording) -> event = EVICT; n = above; c = child }
 #define FAILING_LEAF(who) \
 	:: d_step { parent[who] != NOBODY && !CONNECTED(who) -> event = LOSE; n = who } \
-	:: d_step { alive[who] && (!CONNECTED(who) || ask[who] == CLAIM) -> event = LAPSE; n = who } \
+	:: d_step { alive[who] && (!CONNECTED(who) || ask[who] == CLAIM || (parent[who] == PROXY && broken[PROXY])) -> \
+		event = LAPSE; n = who } \
 	:: d_step { parent[who] == NOBODY && MAY_JOIN(who) -> event = JOIN; n = who; p = ROOT }
 
 #define CRASHES \
 	:: d_step { !dead -> event = CRASH; n = PROXY } \
 	MISSES(ROOT, PROXY) \
 	EVICTS(ROOT, PROXY)
+#define ISOLATING \
+	:: d_step { !broken[PROXY] -> event = ISOLATED; n = PROXY } \
+	:: d_step { broken[PROXY] && !dead && LEASES_BELOW_OVER -> event = LAPSE; n = PROXY } \
+	MISSES(ROOT, PROXY) \
+	EVICTS(ROOT, PROXY)
+#define LEASES_BELOW_OVER (!(alive[A] && through[A]) && !(alive[B] && through[B]))
 #define CUTTING \
 	:: d_step { cuts < CUTS && CONNECTED(A) -> event = CUT; n = A } \
 	:: d_step { parent[A] == NOBODY && !dead && MAY_JOIN(A) -> event = JOIN; n = A; p = PROXY } \
@@ -554,7 +571,11 @@ inline fail()
 	EVICTS(PROXY, A)
 #define MAY_JOIN(who) (number[who] < 3)
 
-#if CRASH_PROXY && CUTS
+#if ISOLATE && CUTS
+#define FAILURES ISOLATING CUTTING FAILING_LEAF(A) FAILING_LEAF(B)
+#elif ISOLATE
+#define FAILURES ISOLATING FAILING_LEAF(A) FAILING_LEAF(B)
+#elif CRASH_PROXY && CUTS
 #define FAILURES CRASHES CUTTING FAILING_LEAF(A) FAILING_LEAF(B)
 #elif CRASH_PROXY
 #define FAILURES CRASHES FAILING_LEAF(A) FAILING_LEAF(B)

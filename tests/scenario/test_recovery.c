@@ -377,6 +377,38 @@ START_TEST(sleeper_below_a_new_session)
 }
 END_TEST
 
+// F2, F4, T3: C, below Q below P, is given its block anew by P, and Q, which has C on record too, by A: A does not hear of P
+// any more, but what P gave may be in use until the lease that A gave P is over. So long Q may not take it back.
+START_TEST(claimed_on_two_sides)
+{
+	struct scenario *scenario = tree_of_proxies();
+	struct request *write = scenario_write(scenario, "C", 7, 'c'), *read;
+
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	world_cut(node_of(scenario, "Q"), 0, 0, 0);
+	cut(scenario, "Q", "C", 60 * 1000);
+	cut(scenario, "Q", "E", 60 * 1000);
+	cut(scenario, "Q", "P", 60 * 1000);
+	cut(scenario, "Q", "A", LEASE_MS * 6 / 10);
+	world_set_parent(node_of(scenario, "C"), node_of(scenario, "P"), node_of(scenario, "C")->pipe, 0);
+	world_cut(node_of(scenario, "C"), 0, 0, 0);
+	scenario_run(scenario, LEASE_MS / 2 - 500);
+	steps_write(scenario, "C", 'C'); // at P
+	world_cut(node_of(scenario, "P"), LEASE_MS * 1000, 0, 0); // A notices at once
+	cut(scenario, "P", "A", 60 * 1000);
+	cut(scenario, "C", "A", 60 * 1000);
+	read = scenario_read(scenario, "B", 7);
+	for (unsigned i = 0; i < EVICTED_MS / 50; i++) { // as long as it may
+		scenario_write(scenario, "C", 7, '3');
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, 2 * EVICTED_MS);
+	ck_assert(read->ended);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Evictions ----
 
 // F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
@@ -767,6 +799,7 @@ main(void)
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);
 	tcase_add_test(tcase, sleeper_below_a_new_session);
+	tcase_add_test(tcase, claimed_on_two_sides);
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);

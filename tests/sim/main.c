@@ -28,8 +28,8 @@ static const char *const bug_names[BUG_COUNT] = {
 static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_NOTHING] = "nothing",     [BREAK_GRACE] = "grace", [BREAK_EPOCH] = "epoch",
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
-	[BREAK_VERSIONS] = "versions",
 	[BREAK_SINCE] = "since",
+	[BREAK_VERSIONS] = "versions",
 };
 
 enum { LISTED_MAX = 1000 };

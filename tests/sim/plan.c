@@ -160,6 +160,19 @@ draw_nodes(struct rng *rng, struct plan *plan, enum core_bug bug)
 	}
 }
 
+// What came later is drawn by chance of its own, so that seeds keep their other numbers.
+static void
+draw_directories(struct plan *plan)
+{
+	struct rng rng = {plan->seed * UINT64_C(0xd1342543de82ef95) + 3};
+	bool small = rng_chance(&rng, 25);
+	unsigned nodes = (unsigned)rng_between(&rng, 30, 100);
+
+	for (int i = 0; i < plan->node_count && small; i++)
+		if (rng_chance(&rng, nodes))
+			plan->nodes[i].core.directory_max = rng_between(&rng, 1, rng_chance(&rng, 50) ? 4 : 64);
+}
+
 static void
 draw_faults(struct rng *rng, struct plan *plan, int wanted)
 {
@@ -194,6 +207,7 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 	draw_nodes(&rng, ret, options->bug);
 	draw_leases(&rng, ret, round_trip_us * PLAN_DEPTH_MAX / 4);
 	draw_faults(&rng, ret, options->faults);
+	draw_directories(ret);
 	if (options->recovery)
 		plan_draw_recovery(ret, options);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;

@@ -206,7 +206,8 @@ END_TEST
 START_TEST(flags_make_a_config)
 {
 	ck_assert_msg(load("--name leaf --volume a=disk.img --volume b --parent unix:p.sock,[::1]:7 --parent h:8 --listen unix:l.sock "
-			   "--mount m --write-mode sync --cache mem:16M,ways=4 --hb-ttl 2s --ttl 1m --control c --daemon --log-level debug") == 0,
+			   "--mount m --write-mode sync --cache mem:16M,ways=4 --hb-ttl 2s --ttl 1m --control c --daemon --log-level debug "
+			   "--directory 2M") == 0,
 		      "%s", error);
 	ck_assert_str_eq(config.node.name, "leaf");
 	ck_assert_uint_eq(config.node.volume_count, 2);
@@ -226,6 +227,7 @@ START_TEST(flags_make_a_config)
 	ck_assert_uint_eq(config.node.cache_ways, 4);
 	ck_assert_uint_eq(config.node.hb_ttl_ms, 2000);
 	ck_assert_uint_eq(config.node.ttl_ms, 60000);
+	ck_assert_uint_eq(config.node.directory_max, 2 << 20);
 	ck_assert_str_eq(config.node.control, "c");
 	ck_assert(config.daemon && !config.default_control);
 	ck_assert_int_eq(config.node.settings.log_level, LOG_LEVEL_DEBUG);
@@ -287,6 +289,8 @@ END_TEST
 START_TEST(bad_flags_are_named_with_their_value)
 {
 	assert_refused("--volume v=d --hb-ttl 30", "--hb-ttl 30: ");
+	assert_refused("--volume v=d --directory 0", "--directory 0: right would be 1 to 256M");
+	assert_refused("--volume v=d --directory 257M", "--directory 257M: right would be 1 to 256M");
 	assert_refused("--volume v=d --write-mode fast", "--write-mode fast: right would be async");
 	assert_refused("--volume v=d --durability disk", "--durability disk: right would be root");
 	assert_refused("--volume v=d --on-disconnect panic", "--on-disconnect panic: right would be wait, error");

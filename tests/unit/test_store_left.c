@@ -184,6 +184,34 @@ START_TEST(test_evictions)
 }
 END_TEST
 
+// Since when claims count: from the open that follows a stop in order; else as it was, until a grace time ends.
+START_TEST(test_claims_since)
+{
+	struct store *store;
+
+	create();
+	serve_and_die(0); // epoch 1
+	store = open_left(false, false, LEASE_MS, 0);
+	ck_assert_uint_eq(store->claims_since, 1);
+	close_store(store); // dies in its grace time
+	store = open_left(false, false, LEASE_MS, 0);
+	ck_assert_uint_eq(store->claims_since, 1);
+	ck_assert_int_eq(store_record(store, NULL, 0, store->epoch), 0);
+	ck_assert_int_eq(store_record(store, evicted, 1, 2), 0); // it never goes back
+	close_store(store);
+	store = open_left(false, false, LEASE_MS, 1);
+	ck_assert_uint_eq(store->claims_since, 3);
+	ck_assert_int_eq(store_set_clean(store), 0);
+	close_store(store);
+	store = open_left(false, true, 0, 0);
+	ck_assert_uint_eq(store->claims_since, store->epoch);
+	close_store(store);
+	store = help_open(0, true);
+	ck_assert_int_eq(store_record(store, NULL, 0, 9), 0); // read-only: nothing to record
+	close_store(store);
+}
+END_TEST
+
 START_TEST(test_evictions_limit)
 {
 	struct eviction *many = calloc(LIMIT_EVICTIONS + 1, sizeof(*many));
@@ -365,6 +393,7 @@ main(void)
 	tcase_add_test(tcase, test_died);
 	tcase_add_test(tcase, test_left_in_order);
 	tcase_add_test(tcase, test_evictions);
+	tcase_add_test(tcase, test_claims_since);
 	tcase_add_test(tcase, test_evictions_limit);
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_create_again);
