@@ -3,6 +3,7 @@
 // waits until the parent has answered. A session outlives its link until the lease that was given is over.
 #include "core/admission.h"
 #include "core/check.h"
+#include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -406,7 +407,7 @@ absent_timer(struct core *core, struct child *child)
 		child->evict_retry_at = 0;
 		server_touch_blocks(core, child);
 	}
-	if (child->dir.head == 0 && !child->evicting)
+	if ((child->dir.head == 0 || eviction_is_needless(core, child)) && !child->evicting)
 		server_child_free(core, child->index, true);
 	else if (child->evict_retry_at != 0)
 		core_wake(core, child->evict_retry_at);

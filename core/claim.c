@@ -212,6 +212,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;
 	}
+	entry->stale |= entry->copy != COPY_ABSENT && want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
 }
@@ -448,7 +449,7 @@ static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	struct bounds bounds = stored_bounds(core, entry, want);
-	bool brought = entry->copy != COPY_ABSENT && entry->version >= want->version;
+	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
@@ -464,8 +465,10 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	}
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
-	if (entry->version < want->version && entry->copy == COPY_ABSENT)
-		entry->version = want->version; // there was one (R11)
+	if (entry->version < want->version) { // there was one (R11)
+		entry->version = want->version;
+		entry->claimed = true;
+	}
 	return refuse(want, STATUS_EVICTED);
 }
 

@@ -27,7 +27,7 @@ client_parent_usable(const struct core *core, const struct volume *volume)
 static enum opcode
 ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
 {
-	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT)
+	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale)
 		return OP_LOCK;
 	if (needs_data && want->perm == PERM_WRITE)
 		return OP_GET;
@@ -64,7 +64,8 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
-	if (core->parent.outstanding >= core->parent.credits) {
+	// What is claimed comes first: what others wait for may be held by that.
+	if (core->parent.outstanding >= core->parent.credits || core->parent.claims_waiting.count > 0) {
 		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;
 	}
@@ -227,7 +228,8 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, work, item);
-	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE && entry->copy == COPY_ABSENT)
+	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE &&
+		 (entry->copy == COPY_ABSENT || entry->stale))
 		grant_over_gap(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);

@@ -52,6 +52,7 @@ block_evicted(void *arg, block_key key)
 
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
+	entry->stale = 0;
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again
 }
@@ -392,12 +393,12 @@ waiters_pump(struct core *core)
 {
 	struct parent *parent = &core->parent;
 
-	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
-		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
-		transaction_drain(core);
-	}
 	while (parent->claims_waiting.count > 0 && parent->outstanding < parent->credits) {
 		key_list_touch_first(core, &parent->claims_waiting, WAIT_CLAIM, parent->credits - parent->outstanding);
+		transaction_drain(core);
+	}
+	while (parent->waiting.count > 0 && parent->outstanding < parent->credits && parent->claims_waiting.count == 0) {
+		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
 		transaction_drain(core);
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++) {
@@ -434,7 +435,7 @@ begin(struct core *core)
 	if (core->config.grace_ms == 0)
 		return;
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		core->volumes[i]->in_grace = core->volumes[i]->is_root;
+		core->volumes[i]->in_grace = core->volumes[i]->stored_kept = core->volumes[i]->is_root;
 	core->grace_end = moment_after_ms(core->now, core->config.grace_ms);
 	core_wake(core, core->grace_end);
 }

@@ -101,6 +101,14 @@ session_of(const struct core *core, uint32_t volume, uint64_t node_id, const str
 	return NULL;
 }
 
+bool
+eviction_is_needless(const struct core *core, const struct child *child)
+{
+	const struct child *other = session_of(core, child->volume, child->node_id, child);
+
+	return other != NULL && other->settled;
+}
+
 void
 eviction_begin(struct core *core, struct child *child)
 {
@@ -115,8 +123,10 @@ eviction_begin(struct core *core, struct child *child)
 	}
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
-	if (session_of(core, child->volume, child->node_id, child) != NULL)
-		return; // until it has claimed what it wants (claim.c)
+	if (session_of(core, child->volume, child->node_id, child) != NULL) {
+		core_wake(core, core->now); // not before it has claimed what it wants: then this session just ends
+		return;
+	}
 	core_trace(core, "child %s: being evicted", child->name);
 	child->evicting = true;
 	child->phase_since = core->now;

@@ -10,6 +10,9 @@
 // node may not decide it now. Asked again by whoever still wants them.
 void eviction_begin(struct core *core, struct child *child);
 
+// Has the node of this absent child another session here, and said what it still holds? Then this one is over.
+bool eviction_is_needless(const struct core *core, const struct child *child);
+
 // Send those whose time has come.
 void eviction_timer(struct core *core);
 

@@ -163,7 +163,7 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 	const struct volume *volume = entry_volume(core, entry);
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
-	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) &&
+	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) && !entry->stale &&
 	       (entry->copy >= COPY_UNSTABLE || dirty_room(core, volume));
 }
 

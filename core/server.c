@@ -379,7 +379,7 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	data = server_needs_data(core, entry, want);
 	if (record != NULL ? record->recall_open : !overflow_may_add(core, child))
 		return false;
-	if (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link)))
+	if (entry->stale || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
 		return false;
 	grant(core, entry, want);
 	return true;
@@ -595,7 +595,7 @@ reclaim_write(struct core *core, struct entry *entry)
 	entry->version += RECLAIM_GAP;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
-	if (was == COPY_ABSENT) { // the parent must learn of it, with the bytes
+	if (was == COPY_ABSENT || entry->stale) { // the parent must learn of it, with the bytes
 		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
 		table_work(&core->table, entry)->gap = true;
 		return;

@@ -188,7 +188,7 @@ entry_set_held(struct core *core, struct entry *entry, enum perm held)
 bool
 entry_readable(const struct core *core, const struct entry *entry)
 {
-	if (entry->copy == COPY_ABSENT || entry_held(core, entry) < PERM_READ)
+	if (entry->copy == COPY_ABSENT || entry->stale || entry_held(core, entry) < PERM_READ)
 		return false;
 	return entry->dir == 0 || directory_max(&core->directory, entry, -1) < PERM_WRITE;
 }
@@ -230,6 +230,8 @@ entry_rest(struct core *core, struct entry *entry)
 		entry_release_later(core, entry);
 		return;
 	}
+	if (entry->version != 0 && volume->is_root && (volume->in_grace || volume->early_claims > 0))
+		return; // what has come since the root was started counts when claims are decided (stored_rest)
 	if (entry->version > volume->version_floor)
 		volume->version_floor = entry->version;
 	table_remove(&core->table, entry);
@@ -242,6 +244,7 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
+	entry->stale = 0;
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
 
@@ -264,6 +267,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
+	entry->stale = 0;
 	core->copies.ops->drop(core->copies.self, entry->key);
 }
 

@@ -146,6 +146,7 @@ struct volume {
 	struct stored *stored; // by block
 	size_t stored_count, stored_capacity;
 	bool stored_complete;  // of the other blocks nothing was ever made durable
+	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there

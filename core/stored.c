@@ -71,8 +71,14 @@ stored_is_newer(struct bounds bounds, version_t version)
 void
 stored_rest(struct core *core, struct volume *volume)
 {
-	if (volume->stored == NULL || volume->early_claims > 0 || claim_in_grace(core, volume))
+	if (!volume->stored_kept || volume->early_claims > 0 || claim_in_grace(core, volume))
 		return;
+	volume->stored_kept = false;
+	for (uint32_t i = 1; i < core->table.entries.next; i++) // they were kept for the claims (entry_rest)
+		if (pool_is_used(&core->table.entries, i) &&
+		    block_key_volume(table_entry(&core->table, i)->key) == volume->index &&
+		    table_entry(&core->table, i)->work == 0)
+			entry_rest(core, table_entry(&core->table, i));
 	free(volume->stored);
 	volume->stored = NULL;
 	volume->stored_count = volume->stored_capacity = 0;

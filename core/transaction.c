@@ -79,8 +79,8 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 {
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
-	bool data = needs_data(core, entry, want);
-	bool absent = entry->copy == COPY_ABSENT || entry_is_hint(core, entry);
+	bool data = needs_data(core, entry, want) || entry->stale; // also of what is written over, for its version
+	bool absent = entry->copy == COPY_ABSENT || entry->stale || entry_is_hint(core, entry);
 	bool clear = true;
 
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing

@@ -120,6 +120,7 @@ prepare_transfer(struct io_uring_sqe *sqe, int fd, const struct transfer *transf
 			io_uring_prep_write(sqe, fd, transfer->one.iov_base, (unsigned)transfer->one.iov_len, transfer->offset);
 		else
 			io_uring_prep_writev(sqe, fd, transfer->iov, (unsigned)transfer->iov_count, transfer->offset);
+		sqe->rw_flags = transfer->io->durable ? RWF_DSYNC : 0;
 		break;
 	case STEP_FALLOCATE:
 		io_uring_prep_fallocate(sqe, fd, transfer->mode, (off_t)transfer->offset, (off_t)transfer->size);

@@ -34,7 +34,8 @@ struct store_io {
 	void *owner;         // the caller's
 	struct store_io *next; // the store's, while it runs
 	uint64_t progress;     // the store's: bytes done of a short transfer
-	int fd;                // the store's: of which file
+	int fd;                // the store's: of which file,
+	bool durable;          // and whether a write of it is synced at once
 };
 
 struct store;

@@ -164,7 +164,8 @@ transfer_perform(const struct transfer *transfer, int fd)
 		result = preadv(fd, transfer->iov, transfer->iov_count, (off_t)transfer->offset);
 		break;
 	case STEP_WRITE:
-		result = pwritev(fd, transfer->iov, transfer->iov_count, (off_t)transfer->offset);
+		result = pwritev2(fd, transfer->iov, transfer->iov_count, (off_t)transfer->offset,
+				  transfer->io->durable ? RWF_DSYNC : 0);
 		break;
 	case STEP_FALLOCATE:
 		result = fallocate(fd, transfer->mode, (off_t)transfer->offset, (off_t)transfer->size);

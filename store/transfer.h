@@ -10,7 +10,7 @@
 
 enum step_kind {
 	STEP_READ,      // preadv(iov, iov_count, offset)
-	STEP_WRITE,     // pwritev(iov, iov_count, offset)
+	STEP_WRITE,     // pwritev2(iov, iov_count, offset, io->durable ? RWF_DSYNC : 0)
 	STEP_FALLOCATE, // fallocate(mode, offset, size)
 	STEP_SYNC,      // fdatasync
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Records gather in one of two buffers while the other is on its way to the disk. A buffer goes out when it is full, or
 // when there is a marker in it. The marker is put behind what had been written when the sync began; what is written later
-// comes behind it, in the same buffer or the next. When all buffers with a marker are out, the file is synced.
+// comes behind it, in the same buffer or the next. A batch that fits one buffer is written durably; else, when all buffers
+// with a marker are out, the file is synced. Files grow by zeros, so that this seldom has to change more than bytes.
 //
 // When a file has grown to its limit, the buffer is closed behind the marker, and the next one begins the other file. Both
 // files are open all the time, so that no turn has to wait for a directory.
@@ -26,6 +27,7 @@ enum {
 	BUFFER_SIZE = 128 * 1024,
 	RECORDS_SIZE_MAX = BUFFER_SIZE - VERSION_LOG_MARKER_SIZE,
 	BOOT_ID_SIZE = 64,
+	GROWTH = 256 * 1024, // so much a file grows at once
 };
 
 static_assert(VERSION_LOG_HEADER_SIZE + LIMIT_RUN_BLOCKS * VERSION_LOG_RECORD_SIZE <= RECORDS_SIZE_MAX,
@@ -46,10 +48,12 @@ struct version_file {
 	struct buffer buffers[2], *filling, *going; // going: on its way, or to be tried again; NULL: none
 	bool writes, syncs, voids;                  // operations under way
 	struct store_io write_io, sync_io, void_io;
-	struct iovec write_iov, void_iov;
+	struct iovec write_iov[2], void_iov;
+	uint64_t sizes[VERSION_LOG_FILES]; // of the files
 	bool added;                   // something since the last marker
 	bool pushed;                  // somebody waits for room
-	bool unsynced[VERSION_LOG_FILES]; // a marker has been written there
+	bool loose[VERSION_LOG_FILES];    // records of the batch have been written there, and not synced
+	bool unsynced[VERSION_LOG_FILES]; // so have they, and the marker
 	bool sync_wanted;
 	int write_errno;              // of the write that is to be tried again
 	int marker_file;              // of the marker of the last sync,
@@ -275,21 +279,27 @@ begin_write(struct version_file *file)
 {
 	struct buffer *buffer = file->going;
 
+	static const uint8_t zeros[GROWTH];
+	uint64_t end = buffer->offset + buffer->size;
+	uint64_t growth = end > file->sizes[buffer->file] ? GROWTH - end % GROWTH : 0;
+
 	file->writes = true;
-	file->write_iov = (struct iovec){.iov_base = buffer->bytes, .iov_len = buffer->size};
+	file->write_iov[0] = (struct iovec){.iov_base = buffer->bytes, .iov_len = buffer->size};
+	file->write_iov[1] = (struct iovec){.iov_base = (void *)zeros, .iov_len = growth};
 	file->write_io = (struct store_io){.op = STORE_WRITE,
 					   .fd = file->fds[buffer->file],
 					   .offset = buffer->offset,
-					   .size = buffer->size,
-					   .iov = &file->write_iov,
-					   .iov_count = 1};
+					   .size = buffer->size + growth,
+					   .iov = file->write_iov,
+					   .iov_count = growth > 0 ? 2 : 1,
+					   .durable = buffer->marked && !file->loose[buffer->file]};
 	return &file->write_io;
 }
 
 static struct store_io *
 begin_sync(struct version_file *file, int i)
 {
-	file->unsynced[i] = false;
+	file->unsynced[i] = file->loose[i] = false;
 	file->syncs = true;
 	file->sync_io = (struct store_io){.op = STORE_SYNC, .fd = file->fds[i]};
 	return &file->sync_io;
@@ -313,14 +323,19 @@ begin_void(struct version_file *file)
 	return &file->void_io;
 }
 
+// Are all buffers with a marker on the disk, or in the system?
+static bool
+is_marker_out(const struct version_file *file)
+{
+	return !file->filling->marked && (file->going == NULL || !file->going->marked);
+}
+
 struct store_io *
 version_file_next(struct version_file *file)
 {
-	bool marked = file->filling->marked || (file->going != NULL && file->going->marked);
-
 	if (file->dead)
 		return file->void_due && !file->writes ? begin_void(file) : NULL;
-	for (int i = 0; i < VERSION_LOG_FILES && file->sync_wanted && !file->syncs && !marked; i++)
+	for (int i = 0; i < VERSION_LOG_FILES && file->sync_wanted && !file->syncs && is_marker_out(file); i++)
 		if (file->unsynced[i])
 			return begin_sync(file, i);
 	if (file->writes)
@@ -419,7 +434,7 @@ fail(struct version_file *file, const struct store_io *io, int sys_errno)
 	enum version_sync sync = sync_over(file);
 
 	file->write_errno = sys_errno;
-	if (io == &file->sync_io || !may_be_over(sys_errno))
+	if (io == &file->sync_io || (io == &file->write_io && !may_be_over(sys_errno)))
 		version_file_give_up(file);
 	return sync;
 }
@@ -437,13 +452,15 @@ version_file_ended(struct version_file *file, struct store_io *io, int sys_errno
 	if (*ret_errno != 0)
 		return fail(file, io, sys_errno);
 	if (io == &file->write_io) {
-		file->unsynced[file->going->file] |= file->going->marked;
+		if (io->offset + io->size > file->sizes[file->going->file])
+			file->sizes[file->going->file] = io->offset + io->size;
+		file->loose[file->going->file] |= !io->durable;
+		file->unsynced[file->going->file] |= file->going->marked && !io->durable;
 		file->going = NULL;
 		file->write_errno = 0;
 	}
-	if (io != &file->sync_io || file->unsynced[0] || file->unsynced[1])
-		return VERSION_SYNC_NONE;
-	return sync_over(file);
+	return is_marker_out(file) && !file->syncs && !file->unsynced[0] && !file->unsynced[1] ? sync_over(file)
+												: VERSION_SYNC_NONE;
 }
 
 void

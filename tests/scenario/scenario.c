@@ -427,6 +427,15 @@ scenario_deliver(struct scenario *scenario, const char *from, const char *to, un
 	return world_release(child, direction, count);
 }
 
+void
+scenario_lose_versions(struct scenario *scenario)
+{
+	struct versions *versions = &scenario->disk->versions;
+
+	for (int i = 0; i < VERSION_LOG_FILES; i++)
+		versions->image[i].size = versions->durable[i].size = 0;
+}
+
 char
 scenario_stored(const struct scenario *scenario, uint64_t block)
 {

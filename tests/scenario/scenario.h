@@ -110,6 +110,9 @@ void request_expect_error(const struct request *request, enum hvfs_error error);
 // It has not ended yet.
 void request_expect_waiting(const struct request *request);
 
+// The version log beside the disk is gone.
+void scenario_lose_versions(struct scenario *scenario);
+
 // What the disk durably holds: the letter that fills the block, '?' for a mixture.
 char scenario_stored(const struct scenario *scenario, uint64_t block);
 

@@ -600,6 +600,7 @@ START_TEST(claimant_is_asked_for_its_bytes)
 	steps_child(scenario, "E", "A", true);
 	steps_write(scenario, "B", 'b');
 	steps_write(scenario, "E", 'e');
+	scenario_lose_versions(scenario);
 	scenario_kill(scenario, "A");
 	scenario_restart(scenario, "A");
 	sync = scenario_sync(scenario, "B");
@@ -624,6 +625,7 @@ START_TEST(older_bytes_beside_a_claim)
 	steps_write(scenario, "E", 'e');
 	steps_sync(scenario, "E", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_lose_versions(scenario);
 	scenario_kill(scenario, "A");
 	scenario_restart(scenario, "A");
 	scenario_forget(scenario);
@@ -661,164 +663,6 @@ START_TEST(absent_over_two_restarts)
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	reads(scenario, "B", 'c');
 	steps_sync(scenario, "B", ERR_LOST);
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// ---- What the storage has (stored.c) ----
-
-// A has C, E and B. C has written the block, E over it: A has had C's bytes, and C keeps them (R13). ${writes_back}: the
-// root's disk has what the root has, not synced.
-static struct scenario *
-overwritten(bool writes_back)
-{
-	struct scenario *scenario = steps_create();
-
-	scenario->world->moving = true;
-	steps_keep_dirty(scenario, !writes_back);
-	steps_root(scenario, "A");
-	steps_keep_dirty(scenario, true);
-	steps_child(scenario, "C", "A", true);
-	steps_child(scenario, "E", "A", true);
-	steps_child(scenario, "B", "A", true);
-	steps_write(scenario, "C", 'c');
-	steps_write(scenario, "E", 'e');
-	return scenario;
-}
-
-enum { ROOT_KILLED, ROOT_LOSES_POWER };
-
-static void
-root_again(struct scenario *scenario, int how)
-{
-	if (how == ROOT_KILLED)
-		scenario_kill(scenario, "A");
-	else
-		world_crash(node_of(scenario, "A"), 0);
-	scenario_restart(scenario, "A");
-}
-
-// F6: what E wrote over C's bytes is durable, and nobody claims the block: C's bytes are not needed.
-START_TEST(synced_bytes_are_not_written_over)
-{
-	struct scenario *scenario = overwritten(false);
-	struct request *sync;
-
-	steps_sync(scenario, "E", ERR_OK);
-	if (_i & 1)
-		reads(scenario, "B", 'e'); // E has let go
-	else
-		scenario_kill(scenario, "E");
-	root_again(scenario, ROOT_KILLED);
-	sync = scenario_sync(scenario, "C");
-	scenario_run(scenario, 2 * LEASE_MS);
-	request_expect_ok(sync);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	reads(scenario, "C", 'e');
-	steps_work_again(scenario, "C");
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// F6: what E wrote was never synced and is lost with E and the root. C lives: its bytes are there.
-START_TEST(unsynced_bytes_make_room_for_older_ones)
-{
-	struct scenario *scenario = overwritten(_i & 1);
-	struct request *sync;
-
-	if (_i & 1) {
-		reads(scenario, "B", 'e');
-		ck_assert_int_eq(scenario->disk->image[7 * SCENARIO_BLOCK_SIZE], 'e');
-		ck_assert_int_eq(scenario_stored(scenario, 7), '.');
-	}
-	scenario_kill(scenario, "E");
-	root_again(scenario, _i & 2 ? ROOT_LOSES_POWER : ROOT_KILLED);
-	sync = scenario_sync(scenario, "C");
-	scenario_run(scenario, 2 * LEASE_MS);
-	request_expect_ok(sync);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
-	reads(scenario, "B", 'c');
-	steps_work_again(scenario, "C");
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
-START_TEST(unknown_versions)
-{
-	struct scenario *scenario = overwritten(false);
-	struct request *sync;
-
-	steps_sync(scenario, "E", ERR_OK);
-	scenario_kill(scenario, "E");
-	if (_i == 0)
-		scenario->disk->versions.image[0].size = 0;
-	root_again(scenario, _i == 0 ? ROOT_KILLED : ROOT_LOSES_POWER);
-	sync = scenario_sync(scenario, "C");
-	scenario_run(scenario, 2 * LEASE_MS);
-	request_expect_error(sync, ERR_LOST);
-	ck_assert_uint_ge(scenario->world->rescue_count, 1);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	steps_work_again(scenario, "C");
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// The same, but E lives and has the block: versions tell.
-START_TEST(unknown_versions_of_a_block_that_is_claimed)
-{
-	struct scenario *scenario = overwritten(false);
-	struct request *sync;
-
-	steps_sync(scenario, "E", ERR_OK);
-	scenario->disk->versions.image[0].size = 0;
-	root_again(scenario, ROOT_KILLED);
-	sync = scenario_sync(scenario, "C");
-	scenario_run(scenario, 2 * LEASE_MS);
-	request_expect_ok(sync);
-	reads(scenario, "B", 'e');
-	steps_sync(scenario, "E", ERR_OK);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// The same, but E dies before it has sent what it has: C's older bytes must not take the place of what is durable.
-START_TEST(unknown_versions_of_a_block_whose_claimant_dies)
-{
-	struct scenario *scenario = overwritten(false);
-	struct request *sync;
-
-	steps_sync(scenario, "E", ERR_OK);
-	scenario->disk->versions.image[0].size = 0;
-	root_again(scenario, ROOT_KILLED);
-	scenario_run(scenario, 50);
-	ck_assert_uint_eq(scenario_count(scenario, "A -> E  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
-	scenario_kill(scenario, "E");
-	sync = scenario_sync(scenario, "C");
-	scenario_run(scenario, EVICTED_MS);
-	request_expect_error(sync, ERR_LOST);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	reads(scenario, "B", 'e');
-	scenario_destroy(scenario);
-}
-END_TEST
-
-// What is known to be there need not be sent again.
-START_TEST(synced_bytes_are_not_sent_again)
-{
-	struct scenario *scenario = overwritten(false);
-
-	steps_sync(scenario, "E", ERR_OK);
-	root_again(scenario, ROOT_KILLED);
-	scenario_forget(scenario);
-	scenario_run(scenario, 2 * LEASE_MS);
-	ck_assert_uint_eq(scenario_count(scenario, "E -> A  RECOVER"), 2); // the claim, and the end of the claims
-	ck_assert_uint_eq(scenario_count(scenario, "E -> A  FLUSH"), 0);
-	steps_write(scenario, "E", 'E');
-	reads(scenario, "B", 'E');
-	steps_sync(scenario, "E", ERR_OK);
-	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -966,12 +810,6 @@ main(void)
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
-	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
-	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
-	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
-	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
-	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
-	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);

@@ -120,17 +120,24 @@ help_submit_list(struct store *store, struct test_io *io, enum store_op op, uint
 	ck_assert_int_eq(io->calls, 0); // never at once
 }
 
-void
-help_submit(struct store *store, struct test_io *io, enum store_op op, uint64_t offset, void *bytes, uint64_t size)
+static void
+submit(struct store *store, struct test_io *io, enum store_op op, uint64_t offset, void *bytes, uint64_t size,
+	const version_t *versions)
 {
-	*io = (struct test_io){.io = {.op = op, .offset = offset, .size = size, .done = done, .owner = io},
-		.one = {.iov_base = bytes, .iov_len = size}};
+	*io = (struct test_io){.io = {.op = op, .offset = offset, .size = size, .versions = versions, .done = done,
+		.owner = io}, .one = {.iov_base = bytes, .iov_len = size}};
 	if (op == STORE_READ || op == STORE_WRITE) {
 		io->io.iov = &io->one;
 		io->io.iov_count = 1;
 	}
 	store->ops->submit(store, &io->io);
 	ck_assert_int_eq(io->calls, 0);
+}
+
+void
+help_submit(struct store *store, struct test_io *io, enum store_op op, uint64_t offset, void *bytes, uint64_t size)
+{
+	submit(store, io, op, offset, bytes, size, NULL);
 }
 
 static int
@@ -164,6 +171,17 @@ help_do(struct store *store, enum store_op op, uint64_t offset, void *bytes, uin
 	struct test_io io;
 
 	help_submit(store, &io, op, offset, bytes, size);
+	help_wait(store, &io, 1);
+	return io.result;
+}
+
+int
+help_do_versions(struct store *store, enum store_op op, uint64_t offset, void *bytes, uint64_t size,
+	const version_t *versions)
+{
+	struct test_io io;
+
+	submit(store, &io, op, offset, bytes, size, versions);
 	help_wait(store, &io, 1);
 	return io.result;
 }

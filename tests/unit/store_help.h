@@ -47,6 +47,10 @@ void help_wait(struct store *store, struct test_io *ios, int count);
 // Submit, wait; returns the errno value.
 int help_do(struct store *store, enum store_op op, uint64_t offset, void *bytes, uint64_t size);
 
+// The same of a write or zeroing whose blocks get ${versions}.
+int help_do_versions(struct store *store, enum store_op op, uint64_t offset, void *bytes, uint64_t size,
+	const version_t *versions);
+
 // Fill ${bytes} with what only ${seed} gives.
 void help_pattern(uint8_t *bytes, size_t size, uint32_t seed);
 

@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include <check.h>
+#include <errno.h>
 #include <dirent.h>
 #include <jansson.h>
 #include <signal.h>
@@ -204,7 +205,8 @@ connect_control(const char *name)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s/%s.ctl", directory, name);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	while (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		ck_assert_int_eq(errno, ECONNREFUSED); // it is there before it listens
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return fd;
 }

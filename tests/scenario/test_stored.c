@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// A root is started after a crash and its version log tells what its storage has, or does not (core/stored.c): bytes that
+// were recalled from C before and that C brings again are needed, or they would take the place of what is durable. A is
+// the root; C, E and B are its children.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = 3 * LEASE_MS };
+
+// Sooner or later ${name} reads ${letter}.
+static void
+reads(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *read = scenario_read(scenario, name, 7);
+
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_letter(read, letter);
+}
+
+// A has C, E and B. C has written the block, E over it: A has had C's bytes, and C keeps them (R13). ${writes_back}: the
+// root's disk has what the root has, not synced.
+static struct scenario *
+overwritten(bool writes_back)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, !writes_back);
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	return scenario;
+}
+
+enum { ROOT_KILLED, ROOT_LOSES_POWER };
+
+static void
+root_again(struct scenario *scenario, int how)
+{
+	if (how == ROOT_KILLED)
+		scenario_kill(scenario, "A");
+	else
+		world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+}
+
+// F6: what E wrote over C's bytes is durable, and nobody claims the block: C's bytes are not needed.
+START_TEST(synced_bytes_are_not_written_over)
+{
+	struct scenario *scenario = overwritten(false);
+	struct request *sync;
+
+	steps_sync(scenario, "E", ERR_OK);
+	if (_i & 1)
+		reads(scenario, "B", 'e'); // E has let go
+	else
+		scenario_kill(scenario, "E");
+	root_again(scenario, ROOT_KILLED);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	reads(scenario, "C", 'e');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: what E wrote was never synced and is lost with E and the root. C lives: its bytes are there.
+START_TEST(unsynced_bytes_make_room_for_older_ones)
+{
+	struct scenario *scenario = overwritten(_i & 1);
+	struct request *sync;
+
+	if (_i & 1) {
+		reads(scenario, "B", 'e');
+		ck_assert_int_eq(scenario->disk->image[7 * SCENARIO_BLOCK_SIZE], 'e');
+		ck_assert_int_eq(scenario_stored(scenario, 7), '.');
+	}
+	scenario_kill(scenario, "E");
+	root_again(scenario, _i & 2 ? ROOT_LOSES_POWER : ROOT_KILLED);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	reads(scenario, "B", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
+START_TEST(unknown_versions)
+{
+	struct scenario *scenario = overwritten(false);
+	struct request *sync;
+
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_kill(scenario, "E");
+	if (_i == 0)
+		scenario_lose_versions(scenario);
+	root_again(scenario, _i == 0 ? ROOT_KILLED : ROOT_LOSES_POWER);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_error(sync, ERR_LOST);
+	ck_assert_uint_ge(scenario->world->rescue_count, 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but E lives and has the block: versions tell.
+START_TEST(unknown_versions_of_a_block_that_is_claimed)
+{
+	struct scenario *scenario = overwritten(false);
+	struct request *sync;
+
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_lose_versions(scenario);
+	root_again(scenario, ROOT_KILLED);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(sync);
+	reads(scenario, "B", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but E dies before it has sent what it has: C's older bytes must not take the place of what is durable.
+START_TEST(unknown_versions_of_a_block_whose_claimant_dies)
+{
+	struct scenario *scenario = overwritten(false);
+	struct request *sync;
+
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_lose_versions(scenario);
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> E  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	scenario_kill(scenario, "E");
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_error(sync, ERR_LOST);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	reads(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// What is known to be there need not be sent again.
+START_TEST(synced_bytes_are_not_sent_again)
+{
+	struct scenario *scenario = overwritten(false);
+
+	steps_sync(scenario, "E", ERR_OK);
+	root_again(scenario, ROOT_KILLED);
+	scenario_forget(scenario);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "E -> A  RECOVER"), 2); // the claim, and the end of the claims
+	ck_assert_uint_eq(scenario_count(scenario, "E -> A  FLUSH"), 0);
+	steps_write(scenario, "E", 'E');
+	reads(scenario, "B", 'E');
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("stored");
+	TCase *tcase = tcase_create("stored");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
+	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
+	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
+	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
+	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
+	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
