@@ -275,6 +275,7 @@ request_begin(struct scenario *scenario, const char *name, struct io io, char le
 
 	CHECK(scenario->request_count <= SCENARIO_REQUESTS && io.size <= sizeof request->bytes);
 	ck_assert_msg(volume >= 0, "%s does not know the volume", name);
+	request->ended = false; // a test may use its place again
 	request->io.io = io;
 	request->io.io.volume = (uint32_t)volume;
 	request->io.bytes = request->bytes;

@@ -138,7 +138,7 @@ START_TEST(what_is_used_again_stays)
 		read_one("C", block, '.');
 		request_expect_ok(write);
 	}
-	ck_assert_uint_eq(scenario_count(scenario, "A -> C  INVALIDATE 110"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  INVALIDATE volume=1 block=110"), 0);
 	ck_assert_uint_ge(scenario_count(scenario, "A -> C  INVALIDATE"), 40 - LIMIT);
 	end();
 }
