@@ -211,13 +211,14 @@ take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
 	struct bounds bounds = stored_bounds(core, entry, want);
+	bool lacks = entry->copy == COPY_ABSENT && (entry_volume(core, entry)->is_root || entry->held < PERM_READ);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
 	// Who claimed a newer version is gone, and it with him: its number is not used again (R11).
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
 		item.version = entry->version + 1;
-	if ((item.version > entry->version || (item.version == entry->version && entry->copy == COPY_ABSENT)) &&
+	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
 	core->children[want->child]->acknowledged++;
@@ -322,8 +323,10 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
 	if (child == NULL || (child->link < 0 && !named))
 		return false;
-	if (child->link < 0 && !is_mover && message->items != NULL)
-		return false; // he only brings bytes: who is away may have the block by right
+	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
+		child->moved = true; // it may have the block by right; but has to say so
+		return false;
+	}
 	if (is_mover && child->link >= 0 && child->number >= message->link_number)
 		return false; // it has come back since
 	if (is_mover || child->link < 0) {
@@ -336,7 +339,7 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	claimant = claimant_take(core, message);
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = claimant;
-	work->recall_brings = message->items != NULL;
+	work->recall_live = message->ttl_ms > 0;
 	return claimant != 0;
 }
 

@@ -16,7 +16,7 @@ recall_limit_us(const struct core *core)
 
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
-	   const struct claimant *claimant, bool brings)
+	   const struct claimant *claimant, bool live)
 {
 	struct child *child = core->children[record->child];
 	struct saying say = {
@@ -30,9 +30,7 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 		.hops_left = LIMIT_HOPS,
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = claimant,
-		.item = claimant != NULL && brings,
-		.kind = ITEM_EMPTY,
-		.version = entry->version,
+		.live_ms = claimant != NULL && live ? 1 : 0,
 	};
 
 	if (child->link < 0 || core->links[child->link]->closing) {
@@ -53,10 +51,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool brings,
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
 	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant, brings);
+	return invalidate(core, entry, record, PERM_NO, claimant, live);
 }
 
 bool
@@ -87,7 +85,7 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_brings);
+		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_live);
 	}
 	return done;
 }

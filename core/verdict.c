@@ -133,7 +133,7 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 
 	if (want->asked == child)
 		return;
-	want->asked_xid = recall_for(core, entry, record, want->perm != PERM_WRITE,
+	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE && want->live,
 				     claimant_get(core, want->claimant));
 	want->asked = want->asked_xid != 0 ? child : -1;
 }
