@@ -40,7 +40,6 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
-	stored_rest(core, volume);
 	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
@@ -304,7 +303,9 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
-	else if (message->status != STATUS_UNAVAILABLE) // else it is gone soon, and the next is asked
+	else if (recovery_retries(core, entry_volume(core, entry), message->status))
+		table_want(&core->table, index)->up_xid = 0;
+	else
 		table_want(&core->table, index)->refusal = (uint8_t)message->status;
 	return true;
 }

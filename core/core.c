@@ -297,7 +297,6 @@ grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
 	volume->in_grace = false;
 	core_trace(core, "volume %s: the grace time is over", volume->name);
 	table_touch_works(&core->table, volume->index);
-	stored_rest(core, volume);
 }
 
 static void
@@ -463,6 +462,8 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		recovery_pump(core, core->volumes[i]);
 	transaction_drain(core);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		stored_rest(core, core->volumes[i]);
 	overflow_recall(core);
 	release_pump(core);
 	stop_advance(core);

@@ -91,14 +91,18 @@ eviction_send(struct core *core, struct eviction *eviction)
 static struct child *
 session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
 {
+	struct child *found = NULL;
+
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (child->in_use && child != except && child->volume == volume && child->node_id == node_id &&
-		    !child->evicting && !child->moved)
-			return child;
+		if (!child->in_use || child == except || child->volume != volume || child->node_id != node_id ||
+		    child->evicting || child->moved || child->lapsed)
+			continue;
+		if (found == NULL || child->settled)
+			found = child;
 	}
-	return NULL;
+	return found;
 }
 
 bool
@@ -124,7 +128,7 @@ eviction_begin(struct core *core, struct child *child)
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
 	if (session_of(core, child->volume, child->node_id, child) != NULL) {
-		core_wake(core, core->now); // not before it has claimed what it wants: then this session just ends
+		core_wake(core, core->now + RETRY_US); // not before it has claimed what it wants: then this session just ends
 		return;
 	}
 	core_trace(core, "child %s: being evicted", child->name);
@@ -166,14 +170,28 @@ answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error
 	message->node_id = eviction->node_id;
 }
 
+// What a node still has here under a name that is evicted is not to be resumed.
+static void
+sessions_end(struct core *core, uint32_t volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume && child->node_id == node_id)
+			child->moved = true;
+	}
+}
+
 static void
 eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error, bool recorded)
 {
 	struct eviction **link = &core->evictions;
 	struct child *child = child_of(core, eviction->child, eviction->child_generation);
 
-	if (error == ERR_OK && recorded)
+	if (error == ERR_OK && recorded) {
 		eviction_remember(core, eviction->volume, eviction->node_id);
+		sessions_end(core, eviction->volume, eviction->node_id);
+	}
 	answer_asker(core, eviction, error, recorded);
 	if (child != NULL && error == ERR_OK) {
 		server_child_free(core, child->index, false);
@@ -219,9 +237,25 @@ leases_end(const struct core *core, uint32_t volume)
 void
 eviction_timer(struct core *core)
 {
-	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
-		if (eviction->not_before != 0 && !eviction->storing)
+	struct eviction *eviction, *next;
+
+	for (eviction = core->evictions; eviction != NULL; eviction = next) {
+		const struct child *here;
+
+		next = eviction->next;
+		if (eviction->not_before == 0)
+			continue;
+		if (eviction->not_before > core->now) {
+			core_wake(core, eviction->not_before);
+			continue;
+		}
+		eviction->not_before = 0;
+		here = session_of(core, eviction->volume, eviction->node_id, NULL); // it may have come meanwhile
+		if (here != NULL)
+			eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
+		else
 			eviction_send(core, eviction);
+	}
 }
 
 void

@@ -184,6 +184,24 @@ recovery_has_credit(struct core *core, struct entry *entry)
 	return false;
 }
 
+bool
+recovery_may_claim(struct core *core, struct volume *volume)
+{
+	if (volume->claims_retry_at > core->now)
+		core_wake(core, volume->claims_retry_at);
+	return volume->claims_retry_at <= core->now;
+}
+
+bool
+recovery_retries(struct core *core, struct volume *volume, enum status status)
+{
+	if (status != STATUS_TOO_MANY && status != STATUS_IN_RECOVERY && status != STATUS_UNAVAILABLE)
+		return false;
+	volume->claims_retry_at = core->now + RETRY_US;
+	core_wake(core, volume->claims_retry_at);
+	return true;
+}
+
 void
 recovery_claim(struct core *core, struct entry *entry)
 {
@@ -192,7 +210,7 @@ recovery_claim(struct core *core, struct entry *entry)
 
 	if (work->claim_xid != 0 || work->claim_waiting || !client_parent_usable(core, entry_volume(core, entry)))
 		return;
-	if (!recovery_has_credit(core, entry))
+	if (!recovery_may_claim(core, entry_volume(core, entry)) || !recovery_has_credit(core, entry))
 		return;
 	say = recover_saying(core, entry, PERM_WRITE);
 	work->claim_xid = outbox_say(core, &say)->xid;
@@ -243,6 +261,10 @@ recovery_refused(struct core *core, struct entry *entry, enum status status)
 {
 	struct volume *volume = entry_volume(core, entry);
 
+	if (recovery_retries(core, volume, status)) {
+		recovery_link_down(core, table_work(&core->table, entry)); // as if it had not been sent
+		return;
+	}
 	core_trace(core, "volume %s block %llu: claim refused: %s", volume->name,
 		   (unsigned long long)block_key_block(entry->key), message_status_text(status));
 	claim_end(core, entry, table_work(&core->table, entry));
@@ -309,6 +331,11 @@ recovery_pump(struct core *core, struct volume *volume)
 {
 	struct message *message;
 
+	if (volume->claims_retry_at != 0 && volume->claims_retry_at <= core->now) {
+		volume->claims_retry_at = 0;
+		table_touch_works(&core->table, volume->index);
+		core_wake(core, core->now);
+	}
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
 	    is_used_below(core, volume))
 		return;

@@ -24,6 +24,12 @@ void recovery_claim(struct core *core, struct entry *entry);
 // May another claim of the block be sent (R15)? Else the block is touched when it may.
 bool recovery_has_credit(struct core *core, struct entry *entry);
 
+// May claims be sent? Not for a while after the parent had no room for one, or could not decide.
+bool recovery_may_claim(struct core *core, struct volume *volume);
+
+// Was a claim refused with ${status} only for now? Then all that wait are sent after a while.
+bool recovery_retries(struct core *core, struct volume *volume, enum status status);
+
 // The parent's answer to a claim.
 void recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
 void recovery_refused(struct core *core, struct entry *entry, enum status status);

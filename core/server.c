@@ -377,7 +377,7 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 		return false;
 	record = directory_find(&core->directory, entry, (uint16_t)child->index);
 	data = server_needs_data(core, entry, want);
-	if (record != NULL ? record->recall_open : !overflow_may_add(core, child))
+	if (record != NULL ? record->recall_open || record->revoked : !overflow_may_add(core, child))
 		return false;
 	if (entry->stale || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
 		return false;
@@ -454,7 +454,7 @@ server_may_grant(struct core *core, struct entry *entry, const struct want *want
 	struct child *child = core->children[want->child];
 	int32_t link = child->link;
 
-	if (record != NULL && record->recall_open && core->config.bug != BUG_GRANT_OVER_RECALL)
+	if (record != NULL && (record->recall_open || record->revoked) && core->config.bug != BUG_GRANT_OVER_RECALL)
 		return false;
 	if (record == NULL && !overflow_may_add(core, child)) {
 		overflow_wait(core, entry, child);
@@ -595,11 +595,12 @@ reclaim_write(struct core *core, struct entry *entry)
 	entry->version += RECLAIM_GAP;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
-	if (was == COPY_ABSENT || entry->stale) { // the parent must learn of it, with the bytes
+	if (was == COPY_ABSENT || (entry->stale && was != COPY_DIRTY)) { // the parent must learn of it, with the bytes
 		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
 		table_work(&core->table, entry)->gap = true;
 		return;
 	}
+	entry->stale = 0; // what is dirty is the newest that is left
 	entry_dirty_copy(core, entry);
 	dirty_mark(core, entry, was);
 }
@@ -640,6 +641,7 @@ void
 server_child_lapsed(struct core *core, struct child *child)
 {
 	struct dir_record *record = pool_get(&core->directory.records, child->dir.head), *next;
+	bool moved = child->moved;
 
 	child->lapsed = true;
 	child->phase_since = core->now;
@@ -650,7 +652,7 @@ server_child_lapsed(struct core *core, struct child *child)
 		table_touch(&core->table, entry);
 		if (record->revoked)
 			recall_revoked_lapsed(core, child, record);
-		else if (record->perm == PERM_READ && (!child->wrote || child->moved))
+		else if (record->perm == PERM_READ && (!child->wrote || moved))
 			directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 				      PERM_NO);
 	}

@@ -158,6 +158,7 @@ struct volume {
 	struct claimant own;       // under which names it may be recorded
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
+	moment_us claims_retry_at; // the parent has no room for claims: not before
 	bool claims_end_due;       // once all are answered, and nothing is used below that was not claimed, the parent is told
 	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
 	uint32_t above_count;

@@ -55,6 +55,8 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_WAITS;
 	if (want->hops_left <= 1)
 		return refuse(want, STATUS_LOOP_DETECTED);
+	if (!recovery_may_claim(core, volume))
+		return CLAIM_WAITS;
 	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
 		return CLAIM_WAITS;
 	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
@@ -225,6 +227,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
+	if (!want->early && !entry->claimed && want->version == entry->version)
+		return CLAIM_TAKEN; // they came in the grace time
 	if (!want->early)
 		return refuse(want, STATUS_EVICTED);
 	if (want->version <= bounds.low || (entry->claimed && want->version >= entry->version))

@@ -128,10 +128,14 @@ check_size(struct opening *opening)
 static int
 sync_storage(struct opening *opening)
 {
+	int sys_errno;
+
 	if (opening->was_clean || fdatasync(opening->fd) == 0)
 		return 0;
+	sys_errno = errno;
 	version_file_remove(opening->metadata_path); // it does not say the truth
-	return fail(opening, "%s can not be synced: %s; what was written last may be lost", opening->spec, strerror(errno));
+	return fail(opening, "%s can not be synced: %s; what was written last may be lost", opening->spec,
+		    strerror(sys_errno));
 }
 
 static int
