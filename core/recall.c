@@ -16,7 +16,7 @@ recall_limit_us(const struct core *core)
 
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
-	   const struct claimant *claimant)
+	   const struct claimant *claimant, bool brings)
 {
 	struct child *child = core->children[record->child];
 	struct saying say = {
@@ -30,6 +30,9 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 		.hops_left = LIMIT_HOPS,
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = claimant,
+		.item = claimant != NULL && brings,
+		.kind = ITEM_EMPTY,
+		.version = entry->version,
 	};
 
 	if (child->link < 0 || core->links[child->link]->closing) {
@@ -50,15 +53,16 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool brings,
+	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant);
+	return invalidate(core, entry, record, PERM_NO, claimant, brings);
 }
 
 bool
 recall_back(struct core *core, struct dir_record *record)
 {
-	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL) != 0;
+	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL, false) != 0;
 }
 
 bool
@@ -83,7 +87,7 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover);
+		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_brings);
 	}
 	return done;
 }
@@ -130,7 +134,7 @@ recall_revoked(struct core *core, struct entry *entry)
 			continue;
 		any = true;
 		if (core->children[r->child]->link >= 0) // else it ends with the lease
-			invalidate(core, entry, r, PERM_NO, NULL);
+			invalidate(core, entry, r, PERM_NO, NULL, false);
 	}
 	table_work(&core->table, entry)->revoked = any;
 }
