@@ -202,6 +202,16 @@ directory_set(struct directory *directory, struct dir_child *child, uint16_t chi
 	return record;
 }
 
+struct dir_record *
+directory_writer(const struct directory *directory, const struct entry *entry)
+{
+	struct dir_record *record = directory_first(directory, entry);
+
+	while (record != NULL && (record->perm != PERM_WRITE || record->revoked))
+		record = directory_next(directory, record);
+	return record;
+}
+
 enum perm
 directory_max(const struct directory *directory, const struct entry *entry, int except)
 {

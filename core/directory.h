@@ -82,6 +82,9 @@ void directory_set_recall(struct directory *directory, struct dir_child *child, 
 // What the record gives is revoked; or granted anew.
 void directory_set_revoked(struct dir_child *child, struct dir_record *record, bool revoked);
 
+// The record of the child that has the block for writing, and by right; NULL when none has.
+struct dir_record *directory_writer(const struct directory *directory, const struct entry *entry);
+
 // The most that any child but ${except} has (-1: no exception).
 enum perm directory_max(const struct directory *directory, const struct entry *entry, int except);
 

@@ -113,7 +113,7 @@ outbox_begin_run(struct core *core, const struct saying *say)
 	}
 	if (say->claimant != NULL)
 		message_name_claimant(message, say->claimant);
-	if (say->opcode == OP_RECOVER) {
+	if (say->opcode == OP_RECOVER || say->live_ms > 0) {
 		message->present |= PRESENT(TTL);
 		message->ttl_ms = say->live_ms;
 	}

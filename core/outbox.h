@@ -23,7 +23,7 @@ struct saying {
 	uint32_t origin;
 	enum status status; // of an ERR_REPLY
 	const struct claimant *claimant; // RECOVER, or a recall for one; NULL
-	uint32_t live_ms;                // RECOVER: what is left of the claimant's lease
+	uint32_t live_ms;                // RECOVER, INVALIDATE with RECOVERY_OP: what is left of the claimant's lease
 	const uint8_t *digest;           // GET: of the bytes that are here; NULL: none are
 	bool item;          // bytes, zeros or at least a version go along:
 	enum item_kind kind;

@@ -17,7 +17,7 @@ recall_limit_us(const struct core *core)
 
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
-	   const struct claimant *claimant)
+	   const struct claimant *claimant, bool live)
 {
 	struct child *child = core->children[record->child];
 	struct saying say = {
@@ -31,6 +31,7 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 		.hops_left = LIMIT_HOPS,
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = claimant,
+		.live_ms = claimant != NULL && live ? 1 : 0,
 	};
 
 	if (child->link < 0 || core->links[child->link]->closing) {
@@ -51,15 +52,16 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, const struct claimant *claimant)
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
+	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant);
+	return invalidate(core, entry, record, PERM_NO, claimant, live);
 }
 
 bool
 recall_back(struct core *core, struct dir_record *record)
 {
-	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL) != 0;
+	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL, false) != 0;
 }
 
 bool
@@ -84,7 +86,7 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover);
+		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_live);
 	}
 	return done;
 }
@@ -131,7 +133,7 @@ recall_revoked(struct core *core, struct entry *entry)
 			continue;
 		any = true;
 		if (core->children[r->child]->link >= 0) // else it ends with the lease
-			invalidate(core, entry, r, PERM_NO, NULL);
+			invalidate(core, entry, r, PERM_NO, NULL, false);
 	}
 	table_work(&core->table, entry)->revoked = any;
 }

@@ -3,7 +3,8 @@
 //
 //   claimant.c     who claims
 //   recovery.c     after a lost session: our own claims
-//   claim.c        claims of children: who decides, what moves
+//   claim.c        claims of children
+//   verdict.c      who gets what is claimed
 //   stored.c       after an unclean start of a root: the versions of what its storage has
 //   eviction.c     sessions whose claims are void
 //   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent

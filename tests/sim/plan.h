@@ -68,6 +68,7 @@ struct plan {
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit
 	bool may_cut_off;  // so has being without a parent
+	size_t versions_size; // at which a version log takes the other file; 0: as in life
 	unsigned burst;    // requests of a client that follow each other closely, on average
 	moment_us idle_us; // mean time between bursts
 	moment_us span_us; // over which faults are spread

@@ -105,6 +105,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	draw_nodes_again(&rng, plan);
 	draw_chaos(&rng, plan, options->kinds_off);
 	plan->faults = (struct sim_faults){0};
+	plan->versions_size = rng_chance(&rng, 30) ? rng_between(&rng, 200, 5000) : 0;
 	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)
 		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
 	if (options->faults < 0)

@@ -353,6 +353,7 @@ run_disk(struct run *run, int volume)
 
 	disk->latency_us = plan->store_latency_us;
 	disk->sync_us = plan->store_sync_us;
+	disk->versions.size_max = plan->versions_size;
 	disk->on_durable = on_durable;
 	disk->arg = run;
 	if (plan->initial != 0)

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// A claim for WRITE is granted when nobody else can have been given the block since the claimant had it. Who has the
+// record decides, by the child under whose name it is:
+//
+//   the claimant's own earlier session   it goes on
+//   a child that is connected            is asked (INVALIDATE with RECOVERY_OP): it knows whether the claimant left it
+//   an absent child above the claimant   a live claim is granted: without us that child can not take anything from the
+//                                        claimant (eviction.c), and its session is not resumed any more. A claim whose
+//                                        lease is over waits until the absent one is evicted; the newest version wins
+//   nobody                               refused; but by a root in its grace time, which knows of nothing, granted
+//
+// A node that has no WRITE itself passes the claim on, and grants what it is granted. Bytes alone (PERMISSIONS NO) are
+// taken by whoever was above the claimant before, or by the root: they are newer than what it has, or superseded.
+#include "core/verdict.h"
+#include "core/check.h"
+#include "core/claim.h"
+#include "core/claimant.h"
+#include "core/client.h"
+#include "core/eviction.h"
+#include "core/outbox.h"
+#include "core/recall.h"
+#include "core/recovery.h"
+#include "core/server.h"
+#include "core/stored.h"
+
+static enum verdict
+refuse(struct want *want, enum status status)
+{
+	want->refusal = (uint8_t)status;
+	return CLAIM_REFUSED;
+}
+
+// One claim of a block for WRITE is passed on at a time: if it is granted, the next is ours to decide.
+static bool
+is_behind(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->claim_head; i != 0 && want->perm == PERM_WRITE; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->up_xid != 0)
+			return true;
+	}
+	return false;
+}
+
+static enum verdict
+pass_on(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct saying say;
+
+	if (want->up_xid != 0 || !client_parent_usable(core, volume) || is_behind(core, entry, want))
+		return CLAIM_WAITS;
+	if (want->hops_left <= 1)
+		return refuse(want, STATUS_LOOP_DETECTED);
+	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
+		return CLAIM_WAITS;
+	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
+		return CLAIM_WAITS;
+	say = (struct saying){
+		.link = (uint32_t)core->parent.link,
+		.volume = volume->index,
+		.volume_id = volume->parent_id,
+		.opcode = OP_RECOVER,
+		.flags = FLAG_RECOVERY_OP | (want->sync && want->buf != NULL ? FLAG_FORCE_SYNC : 0),
+		.block = block_key_block(entry->key),
+		.perm = want->perm,
+		.hops_left = (uint8_t)(want->hops_left - 1),
+		.origin = (uint32_t)core->config.node_id,
+		.claimant = claimant_get(core, want->claimant),
+		.live_ms = want->live_until > core->now ? (uint32_t)((want->live_until - core->now + 999) / 1000) : 0,
+		.item = true,
+		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
+		.version = want->version,
+		.buf = want->buf,
+	};
+	want->up_xid = outbox_say(core, &say)->xid;
+	want->counted = want->perm == PERM_WRITE;
+	core->parent.outstanding += want->counted;
+	return CLAIM_WAITS;
+}
+
+// Is there no other claim of the block, as well founded, of a newer version? Bytes of a newer version, too, show that somebody
+// has had the block since a lease that is over.
+static bool
+is_newest(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other != want && (other->perm == PERM_WRITE || !want->live) && other->early &&
+		    other->refusal == STATUS_NONE && other->version > want->version)
+			return false;
+	}
+	return true;
+}
+
+// Is a claim of the same or a newer version still to be decided? (One of an older version waits for the bytes: is_newest.)
+static bool
+has_newer_claim(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE &&
+		    (other->cleared || other->version >= want->version))
+			return true;
+	}
+	return false;
+}
+
+static enum verdict
+decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	if (want->asked >= 0)
+		return CLAIM_WAITS; // the answer follows
+	if (!volume->is_root || !want->early || entry->dir != 0)
+		return refuse(want, STATUS_NOT_HOLDER);
+	if (claim_in_grace(core, volume) && !want->live)
+		return CLAIM_WAITS;
+	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
+}
+
+// Has the claimant left the child that is on record (F5)?
+static void
+ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
+{
+	int32_t child = record->child;
+
+	if (want->asked == child)
+		return;
+	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE && want->live,
+				     claimant_get(core, want->claimant));
+	want->asked = want->asked_xid != 0 ? child : -1;
+}
+
+// Somebody else's name is on the record.
+static enum verdict
+decide_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+	struct child *child = core->children[want->child], *old = core->children[record->child];
+
+	if (old == child)
+		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
+	if (old->node_id == child->node_id)
+		return CLAIM_GRANTED;
+	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
+		return CLAIM_GRANTED; // it says itself that it has left
+	if (old->link >= 0) {
+		ask_recorded(core, entry, want, record);
+		return CLAIM_WAITS;
+	}
+	want->asked = -1;
+	if (want->live && claimant_names(claimant, old->node_id) && !old->evicting)
+		return CLAIM_GRANTED;
+	if (old->lapsed)
+		eviction_begin(core, old);
+	return CLAIM_WAITS;
+}
+
+static enum verdict
+decide_write(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+	struct dir_record *record;
+
+	if (work->claim)
+		return CLAIM_WAITS;
+	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
+		return pass_on(core, entry, want);
+	record = directory_writer(&core->directory, entry);
+	if (want->version < stored_bounds(core, entry, want).low ||
+	    (want->version < entry->version && !(want->early && want->live)))
+		return refuse(want, STATUS_NOT_HOLDER);
+	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
+}
+
+// Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
+// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. False: it is being asked.
+static bool
+heed_record(struct core *core, struct entry *entry, struct want *want)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+	struct child *child = core->children[want->child], *old;
+	struct dir_record *record = directory_writer(&core->directory, entry);
+
+	if (want->asked >= 0)
+		return false;
+	if (want->heeded || record == NULL || core->children[record->child] == child)
+		return true;
+	old = core->children[record->child];
+	if (!claimant_names(claimant, old->node_id))
+		return true;
+	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
+		ask_recorded(core, entry, want, record);
+		return false;
+	}
+	old->moved = true;
+	return true;
+}
+
+static bool
+decides_bytes(const struct core *core, const struct volume *volume, const struct want *want)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+}
+
+// Bytes that were recalled from the claimant may be older than what the storage has. The version log of a root that was
+// started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
+// ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
+// them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
+static enum verdict
+decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
+{
+	struct bounds bounds = stored_bounds(core, entry, want);
+	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
+
+	if (claim_in_grace(core, entry_volume(core, entry)))
+		return CLAIM_WAITS;
+	if (!want->early)
+		return refuse(want, STATUS_EVICTED);
+	if (want->version <= bounds.low || (entry->claimed && want->version >= entry->version))
+		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that were claimed
+	if (has_newer_claim(core, table_work(&core->table, entry), want))
+		return CLAIM_WAITS;
+	if (entry->claimed && directory_writer(&core->directory, entry) != NULL) {
+		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
+		return CLAIM_WAITS;
+	}
+	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
+		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
+	if (entry->version < want->version) { // there was one (R11)
+		entry->version = want->version;
+		entry->claimed = true;
+	}
+	return refuse(want, STATUS_EVICTED);
+}
+
+// R18: the answer to a recall that is under way would be taken for one to what is granted now.
+static bool
+is_recalled(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
+
+	return record != NULL && record->recall_open;
+}
+
+enum verdict
+verdict_of(struct core *core, struct entry *entry, struct want *want)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	if (want->refusal != STATUS_NONE)
+		return CLAIM_REFUSED;
+	if (want->cleared && want->perm == PERM_WRITE && !volume->is_root && entry->held != PERM_WRITE) {
+		want->cleared = false; // we have lost it meanwhile
+		want->up_xid = 0;
+	}
+	if (want->cleared && want->perm == PERM_WRITE)
+		return is_recalled(core, entry, want) ? CLAIM_WAITS : CLAIM_GRANTED;
+	if (want->cleared)
+		return CLAIM_TAKEN;
+	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
+		return refuse(want, STATUS_EVICTED);
+	if (want->perm == PERM_WRITE)
+		return decide_write(core, entry, want);
+	if (decides_bytes(core, volume, want)) {
+		// A root may compare with what it has only bytes that were written under its own epoch.
+		if (want->perm == PERM_NO && volume->is_root &&
+		    (want->early || version_epoch(want->version) < volume->epoch))
+			return decide_recalled_bytes(core, entry, want);
+		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
+	}
+	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
+}
