@@ -141,6 +141,8 @@ const struct command command_serve = {
 		"  --io-timeout DURATION  when a request that can not go on ends with an error, or 'never' (2m)\n"
 		"  --writeback DURATION   age at which a dirty block is brought up (5s)\n"
 		"  --readahead SIZE       largest window read ahead of a sequential reader; 0: none (4M)\n"
+		"  --push SIZE            how far ahead of a child's sequential reads blocks are sent to it; 0: not (the\n"
+		"                         default: the child's own read-ahead does it)\n"
 		"  --directory RECORDS    blocks given to children, each child's counted, beyond which the node takes back\n"
 		"                         those that have not been asked for lately (16M)\n"
 		"  --control PATH         control socket ($XDG_RUNTIME_DIR/hvfs/NODE.sock, /run/hvfs/NODE.sock for root)\n"

@@ -91,6 +91,7 @@ const struct command command_set = {
 		"  write-mode=async|semi-sync|sync\n"
 		"  durability=root|parent|local\n"
 		"  on-disconnect=wait|error|error:DURATION\n"
+		"  push=SIZE\n"
 		"  log-level=error|warn|info|debug\n\n"
 		"  --control PATH  the node's control socket (default: this host's node, or the only one)\n",
 	.run = set_run,

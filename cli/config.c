@@ -243,6 +243,7 @@ set_io_timeout(struct config *config, const char *value, char *error, size_t err
 SETTING(write_mode, "write-mode")
 SETTING(durability, "durability")
 SETTING(on_disconnect, "on-disconnect")
+SETTING(push, "push")
 SETTING(log_level, "log-level")
 
 #define SIMPLE(key, kind, field)                                                            \
@@ -284,6 +285,7 @@ static const struct key keys[] = {
 	{ { "io-timeout", 0, true }, set_io_timeout, false },
 	{ { "writeback", 0, true }, set_writeback, false },
 	{ { "readahead", 0, true }, set_readahead, false },
+	{ { "push", 0, true }, set_push, false },
 	{ { "directory", 0, true }, set_directory, false },
 	{ { "control", 0, true }, set_control, false },
 	{ { "rescue", 0, true }, set_rescue, false },

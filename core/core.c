@@ -53,6 +53,7 @@ block_evicted(void *arg, block_key key)
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
 	entry->stale = 0;
+	entry_set_pushed(core, entry, false);
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again
 }
@@ -115,6 +116,7 @@ core_destroy(struct core *core)
 		}
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		free(core->children[i]->place_wait.keys);
+		free(core->children[i]->streams);
 		free(core->children[i]);
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
@@ -136,6 +138,7 @@ core_destroy(struct core *core)
 	free(core->parent.claims_waiting.keys);
 	free(core->claimants);
 	free(core->evicted);
+	free(core->interests);
 	while (core->evictions != NULL) {
 		struct eviction *eviction = core->evictions;
 
@@ -220,6 +223,12 @@ void
 core_set_durability(struct core *core, enum durability durability)
 {
 	core->config.durability = durability;
+}
+
+void
+core_set_push(struct core *core, uint32_t push_blocks)
+{
+	core->config.push_blocks = push_blocks;
 }
 
 void

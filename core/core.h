@@ -42,6 +42,7 @@ struct core_config {
 	uint32_t writeback_ms;     // age at which the sync daemon brings a dirty block up
 	uint64_t dirty_max;        // dirty blocks at which local writes wait
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
+	uint32_t push_blocks;      // how far ahead of a child's sequential reads blocks are sent, at most; 0: none are
 	uint32_t credits;          // blocks a child may have outstanding here
 	uint64_t directory_max;    // records (a block that a child has) beyond which something is taken back (R17); not 0
 	enum write_mode write_mode;
@@ -118,6 +119,7 @@ struct volume_info {
 	uint64_t blocks_held_read, blocks_held_write; // from the parent
 	// counters since the start
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
+	uint64_t pushed_in, pushed_used, pushed_back, pushed_out; // PUSH: taken, and then used; given back; sent
 };
 
 // The volumes, by index from 0; those that children brought along come last.
@@ -158,6 +160,7 @@ bool core_child_info(const struct core *core, uint32_t index, moment_us now, str
 // Change while running.
 void core_set_write_mode(struct core *core, enum write_mode mode);
 void core_set_durability(struct core *core, enum durability durability);
+void core_set_push(struct core *core, uint32_t push_blocks);
 void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 
 // A root volume was left uncleanly, and this session had been evicted before: its claims are refused in the grace time.

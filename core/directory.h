@@ -20,6 +20,7 @@ struct dir_record {
 	bool recall_moves : 1; // it names a claimant (RECOVERY_OP)
 	bool revoked : 1; // the permission that it was given under is gone: it ends with the answer or with the lease
 	bool used : 1;    // the child has asked for the block again, or brought it up, since it was last looked at (R17)
+	bool pushed : 1;  // sent ahead of demand, and not asked for since
 	bool beyond : 1;  // made by a claim, for which there was no place
 };
 

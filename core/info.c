@@ -101,6 +101,10 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.fetched = volume->fetched,
 		.flushed = volume->flushed,
 		.recalled = volume->recalled,
+		.pushed_in = volume->pushed_in,
+		.pushed_used = volume->pushed_used,
+		.pushed_back = volume->pushed_back,
+		.pushed_out = volume->pushed_out,
 	};
 }
 
@@ -219,7 +223,7 @@ check_entry(struct core *core, struct entry *entry)
 void
 core_check(struct core *core)
 {
-	uint64_t dirty = 0, unstable = 0, counted = 0;
+	uint64_t dirty = 0, unstable = 0, counted = 0, pushed = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
@@ -230,10 +234,13 @@ core_check(struct core *core)
 		check_entry(core, entry);
 		dirty += entry->copy == COPY_DIRTY;
 		unstable += entry->copy == COPY_UNSTABLE;
+		pushed += entry->pushed;
 	}
-	for (uint32_t i = 0; i < core->volume_count; i++)
+	for (uint32_t i = 0; i < core->volume_count; i++) {
 		counted += core->volumes[i]->dirty_count;
-	CHECK(dirty == counted);
+		pushed -= core->volumes[i]->pushed;
+	}
+	CHECK(dirty == counted && pushed == 0);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		unstable -= core->volumes[i]->unstable_count;
 	CHECK(unstable == 0);

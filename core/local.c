@@ -95,12 +95,13 @@ local_finish(struct core *core, struct io *io, enum hvfs_error error)
 }
 
 static void
-serve_read(struct core *core, const struct entry *entry, struct io *io, uint64_t index)
+serve_read(struct core *core, struct entry *entry, struct io *io, uint64_t index)
 {
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 	struct action *action = actions_add(core->actions, ACTION_IO_READ);
 
 	CHECK(buf != NULL);
+	entry_used(core, entry);
 	action->io = io;
 	action->index = (uint32_t)index;
 	action->buf = buf_ref(buf);

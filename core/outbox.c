@@ -46,6 +46,8 @@ joins(const struct core *core, const struct message *open, const struct saying *
 	if (!claims_alike(open, say) || ((open->present & PRESENT(GRANT)) != 0) != (say->grant || say->grant_seen != 0) ||
 	    (open->items != NULL) != say->item)
 		return false;
+	if (say->grant_seen != 0 && open->grant != say->grant_seen)
+		return false;
 	if (say->grant &&
 	    (open->ttl_ms > say->ttl_ms ? open->ttl_ms - say->ttl_ms : say->ttl_ms - open->ttl_ms) > TTL_SPREAD_MS)
 		return false;

@@ -4,6 +4,7 @@
 #include "core/claimant.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/push.h"
 
 // Below a child others may fall silent, one below the other, and be waited for.
 enum { RECALL_LEASES = 8, RECALL_MIN_MS = 10000 };
@@ -137,6 +138,16 @@ recall_revoked(struct core *core, struct entry *entry)
 	table_work(&core->table, entry)->revoked = any;
 }
 
+// Somebody here or above waits to write the block.
+static bool
+is_to_be_written(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+	const struct want *want = work != NULL ? table_want(&core->table, work->want_head) : NULL;
+
+	return work != NULL && ((want != NULL && want->perm == PERM_WRITE) || work->recall_open);
+}
+
 void
 recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i)
 {
@@ -167,6 +178,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 		left = message->perm;
 	if (record->perm < left)
 		left = record->perm;
+	if (left == PERM_NO && record->perm == PERM_READ && !record->pushed && is_to_be_written(core, entry))
+		push_interest(core, entry, child);
 	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, left);
 	table_touch(&core->table, entry);
 }

@@ -8,6 +8,7 @@
 #include "core/client.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/push.h"
 #include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
@@ -89,6 +90,15 @@ parent_message(struct core *core, uint32_t link, const struct message *message)
 		else
 			outbox_error(core, link, message->xid, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
 		break;
+	case OP_PUSH:
+		volume = parent_volume(core, message);
+		if (volume == NULL)
+			break; // the session has ended meanwhile
+		if (run_valid(volume, message) && push_is_valid(message))
+			for_blocks(core, volume, message, push_block);
+		else
+			outbox_error(core, link, message->xid, STATUS_BAD_PARAM_VALUE, PARAM_BLOCK_NUM, message->block);
+		break;
 	case OP_DISCONNECT:
 		volume = parent_volume(core, message);
 		if (volume != NULL)
@@ -131,11 +141,17 @@ child_request(struct core *core, uint32_t link, const struct message *message)
 			server_request_block(core, child, message, i);
 		transaction_drain(core);
 	}
+	if (message->opcode == OP_GET && message->perm == PERM_READ)
+		push_after(core, child, message);
 }
 
 static void
 child_reply(struct core *core, uint32_t link, const struct message *message)
 {
+	if (message->opcode == OP_ERR_REPLY && message->status == STATUS_NOT_SUPPORTED) {
+		core->links[link]->no_push = true; // nothing else that it is sent can be unknown there
+		return;
+	}
 	for (uint32_t v = 0; v < core->volume_count; v++) {
 		int32_t child = core->links[link]->child_of[v];
 

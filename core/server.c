@@ -9,6 +9,7 @@
 #include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/overflow.h"
+#include "core/push.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 
@@ -222,6 +223,8 @@ release_block(struct core *core, struct child *child, struct entry *entry, const
 	if (record == NULL ||
 	    ((message->present & PRESENT(GRANT)) && (int32_t)(record->grant - (uint32_t)message->grant) > 0))
 		return; // R8: older than the newest grant
+	if (record->pushed)
+		push_unwanted(core, child, block_key_block(entry->key));
 	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
 }
 
@@ -289,6 +292,7 @@ record_grant(struct core *core, struct child *child, struct entry *entry, enum p
 						  table_index(&core->table, entry), perm);
 
 	record->used = had;
+	record->pushed = false;
 	directory_set_revoked(&child->dir, record, false);
 	directory_granted(&core->directory, &child->dir, record, core->step);
 	return record;
@@ -309,6 +313,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
+	entry_used(core, entry);
 	record = record_grant(core, child, entry, perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
@@ -316,6 +321,28 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 		work->exposed = true;
 	if (core->config.bug == BUG_CLEAN_ON_GRANT && want->perm == PERM_WRITE)
 		dirty_clear(core, entry);
+	if (want->perm == PERM_READ && buf != NULL)
+		push_news(core, entry);
+}
+
+void
+server_push(struct core *core, struct child *child, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+	struct saying say = grant_saying(core, child, entry, 0, PERM_READ);
+	struct dir_record *record;
+
+	CHECK(buf != NULL);
+	say.opcode = OP_PUSH;
+	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
+	say.buf = buf;
+	record = record_grant(core, child, entry, PERM_READ);
+	record->pushed = true;
+	record->grant = (uint32_t)outbox_say(core, &say)->grant;
+	if (work != NULL)
+		work->exposed = true;
+	core->volumes[child->volume]->pushed_out++;
 }
 
 void
@@ -624,6 +651,8 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	}
 	core_trace(core, "child %s: session over", child->name);
 	CHECK(child->dir.open_recalls == 0);
+	free(child->streams);
+	child->streams = NULL;
 	child->in_use = false;
 	child->generation++;
 }

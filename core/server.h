@@ -42,6 +42,9 @@ bool server_may_grant(struct core *core, struct entry *entry, const struct want 
 // for an acknowledgement.
 bool server_perform(struct core *core, struct entry *entry, struct want *want);
 
+// Grant the block to ${child} for reading, unasked: it is here and may be read.
+void server_push(struct core *core, struct child *child, struct entry *entry);
+
 // ${want} can not be had.
 void server_refuse(struct core *core, const struct entry *entry, struct want *want, enum status status);
 

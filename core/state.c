@@ -245,6 +245,7 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
 	entry->stale = 0;
+	entry_set_pushed(core, entry, false);
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
 
@@ -256,6 +257,16 @@ entry_dirty_copy(struct core *core, struct entry *entry)
 	else if (entry->copy != COPY_DIRTY)
 		core->copies.ops->set_dirty(core->copies.self, entry->key, true);
 	entry->copy = COPY_DIRTY;
+	entry_used(core, entry);
+}
+
+void
+entry_set_pushed(struct core *core, struct entry *entry, bool pushed)
+{
+	if (entry->pushed == pushed)
+		return;
+	entry->pushed = pushed;
+	entry_volume(core, entry)->pushed += pushed ? 1 : UINT64_MAX;
 }
 
 void
@@ -268,6 +279,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
 	entry->stale = 0;
+	entry_set_pushed(core, entry, false);
 	core->copies.ops->drop(core->copies.self, entry->key);
 }
 

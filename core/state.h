@@ -19,7 +19,9 @@
 //   dirty.c        what is dirty, who waits for it
 //   unstable.c     what was sent up and may still be lost there
 //   writeback.c    brings it up; barriers
-//   readahead.c    streams of sequential reads
+//   stream.c       sequential reads
+//   readahead.c    ahead of this host's
+//   push.c         ahead of those of children, and what the parent sends ahead
 //   transaction.c  goes through touched blocks: what stands between a request and its grant (R3)
 //   outbox.c       messages of this step, adjacent blocks joined
 //   route.c        which face a message concerns
@@ -33,9 +35,9 @@
 #include "core/block_table.h"
 #include "core/core.h"
 #include "core/directory.h"
+#include "core/stream.h"
 
 enum {
-	STREAMS = 16,          // sequential readers that are followed for each volume
 	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
@@ -77,6 +79,7 @@ struct link {
 	struct key_list waiting;         // blocks that wait for room
 	int32_t child_of[LIMIT_VOLUMES]; // a child's link: its session with each volume; -1: none
 	bool greeted;                    // the peer has said something valid
+	bool no_push;                    // it does not know PUSH
 	char name[LIMIT_NAME_SIZE + 1];  // of the peer, once known
 };
 
@@ -101,15 +104,6 @@ struct parent {
 };
 
 enum volume_state { VOLUME_DOWN, VOLUME_CONNECTING, VOLUME_READY, VOLUME_FAILED };
-
-struct stream {
-	uint32_t id;
-	bool used;
-	uint64_t next;   // block after the last read
-	uint64_t ahead;  // block up to which has been asked for
-	uint32_t window; // blocks
-	uint64_t last_use;
-};
 
 // Somebody waits until everything written here up to a point is durable at the root (R14).
 struct barrier {
@@ -204,11 +198,12 @@ struct volume {
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
 	bool lost;     // writes were lost: the next fsync of this host says so, once
-	struct stream streams[STREAMS];
-	uint64_t stream_clock;
+	struct streams streams;
+	uint64_t pushed; // copies that were sent ahead of demand and not used yet
 	// counters
 	uint64_t held_read, held_write;
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
+	uint64_t pushed_in, pushed_used, pushed_back, pushed_out; // PUSH: taken, and then used; given back; sent
 };
 
 // Does a child know that writes were lost? The answer to its fsync may be lost with the link: only what it sends next
@@ -242,6 +237,10 @@ struct child {
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	struct dir_child dir;
 	struct key_list place_wait; // blocks that wait for a place in the directory
+	struct streams *streams;    // its sequential reads, once there is one and PUSH is on
+	uint32_t push_max;          // how far ahead of them it is worth to be; below PUSH_MIN it is not:
+	uint32_t push_rest;         // not before so many more requests
+	uint32_t push_penalty;      // the last such number
 	char name[LIMIT_NAME_SIZE + 1];
 };
 
@@ -297,6 +296,7 @@ struct core {
 	struct actions *actions; // of the running step
 	struct block_table table;
 	struct directory directory;
+	struct interest *interests; // push.c
 	bool places_wanted; // some child's place_wait may not be empty
 	struct buf_pool *pools[POOLS];
 	struct volume *volumes[LIMIT_VOLUMES];
@@ -407,6 +407,19 @@ void entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enu
 // The copy's bytes change where they are: it is dirty from now on.
 void entry_dirty_copy(struct core *core, struct entry *entry);
 void entry_drop_copy(struct core *core, struct entry *entry);
+
+// The copy was sent ahead of demand; or has been used, or is gone.
+void entry_set_pushed(struct core *core, struct entry *entry, bool pushed);
+
+// Somebody uses the copy.
+static inline void
+entry_used(struct core *core, struct entry *entry)
+{
+	if (!entry->pushed)
+		return;
+	entry_volume(core, entry)->pushed_used++;
+	entry_set_pushed(core, entry, false);
+}
 
 // The next version for a modification of ${entry} (R11).
 version_t entry_next_version(struct core *core, const struct entry *entry);

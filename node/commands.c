@@ -145,6 +145,7 @@ apply(struct node *node, const struct settings *settings)
 	core_set_write_mode(node->core, settings->write_mode);
 	core_set_durability(node->core, settings->durability);
 	core_set_disconnect(node->core, settings->disconnect_ms);
+	core_set_push(node->core, settings->push_size / node->block_size);
 	node_feed(node, &(struct event){.type = EVENT_TIMER});
 }
 

@@ -41,6 +41,7 @@ node_config_default(struct node_config *config)
 		.write_mode = core.write_mode,
 		.durability = core.durability,
 		.disconnect_ms = core.disconnect_ms,
+		.push_size = core.push_blocks * 4096,
 		.log_level = LOG_LEVEL_INFO,
 	};
 	config->hb_ttl_ms = core.hb_ttl_ms;

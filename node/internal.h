@@ -72,6 +72,7 @@ struct node {
 	void (*failed)(void *arg, const char *text);
 	void *arg;
 	moment_us started;
+	uint32_t block_size; // the smallest that was known at the start
 
 	struct event_base *base;
 	struct core *core;

@@ -75,6 +75,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->io_timeout_ms = config->io_timeout_ms;
 	ret->writeback_ms = config->writeback_ms;
 	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
+	ret->push_blocks = config->settings.push_size / block_size;
 	ret->directory_max = config->directory_max;
 	ret->readahead_blocks = config->readahead_size / block_size;
 	ret->write_mode = config->settings.write_mode;
@@ -107,6 +108,7 @@ core_start(struct node *node, const struct volume *opened)
 
 	node->cache = set_cache_create(node->config.cache_size, block_size, node->config.cache_ways);
 	copies = set_cache_copies(node->cache);
+	node->block_size = block_size;
 	core_configure(node, opened, block_size, &config);
 	node->core = core_create(&config, &copies);
 }

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const settings_keys[] = {"write-mode", "durability", "on-disconnect", "log-level", NULL};
+enum { PUSH_SIZE_MAX = 64 << 20 };
+
+const char *const settings_keys[] = {"write-mode", "durability", "on-disconnect", "push", "log-level", NULL};
 
 static const char *const write_modes[] = {"async", "semi-sync", "sync", NULL};
 static const char *const durabilities[] = {"root", "parent", "local", NULL};
@@ -51,6 +53,19 @@ set_disconnect(struct settings *settings, const char *value, char *error, size_t
 	return 0;
 }
 
+static int
+set_push(struct settings *settings, const char *value, char *error, size_t error_size)
+{
+	uint64_t size;
+
+	if (units_parse_size(value, &size, error, error_size) != 0)
+		return -1;
+	if (size > PUSH_SIZE_MAX)
+		return fail(error, error_size, "right would be 0 (none) to 64M");
+	settings->push_size = (uint32_t)size;
+	return 0;
+}
+
 int
 settings_set(struct settings *settings, const char *key, const char *value, char *error, size_t error_size)
 {
@@ -58,6 +73,8 @@ settings_set(struct settings *settings, const char *key, const char *value, char
 
 	if (strcmp(key, "on-disconnect") == 0)
 		return set_disconnect(settings, value, error, error_size);
+	if (strcmp(key, "push") == 0)
+		return set_push(settings, value, error, error_size);
 	if (strcmp(key, "write-mode") == 0) {
 		index = find(write_modes, value);
 		if (index < 0)
@@ -75,7 +92,7 @@ settings_set(struct settings *settings, const char *key, const char *value, char
 		settings->log_level = (enum log_level)index;
 	} else {
 		return fail(error, error_size,
-			    "no such setting; write-mode, durability, on-disconnect and log-level can be changed");
+			    "no such setting; write-mode, durability, on-disconnect, push and log-level can be changed");
 	}
 	return 0;
 }
@@ -102,6 +119,8 @@ settings_print(const struct settings *settings, const char *key, char text[SETTI
 {
 	if (strcmp(key, "on-disconnect") == 0)
 		return print_disconnect(settings->disconnect_ms, text);
+	if (strcmp(key, "push") == 0)
+		return units_print_size(settings->push_size, text);
 	if (strcmp(key, "write-mode") == 0)
 		return strcpy(text, write_modes[settings->write_mode]);
 	if (strcmp(key, "durability") == 0)

@@ -10,12 +10,13 @@ struct settings {
 	enum write_mode write_mode;
 	enum durability durability;
 	uint32_t disconnect_ms; // core_config.disconnect_ms
+	uint32_t push_size;     // bytes: how far ahead of a child's sequential reads blocks are sent; 0: none are
 	enum log_level log_level;
 };
 
 enum { SETTINGS_TEXT_SIZE = 32 };
 
-// "write-mode", "durability", "on-disconnect", "log-level", NULL.
+// "write-mode", "durability", "on-disconnect", "push", "log-level", NULL.
 extern const char *const settings_keys[];
 
 // Set ${key} to what ${value} says. Returns 0, or -1 and a sentence without key and value: what would be right, or that there

@@ -480,6 +480,7 @@ node_config(struct core_config *config, unsigned index, const uint8_t *head)
 	config->io_timeout_ms = head[5] & 1 ? 5000 : 1000;
 	config->writeback_ms = writebacks[head[5] >> 1 & 3];
 	config->directory_max = directories[head[5] >> 6];
+	config->push_blocks = head[5] & 0x20 ? 64 : 0;
 }
 
 static void

@@ -580,6 +580,81 @@ node_proxy(void)
 	save("node-proxy-flush");
 }
 
+// ---- PUSH ----
+
+enum { PUSHES = 0x20 }; // of the limits: the node sends ahead
+
+static void
+pushes(void)
+{
+	begin(MODE_ROOT, ALL, 0, 0, 0, PUSHES);
+	IO(0, IO_READ, 0, BYTES_8192);
+	for (uint8_t block = 0; block < 5; block++)
+		FORGE(1, "get", block, 0, READ, 0);
+	FORGE(1, "release", 3, 4, 0, 0);
+	FORGE(2, "get", 4, 0, WRITE, 0);
+	FORGE(1, "get", 5, 0, READ, 0);
+	FORGE(2, "get", 5, 5, READ, 0);
+	FORGE(1, "error", 0, 0, 0, 0, 0, 9); // NOT_SUPPORTED
+	FORGE(1, "get", 8, 5, READ, 0);
+	save("root-pushes");
+
+	begin(MODE_NODE, ALL, 0, 0, 0, PUSHES);
+	FORGE(0, "push", 0, 5, 0, 0);
+	IO(0, IO_READ, 0, BYTES_1024);
+	FORGE(1, "get", 1, 2, READ, 0);
+	IO(0, IO_WRITE, 3, BYTES_1024);
+	FORGE(0, "push", 3, 2, 0, 0); // of what is dirty
+	FORGE(0, "invalidate", 0, 5, NO, 0);
+	FORGE(0, "push", 0, 5, 0, NEWER);
+	FORGE(0, "push", 0, 5, WRITE, 0);
+	FORGE(0, "push", 6, 15, 0, 0);
+	FORGE(0, "push", 8, 16, 0, 0);
+	FORGE(0, "push", 16, 5, 0, 0); // beyond the volume
+	WAIT(S_2);
+	save("node-pushed");
+
+	begin(MODE_NODE, AUTO_ROOM | AUTO_START | AUTO_ANSWER, 0, 0, 0, PUSHES);
+	RECORD(DO_AUTO, AUTO_ROOM);
+	IO(0, IO_READ, 1, BYTES_1024);
+	FORGE(1, "get", 3, 0, WRITE, 0);
+	FORGE(0, "push", 0, 5, 0, 0); // crosses both requests
+	FORGE(0, "invalidate", 2, 0, NO, 0);
+	FORGE(0, "push", 2, 0, 0, 0); // right behind the recall
+	RECORD(DO_ANSWER, AT(0, 0));
+	RECORD(DO_ANSWER, AT(0, 0));
+	RECORD(DO_DOWN, AT(0, 0));
+	FORGE(0, "push", 0, 5, 0, 0);
+	RECORD(DO_UP, AT(0, 0));
+	FORGE(0, "push", 0, 5, 0, 0); // before CONNECT is answered
+	RECORD(DO_ANSWER, AT(0, 0), 0, 0, 0, 0, 3 << 4);
+	FORGE(0, "push", 0, 5, 0, 0); // a new session, with claims
+	RECORD(DO_AUTO, ALL);
+	WAIT(S_1);
+	save("node-pushed-crossing");
+
+	begin(MODE_NODE, ALL, 1, 0, 0, PUSHES);
+	for (uint8_t i = 0; i < 8; i++)
+		FORGE(0, "push", (uint8_t)(i % 4 * 4), 16, 0, 0); // more than there is room for
+	WAIT(S_2);
+	save("node-pushed-full");
+
+	begin(MODE_PAIR, ALL, 0, 0, 0, PUSHES);
+	IO(0, IO_READ, 0, BYTES_8192);
+	for (uint8_t block = 0; block < 40; block++)
+		IO(1, IO_READ, block, BYTES_512);
+	RECORD(DO_AUTO, AUTO_STORE | AUTO_ROOM);
+	IO(1, IO_READ, 40, BYTES_4096);
+	RECORD(DO_FORGE, AT(1, 0), grammar_form("push"), 3, 5);
+	RECORD(DO_REPLAY, AT(1, 0));
+	RECORD(DO_RELAY, AT(0, 1));
+	RECORD(DO_RELAY, AT(1, 0));
+	IO(0, IO_WRITE, 4, BYTES_4096);
+	RECORD(DO_AUTO, ALL);
+	WAIT(S_1);
+	save("pair-pushes");
+}
+
 // ---- A pair ----
 
 static void
@@ -681,6 +756,7 @@ main(int argc, char **argv)
 	node_recovery();
 	node_cut_off();
 	node_proxy();
+	pushes();
 	pair();
 	every_form();
 	return 0;

@@ -83,7 +83,6 @@ static const struct {
 	{OP_FLUSH, "ok-blocks", "ok-volume"},
 	{OP_RECOVER, "ok-grant", "ok-volume"},
 	{OP_INVALIDATE, "ok-recalled", "error"},
-	{OP_PUSH, "ok-blocks", "ok-volume"},
 	{OP_FORWARD, "ok-blocks", "ok-volume"},
 };
 
@@ -240,7 +239,8 @@ static uint64_t
 grant(const struct making *making)
 {
 	struct peer *peer = making->peer;
-	uint64_t honest = making->request != NULL ? ++peer->grants : peer->echo[PRESENT_INDEX_GRANT];
+	bool grants = making->request != NULL || making->form->opcode == OP_PUSH;
+	uint64_t honest = grants ? ++peer->grants : peer->echo[PRESENT_INDEX_GRANT];
 
 	return PICK(making->choice->rest, honest, honest - 1, 0, UINT64_MAX, honest + 1, UINT32_MAX, INT32_MAX);
 }
@@ -782,7 +782,7 @@ grammar_heard(struct peer *peer, const struct message *message)
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 		if (message->items[i].version > peer->version)
 			peer->version = message->items[i].version;
-	if (!reply)
+	if (!reply && message->opcode != OP_PUSH) // which nobody answers
 		hear_request(peer, message);
 	else if ((message->present & connected) == connected)
 		hear_connected(peer, message);

@@ -174,6 +174,16 @@ draw_directories(struct plan *plan)
 }
 
 static void
+draw_pushes(struct plan *plan)
+{
+	struct rng rng = {plan->seed * UINT64_C(0xa0761d6478bd642f) + 5};
+	bool on = rng_chance(&rng, 30);
+
+	for (int i = 0; i < plan->node_count && on; i++)
+		plan->nodes[i].core.push_blocks = rng_chance(&rng, 80) ? (uint32_t)rng_between(&rng, 1, 64) : 0;
+}
+
+static void
 draw_faults(struct rng *rng, struct plan *plan, int wanted)
 {
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
@@ -208,6 +218,7 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 	draw_leases(&rng, ret, round_trip_us * PLAN_DEPTH_MAX / 4);
 	draw_faults(&rng, ret, options->faults);
 	draw_directories(ret);
+	draw_pushes(ret);
 	if (options->recovery)
 		plan_draw_recovery(ret, options);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;

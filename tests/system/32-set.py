@@ -29,6 +29,8 @@ def test(lab):
     check("cache=mem:1G" in answer.stderr and "no such setting" in answer.stderr, answer.stderr)
     check(leaf.status()["write_mode"] == "sync", "a refused change was made in part")
 
+    answer = change(leaf, "push=4M")
+    check("push: 0 -> 4M" in answer.stdout, answer.stdout)
     answer = change(leaf, "write-mode=async", "durability=root", "log-level=debug")
     check("log-level: info -> debug" in answer.stdout, answer.stdout)
     opener.write(2 * BLOCK, b"c", BLOCK)

@@ -207,7 +207,7 @@ START_TEST(flags_make_a_config)
 {
 	ck_assert_msg(load("--name leaf --volume a=disk.img --volume b --parent unix:p.sock,[::1]:7 --parent h:8 --listen unix:l.sock "
 			   "--mount m --write-mode sync --cache mem:16M,ways=4 --hb-ttl 2s --ttl 1m --control c --daemon --log-level debug "
-			   "--directory 2M") == 0,
+			   "--directory 2M --push 1M") == 0,
 		      "%s", error);
 	ck_assert_str_eq(config.node.name, "leaf");
 	ck_assert_uint_eq(config.node.volume_count, 2);
@@ -228,6 +228,7 @@ START_TEST(flags_make_a_config)
 	ck_assert_uint_eq(config.node.hb_ttl_ms, 2000);
 	ck_assert_uint_eq(config.node.ttl_ms, 60000);
 	ck_assert_uint_eq(config.node.directory_max, 2 << 20);
+	ck_assert_uint_eq(config.node.settings.push_size, 1 << 20);
 	ck_assert_str_eq(config.node.control, "c");
 	ck_assert(config.daemon && !config.default_control);
 	ck_assert_int_eq(config.node.settings.log_level, LOG_LEVEL_DEBUG);
@@ -240,7 +241,7 @@ START_TEST(settings_are_read_as_they_are_printed)
 		{ "write-mode", "async" },   { "write-mode", "semi-sync" },    { "write-mode", "sync" },
 		{ "durability", "root" },    { "durability", "parent" },       { "durability", "local" },
 		{ "on-disconnect", "wait" }, { "on-disconnect", "error" },     { "on-disconnect", "error:30s" },
-		{ "on-disconnect", "error:1500ms" }, { "on-disconnect", "error:2h" }, { "log-level", "error" },
+		{ "on-disconnect", "error:1500ms" }, { "on-disconnect", "error:2h" }, { "push", "0" }, { "push", "4M" }, { "log-level", "error" },
 		{ "log-level", "debug" },
 	};
 	struct settings settings = { .write_mode = WRITE_ASYNC };
@@ -289,6 +290,7 @@ END_TEST
 START_TEST(bad_flags_are_named_with_their_value)
 {
 	assert_refused("--volume v=d --hb-ttl 30", "--hb-ttl 30: ");
+	assert_refused("--volume v=d --push 65M", "--push 65M: right would be 0 (none) to 64M");
 	assert_refused("--volume v=d --directory 0", "--directory 0: right would be 1 to 256M");
 	assert_refused("--volume v=d --directory 257M", "--directory 257M: right would be 1 to 256M");
 	assert_refused("--volume v=d --write-mode fast", "--write-mode fast: right would be async");
