@@ -231,8 +231,9 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_TAKEN; // they came in the grace time
 	if (!want->early)
 		return refuse(want, STATUS_EVICTED);
-	if (want->version <= bounds.low || (entry->claimed && want->version >= entry->version))
-		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that were claimed
+	if (want->version <= bounds.low ||
+	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
+		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
 	if (has_newer_claim(core, table_work(&core->table, entry), want))
 		return CLAIM_WAITS;
 	if (entry->claimed && directory_writer(&core->directory, entry) != NULL) {

@@ -156,6 +156,36 @@ START_TEST(unknown_versions_of_a_block_whose_claimant_dies)
 }
 END_TEST
 
+// C was below P, and both keep C's bytes; now they come to A on their own. That P's are refused does not make C's better.
+START_TEST(unknown_versions_of_two_who_have_the_same)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_kill(scenario, "E");
+	world_block(scenario_node(scenario, "C"), scenario_node(scenario, "P"), MOMENT_NEVER);
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "C"), MOMENT_NEVER);
+	scenario_run(scenario, 2 * LEASE_MS);
+	if (_i == 0)
+		scenario_lose_versions(scenario);
+	root_again(scenario, _i == 0 ? ROOT_KILLED : ROOT_LOSES_POWER);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert(sync->ended && sync->io.error != ERR_OK); // from P, or of itself
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // What is known to be there need not be sent again.
 START_TEST(synced_bytes_are_not_sent_again)
 {
@@ -189,6 +219,7 @@ main(void)
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
+	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
