@@ -260,7 +260,16 @@ reg_check_at(const struct history *history, uint64_t index, const uint64_t *undo
 	return good;
 }
 
-// Judged as it was just before each loss, and in the end.
+static bool
+is_moment(const uint64_t *undone, size_t count, uint64_t moment)
+{
+	for (size_t i = 0; i < count; i++)
+		if (undone[i] == moment)
+			return true;
+	return false;
+}
+
+// Judged as it was just before each failure that may have undone something first, and in the end.
 static bool
 reg_check(const struct history *history, uint64_t index)
 {
@@ -272,9 +281,9 @@ reg_check(const struct history *history, uint64_t index)
 		return true;
 	undone = reg_undone(history, reg);
 	good = reg_check_at(history, index, undone, LINEARIZABLE_UNKNOWN);
-	for (size_t i = 0; i < reg->count && good; i++)
-		if (reg->ops[i].write && undone[i] != LINEARIZABLE_UNKNOWN)
-			good = reg_check_at(history, index, undone, undone[i]);
+	for (size_t i = 0; i < history->losses.failure_count && good; i++)
+		if (is_moment(undone, reg->count, history->failures[i].at))
+			good = reg_check_at(history, index, undone, history->failures[i].at);
 	free(undone);
 	return good;
 }
@@ -303,11 +312,11 @@ claim_compare(const void *a, const void *b)
 }
 
 static bool
-claim_check(const struct claim *claim, const struct reg *reg, const struct register_op *ops, size_t count)
+claim_check(const struct claim *claim, const struct reg *reg, struct linearizable_order *order)
 {
 	bool known = reg_has_write(reg, claim->found);
 
-	if (known && !linearizable_is_before(ops, count, claim->found, claim->written))
+	if (known && !linearizable_is_before(order, claim->found, claim->written))
 		return true;
 	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",
 		(unsigned long long)claim->reg, claim->tag, (unsigned long long)claim->at,
@@ -325,10 +334,12 @@ claims_check(const struct history *history, const struct claim *claims, size_t c
 	bool good = true;
 	size_t count;
 	struct register_op *ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
+	struct linearizable_order *order = linearizable_order_create(ops, count);
 
 	for (size_t i = 0; i < claim_count; i++)
 		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
-			good = claim_check(&claims[i], reg, ops, count) && good;
+			good = claim_check(&claims[i], reg, order) && good;
+	linearizable_order_destroy(order);
 	free(ops);
 	free(undone);
 	return good;

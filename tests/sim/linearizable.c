@@ -187,50 +187,93 @@ linearizable_check(const struct register_op *ops, size_t count, struct lineariza
 	return legal;
 }
 
+// ---- Which write comes first ----
+
+struct linearizable_order {
+	struct cluster *clusters;         // by value
+	const struct cluster **last_down; // the same by s, the greatest first
+	size_t count;
+	uint64_t value, threshold; // of the last question: what has s > threshold comes after value
+};
+
 static int
 cluster_compare_last_down(const void *a, const void *b)
 {
-	const struct cluster *x = a, *y = b;
+	const struct cluster *x = *(const struct cluster *const *)a, *y = *(const struct cluster *const *)b;
 
 	return x->last > y->last ? -1 : x->last < y->last;
 }
 
-// Reach from ${value}: everything with s > t must come after, where t is the smallest f reached so far.
-static bool
-cluster_reaches(struct cluster *clusters, size_t count, uint64_t value, uint64_t other)
+struct linearizable_order *
+linearizable_order_create(const struct register_op *ops, size_t count)
 {
-	uint64_t threshold = LINEARIZABLE_UNKNOWN;
+	struct linearizable_order *order = calloc(1, sizeof *order);
+	const struct register_op **sorted = ops_sort(ops, count);
+	struct linearizable_verdict verdict;
+	long built;
 
-	for (size_t i = 0; i < count; i++)
-		if (clusters[i].value == value)
-			threshold = clusters[i].first;
-	qsort(clusters, count, sizeof *clusters, cluster_compare_last_down);
-	for (size_t i = 0; i < count && clusters[i].last > threshold; i++) {
-		if (clusters[i].value == other)
-			return true;
-		if (clusters[i].first < threshold)
-			threshold = clusters[i].first;
+	CHECK(order != NULL);
+	order->clusters = malloc((count + 1) * sizeof *order->clusters);
+	order->last_down = malloc((count + 1) * sizeof *order->last_down);
+	CHECK(order->clusters != NULL && order->last_down != NULL);
+	built = clusters_build(sorted, count, order->clusters, true, &verdict);
+	order->count = built > 0 ? (size_t)built : 0;
+	order->threshold = LINEARIZABLE_UNKNOWN;
+	for (size_t i = 0; i < order->count; i++)
+		order->last_down[i] = &order->clusters[i];
+	if (order->count > 0)
+		qsort(order->last_down, order->count, sizeof(const struct cluster *), cluster_compare_last_down);
+	free(sorted);
+	return order;
+}
+
+void
+linearizable_order_destroy(struct linearizable_order *order)
+{
+	if (order == NULL)
+		return;
+	free(order->clusters);
+	free(order->last_down);
+	free(order);
+}
+
+static const struct cluster *
+cluster_find(const struct linearizable_order *order, uint64_t value)
+{
+	size_t low = 0, high = order->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (order->clusters[middle].value < value)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return false;
+	return low < order->count && order->clusters[low].value == value ? &order->clusters[low] : NULL;
+}
+
+// Reach from ${value}: everything with s > t must come after, where t is the smallest f reached so far.
+static void
+order_reach(struct linearizable_order *order, uint64_t value)
+{
+	const struct cluster *from = cluster_find(order, value);
+
+	order->value = value;
+	order->threshold = from != NULL ? from->first : LINEARIZABLE_UNKNOWN;
+	for (size_t i = 0; i < order->count && order->last_down[i]->last > order->threshold; i++)
+		if (order->last_down[i]->first < order->threshold)
+			order->threshold = order->last_down[i]->first;
 }
 
 bool
-linearizable_is_before(const struct register_op *ops, size_t count, uint64_t value, uint64_t other)
+linearizable_is_before(struct linearizable_order *order, uint64_t value, uint64_t other)
 {
-	struct linearizable_verdict verdict;
-	const struct register_op **sorted;
-	struct cluster *clusters;
-	long built;
-	bool before;
+	const struct cluster *cluster = cluster_find(order, other);
 
-	if (value == other)
+	if (value == other || cluster == NULL)
 		return false;
-	sorted = ops_sort(ops, count);
-	clusters = malloc((count + 1) * sizeof *clusters);
-	CHECK(clusters != NULL);
-	built = clusters_build(sorted, count, clusters, true, &verdict);
-	before = built >= 0 && cluster_reaches(clusters, (size_t)built, value, other);
-	free(clusters);
-	free(sorted);
-	return before;
+	if (order->value != value || order->threshold == LINEARIZABLE_UNKNOWN)
+		order_reach(order, value);
+	return cluster->last > order->threshold;
 }

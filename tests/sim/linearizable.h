@@ -31,9 +31,12 @@ struct linearizable_verdict {
 // O(n log n). Returns true, or false with *ret filled in.
 bool linearizable_check(const struct register_op *ops, size_t count, struct linearizable_verdict *ret);
 
-// In every order that explains the (linearizable) history, does the write of ${value} come before the write of
-// ${other}? False for equal values. This decides whether a store that holds ${value} has lost ${other} (testing.md,
-// "Crash consistency").
-bool linearizable_is_before(const struct register_op *ops, size_t count, uint64_t value, uint64_t other);
+// For many questions about one (linearizable) history: in every order that explains it, does the write of ${value} come
+// before the write of ${other}? False for equal values. This decides whether a store that holds ${value} has lost
+// ${other} (testing.md, "Crash consistency"). Questions about the same ${value} after each other cost little. ${ops} must
+// stay as long as the order.
+struct linearizable_order *linearizable_order_create(const struct register_op *ops, size_t count);
+void linearizable_order_destroy(struct linearizable_order *order);
+bool linearizable_is_before(struct linearizable_order *order, uint64_t value, uint64_t other);
 
 #endif
