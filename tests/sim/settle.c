@@ -11,6 +11,7 @@
 
 enum {
 	SETTLE_SYNCS = 5,         // tries until a fsync succeeds
+	SETTLE_GROUP = 32,        // so many requests at once, where they may time out
 	SETTLE_BLOCKS = 16,       // of each volume, everybody reads and writes so many
 	SETTLE_US = 10 * 1000000, // longer than the oldest dirty block
 	SPARE_BLOCKS = 160,       // beyond a cache: victims, what is under way
@@ -55,10 +56,12 @@ next_first(struct run *run, size_t *at)
 	return NULL;
 }
 
-// The first client of each node that is there makes a request.
+// The first client of each node that is there makes a request; the phase is over when all have ended. Where a request may
+// time out they come in groups: a hundred writers of one block may rightly take longer than one of them is to wait.
 static void
-everybody(struct run *run, enum io_kind kind, int volume, uint64_t first, uint64_t count)
+everybody(struct run *run, const char *phase, enum io_kind kind, int volume, uint64_t first, uint64_t count)
 {
+	unsigned asked = 0;
 	size_t at = 0;
 
 	for (struct client *client; (client = next_first(run, &at)) != NULL;) {
@@ -66,7 +69,10 @@ everybody(struct run *run, enum io_kind kind, int volume, uint64_t first, uint64
 			continue;
 		run->clients_busy++;
 		workload_request(client, kind, volume, first, count);
+		if (++asked % SETTLE_GROUP == 0 && run->plan->may_time_out)
+			run_phase(run, phase, run_clients_idle);
 	}
+	run_phase(run, phase, run_clients_idle);
 }
 
 static bool
@@ -85,8 +91,7 @@ sync_all(struct run *run)
 {
 	for (int volume = 0; volume < run->plan->volume_count; volume++) {
 		for (int i = 0;; i++) {
-			everybody(run, IO_SYNC, volume, 0, 0);
-			run_phase(run, "sync", run_clients_idle);
+			everybody(run, "sync", IO_SYNC, volume, 0, 0);
 			if (all_succeeded(run))
 				break;
 			if (i == SETTLE_SYNCS)
@@ -103,10 +108,9 @@ touch_all(struct run *run)
 
 	for (int volume = 0; volume < run->plan->volume_count; volume++) {
 		for (uint64_t block = 0; block < count; block++) {
-			everybody(run, IO_WRITE, volume, block * per_block + rng_below(&run->rng, per_block), 1);
-			run_phase(run, "touch (write)", run_clients_idle);
-			everybody(run, IO_READ, volume, block * per_block, per_block);
-			run_phase(run, "touch (read)", run_clients_idle);
+			everybody(run, "touch (write)", IO_WRITE, volume,
+				  block * per_block + rng_below(&run->rng, per_block), 1);
+			everybody(run, "touch (read)", IO_READ, volume, block * per_block, per_block);
 		}
 	}
 }
