@@ -255,7 +255,7 @@ claim_advance(struct core *core, struct entry *entry)
 			grant(core, entry, want);
 		else if (verdict == CLAIM_REFUSED)
 			answer(core, entry, want, want->refusal);
-		else if (want->up_xid != 0)
+		else if (want->cleared)
 			taken_above(core, entry, want);
 		else
 			take(core, entry, want);
@@ -263,6 +263,16 @@ claim_advance(struct core *core, struct entry *entry)
 		link = &work->claim_head; // the others may see it with other eyes now
 	}
 	return work->claim_head == 0;
+}
+
+bool
+claim_wants_write(const struct core *core, const struct work *work)
+{
+	uint32_t i = work->claim_head;
+
+	while (i != 0 && table_want(&core->table, i)->perm != PERM_WRITE)
+		i = table_want(&core->table, i)->next;
+	return i != 0;
 }
 
 // ---- what others say ----
@@ -303,7 +313,8 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
-	else if (recovery_retries(core, entry_volume(core, entry), message->status))
+	else if (!table_want(&core->table, index)->orphan &&
+		 recovery_retries(core, entry_volume(core, entry), message->status))
 		table_want(&core->table, index)->up_xid = 0;
 	else
 		table_want(&core->table, index)->refusal = (uint8_t)message->status;

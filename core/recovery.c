@@ -333,8 +333,7 @@ recovery_pump(struct core *core, struct volume *volume)
 
 	if (volume->claims_retry_at != 0 && volume->claims_retry_at <= core->now) {
 		volume->claims_retry_at = 0;
-		table_touch_works(&core->table, volume->index);
-		core_wake(core, core->now);
+		table_touch_works(&core->table, volume->index); // gone through at the end of this step
 	}
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
 	    is_used_below(core, volume))

@@ -56,12 +56,6 @@ stored_bounds(const struct core *core, const struct entry *entry, const struct w
 }
 
 bool
-stored_decides(struct bounds bounds, version_t version)
-{
-	return version <= bounds.low || version >= bounds.high;
-}
-
-bool
 stored_is_newer(struct bounds bounds, version_t version)
 {
 	// The same version again does no harm, and mends what a newer write that was not synced has left half done.

@@ -15,10 +15,6 @@ struct bounds {
 // grace time: then the entry's version counts.
 struct bounds stored_bounds(const struct core *core, const struct entry *entry, const struct want *want);
 
-// Is it known whether bytes of ${version} are needed? They are when nothing newer can be durable, they are not when the
-// storage has them or newer ones.
-bool stored_decides(struct bounds bounds, version_t version);
-
 // Would taking bytes of ${version} destroy what is durable?
 bool stored_is_newer(struct bounds bounds, version_t version);
 

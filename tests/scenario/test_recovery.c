@@ -611,6 +611,28 @@ START_TEST(claimant_is_asked_for_its_bytes)
 }
 END_TEST
 
+// R4, F6: the same, but both are below a proxy that was started anew. It has passed on what C brings, and the root asks it for
+// what E has claimed: that recall must not wait for the answer to the other.
+START_TEST(claimant_is_asked_through_a_proxy_that_waits)
+{
+	struct scenario *scenario = tree();
+	struct request *sync;
+
+	scenario->world->moving = false;
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 4 * LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what E wrote is durable, and E claims the block; it dies before it has brought its bytes. B's, which are older, must not
 // take their place.
 START_TEST(older_bytes_beside_a_claim)
@@ -806,6 +828,7 @@ main(void)
 	tcase_add_test(tcase, absent_over_two_restarts);
 	tcase_add_test(tcase, older_bytes_beside_a_claim);
 	tcase_add_test(tcase, claimant_is_asked_for_its_bytes);
+	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
