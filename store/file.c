@@ -103,12 +103,6 @@ record_waiting(struct file_store *file)
 		end(file, io_list_take(&file->unrecorded), 0);
 }
 
-static bool
-may_be_over(int sys_errno)
-{
-	return sys_errno == ENOSPC || sys_errno == EDQUOT;
-}
-
 static void
 fail_syncs(struct file_store *file, int sys_errno)
 {
@@ -134,7 +128,7 @@ log_io_ended(struct file_store *file, struct store_io *io, int sys_errno)
 {
 	enum version_sync sync = version_file_ended(file->versions, io, sys_errno, &sys_errno);
 
-	if (sys_errno != 0 && (io->op == STORE_SYNC || !may_be_over(sys_errno)))
+	if (sys_errno != 0 && (io->op == STORE_SYNC || !transfer_may_succeed_later(sys_errno)))
 		fail_syncs(file, sys_errno);
 	if (sync == VERSION_SYNC_OVER)
 		sync_part_ended(file, sys_errno);

@@ -88,6 +88,12 @@ set_step(struct transfer *transfer)
 		set_step_from_list(transfer);
 }
 
+bool
+transfer_may_succeed_later(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT;
+}
+
 void
 transfer_begin(struct transfer *transfer, struct store_io *io, atomic_int *zero_way_known)
 {

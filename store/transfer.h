@@ -35,6 +35,9 @@ struct transfer {
 	atomic_int *zero_way_known; // what the storage has shown to support: shared by all transfers of a store
 };
 
+// Is ${sys_errno}, with which a write or a sync has failed, one that passes when there is room again?
+bool transfer_may_succeed_later(int sys_errno);
+
 // Begin ${io} and set the first step. ${transfer} stays in its place until the io ends (iov points into it).
 void transfer_begin(struct transfer *transfer, struct store_io *io, atomic_int *zero_way_known);
 

@@ -12,6 +12,7 @@
 
 #include "store/metadata.h"
 #include "store/place.h"
+#include "store/transfer.h"
 
 #include "core/check.h"
 #include "core/limits.h"
@@ -413,12 +414,6 @@ version_file_begin_sync(struct version_file *file, bool *ret_runs)
 	return 0;
 }
 
-static bool
-may_be_over(int sys_errno)
-{
-	return sys_errno == ENOSPC || sys_errno == EDQUOT;
-}
-
 static enum version_sync
 sync_over(struct version_file *file)
 {
@@ -434,7 +429,7 @@ fail(struct version_file *file, const struct store_io *io, int sys_errno)
 	enum version_sync sync = sync_over(file);
 
 	file->write_errno = sys_errno;
-	if (io == &file->sync_io || (io == &file->write_io && !may_be_over(sys_errno)))
+	if (io == &file->sync_io || (io == &file->write_io && !transfer_may_succeed_later(sys_errno)))
 		version_file_give_up(file);
 	return sync;
 }
