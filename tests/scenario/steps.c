@@ -64,6 +64,39 @@ steps_sync(struct scenario *scenario, const char *name, enum hvfs_error error)
 	request_expect_error(sync, error);
 }
 
+struct scenario *
+steps_tree(void)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	return scenario;
+}
+
+void
+steps_cut(struct scenario *scenario, const char *a, const char *b, uint64_t ms)
+{
+	moment_us until = scenario->world->now + ms * 1000;
+
+	world_block(scenario_node(scenario, a), scenario_node(scenario, b), until);
+	world_block(scenario_node(scenario, b), scenario_node(scenario, a), until);
+}
+
+void
+steps_read_at_last(struct scenario *scenario, const char *name, char letter)
+{
+	struct request *read = scenario_read(scenario, name, 7);
+
+	scenario_run(scenario, 2 * STEPS_EVICTED_MS);
+	request_expect_letter(read, letter);
+}
+
 void
 steps_work_again(struct scenario *scenario, const char *name)
 {

@@ -5,7 +5,10 @@
 
 #include "tests/scenario/scenario.h"
 
-enum { STEPS_HB_TTL_MS = 3000 };
+enum {
+	STEPS_HB_TTL_MS = 3000,
+	STEPS_EVICTED_MS = 3 * STEPS_HB_TTL_MS, // whoever is away for so long has been evicted, if that is wanted
+};
 
 // A world without nodes, with short leases, whose nodes bring up what is dirty soon.
 struct scenario *steps_create(void);
@@ -23,6 +26,16 @@ void steps_child(struct scenario *scenario, const char *name, const char *parent
 void steps_write(struct scenario *scenario, const char *name, char letter);
 void steps_read(struct scenario *scenario, const char *name, char letter);
 void steps_sync(struct scenario *scenario, const char *name, enum hvfs_error error);
+
+// The root A, the proxy P with its children C and E, and B, a child of A. They bring nothing up before they must, and look for
+// another parent when theirs is gone.
+struct scenario *steps_tree(void);
+
+// Nothing gets through between the two, in both directions, for ${ms}.
+void steps_cut(struct scenario *scenario, const char *a, const char *b, uint64_t ms);
+
+// Sooner or later ${name} reads ${letter}.
+void steps_read_at_last(struct scenario *scenario, const char *name, char letter);
 
 // From here on all is as before: a write of ${name} reaches the disk.
 void steps_work_again(struct scenario *scenario, const char *name);

@@ -7,17 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = 3 * LEASE_MS };
-
-// Sooner or later ${name} reads ${letter}.
-static void
-reads(struct scenario *scenario, const char *name, char letter)
-{
-	struct request *read = scenario_read(scenario, name, 7);
-
-	scenario_run(scenario, 2 * EVICTED_MS);
-	request_expect_letter(read, letter);
-}
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
 
 // A has C, E and B. C has written the block, E over it: A has had C's bytes, and C keeps them (R13). ${writes_back}: the
 // root's disk has what the root has, not synced.
@@ -58,7 +48,7 @@ START_TEST(synced_bytes_are_not_written_over)
 
 	steps_sync(scenario, "E", ERR_OK);
 	if (_i & 1)
-		reads(scenario, "B", 'e'); // E has let go
+		steps_read_at_last(scenario, "B", 'e'); // E has let go
 	else
 		scenario_kill(scenario, "E");
 	root_again(scenario, ROOT_KILLED);
@@ -66,7 +56,7 @@ START_TEST(synced_bytes_are_not_written_over)
 	scenario_run(scenario, 2 * LEASE_MS);
 	request_expect_ok(sync);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	reads(scenario, "C", 'e');
+	steps_read_at_last(scenario, "C", 'e');
 	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
 }
@@ -79,7 +69,7 @@ START_TEST(unsynced_bytes_make_room_for_older_ones)
 	struct request *sync;
 
 	if (_i & 1) {
-		reads(scenario, "B", 'e');
+		steps_read_at_last(scenario, "B", 'e');
 		ck_assert_int_eq(scenario->disk->image[7 * SCENARIO_BLOCK_SIZE], 'e');
 		ck_assert_int_eq(scenario_stored(scenario, 7), '.');
 	}
@@ -89,7 +79,7 @@ START_TEST(unsynced_bytes_make_room_for_older_ones)
 	scenario_run(scenario, 2 * LEASE_MS);
 	request_expect_ok(sync);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
-	reads(scenario, "B", 'c');
+	steps_read_at_last(scenario, "B", 'c');
 	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
 }
@@ -128,7 +118,7 @@ START_TEST(unknown_versions_of_a_block_that_is_claimed)
 	sync = scenario_sync(scenario, "C");
 	scenario_run(scenario, 2 * LEASE_MS);
 	request_expect_ok(sync);
-	reads(scenario, "B", 'e');
+	steps_read_at_last(scenario, "B", 'e');
 	steps_sync(scenario, "E", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
 	scenario_destroy(scenario);
@@ -151,7 +141,7 @@ START_TEST(unknown_versions_of_a_block_whose_claimant_dies)
 	scenario_run(scenario, EVICTED_MS);
 	request_expect_error(sync, ERR_LOST);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
-	reads(scenario, "B", 'e');
+	steps_read_at_last(scenario, "B", 'e');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -198,7 +188,7 @@ START_TEST(synced_bytes_are_not_sent_again)
 	ck_assert_uint_eq(scenario_count(scenario, "E -> A  RECOVER"), 2); // the claim, and the end of the claims
 	ck_assert_uint_eq(scenario_count(scenario, "E -> A  FLUSH"), 0);
 	steps_write(scenario, "E", 'E');
-	reads(scenario, "B", 'E');
+	steps_read_at_last(scenario, "B", 'E');
 	steps_sync(scenario, "E", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
 	scenario_destroy(scenario);
