@@ -210,7 +210,9 @@ take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
 	struct bounds bounds = stored_bounds(core, entry, want);
-	bool lacks = entry->copy == COPY_ABSENT && (entry_volume(core, entry)->is_root || entry->held < PERM_READ);
+	struct volume *volume = entry_volume(core, entry);
+	bool lacks = entry->copy == COPY_ABSENT && (volume->is_root || entry->held < PERM_READ);
+	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
@@ -218,10 +220,10 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
-	    stored_is_newer(bounds, want->version))
+	    !known && stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
 	core->children[want->child]->acknowledged++;
-	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
+	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
 	else

@@ -5,6 +5,7 @@
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/server.h"
+#include "core/stored.h"
 
 // R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
 void
@@ -15,6 +16,7 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 
 	entry->version = item->version;
 	entry->claimed = false;
+	stored_brought(entry_volume(core, entry), block_key_block(entry->key), item->version);
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
 	work->read_stale = work->store_reading;
 	work->exposed = true;

@@ -195,6 +195,33 @@ START_TEST(synced_bytes_are_not_sent_again)
 }
 END_TEST
 
+// C's bytes were with P, too, who has brought them to the new root, or newer ones; then P dies. C, who has not heard of the
+// root's death, brings them once more, long after the grace time: nothing is lost, nobody is told that it is. (seed 1207)
+START_TEST(bytes_that_were_brought_by_another)
+{
+	struct scenario *scenario = steps_tree();
+	char letter = _i & 2 ? 'e' : 'c';
+
+	steps_write(scenario, "C", 'c');
+	if (_i & 2)
+		steps_write(scenario, "E", 'e');
+	if (_i & 1)
+		steps_write(scenario, "B", 'b'); // P has nothing left of its permission
+	else
+		steps_read_at_last(scenario, "B", letter);
+	if (_i & 1)
+		scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, EVICTED_MS);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 100);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), letter);
+	steps_read_at_last(scenario, "C", letter);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -211,6 +238,7 @@ main(void)
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
+	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
