@@ -295,9 +295,10 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	// up of that goes on, unless the parent has newer bytes.
 	if (entry->copy == COPY_DIRTY && item->version > entry->version)
 		dirty_superseded(core, entry);
-	if ((entry->copy == COPY_CLEAN && item->version != entry->version) ||
-	    (entry->copy == COPY_UNSTABLE && item->version > entry->version))
+	if (entry->copy == COPY_CLEAN && item->version != entry->version)
 		entry_drop_copy(core, entry);
+	else if (entry->copy == COPY_UNSTABLE && item->version > entry->version)
+		entry->stale = 1;
 	client_learn_version(entry, item->version);
 }
 

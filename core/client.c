@@ -153,7 +153,8 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
 		unstable_mark(core, entry);
 	} else if (item->version != entry->version) {
-		entry_drop_copy(core, entry);
+		entry->stale = 1;
+		return;
 	}
 	entry->version = item->version;
 }
@@ -183,7 +184,12 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
-	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
+	} else if (work->ask_digest) {
+		entry->stale = 0;
+	} else if (entry->copy == COPY_UNSTABLE && item->version > entry->version) {
+		entry->stale = 1; // until there is something that supersedes it
+		return;
+	} else if (entry->copy != COPY_ABSENT && item->version != entry->version) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
 	if (keep && entry->copy == COPY_CLEAN)

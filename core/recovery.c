@@ -118,6 +118,14 @@ give_up_claim(struct core *core, struct entry *entry)
 	table_work(&core->table, entry)->resend_read = to_the_end;
 }
 
+// What was sent to the root itself on a link that broke can still arrive there when we have left it for another node, behind
+// what others write meanwhile. (A root that we come back to closes that link; one that is dead takes nothing.)
+static bool
+may_come_late(const struct volume *volume)
+{
+	return volume->above_count > 1 && claimant_names(&volume->own, volume->above[volume->above_count - 1]);
+}
+
 void
 recovery_block(struct core *core, struct entry *entry)
 {
@@ -128,9 +136,9 @@ recovery_block(struct core *core, struct entry *entry)
 
 	if (entry->copy == COPY_DIRTY)
 		dirty_before_barriers(core, entry);
-	if (work != NULL && work->put_unknown && lapsed)
-		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since
-	if (entry->held != PERM_WRITE || (entry->copy == COPY_ABSENT && !below)) {
+	if (work != NULL && work->put_unknown && (lapsed || may_come_late(volume)))
+		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since, or write before
+	if (entry->held != PERM_WRITE || ((entry->copy == COPY_ABSENT || entry->stale) && !below)) {
 		if (work != NULL && work->claim)
 			claim_end(core, entry, work);
 		give_up_claim(core, entry);
