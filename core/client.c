@@ -316,7 +316,6 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	} else if (refused) {
 		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
 		dirty_unsent(core, entry);
-		recovery_name(volume);
 		recovery_give_back(core, entry);
 		if (entry->copy == COPY_DIRTY)
 			recovery_uncovered(core, entry);

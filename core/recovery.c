@@ -28,14 +28,15 @@ recovery_lease_end(const struct volume *volume)
 	return volume->lease_end;
 }
 
-void
-recovery_name(struct volume *volume)
+// Under which names what is held now may be recorded above.
+static void
+name_present(const struct volume *volume, struct claimant *claimant)
 {
-	claimant_add_name(&volume->own, volume->node_id);
+	claimant_add_name(claimant, volume->node_id);
 	if (volume->name_before != 0)
-		claimant_add_name(&volume->own, volume->name_before);
+		claimant_add_name(claimant, volume->name_before);
 	for (uint32_t i = 0; i < volume->above_count; i++)
-		claimant_add_name(&volume->own, volume->above[i]);
+		claimant_add_name(claimant, volume->above[i]);
 }
 
 void
@@ -49,7 +50,7 @@ recovery_remember(struct core *core, struct volume *volume)
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
 	}
-	recovery_name(volume);
+	name_present(volume, &volume->own);
 	volume->claims_end_due = true;
 }
 
@@ -86,7 +87,7 @@ recovery_uncovered(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	work->resend = true;
-	work->resend_read = false;
+	work->resend_lost = work->resend_read = false;
 	dirty_urge(core, entry);
 	table_touch(&core->table, entry);
 }
@@ -115,7 +116,9 @@ give_up_claim(struct core *core, struct entry *entry)
 	if (entry->copy != COPY_DIRTY)
 		return;
 	recovery_uncovered(core, entry);
-	table_work(&core->table, entry)->resend_read = to_the_end;
+	work = table_work(&core->table, entry);
+	work->resend_lost = true;
+	work->resend_read = to_the_end;
 }
 
 // What was sent to the root itself on a link that broke can still arrive there when we have left it for another node, behind
@@ -285,8 +288,16 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+	struct volume *volume = entry_volume(core, entry);
+	struct claimant present;
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	if (!work->resend_lost) {
+		present = volume->own;
+		present.path_count = 0;
+		name_present(volume, &present);
+		say.claimant = &present;
+	}
 	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;

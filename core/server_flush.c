@@ -30,7 +30,7 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 {
 	struct child *child = core->children[want->child];
 
-	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
+	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_EVICTED);
 }
 
 static struct want *
