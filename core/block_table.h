@@ -37,7 +37,7 @@ struct entry {
 	uint32_t copy : 2;      // enum copy
 	uint32_t releasing : 1; // on the list of blocks to give back
 	uint32_t claimed : 1;   // at a root: the version is that of a claim, whose bytes have not come
-	uint32_t stale : 1;     // the copy is older than what is held: it is kept for R13, not used
+	uint32_t stale : 1;     // what is held is newer than copy and version: the copy is kept for R13, not used
 	uint32_t pushed : 1;    // the copy was sent ahead of demand, and nobody has used it yet
 	uint32_t work : 24;
 };

@@ -199,7 +199,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;
 	}
-	entry->stale |= entry->copy != COPY_ABSENT && want->version > entry->version && !entry_volume(core, entry)->is_root;
+	entry->stale |= want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
 }

@@ -184,12 +184,10 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
-	} else if (work->ask_digest) {
-		entry->stale = 0;
-	} else if (entry->copy == COPY_UNSTABLE && item->version > entry->version) {
+	} else if (entry->copy == COPY_UNSTABLE && item->version > entry->version && !work->ask_digest) {
 		entry->stale = 1; // until there is something that supersedes it
 		return;
-	} else if (entry->copy != COPY_ABSENT && item->version != entry->version) {
+	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
 	if (keep && entry->copy == COPY_CLEAN)
