@@ -145,7 +145,8 @@ struct work {
 	bool revoked;                    // of what children have something is revoked
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and nothing covers it: it goes up by RECOVER
-	bool resend_lost;                // under the names of when the session was lost; else, under the present ones
+	uint8_t resend_losses;           // sessions lost since it was covered: none (it names the present one), one, two or more
+	uint32_t resend_epoch;           // of the root under which it was covered, if a session was lost
 	bool resend_read;                // and it was held until the session ended: nobody has written since
 	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list

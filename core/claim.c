@@ -222,7 +222,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    !known && stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
-	core->children[want->child]->acknowledged++;
+	core->children[want->child]->acknowledged += !want->orphan;
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
@@ -423,8 +423,10 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want->orphan = true;
 			core->children[index]->orphans++;
 		}
-		// One for the permission that was passed on may be granted there: then the record here shows for whom.
-		if (want->child != index || (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
+		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
+		// that came in the grace time are as good as before.
+		if (want->child != index || (want->early && want->buf != NULL) ||
+		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else
 			want_free(core, link);

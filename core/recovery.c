@@ -87,7 +87,8 @@ recovery_uncovered(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	work->resend = true;
-	work->resend_lost = work->resend_read = false;
+	work->resend_losses = 0;
+	work->resend_read = false;
 	dirty_urge(core, entry);
 	table_touch(&core->table, entry);
 }
@@ -104,7 +105,10 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	bool to_the_end = entry->held == PERM_READ || (work != NULL && work->resend && work->resend_read);
+	bool again = work != NULL && work->resend; // no answer came before this session was lost, too
+	bool to_the_end = entry->held == PERM_READ || (again && work->resend_read);
+	uint32_t losses = again ? work->resend_losses : 0;
+	uint32_t epoch = losses > 0 ? work->resend_epoch : entry_volume(core, entry)->held_epoch;
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -117,7 +121,8 @@ give_up_claim(struct core *core, struct entry *entry)
 		return;
 	recovery_uncovered(core, entry);
 	work = table_work(&core->table, entry);
-	work->resend_lost = true;
+	work->resend_losses = losses > 0 ? 2 : 1;
+	work->resend_epoch = epoch;
 	work->resend_read = to_the_end;
 }
 
@@ -289,15 +294,17 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 	struct volume *volume = entry_volume(core, entry);
-	struct claimant present;
+	struct claimant names = volume->own;
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
-	if (!work->resend_lost) {
-		present = volume->own;
-		present.path_count = 0;
-		name_present(volume, &present);
-		say.claimant = &present;
+	if (work->resend_losses > 0) {
+		names.epoch = work->resend_epoch;
+		say.live_ms = work->resend_losses > 1 ? 0 : say.live_ms; // that is the lease of the last session
+	} else {
+		names.path_count = 0;
+		name_present(volume, &names);
 	}
+	say.claimant = &names;
 	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;

@@ -222,6 +222,34 @@ START_TEST(bytes_that_were_brought_by_another)
 }
 END_TEST
 
+// What came in the grace time counts when it is over, whether its author is still there or not: else others read what was there
+// before, and his bytes come back later. (seed 292)
+START_TEST(author_is_cut_off_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "block=7 perm=NO data ttl=") == 0)
+		scenario_run(scenario, 10);
+	scenario_run(scenario, 100);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 100 * 1000);
+	steps_read_at_last(scenario, "A", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -239,6 +267,7 @@ main(void)
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
+	tcase_add_test(tcase, author_is_cut_off_in_the_grace_time);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
