@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -386,6 +387,8 @@ main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
 
+	// Each of the many cores would have its own huge pages cleared, to use some kilobytes of each.
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	totals_init();
 	if (options.find)
 		return bug_find(&options);
