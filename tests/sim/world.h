@@ -89,10 +89,14 @@ struct metadata {
 };
 
 struct node {
+	// What the oracle asks of each node again and again stands together.
 	struct world *world;
-	int index;
-	char name[WORLD_NAME_SIZE];
 	struct core *core;
+	int64_t clock_offset_us; // its clock is true time + offset + drift
+	int64_t clock_drift_ppm;
+	int index;
+	bool stopping, stopped;
+	char name[WORLD_NAME_SIZE];
 	struct set_cache *cache;
 	struct core_config config; // as given to world_add_node, for the next start
 	uint64_t cache_size;
@@ -115,7 +119,6 @@ struct node {
 	moment_us backoff_us;
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
-	bool stopping, stopped;
 	bool has_had_children; // since the world began
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
@@ -124,8 +127,6 @@ struct node {
 	uint64_t timer_generation;
 	moment_us timer_late_us;  // timers come up to this much late
 	moment_us answer_late_us; // as long may pass between ACTION_IO_DONE and the answer
-	int64_t clock_offset_us;  // its clock is true time + offset + drift
-	int64_t clock_drift_ppm;
 	struct disk *disks[WORLD_VOLUMES]; // by volume index, for a root
 	moment_us sync_end[WORLD_VOLUMES]; // syncs of one disk end in order
 	uint64_t steps;
