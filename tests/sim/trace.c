@@ -103,11 +103,17 @@ static void __attribute__((format(printf, 2, 3))) text_add(struct text *text, co
 
 // ---- Lines ----
 
+// Eight bytes at a time; the last ones are filled up with zeros.
 static uint64_t
 hash_bytes(uint64_t hash, const char *bytes, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
+	for (size_t at = 0; at < size; at += sizeof hash) {
+		uint64_t word = 0;
+
+		memcpy(&word, bytes + at, size - at < sizeof word ? size - at : sizeof word);
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+	}
 	return hash;
 }
 
