@@ -154,31 +154,43 @@ world_hold(struct node *node, unsigned direction, bool hold)
 
 // ---- Leaving ----
 
+// Memory that is used again for each packet.
+static void *
+reserve(void **memory, size_t *capacity, size_t size)
+{
+	if (*capacity < size) {
+		free(*memory);
+		*memory = malloc(size);
+		*capacity = size;
+		CHECK(*memory != NULL);
+	}
+	return *memory;
+}
+
 static struct packet *
 packet_encode(struct conn *conn, unsigned direction, const struct message *message)
 {
+	static void *bytes_memory, *segments_memory;
+	static size_t bytes_capacity, segments_capacity;
 	uint32_t block_size = conn->world->block_size;
-	uint8_t *scratch = malloc(wire_scratch_size(message) + 1);
-	struct wire_segment *segments = malloc((wire_segment_count(message) + 1) * sizeof *segments);
+	uint8_t *scratch = reserve(&bytes_memory, &bytes_capacity, wire_scratch_size(message) + 1);
+	struct wire_segment *segments = reserve(&segments_memory, &segments_capacity,
+						(wire_segment_count(message) + 1) * sizeof *segments);
 	struct packet *packet;
 	size_t count, size = 0;
 
-	CHECK(scratch != NULL && segments != NULL);
 	count = wire_encode(message, block_size, scratch, segments);
 	CHECK(count <= wire_segment_count(message));
 	for (size_t i = 0; i < count; i++)
 		size += segments[i].size;
-	packet = calloc(1, sizeof *packet + size);
+	packet = malloc(sizeof *packet + size);
 	CHECK(packet != NULL);
-	packet->conn = conn;
-	packet->direction = direction;
+	*packet = (struct packet){.conn = conn, .direction = direction};
 	for (size_t i = 0; i < count; i++) {
 		memcpy(packet->bytes + packet->size, segments[i].bytes, segments[i].size);
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
-	free(segments);
-	free(scratch);
 	return packet;
 }
 
