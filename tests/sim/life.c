@@ -146,6 +146,7 @@ ios_die(struct node *node)
 static void
 process_end(struct node *node)
 {
+	node->ran_us = world_ran(node);
 	node->stopped = true;
 	node->paused_until = 0;
 	for (size_t i = 0; i < node->deferred_count; i++)

@@ -44,7 +44,7 @@ struct options {
 	bool twice; // run each seed twice: the traces must be equal
 	bool find;  // the bug must be found: succeed at the first seed that fails only with it
 	int jobs;
-	uint64_t hours;        // run seeds until together they have simulated so much
+	uint64_t hours;        // run seeds until together they have simulated so many tree hours
 	uint64_t failures_max; // then stop
 };
 
@@ -54,7 +54,7 @@ usage(void)
 	fprintf(stderr,
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice]\n"
-		"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
+		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
 		"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
@@ -286,10 +286,9 @@ seeds_run(const struct options *options)
 	}
 	for (; running > 0; running--)
 		failed += !wait_one();
-	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n",
-	       begun < options->count || options->hours > 0 ? begun : options->count, options->first,
-	       options->listed_count, failed, failed >= options->failures_max ? " (and stopped)" : "");
-	totals_print(begun, options->plan.recovery);
+	printf("seeds from %" PRIu64 " and %zu listed%s\n", options->first, options->listed_count,
+	       failed >= options->failures_max ? "; stopped after too many failures" : "");
+	totals_print(stdout, begun, failed, options->plan.recovery);
 	return failed > 0;
 }
 

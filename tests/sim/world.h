@@ -106,6 +106,7 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
+	moment_us ran_us;                // how long those before it ran, together
 	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
 	struct conn *links[LIMIT_LINKS]; // by link id
@@ -212,6 +213,9 @@ void world_destroy(struct world *world);
 
 // The index ${node} has given to the volume ${name}, or -1.
 int world_volume_index(const struct node *node, const char *name);
+
+// How long ${node} has had a process, by true time. A stopped one (SIGSTOP) counts too: its peers have to cope with it.
+moment_us world_ran(const struct node *node);
 
 // The node's own clock now.
 moment_us world_clock(const struct node *node);
