@@ -47,7 +47,6 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	unsigned end = !packet->direction;
 	struct node *node = conn_node(conn, end);
 	struct message *message = node->world->message;
-	char text[200];
 
 	if (world_defer(node, packet_deliver, arg, number))
 		return;
@@ -55,8 +54,8 @@ packet_deliver(void *context, void *arg, uint64_t number)
 		node->world->messages++;
 		conn->answered = conn->answered || end == PIPE_UP;
 		packet_decode(packet, node, items, message);
-		trace_add(&node->world->trace, TRACE_RECEIVE, node->world->now, "%s <- %s  %s", node->name,
-			  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+		trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-",
+				  conn_node(conn, !end)->name, message);
 		world_step(node, &(struct event){.type = EVENT_MESSAGE, .link = conn->link[end], .message = message});
 		for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 			if (items[i].kind == ITEM_DATA)
@@ -269,7 +268,6 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	struct conn *conn = link < LIMIT_LINKS ? node->links[link] : NULL;
 	unsigned end;
 	bool beat;
-	char text[200];
 
 	CHECK(conn != NULL || node->going == link);
 	if (conn == NULL)
@@ -283,8 +281,8 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 		conn->beat_xid[end] = message->xid;
 	beat = message->opcode == OP_HEARTBEAT ||
 	       (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
-	trace_add(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, "%s -> %s  %s", node->name,
-		  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+	trace_add_message(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, node->name, "->",
+			  conn_node(conn, !end)->name, message);
 	packet_schedule(packet_encode(conn, end, message));
 }
 

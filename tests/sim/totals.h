@@ -8,7 +8,7 @@
 
 struct run;
 
-// Make the memory, before the first run's process.
+// Make the memory, before the first run's process; in a process that is one, to count apart from the others.
 void totals_init(void);
 
 // A run is over, well or not.

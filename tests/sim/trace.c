@@ -89,7 +89,6 @@ text_add_list(struct text *text, const char *format, va_list args)
 			format = text_add_hex(text, at + 1, va_arg(args, unsigned long long));
 		}
 	}
-	text->bytes[text->used] = '\0';
 }
 
 static void __attribute__((format(printf, 2, 3))) text_add(struct text *text, const char *format, ...)
@@ -117,23 +116,41 @@ hash_bytes(uint64_t hash, const char *bytes, size_t size)
 	return hash;
 }
 
-void
-trace_add(struct trace *trace, enum trace_kind kind, moment_us now, const char *format, ...)
+static struct text
+line_begin(struct trace *trace, moment_us now)
 {
 	struct text line = {trace->ring[trace->count++ % TRACE_RING_COUNT], TRACE_LINE_SIZE, 0};
-	va_list args;
 
 	text_add_bytes(&line, "[", 1);
 	text_add_number(&line, now / 1000000, 10, 4, ' ');
 	text_add_bytes(&line, ".", 1);
 	text_add_number(&line, now % 1000000, 10, 6, '0');
 	text_add_bytes(&line, "] ", 2);
+	return line;
+}
+
+static void
+line_end(struct trace *trace, enum trace_kind kind, struct text *line)
+{
+	line->bytes[line->used] = '\0';
+	trace->hash = hash_bytes(trace->hash, line->bytes, line->used + 1);
+	if (trace->sink != NULL)
+		trace->sink(trace->arg, kind, line->bytes);
+}
+
+void
+trace_add(struct trace *trace, enum trace_kind kind, moment_us now, const char *format, ...)
+{
+	struct text line;
+	va_list args;
+
+	if (trace->off)
+		return;
+	line = line_begin(trace, now);
 	va_start(args, format);
 	text_add_list(&line, format, args);
 	va_end(args);
-	trace->hash = hash_bytes(trace->hash, line.bytes, line.used + 1);
-	if (trace->sink != NULL)
-		trace->sink(trace->arg, kind, line.bytes);
+	line_end(trace, kind, &line);
 }
 
 void
@@ -195,25 +212,35 @@ text_add_block(struct text *text, const struct message *message)
 		text_add(text, " perm=%s", message->perm <= PERM_WRITE ? perms[message->perm] : "?");
 }
 
-const char *
-trace_message(const struct message *message, char *bytes, size_t size)
+static void
+text_add_message(struct text *text, const struct message *message)
 {
-	struct text text = {bytes, size, 0};
-
-	text_add_string(&text, message_opcode_name(message->opcode));
+	text_add_string(text, message_opcode_name(message->opcode));
 	if (message->flags & FLAG_FORCE_SYNC)
-		text_add_string(&text, " FORCE_SYNC");
+		text_add_string(text, " FORCE_SYNC");
 	if (message->flags & FLAG_RECOVERY_OP)
-		text_add_string(&text, " RECOVERY_OP");
-	text_add_block(&text, message);
+		text_add_string(text, " RECOVERY_OP");
+	text_add_block(text, message);
 	if (message->items != NULL)
-		text_add_items(&text, message);
+		text_add_items(text, message);
 	if (message->present & PRESENT(TTL))
-		text_add_time(&text, "ttl", message->ttl_ms);
+		text_add_time(text, "ttl", message->ttl_ms);
 	if (message->present & PRESENT(HB_TTL))
-		text_add_time(&text, "hb_ttl", message->hb_ttl_ms);
+		text_add_time(text, "hb_ttl", message->hb_ttl_ms);
 	if (message->present & PRESENT(STATUS))
-		text_add(&text, " status=%u (%s)", message->status, message_status_text(message->status));
-	bytes[text.used] = '\0';
-	return bytes;
+		text_add(text, " status=%u (%s)", message->status, message_status_text(message->status));
+}
+
+void
+trace_add_message(struct trace *trace, enum trace_kind kind, moment_us now, const char *from, const char *arrow,
+		  const char *to, const struct message *message)
+{
+	struct text line;
+
+	if (trace->off)
+		return;
+	line = line_begin(trace, now);
+	text_add(&line, "%s %s %s  ", from, arrow, to);
+	text_add_message(&line, message);
+	line_end(trace, kind, &line);
 }
