@@ -149,8 +149,8 @@ history_durable(struct history *history, uint64_t index, uint64_t value)
 	}
 }
 
-size_t
-history_failed(struct history *history, uint32_t tag)
+static size_t
+failure_add(struct history *history, uint32_t tag, enum failure_kind kind)
 {
 	struct losses *losses = &history->losses;
 
@@ -161,8 +161,29 @@ history_failed(struct history *history, uint32_t tag)
 		CHECK(history->failures != NULL);
 		losses->failures = history->failures;
 	}
-	history->failures[losses->failure_count] = (struct failure){tag, history_now(history), LINEARIZABLE_UNKNOWN};
+	history->failures[losses->failure_count] =
+		(struct failure){tag, kind, history_now(history), LINEARIZABLE_UNKNOWN};
 	return losses->failure_count++;
+}
+
+size_t
+history_failed(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE);
+}
+
+size_t
+history_may_have_failed(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE_IF_TOLD);
+}
+
+void
+history_told(struct history *history, uint32_t tag)
+{
+	for (size_t i = 0; i < history->losses.failure_count; i++)
+		if (history->failures[i].node == tag && history->failures[i].kind == FAILURE_IF_TOLD)
+			history->failures[i].kind = FAILURE_TOLD;
 }
 
 void

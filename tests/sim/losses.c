@@ -28,6 +28,8 @@ window_find(const struct losses *losses, const struct register_op *write)
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
+		if (failure->kind == FAILURE_IF_TOLD || (failure->kind == FAILURE_TOLD && failure->node != write->tag))
+			continue;
 		if (failure->at <= write->invoked || !losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;
 		window.own = window.own || failure->node == write->tag;

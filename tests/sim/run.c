@@ -225,15 +225,20 @@ failure_over(void *context, void *arg, uint64_t number)
 	history_failure_over(run->history, number);
 }
 
-void
-run_failed(struct run *run, const struct node *node)
+static void
+failure_ends(struct run *run, const struct node *node, size_t number)
 {
 	moment_us lease_us = (moment_us)node->config.hb_ttl_ms * 1000;
 
 	// A lease by a slow clock, and what the giver adds to it.
+	world_at(run->world, run->world->now + lease_us + lease_us / 16 + 20000, failure_over, run, number);
+}
+
+void
+run_failed(struct run *run, const struct node *node)
+{
 	if (run->plan->recovery)
-		world_at(run->world, run->world->now + lease_us + lease_us / 16 + 20000, failure_over, run,
-			 history_failed(run->history, (uint32_t)node->index));
+		failure_ends(run, node, history_failed(run->history, (uint32_t)node->index));
 }
 
 static void
@@ -288,6 +293,40 @@ on_evicted(void *arg, uint64_t node_id)
 
 	if (node != NULL)
 		run_failed(run, node);
+}
+
+static bool
+is_connected(const struct run *run, const struct node *node, const char *volume)
+{
+	const struct world *world = run->world;
+	struct volume_info info;
+	int index;
+
+	for (int hops = 0; node->parent >= 0 && hops < world->node_count; hops++) {
+		index = node->core != NULL ? world_volume_index(node, volume) : -1;
+		if (index < 0)
+			return false;
+		core_volume_info(node->core, (uint32_t)index, world_clock(node), &info);
+		if (!info.parent_connected)
+			return false;
+		node = world->nodes[node->parent];
+	}
+	return node->parent < 0;
+}
+
+// Whoever is cut off by then may find what he had written given to others (F6): he is told when he is here again.
+static void
+on_grace_over(void *arg, const struct node *root, uint32_t volume)
+{
+	struct run *run = arg;
+	struct volume_info info;
+
+	if (!run->plan->recovery)
+		return;
+	core_volume_info(root->core, volume, world_clock(root), &info);
+	for (int i = 0; i < run->world->node_count; i++)
+		if (run->world->nodes[i] != root && !is_connected(run, run->world->nodes[i], info.name))
+			failure_ends(run, run->world->nodes[i], history_may_have_failed(run->history, (uint32_t)i));
 }
 
 static void
@@ -388,6 +427,7 @@ run_build(struct run *run, bool traced)
 		.stepped = on_stepped,
 		.stopped = on_stopped,
 		.evicted = on_evicted,
+		.grace_over = on_grace_over,
 	};
 	run->oracle = (struct oracle){.world = run->world,
 				      .volume_count = plan->volume_count,

@@ -219,6 +219,8 @@ record_write(struct record_op *op)
 	op->recorded = true;
 	if (op->grace) {
 		metadata->claims_since[op->volume] = op->epoch;
+		if (world->hooks.grace_over != NULL)
+			world->hooks.grace_over(world->hooks.arg, op->node, op->volume);
 		return;
 	}
 	metadata->evictions =

@@ -421,6 +421,7 @@ sync_failed(struct client *client)
 	if (client->io.error != ERR_LOST && client->io.error != ERR_IO)
 		return;
 	run_failed(run, client->node);
+	history_told(run->history, (uint32_t)client->node->index);
 	promises_drop(&load->promises[client->volume], promises_until(&load->promises[client->volume]));
 }
 

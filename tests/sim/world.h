@@ -157,6 +157,7 @@ struct world_hooks {
 	void (*stepped)(void *arg, struct node *node, const struct event *event);
 	void (*stopped)(void *arg, struct node *node, enum hvfs_error error); // ACTION_STOPPED; in the midst of it
 	void (*evicted)(void *arg, uint64_t node_id);                         // it is on record now
+	void (*grace_over)(void *arg, const struct node *root, uint32_t volume); // so is that: it serves others
 };
 
 // Bytes that a node gave up (ACTION_RESCUE).

@@ -172,7 +172,7 @@ story_make(struct rng *rng, struct story *story)
 		uint64_t at = 1 + rng_below(rng, span + span / 4);
 
 		story->failures[i] =
-			(struct failure){(uint32_t)rng_below(rng, NODES), at, at + rng_below(rng, span / 4)};
+			(struct failure){(uint32_t)rng_below(rng, NODES), FAILURE, at, at + rng_below(rng, span / 4)};
 	}
 }
 
@@ -250,10 +250,22 @@ good_after(struct story story, const struct failure *failures, size_t count)
 	return story_is_good(&story, &undone);
 }
 
+// Who was cut off when a root began to serve others loses something by that only if he is told, and only what he has written.
+START_TEST(author_misses_a_grace_time)
+{
+	const struct failure silent[] = {{3, FAILURE_IF_TOLD, 10, 10}}, told[] = {{3, FAILURE_TOLD, 10, 10}},
+			     above[] = {{3, FAILURE, 12, 12}, {2, FAILURE_TOLD, 10, 10}};
+
+	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), silent, 1));
+	ck_assert(good_after(story_of_a_loss(PLACE_NODE), told, 1));
+	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), above, 2));
+}
+END_TEST
+
 START_TEST(author_dies)
 {
-	const struct failure author[] = {{3, 10, 10}}, other[] = {{4, 10, 10}}, above[] = {{2, 10, 10}},
-			     early[] = {{3, 1, 1}};
+	const struct failure author[] = {{3, FAILURE, 10, 10}}, other[] = {{4, FAILURE, 10, 10}}, above[] = {{2, FAILURE, 10, 10}},
+			     early[] = {{3, FAILURE, 1, 1}};
 
 	ck_assert(good_after(story_of_a_loss(PLACE_NODE), author, 1));
 	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), author, 0));
@@ -265,8 +277,8 @@ END_TEST
 
 START_TEST(two_die)
 {
-	const struct failure author[] = {{3, 10, 10}}, proxy[] = {{3, 10, 10}, {1, 12, 12}},
-			     root[] = {{0, 8, 8}, {3, 10, 10}};
+	const struct failure author[] = {{3, FAILURE, 10, 10}}, proxy[] = {{3, FAILURE, 10, 10}, {1, FAILURE, 12, 12}},
+			     root[] = {{0, FAILURE, 8, 8}, {3, FAILURE, 10, 10}};
 
 	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), author, 1));
 	ck_assert(good_after(story_of_a_loss(PLACE_PARENT), proxy, 2));
@@ -277,7 +289,7 @@ END_TEST
 
 START_TEST(durable_stays)
 {
-	const struct failure root[] = {{0, 8, 8}, {3, 10, 10}};
+	const struct failure root[] = {{0, FAILURE, 8, 8}, {3, FAILURE, 10, 10}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
 	ck_assert(good_after(story, root, 2));
@@ -289,7 +301,7 @@ END_TEST
 // Another node has read it: its author's failure alone does not undo that. Below the author it does.
 START_TEST(somebody_has_read_it)
 {
-	const struct failure failures[] = {{3, 10, 10}, {2, 11, 11}}, long_leases[] = {{2, 11, 13}};
+	const struct failure failures[] = {{3, FAILURE, 10, 10}, {2, FAILURE, 11, 11}}, long_leases[] = {{2, FAILURE, 11, 13}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
 	story.ops[story.count++] = (struct register_op){.tag = 4, .value = 2, .invoked = 5, .returned = 6};
@@ -310,7 +322,7 @@ END_TEST
 // An old value that is read before anything failed stays wrong.
 START_TEST(somebody_has_read_too_little)
 {
-	const struct failure failures[] = {{3, 10, 10}, {0, 12, 12}};
+	const struct failure failures[] = {{3, FAILURE, 10, 10}, {0, FAILURE, 12, 12}};
 	struct story story = story_of_a_loss(PLACE_NODE);
 
 	story.ops[story.count++] = (struct register_op){.tag = 4, .value = 1, .invoked = 5, .returned = 6};
@@ -334,6 +346,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, agrees_with_brute_force);
 	tcase_add_test(tcase, author_dies);
+	tcase_add_test(tcase, author_misses_a_grace_time);
 	tcase_add_test(tcase, two_die);
 	tcase_add_test(tcase, durable_stays);
 	tcase_add_test(tcase, somebody_has_read_it);
