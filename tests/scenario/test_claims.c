@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// Claims that are passed on, come late, or meet others (protocol.md F3-F5), while the root stays. What a root decides that was
+// started anew is the matter of test_restart.c.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
+
+// ---- Credits (R15) ----
+
+// A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
+// The claims come first: that request must not have the credit before them.
+START_TEST(claims_come_before_requests)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	scenario->world->moving = true;
+	scenario->config.credits = 1;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 8, 'c');
+	steps_write_block(scenario, "D", 9, 'd');
+	world_pause(scenario_node(scenario, "D"), scenario->world->now + LEASE_MS * 700);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 15);
+	read = scenario_read(scenario, "C", 9);
+	scenario_run(scenario, 60); // C is at A
+	write = scenario_write(scenario, "C", 8, 'C');
+	scenario_run(scenario, LEASE_MS / 4);
+	request_expect_ok(write);
+	request_expect_waiting(read);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_letter(read, 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A child may bring more bytes than it has credits: only claims for WRITE use them. Else it is cut off, again and again.
+START_TEST(bytes_that_are_brought_use_no_credits)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->config.credits = 2;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	for (uint64_t block = 0; block < 3; block++) {
+		steps_write_block(scenario, "C", block, 'c');
+		steps_write_block(scenario, "B", block, 'b');
+		steps_write_block(scenario, "C", 7 + block, 'c');
+	}
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	scenario_run(scenario, LEASE_MS / 2);
+	write = scenario_write(scenario, "C", 9, 'C'); // C's claims are granted; what it brought waits for the end of the grace time
+	scenario_run(scenario, 1);
+	request_expect_ok(write);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  CONNECT"), 2); // and once more with the new name
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 9), 'C');
+	steps_read_block(scenario, "C", 0, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Who is away ----
+
+// F5: A has P, P has Q, Q has C. Q writes over what C has written; then it is cut off from P, but its lease lasts. C comes to A
+// with its old bytes, and names Q: that does not take the block away from Q.
+START_TEST(old_bytes_take_nothing_from_who_is_away)
+{
+	struct scenario *scenario = steps_create();
+	struct request *b;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "Q", 'q');
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 0);
+	steps_cut(scenario, "Q", "P", LEASE_MS / 2);
+	steps_cut(scenario, "Q", "A", 60 * 1000);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_forget(scenario);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP"), 1);
+	b = scenario_write(scenario, "B", 7, 'b');
+	for (unsigned i = 0; i < LEASE_MS / 4 / 50; i++) { // the oracle watches
+		request_expect_ok(scenario_write(scenario, "Q", 7, 'Q'));
+		scenario_run(scenario, 50);
+	}
+	request_expect_waiting(b);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(b);
+	steps_sync(scenario, "Q", ERR_OK);
+	steps_read_at_last(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F2: the root stops in order, all are told, and when it is there again C begins anew: with the same name, a new session, and
+// nothing to claim. P has not noticed yet that C's old link is gone, so the old session stays, and P grants it what C asked for
+// before. Somebody wants that block: the session must end, though its node is here and so is not evicted.
+START_TEST(old_session_of_who_began_anew)
+{
+	struct scenario *scenario = steps_create();
+	struct request *b;
+	struct node *c;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 8, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	c = scenario_node(scenario, "C");
+	scenario_forget(scenario);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_read(scenario, "C", 7);
+	for (unsigned i = 0; i < 1000 && scenario_count(scenario, "P -> C  DISCONNECT") == 0; i++)
+		scenario_run(scenario, 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  GET volume=2 block=7"), 1);
+	world_cut(c, 15 * 1000, 2000 * 1000, 0);
+	c->uplink->heard_max[PIPE_DOWN] = UINT64_MAX; // what P has said arrives
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 1500);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7 perm=READ"), 2); // in either session
+	scenario_run(scenario, LEASE_MS / 2);
+	b = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(b);
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- What was passed on ----
+
+// I4, R13: P keeps bytes that it wrote, and that were written over at the root, for they are not durable. Q, which was at the root,
+// comes with the claim of a child that is dead; it has no bytes to bring when it gives the block back. Those of P are
+// too old to be read then, whatever the root, which was started anew, says of what it has.
+START_TEST(proxy_keeps_bytes_older_than_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *c;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "F", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "P", 'P');
+	steps_write(scenario, "B", 'B');
+	steps_sync(scenario, "B", ERR_OK);
+	steps_write(scenario, "F", 'f');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'B');
+	scenario_kill(scenario, "F");
+	scenario_lose_versions(scenario);
+	world_set_parent(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario_node(scenario, "Q")->pipe, 0);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 200);
+	c = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(c, 'B');
+	steps_read_at_last(scenario, "B", 'B');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("claims");
+	TCase *tcase = tcase_create("claims");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, claims_come_before_requests);
+	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
+	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
+	tcase_add_test(tcase, old_session_of_who_began_anew);
+	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
