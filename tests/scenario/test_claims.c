@@ -187,6 +187,46 @@ START_TEST(proxy_keeps_bytes_older_than_a_claim)
 }
 END_TEST
 
+// C comes to P, which passes its claim on, but the way is blocked; C goes back to G, where it has the block by right. When P
+// gets through again it must not make C's claim once more: G is away just then, but not given up by C.
+START_TEST(claim_of_who_has_left_is_not_made_again)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 500);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP volume=4 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "G", 0);
+	scenario_run(scenario, 200);
+	request_expect_ok(scenario_write(scenario, "C", 7, 'C'));
+	scenario_forget(scenario);
+	world_cut(scenario_node(scenario, "G"), 0, 0, 0);
+	steps_cut(scenario, "G", "A", LEASE_MS / 3);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 0);
+	scenario_run(scenario, LEASE_MS / 3);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  CONNECT"), 1);
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_write(scenario, "C", '3');
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "G -> A  RECOVER"), 0);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '3');
+	steps_read_at_last(scenario, "E", '3');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -201,6 +241,7 @@ main(void)
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
+	tcase_add_test(tcase, claim_of_who_has_left_is_not_made_again);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
