@@ -44,7 +44,8 @@ want_free(struct core *core, uint32_t *link)
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
-		child->orphans--;
+		if (--child->orphans == 0)
+			core_wake(core, core->now); // nothing may be left of its session
 	} else if (want->perm == PERM_WRITE) {
 		CHECK(child->pending > 0);
 		child->pending--;

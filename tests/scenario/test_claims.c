@@ -227,6 +227,53 @@ START_TEST(claim_of_who_has_left_is_not_made_again)
 }
 END_TEST
 
+// R11, F2: C's claim goes up through P and is granted, but when that is heard at P, C has left, and its lease and its session
+// there are over. The block is C's all the same, whose bytes nobody else has: either it comes back for them, or, when E wants the block
+// before, it is evicted and told so. What E has then is not taken for C's.
+START_TEST(claim_granted_after_its_session)
+{
+	struct scenario *scenario = steps_create();
+	struct request *e = NULL, *b;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "B", "A", true);
+	scenario->config.hb_ttl_ms = 200; // of what P gives
+	steps_child(scenario, "P", "A", true);
+	scenario->config.hb_ttl_ms = LEASE_MS;
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 50);
+	scenario_forget(scenario);
+	scenario_hold(scenario, "A", "P", true);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "A", 1000);
+	scenario_run(scenario, 400);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 50);
+	if (_i > 0)
+		e = _i == 1 ? scenario_read(scenario, "E", 7) : scenario_write_half(scenario, "E", 7, 'e');
+	scenario_run(scenario, EVICTED_MS);
+	if (_i > 0)
+		request_expect_ok(e);
+	if (_i == 1)
+		request_expect_letter(e, 'p');
+	steps_sync(scenario, "C", _i == 0 ? ERR_OK : ERR_LOST);
+	ck_assert_uint_eq(scenario->world->rescue_count, _i == 0 ? 0 : 1);
+	b = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_halves(b, "cpe"[_i], "cpp"[_i]);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -242,6 +289,7 @@ main(void)
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
 	tcase_add_test(tcase, claim_of_who_has_left_is_not_made_again);
+	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, 3);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
