@@ -187,9 +187,37 @@ START_TEST(proxy_keeps_bytes_older_than_a_claim)
 }
 END_TEST
 
-// C comes to P, which passes its claim on, but the way is blocked; C goes back to G, where it has the block by right. When P
-// gets through again it must not make C's claim once more: G is away just then, but not given up by C.
-START_TEST(claim_of_who_has_left_is_not_made_again)
+// F5: C goes from Q to P, whose own lease of the block is over, so that P's parent decides, and Q is not asked. Q has to learn
+// that C is gone: D, below Q, does not wait until C could be evicted.
+START_TEST(claim_decided_above_the_child_that_was_left)
+{
+	struct scenario *scenario = steps_create();
+	struct request *d;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	scenario->config.ttl_ms = 300;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_forget(scenario);
+	scenario_run(scenario, 300);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	d = scenario_read(scenario, "D", 7);
+	scenario_run(scenario, LEASE_MS / 3);
+	request_expect_letter(d, 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: C comes to P, which passes its claim on, but the way is blocked; C goes back to G, where it has the block by right. When
+// P gets through again, G is away for a moment: C's old claim must not take the block from it.
+START_TEST(claim_of_who_has_left_again)
 {
 	struct scenario *scenario = steps_create();
 
@@ -218,7 +246,6 @@ START_TEST(claim_of_who_has_left_is_not_made_again)
 	ck_assert_uint_eq(scenario_count(scenario, "P -> A  CONNECT"), 1);
 	scenario_run(scenario, LEASE_MS / 2);
 	steps_write(scenario, "C", '3');
-	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER"), 0);
 	ck_assert_uint_eq(scenario_count(scenario, "G -> A  RECOVER"), 0);
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), '3');
@@ -227,13 +254,12 @@ START_TEST(claim_of_who_has_left_is_not_made_again)
 }
 END_TEST
 
-// R11, F2: C's claim goes up through P and is granted, but when that is heard at P, C has left, and its lease and its session
-// there are over. The block is C's all the same, whose bytes nobody else has: either it comes back for them, or, when E wants the block
-// before, it is evicted and told so. What E has then is not taken for C's.
-START_TEST(claim_granted_after_its_session)
+// C has written over P's bytes, and gone from G to P, which gives leases of ${hb_ttl_ms}. The root has granted P what it claims for C, but
+// P does not hear of it; C has left P, and will be at the root in a second.
+static struct scenario *
+granted_unheard(uint32_t hb_ttl_ms)
 {
 	struct scenario *scenario = steps_create();
-	struct request *e = NULL, *b;
 
 	scenario->world->moving = true;
 	steps_keep_dirty(scenario, true);
@@ -241,7 +267,7 @@ START_TEST(claim_granted_after_its_session)
 	steps_child(scenario, "G", "A", true);
 	steps_child(scenario, "C", "G", true);
 	steps_child(scenario, "B", "A", true);
-	scenario->config.hb_ttl_ms = 200; // of what P gives
+	scenario->config.hb_ttl_ms = hb_ttl_ms;
 	steps_child(scenario, "P", "A", true);
 	scenario->config.hb_ttl_ms = LEASE_MS;
 	steps_child(scenario, "E", "P", true);
@@ -254,22 +280,70 @@ START_TEST(claim_granted_after_its_session)
 	scenario_run(scenario, 100);
 	ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
 	steps_leave(scenario, "C", "A", 1000);
-	scenario_run(scenario, 400);
+	scenario_run(scenario, 50);
+	return scenario;
+}
+
+// Who wants the block at P before C is back?
+enum { NOBODY, E_READS, E_WRITES, CASES };
+
+static struct request *
+want_block(struct scenario *scenario, int who)
+{
+	return who == E_READS ? scenario_read(scenario, "E", 7) : who == E_WRITES ? scenario_write_half(scenario, "E", 7, 'e') : NULL;
+}
+
+static void
+read_halves(struct scenario *scenario, char first, char second)
+{
+	struct request *read = scenario_read(scenario, "B", 7);
+
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_halves(read, first, second);
+	steps_work_again(scenario, "C");
+}
+
+// F2: when P hears of it, C's session there would be over. The block is C's all the same, whose bytes nobody else has: it
+// comes back for them; or E wants the block before, and C, whose lease is over, is evicted and told so.
+START_TEST(claim_granted_after_its_session)
+{
+	struct scenario *scenario = granted_unheard(200);
+	struct request *e;
+
+	scenario_run(scenario, 350);
 	scenario_hold(scenario, "A", "P", false);
 	scenario_run(scenario, 50);
-	if (_i > 0)
-		e = _i == 1 ? scenario_read(scenario, "E", 7) : scenario_write_half(scenario, "E", 7, 'e');
+	e = want_block(scenario, _i);
 	scenario_run(scenario, EVICTED_MS);
-	if (_i > 0)
+	if (e != NULL)
 		request_expect_ok(e);
-	if (_i == 1)
+	if (_i == E_READS)
 		request_expect_letter(e, 'p');
-	steps_sync(scenario, "C", _i == 0 ? ERR_OK : ERR_LOST);
-	ck_assert_uint_eq(scenario->world->rescue_count, _i == 0 ? 0 : 1);
-	b = scenario_read(scenario, "B", 7);
+	steps_sync(scenario, "C", _i == NOBODY ? ERR_OK : ERR_LOST);
+	ck_assert_uint_eq(scenario->world->rescue_count, _i == NOBODY ? 0 : 1);
+	read_halves(scenario, "cpe"[_i], "cpp"[_i]);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but the answer is lost with the link between P and the root, where P's session goes on. C's lease is not over.
+START_TEST(claim_granted_on_a_link_that_breaks)
+{
+	struct scenario *scenario = granted_unheard(LEASE_MS);
+	struct request *e;
+
+	world_cut(scenario_node(scenario, "P"), 0, 0, 10 * 1000);
+	scenario_run(scenario, 10);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 100);
+	e = want_block(scenario, _i);
 	scenario_run(scenario, EVICTED_MS);
-	request_expect_halves(b, "cpe"[_i], "cpp"[_i]);
-	steps_work_again(scenario, "C");
+	if (e != NULL)
+		request_expect_ok(e);
+	if (_i == E_READS)
+		request_expect_letter(e, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	read_halves(scenario, "cce"[_i], 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -288,8 +362,10 @@ main(void)
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
-	tcase_add_test(tcase, claim_of_who_has_left_is_not_made_again);
-	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, 3);
+	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
+	tcase_add_test(tcase, claim_of_who_has_left_again);
+	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
+	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
