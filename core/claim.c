@@ -355,8 +355,8 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 		child->moved = true; // it may have the block by right; but has to say so
 		return false;
 	}
-	if (is_mover && child->link >= 0 && child->number >= message->link_number)
-		return false; // it has come back since
+	if (is_mover && child->number >= message->link_number)
+		return false; // it has come back since, though it may be away again
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)

@@ -254,6 +254,55 @@ START_TEST(claim_of_who_has_left_again)
 }
 END_TEST
 
+// F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so that C has
+// still its old name. That C is not there does not say that it has left: what it claimed through P it did before it came back.
+START_TEST(claim_of_an_older_link)
+{
+	struct scenario *scenario = steps_create();
+	struct request *e;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	scenario->config.hb_ttl_ms = 200; // of what P gives
+	steps_child(scenario, "P", "A", true);
+	scenario->config.hb_ttl_ms = LEASE_MS;
+	steps_child(scenario, "E", "P", true);
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 9, 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 500);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "G", 0);
+	scenario_run(scenario, 45);
+	scenario_hold(scenario, "G", "C", true);
+	scenario_run(scenario, 20);
+	ck_assert_uint_eq(scenario_deliver(scenario, "G", "C", 1), 1);
+	request_expect_ok(scenario_write(scenario, "C", 7, 'C'));
+	steps_cut(scenario, "C", "G", LEASE_MS / 2);
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_cut(scenario, "C", "P", 60 * 1000);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 0);
+	scenario_run(scenario, 450);
+	scenario_hold(scenario, "G", "C", false);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7"), 1);
+	e = scenario_write(scenario, "E", 7, 'e');
+	for (unsigned i = 0; i < LEASE_MS / 4 / 50; i++) { // the oracle watches
+		request_expect_ok(scenario_write(scenario, "C", 7, '3'));
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(e);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "C", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C has written over P's bytes, and gone from G to P, which gives leases of ${hb_ttl_ms}. The root has granted P what it claims for C, but
 // P does not hear of it; C has left P, and will be at the root in a second.
 static struct scenario *
@@ -364,6 +413,7 @@ main(void)
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
 	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
+	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	suite_add_tcase(suite, tcase);
