@@ -62,7 +62,8 @@ START_TEST(bytes_that_are_brought_use_no_credits)
 	scenario_restart(scenario, "A");
 	scenario_forget(scenario);
 	scenario_run(scenario, LEASE_MS / 2);
-	write = scenario_write(scenario, "C", 9, 'C'); // C's claims are granted; what it brought waits for the end of the grace time
+	// C's claims are granted; what it brought waits for the end of the grace time.
+	write = scenario_write(scenario, "C", 9, 'C');
 	scenario_run(scenario, 1);
 	request_expect_ok(write);
 	scenario_run(scenario, 2 * LEASE_MS);
@@ -152,9 +153,9 @@ END_TEST
 
 // ---- What was passed on ----
 
-// I4, R13: P keeps bytes that it wrote, and that were written over at the root, for they are not durable. Q, which was at the root,
-// comes with the claim of a child that is dead; it has no bytes to bring when it gives the block back. Those of P are
-// too old to be read then, whatever the root, which was started anew, says of what it has.
+// I4, R13: P keeps bytes that it wrote, and that were written over at the root, for they are not durable. Q, which was at
+// the root, comes with the claim of a child that is dead; it has no bytes to bring when it gives the block back. Those of P
+// are too old to be read then, whatever the root, which was started anew, says of what it has.
 START_TEST(proxy_keeps_bytes_older_than_a_claim)
 {
 	struct scenario *scenario = steps_create();
@@ -254,8 +255,9 @@ START_TEST(claim_of_who_has_left_again)
 }
 END_TEST
 
-// F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so that C has
-// still its old name. That C is not there does not say that it has left: what it claimed through P it did before it came back.
+// F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so
+// that C has still its old name. That C is not there does not say that it has left: what it claimed through P it did before
+// it came back.
 START_TEST(claim_of_an_older_link)
 {
 	struct scenario *scenario = steps_create();
@@ -303,8 +305,8 @@ START_TEST(claim_of_an_older_link)
 }
 END_TEST
 
-// C has written over P's bytes, and gone from G to P, which gives leases of ${hb_ttl_ms}. The root has granted P what it claims for C, but
-// P does not hear of it; C has left P, and will be at the root in a second.
+// C has written over P's bytes, and gone from G to P, which gives leases of ${hb_ttl_ms}. The root has granted P what it
+// claims for C, but P does not hear of it; C has left P, and will be at the root in a second.
 static struct scenario *
 granted_unheard(uint32_t hb_ttl_ms)
 {
@@ -339,7 +341,9 @@ enum { NOBODY, E_READS, E_WRITES, CASES };
 static struct request *
 want_block(struct scenario *scenario, int who)
 {
-	return who == E_READS ? scenario_read(scenario, "E", 7) : who == E_WRITES ? scenario_write_half(scenario, "E", 7, 'e') : NULL;
+	if (who == NOBODY)
+		return NULL;
+	return who == E_READS ? scenario_read(scenario, "E", 7) : scenario_write_half(scenario, "E", 7, 'e');
 }
 
 static void
