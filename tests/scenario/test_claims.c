@@ -299,8 +299,52 @@ START_TEST(claim_of_an_older_link)
 	}
 	scenario_run(scenario, LEASE_MS);
 	request_expect_ok(e);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> G  RECOVER RECOVERY_OP volume=2 block=7 perm=WRITE"), 1);
 	steps_sync(scenario, "C", ERR_OK);
 	steps_read_at_last(scenario, "C", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5, T3: what C claims through P is on its way for long. Meanwhile C is back at Q, where D has got the block from it, and Q
+// is cut off from G, but its lease lasts. The claim takes the block from Q; as long as that lasts nobody may get it from P.
+START_TEST(claim_that_is_late_on_its_way)
+{
+	struct scenario *scenario = steps_create();
+	struct request *e;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "Q", "G", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "A"), scenario->world->now + 1600 * 1000);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 400);
+	steps_write(scenario, "D", 'd');
+	scenario_run(scenario, 500);
+	steps_cut(scenario, "Q", "G", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "A", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "P", 2 * LEASE_MS);
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7"), 1);
+	e = scenario_write(scenario, "E", 7, 'e');
+	for (unsigned i = 0; i < LEASE_MS / 50; i++) { // as long as it may
+		scenario_write(scenario, "D", 7, 'D');
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(e);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -335,68 +379,53 @@ granted_unheard(uint32_t hb_ttl_ms)
 	return scenario;
 }
 
-// Who wants the block at P before C is back?
-enum { NOBODY, E_READS, E_WRITES, CASES };
+enum { NOBODY, E_READS, E_WRITES, CASES }; // below P, before C is back
 
-static struct request *
-want_block(struct scenario *scenario, int who)
-{
-	if (who == NOBODY)
-		return NULL;
-	return who == E_READS ? scenario_read(scenario, "E", 7) : scenario_write_half(scenario, "E", 7, 'e');
-}
-
+// The block is C's, whose bytes nobody else has, and not the root's to give: whoever wants it waits until C is back.
 static void
-read_halves(struct scenario *scenario, char first, char second)
+expect_for_the_claimant(struct scenario *scenario, int who)
 {
-	struct request *read = scenario_read(scenario, "B", 7);
+	struct request *e = NULL, *b;
 
+	if (who == E_READS)
+		e = scenario_read(scenario, "E", 7);
+	else if (who == E_WRITES)
+		e = scenario_write_half(scenario, "E", 7, 'e');
 	scenario_run(scenario, EVICTED_MS);
-	request_expect_halves(read, first, second);
+	if (e != NULL)
+		request_expect_ok(e);
+	if (who == E_READS)
+		request_expect_letter(e, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	b = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_halves(b, who == E_WRITES ? 'e' : 'c', 'c');
 	steps_work_again(scenario, "C");
 }
 
-// F2: when P hears of it, C's session there would be over. The block is C's all the same, whose bytes nobody else has: it
-// comes back for them; or E wants the block before, and C, whose lease is over, is evicted and told so.
+// R11: when P hears of it, C's session there would be over.
 START_TEST(claim_granted_after_its_session)
 {
 	struct scenario *scenario = granted_unheard(200);
-	struct request *e;
 
 	scenario_run(scenario, 350);
 	scenario_hold(scenario, "A", "P", false);
 	scenario_run(scenario, 50);
-	e = want_block(scenario, _i);
-	scenario_run(scenario, EVICTED_MS);
-	if (e != NULL)
-		request_expect_ok(e);
-	if (_i == E_READS)
-		request_expect_letter(e, 'p');
-	steps_sync(scenario, "C", _i == NOBODY ? ERR_OK : ERR_LOST);
-	ck_assert_uint_eq(scenario->world->rescue_count, _i == NOBODY ? 0 : 1);
-	read_halves(scenario, "cpe"[_i], "cpp"[_i]);
+	expect_for_the_claimant(scenario, _i);
 	scenario_destroy(scenario);
 }
 END_TEST
 
-// The same, but the answer is lost with the link between P and the root, where P's session goes on. C's lease is not over.
+// The answer is lost with the link between P and the root, where P's session goes on.
 START_TEST(claim_granted_on_a_link_that_breaks)
 {
 	struct scenario *scenario = granted_unheard(LEASE_MS);
-	struct request *e;
 
 	world_cut(scenario_node(scenario, "P"), 0, 0, 10 * 1000);
 	scenario_run(scenario, 10);
 	scenario_hold(scenario, "A", "P", false);
 	scenario_run(scenario, 100);
-	e = want_block(scenario, _i);
-	scenario_run(scenario, EVICTED_MS);
-	if (e != NULL)
-		request_expect_ok(e);
-	if (_i == E_READS)
-		request_expect_letter(e, 'c');
-	steps_sync(scenario, "C", ERR_OK);
-	read_halves(scenario, "cce"[_i], 'c');
+	expect_for_the_claimant(scenario, _i);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -418,6 +447,7 @@ main(void)
 	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
 	tcase_add_test(tcase, claim_of_an_older_link);
+	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	suite_add_tcase(suite, tcase);
