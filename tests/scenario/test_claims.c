@@ -42,6 +42,45 @@ START_TEST(claims_come_before_requests)
 }
 END_TEST
 
+// P has one credit, which D's read of block 9 uses when C comes with a claim. E waits to write block 9, for which Z would have
+// to be asked, who is stopped: when D's read is answered, the credit is for the claim.
+START_TEST(claim_is_passed_on_before_requests)
+{
+	struct scenario *scenario = steps_create();
+	struct request *d, *e, *c;
+
+	scenario->world->moving = true;
+	scenario->config.credits = 1;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	scenario->config.credits = 16;
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "D", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "Z", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read_block(scenario, "Z", 9, '.');
+	world_pause(scenario_node(scenario, "Z"), scenario->world->now + LEASE_MS * 700);
+	scenario_hold(scenario, "A", "P", true);
+	d = scenario_read(scenario, "D", 9);
+	scenario_run(scenario, 50);
+	e = scenario_write(scenario, "E", 9, 'e');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "A", "P", false);
+	c = scenario_write(scenario, "C", 7, 'C');
+	scenario_run(scenario, 200);
+	request_expect_letter(d, '.');
+	request_expect_ok(c);
+	request_expect_waiting(e);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(e);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // A child may bring more bytes than it has credits: only claims for WRITE use them. Else it is cut off, again and again.
 START_TEST(bytes_that_are_brought_use_no_credits)
 {
@@ -440,6 +479,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, claims_come_before_requests);
+	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);

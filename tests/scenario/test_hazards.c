@@ -28,7 +28,8 @@
 //   evicted writer returns                           recovery    evicted_writer_returns
 //                                                    restart     evictions_outlive_the_root
 //   two claims for one block                         recovery    newer_claim_wins, claimed_on_two_sides
-//   claim of who has gone on, or back                claims      claim_of_who_has_left_again, claim_of_an_older_link
+//   claim of who has gone on, or back                claims      claim_of_who_has_left_again, claim_of_an_older_link,
+//                                                                claim_that_is_late_on_its_way
 //   claim's answer crosses the claimant's leaving    claims      claim_granted_after_its_session,
 //                                                                claim_granted_on_a_link_that_breaks
 //   claimant is not known to the child he has left   claims      claim_decided_above_the_child_that_was_left
@@ -37,6 +38,7 @@
 //   child begins anew, its old session stays         claims      old_session_of_who_began_anew
 //   credit exhaustion while claims are due           recovery    claims_beyond_the_credits
 //                                                    claims      claims_come_before_requests,
+//                                                                claim_is_passed_on_before_requests,
 //                                                                bytes_that_are_brought_use_no_credits
 //   synchronous write meets a broken link            recovery    synchronous_write_over_a_broken_link
 //   root restarts with writers below                 restart     root_restarts_with_writers_below
