@@ -407,7 +407,8 @@ absent_timer(struct core *core, struct child *child)
 		child->evict_retry_at = 0;
 		server_touch_blocks(core, child);
 	}
-	if ((child->dir.head == 0 || eviction_is_needless(core, child)) && !child->evicting)
+	// What it has claimed may still be granted above: then the record here says to whom (server_grant_claim).
+	if (((child->dir.head == 0 && child->orphans == 0) || eviction_is_needless(core, child)) && !child->evicting)
 		server_child_free(core, child->index, true);
 	else if (child->evict_retry_at != 0)
 		core_wake(core, child->evict_retry_at);

@@ -44,7 +44,8 @@ want_free(struct core *core, uint32_t *link)
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
-		child->orphans--;
+		if (--child->orphans == 0)
+			core_wake(core, core->now); // nothing may be left of its session
 	} else if (want->perm == PERM_WRITE) {
 		CHECK(child->pending > 0);
 		child->pending--;
@@ -173,6 +174,24 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 
 // ---- answers ----
 
+// The block of ${record} goes to the claimant. A child that is connected, and has not been asked as our own parent has decided,
+// has to learn that the claimant has left it.
+static void
+take_from(struct core *core, struct entry *entry, struct dir_record *record, const struct want *want)
+{
+	struct child *child = core->children[want->child], *old = core->children[record->child];
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+
+	if (old->link >= 0 && old->node_id != child->node_id && old->node_id != claimant->node_id) {
+		directory_set_revoked(&old->dir, record, true);
+		table_work_make(&core->table, entry)->revoked = true;
+		recall_for(core, entry, record, want->live, claimant);
+		return;
+	}
+	old->moved |= old->node_id != child->node_id;
+	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);
+}
+
 static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
@@ -185,11 +204,8 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		struct child *old = core->children[record->child];
 		struct dir_record *next = directory_next(&core->directory, record);
 
-		if (old != child && !record->revoked) {
-			old->moved |= old->node_id != child->node_id;
-			directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry,
-				      PERM_NO);
-		}
+		if (old != child && !record->revoked)
+			take_from(core, entry, record, want);
 		record = next;
 	}
 	// The child is told whether our own copy is as new as its own. A root that was started anew knows only what its
@@ -342,8 +358,8 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 		child->moved = true; // it may have the block by right; but has to say so
 		return false;
 	}
-	if (is_mover && child->link >= 0 && child->number >= message->link_number)
-		return false; // it has come back since
+	if (is_mover && child->number >= message->link_number)
+		return false; // it has come back since, though it may be away again
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)
@@ -456,16 +472,16 @@ claim_forget_session(struct core *core, uint32_t index)
 void
 claim_link_down(struct core *core, struct work *work)
 {
-	uint32_t *link = &work->claim_head;
-
-	while (*link != 0) {
-		struct want *want = table_want(&core->table, *link);
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *want = table_want(&core->table, i);
 
 		credit_back(core, want);
 		want->up_xid = 0;
-		if (want->orphan) // nobody makes it any more
-			want_free(core, link);
-		else
-			link = &want->next;
+		if (!want->orphan)
+			continue;
+		// The claimant has left: he may have been given the block elsewhere; but this claim may have been granted, too.
+		// Made again as one that is late, it gets what is on record for us, or what nobody can have any more.
+		want->live = false;
+		want->live_until = core->now;
 	}
 }

@@ -357,8 +357,14 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	core->directory.beyond += beyond && !record->beyond;
 	record->beyond = beyond;
 	table_work_make(&core->table, entry)->exposed = true;
-	if (want->orphan)
-		return; // it has left meanwhile: the record says where the block was given to
+	if (want->orphan) {
+		// It has left meanwhile: the record says where the block was given to. The claim may have been long on its way, and
+		// have taken the block from who is away, whose lease lasts: so long nobody gets it from us.
+		server_lease_given(core, child,
+				   child_volume(core, child)->is_root ? core->config.hb_ttl_ms : core->parent.lease_ms);
+		child->lapsed = false;
+		return;
+	}
 	say = grant_saying(core, child, entry, want->xid, PERM_WRITE);
 	say.version = version;
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;

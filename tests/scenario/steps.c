@@ -38,21 +38,33 @@ steps_child(struct scenario *scenario, const char *name, const char *parent, boo
 }
 
 void
-steps_write(struct scenario *scenario, const char *name, char letter)
+steps_write_block(struct scenario *scenario, const char *name, uint64_t block, char letter)
 {
-	struct request *write = scenario_write(scenario, name, 7, letter);
+	struct request *write = scenario_write(scenario, name, block, letter);
 
 	scenario_run(scenario, 500);
 	request_expect_ok(write);
 }
 
 void
-steps_read(struct scenario *scenario, const char *name, char letter)
+steps_read_block(struct scenario *scenario, const char *name, uint64_t block, char letter)
 {
-	struct request *read = scenario_read(scenario, name, 7);
+	struct request *read = scenario_read(scenario, name, block);
 
 	scenario_run(scenario, 500);
 	request_expect_letter(read, letter);
+}
+
+void
+steps_write(struct scenario *scenario, const char *name, char letter)
+{
+	steps_write_block(scenario, name, 7, letter);
+}
+
+void
+steps_read(struct scenario *scenario, const char *name, char letter)
+{
+	steps_read_block(scenario, name, 7, letter);
 }
 
 void
@@ -86,6 +98,15 @@ steps_cut(struct scenario *scenario, const char *a, const char *b, uint64_t ms)
 
 	world_block(scenario_node(scenario, a), scenario_node(scenario, b), until);
 	world_block(scenario_node(scenario, b), scenario_node(scenario, a), until);
+}
+
+void
+steps_leave(struct scenario *scenario, const char *name, const char *parent, uint64_t ms)
+{
+	struct node *node = scenario_node(scenario, name);
+
+	world_cut(node, 0, 0, ms * 1000);
+	world_set_parent(node, scenario_node(scenario, parent), node->pipe, ms * 1000);
 }
 
 void

@@ -27,12 +27,19 @@ void steps_write(struct scenario *scenario, const char *name, char letter);
 void steps_read(struct scenario *scenario, const char *name, char letter);
 void steps_sync(struct scenario *scenario, const char *name, enum hvfs_error error);
 
+// The same of ${block}.
+void steps_write_block(struct scenario *scenario, const char *name, uint64_t block, char letter);
+void steps_read_block(struct scenario *scenario, const char *name, uint64_t block, char letter);
+
 // The root A, the proxy P with its children C and E, and B, a child of A. They bring nothing up before they must, and look for
 // another parent when theirs is gone.
 struct scenario *steps_tree(void);
 
 // Nothing gets through between the two, in both directions, for ${ms}.
 void steps_cut(struct scenario *scenario, const char *a, const char *b, uint64_t ms);
+
+// ${name} leaves its parent, which notices at once, and dials ${parent} after ${ms}.
+void steps_leave(struct scenario *scenario, const char *name, const char *parent, uint64_t ms);
 
 // Sooner or later ${name} reads ${letter}.
 void steps_read_at_last(struct scenario *scenario, const char *name, char letter);

@@ -25,9 +25,27 @@
 //   parent restarts faster than its lease            recovery    parent_restarts_faster_than_its_lease
 //   parent and grandparent fail together             recovery    parent_and_grandparent_fail_together
 //   asymmetric partition                             recovery    asymmetric_partition
-//   evicted writer returns                           recovery    evicted_writer_returns, evictions_outlive_the_root
+//   evicted writer returns                           recovery    evicted_writer_returns
+//                                                    restart     evictions_outlive_the_root
 //   two claims for one block                         recovery    newer_claim_wins, claimed_on_two_sides
-//   root restarts with writers below                 recovery    root_restarts_with_writers_below
+//   claim of who has gone on, or back                claims      claim_of_who_has_left_again, claim_of_an_older_link,
+//                                                                claim_that_is_late_on_its_way
+//   claim's answer crosses the claimant's leaving    claims      claim_granted_after_its_session,
+//                                                                claim_granted_on_a_link_that_breaks
+//   claimant is not known to the child he has left   claims      claim_decided_above_the_child_that_was_left
+//   old bytes meet who is away                       claims      old_bytes_take_nothing_from_who_is_away
+//   old bytes below a newer claim                    claims      proxy_keeps_bytes_older_than_a_claim
+//   child begins anew, its old session stays         claims      old_session_of_who_began_anew
+//   credit exhaustion while claims are due           recovery    claims_beyond_the_credits
+//                                                    claims      claims_come_before_requests,
+//                                                                claim_is_passed_on_before_requests,
+//                                                                bytes_that_are_brought_use_no_credits
+//   synchronous write meets a broken link            recovery    synchronous_write_over_a_broken_link
+//   root restarts with writers below                 restart     root_restarts_with_writers_below
+//   old bytes meet claims after a restart            restart     claimant_is_asked_*, older_bytes_*,
+//                                                                bytes_of_the_version_that_is_claimed,
+//                                                                what_came_in_the_grace_time,
+//                                                                claim_older_than_what_was_brought
 //   old root writes after takeover                   (not yet: F7)
 #include "tests/scenario/steps.h"
 
@@ -37,25 +55,6 @@
 #include <string.h>
 
 enum { LEASE_MS = STEPS_HB_TTL_MS };
-
-static struct request *
-run_read(struct scenario *scenario, const char *name, uint64_t block, char letter)
-{
-	struct request *read = scenario_read(scenario, name, block);
-
-	scenario_run(scenario, 500);
-	request_expect_letter(read, letter);
-	return read;
-}
-
-static void
-run_write(struct scenario *scenario, const char *name, uint64_t block, char letter)
-{
-	struct request *write = scenario_write(scenario, name, block, letter);
-
-	scenario_run(scenario, 500);
-	request_expect_ok(write);
-}
 
 // ---- A host is suspended ----
 
@@ -82,8 +81,8 @@ START_TEST(suspended_host)
 	steps_keep_dirty(scenario, true);
 	steps_child(scenario, "B", "A", true);
 	steps_child(scenario, "C", "A", true);
-	run_read(scenario, "B", 7, '.');
-	run_write(scenario, "B", 8, 'b');
+	steps_read_block(scenario, "B", 7, '.');
+	steps_write_block(scenario, "B", 8, 'b');
 	suspend(scenario, "B", 10 * LEASE_MS);
 	b = scenario_read(scenario, "B", 7); // what its kernel has in the queue
 	c = scenario_write(scenario, "C", 7, 'c');
@@ -92,7 +91,7 @@ START_TEST(suspended_host)
 	request_expect_waiting(b);
 	scenario_run(scenario, 10 * LEASE_MS);
 	request_expect_letter(b, 'c');
-	run_read(scenario, "B", 8, 'b');
+	steps_read_block(scenario, "B", 8, 'b');
 	sync = scenario_sync(scenario, "B");
 	scenario_run(scenario, 2 * LEASE_MS);
 	request_expect_ok(sync);
@@ -112,7 +111,7 @@ START_TEST(suspended_proxy)
 	steps_child(scenario, "P", "A", true);
 	steps_child(scenario, "C", "P", true);
 	steps_child(scenario, "B", "A", true);
-	run_read(scenario, "C", 7, '.');
+	steps_read_block(scenario, "C", 7, '.');
 	suspend(scenario, "P", 10 * LEASE_MS);
 	b = scenario_write(scenario, "B", 7, 'b');
 	for (unsigned i = 0; i < 40 && !b->ended; i++) {
@@ -229,7 +228,7 @@ START_TEST(credits_of_a_proxy_are_used_up)
 	steps_child(scenario, "C", "P", true);
 	steps_child(scenario, "E", "P", true);
 	steps_child(scenario, "B", "A", true);
-	run_write(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 7, 'c');
 	scenario->disk->latency_us = 2000000;
 	e = scenario_read(scenario, "E", 1); // takes P's credit, for a long time
 	scenario_run(scenario, 100);
@@ -260,7 +259,7 @@ START_TEST(barrier_meets_a_reconnect_above)
 	for (unsigned after_ms = 0; after_ms < 80; after_ms += 3) {
 		char letter = (char)('a' + after_ms % 26);
 
-		run_write(scenario, "C", 7, letter);
+		steps_write_block(scenario, "C", 7, letter);
 		sync = scenario_sync(scenario, "C");
 		scenario_run(scenario, after_ms);
 		world_cut(scenario_node(scenario, "P"), 1000, 1000, 20000);
@@ -316,8 +315,8 @@ START_TEST(request_of_the_link_before)
 	steps_keep_dirty(scenario, true);
 	steps_child(scenario, "B", "A", true);
 	steps_child(scenario, "C", "A", true);
-	run_write(scenario, "C", 7, 'c');
-	run_write(scenario, "C", 9, 'C');
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 9, 'C');
 	scenario_hold(scenario, "C", "A", true);
 	cancelled = scenario_read(scenario, "B", 7);
 	b = scenario_read(scenario, "B", 9);
@@ -331,7 +330,7 @@ START_TEST(request_of_the_link_before)
 	request_expect_letter(b, 'C');
 	ck_assert_uint_eq(scenario_count(scenario, "A -> B  OK_REPLY volume=1 block=9"), 1);
 	ck_assert_uint_eq(scenario_count(scenario, "A -> B  OK_REPLY volume=1 block=7"), 0);
-	run_read(scenario, "B", 7, 'c');
+	steps_read_block(scenario, "B", 7, 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -442,7 +441,7 @@ static void
 write_twelve(struct scenario *scenario, const char *name)
 {
 	for (uint64_t block = 0; block < 12; block++)
-		run_write(scenario, name, block, (char)('a' + block));
+		steps_write_block(scenario, name, block, (char)('a' + block));
 }
 
 // Everything is on the disk.
@@ -462,10 +461,10 @@ START_TEST(cache_keeps_what_is_dirty)
 	write_twelve(scenario, "C");
 	flood(scenario, "C");
 	for (uint64_t block = 0; block < 12; block++)
-		run_read(scenario, "C", block, (char)('a' + block));
+		steps_read_block(scenario, "C", block, (char)('a' + block));
 	ck_assert_uint_eq(scenario_count(scenario, "C -> P  GET"), 0);
 	for (uint64_t block = 0; block < 12; block++)
-		run_read(scenario, "E", block, (char)('a' + block)); // P has it dirty now
+		steps_read_block(scenario, "E", block, (char)('a' + block)); // P has it dirty now
 	flood(scenario, "E");
 	expect_twelve(scenario, "C");
 	scenario_destroy(scenario);
@@ -479,12 +478,12 @@ START_TEST(cache_keeps_what_is_uncommitted)
 
 	write_twelve(scenario, "C");
 	for (uint64_t block = 0; block < 12; block++)
-		run_read(scenario, "E", block, (char)('a' + block));
+		steps_read_block(scenario, "E", block, (char)('a' + block));
 	flood(scenario, "C");
 	scenario_kill(scenario, "P");
 	scenario_run(scenario, 4 * LEASE_MS);
 	expect_twelve(scenario, "C");
-	run_read(scenario, "E", 3, 'd');
+	steps_read_block(scenario, "E", 3, 'd');
 	scenario_destroy(scenario);
 }
 END_TEST

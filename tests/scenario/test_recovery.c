@@ -173,6 +173,46 @@ START_TEST(fsync_of_bytes_that_were_written_over)
 }
 END_TEST
 
+// G3: C's synchronous write waits at Q until the root has it. Q asks P for the block anew, as its lease is over, and learns that
+// P has the bytes; then the link between them breaks. That P has them is not enough.
+START_TEST(synchronous_write_over_a_broken_link)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	scenario->config.ttl_ms = 200; // of what P gives
+	steps_child(scenario, "P", "A", true);
+	scenario->config.ttl_ms = 20 * 1000;
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	scenario_hold(scenario, "P", "A", true);
+	write = scenario_write_sync(scenario, "C", 7, 'C');
+	scenario_run(scenario, 250);
+	scenario_forget(scenario);
+	read = scenario_read(scenario, "Q", 7);
+	scenario_run(scenario, 100);
+	request_expect_letter(read, 'C');
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  LOCK"), 1);
+	request_expect_waiting(write);
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 10 * 1000);
+	scenario_run(scenario, 100);
+	request_expect_waiting(write);
+	scenario_hold(scenario, "P", "A", false);
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "Q");
+	scenario_kill(scenario, "C");
+	steps_read_at_last(scenario, "A", 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Partitions ----
 
 // F5: C can not reach P, both reach A. C moves; P lets the block go at once, without waiting for C's lease.
@@ -587,6 +627,7 @@ main(void)
 	tcase_add_test(tcase, parent_and_grandparent_fail_together);
 	tcase_add_loop_test(tcase, fsync_while_the_proxy_dies, 0, 10);
 	tcase_add_loop_test(tcase, fsync_of_bytes_that_were_written_over, 0, 12);
+	tcase_add_test(tcase, synchronous_write_over_a_broken_link);
 	tcase_add_test(tcase, asymmetric_partition);
 	tcase_add_test(tcase, bytes_that_move_past_their_record);
 	tcase_add_test(tcase, bytes_that_come_after_a_recovery);

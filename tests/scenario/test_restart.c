@@ -33,7 +33,6 @@ START_TEST(root_restarts_with_writers_below)
 }
 END_TEST
 
-// F6: what was evicted before the root died stays evicted: the record is beside the storage.
 // F6, R11: P remembers of block 3, which it has forgotten, that its version was higher than that of block 7. The root
 // that was started anew knows none: that must not make P believe that block 7 is newer than E's.
 START_TEST(proxy_that_knew_newer_versions_of_others)
@@ -74,6 +73,7 @@ START_TEST(proxy_that_knew_newer_versions_of_others)
 }
 END_TEST
 
+// F6: what was evicted before the root died stays evicted: the record is beside the storage.
 START_TEST(evictions_outlive_the_root)
 {
 	struct scenario *scenario = steps_tree();
@@ -259,6 +259,159 @@ START_TEST(permission_without_bytes_over_unstable_ones)
 }
 END_TEST
 
+// ---- Bytes that were recalled before, and what has come since ----
+
+// R11, F6: P claims the block for F, which has died with what it wrote; P itself has had no bytes. C brings those of the very
+// version that P claims: they are what the root waits for.
+START_TEST(bytes_of_the_version_that_is_claimed)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "F", "P", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "F", 'f');
+	scenario_kill(scenario, "F");
+	scenario_lose_versions(scenario);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read_at_last(scenario, "C", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: E brings what it held to the end; the root writes it, and its small cache drops it. C brings what E wrote over, and that
+// is decided when the grace time is over: the root must still know that it has had newer bytes, whether the version log tells
+// of older times or not.
+START_TEST(what_came_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync, *e, *others[3];
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	scenario->cache_blocks = 4;
+	steps_root(scenario, "A");
+	scenario->cache_blocks = 64;
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	steps_read(scenario, "B", 'e');
+	for (unsigned i = 0; i < 3; i++)
+		others[i] = scenario_write_run(scenario, "B", i < 2 ? 4 * i : 12, i == 1 ? 3 : 4, 'b');
+	scenario_run(scenario, 500);
+	for (unsigned i = 0; i < 3; i++)
+		request_expect_ok(others[i]);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
+	if (_i == 1)
+		scenario_lose_versions(scenario);
+	scenario_node(scenario, "A")->config.writeback_ms = 10;
+	steps_cut(scenario, "C", "A", LEASE_MS - 100);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	e = scenario_sync(scenario, "E");
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, LEASE_MS - 100); // what the cache has dropped would be forgotten by now
+	request_expect_ok(e);
+	request_expect_ok(sync);
+	scenario_forget(scenario);
+	world_set_parent(scenario_node(scenario, "C"), scenario_node(scenario, "A"), scenario_node(scenario, "C")->pipe, 0);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 100);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> A  RECOVER"), 1);
+	request_expect_waiting(sync);
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, R11: P has claimed the block for C and is gone; C comes with its lease over, so that it gets the block when P has been
+// evicted. B's older bytes, which came before C, wait for C's: in their place, with P's version or the one behind it, they
+// would look like C's.
+START_TEST(older_bytes_wait_for_the_heir)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *sync;
+
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c'); // P has these bytes
+	steps_write(scenario, "C", 'C');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	sync = scenario_sync(scenario, "B");
+	scenario_forget(scenario);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=20s"), 1); // A has granted it to P
+	request_expect_waiting(sync);
+	steps_cut(scenario, "C", "A", LEASE_MS + 300);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, LEASE_MS + 300); // C's lease is over, P's is, but P is not evicted yet
+	world_set_parent(scenario_node(scenario, "C"), scenario_node(scenario, "A"), scenario_node(scenario, "C")->pipe, 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=0s"), 1); // C claims it
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=20s"), 1);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	steps_read_at_last(scenario, "B", 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: P has been away for longer than its lease. Meanwhile C, whose block it has on record, has moved to the root, and written
+// (_i & 1: it holds that to the end; else B has written over it, and is lost together with the root). P's claim, and its
+// older bytes, are behind what C brings.
+START_TEST(claim_older_than_what_was_brought)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c'); // P has these bytes
+	steps_write(scenario, "C", '2');
+	steps_cut(scenario, "P", "A", 3 * LEASE_MS);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 0);
+	steps_cut(scenario, "E", "A", 60 * 1000);
+	steps_cut(scenario, "C", "P", 60 * 1000);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 500);
+	steps_write(scenario, "C", 'C');
+	if (_i & 1)
+		steps_read_at_last(scenario, "B", 'C');
+	else
+		steps_write(scenario, "B", 'b');
+	scenario_run(scenario, LEASE_MS);
+	if (!(_i & 1))
+		scenario_kill(scenario, "B");
+	scenario_kill(scenario, "A");
+	world_unblock(scenario->world);
+	if (_i & 2)
+		steps_cut(scenario, "C", "A", LEASE_MS / 2); // P is first
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_read_at_last(scenario, "E", 'C');
+	steps_read_at_last(scenario, "C", 'C');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -276,6 +429,10 @@ main(void)
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
+	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
+	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
+	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

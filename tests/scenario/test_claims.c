@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: MIT
+// Claims that are passed on, come late, or meet others (protocol.md F3-F5), while the root stays. What a root decides that was
+// started anew is the matter of test_restart.c.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
+
+// ---- Credits (R15) ----
+
+// A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
+// The claims come first: that request must not have the credit before them.
+START_TEST(claims_come_before_requests)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	scenario->world->moving = true;
+	scenario->config.credits = 1;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 8, 'c');
+	steps_write_block(scenario, "D", 9, 'd');
+	world_pause(scenario_node(scenario, "D"), scenario->world->now + LEASE_MS * 700);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 15);
+	read = scenario_read(scenario, "C", 9);
+	scenario_run(scenario, 60); // C is at A
+	write = scenario_write(scenario, "C", 8, 'C');
+	scenario_run(scenario, LEASE_MS / 4);
+	request_expect_ok(write);
+	request_expect_waiting(read);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_letter(read, 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// P has one credit, which D's read of block 9 uses when C comes with a claim. E waits to write block 9, for which Z would have
+// to be asked, who is stopped: when D's read is answered, the credit is for the claim.
+START_TEST(claim_is_passed_on_before_requests)
+{
+	struct scenario *scenario = steps_create();
+	struct request *d, *e, *c;
+
+	scenario->world->moving = true;
+	scenario->config.credits = 1;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	scenario->config.credits = 16;
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "D", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "Z", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read_block(scenario, "Z", 9, '.');
+	world_pause(scenario_node(scenario, "Z"), scenario->world->now + LEASE_MS * 700);
+	scenario_hold(scenario, "A", "P", true);
+	d = scenario_read(scenario, "D", 9);
+	scenario_run(scenario, 50);
+	e = scenario_write(scenario, "E", 9, 'e');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "A", "P", false);
+	c = scenario_write(scenario, "C", 7, 'C');
+	scenario_run(scenario, 200);
+	request_expect_letter(d, '.');
+	request_expect_ok(c);
+	request_expect_waiting(e);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(e);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A child may bring more bytes than it has credits: only claims for WRITE use them. Else it is cut off, again and again.
+START_TEST(bytes_that_are_brought_use_no_credits)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->config.credits = 2;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	for (uint64_t block = 0; block < 3; block++) {
+		steps_write_block(scenario, "C", block, 'c');
+		steps_write_block(scenario, "B", block, 'b');
+		steps_write_block(scenario, "C", 7 + block, 'c');
+	}
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	scenario_run(scenario, LEASE_MS / 2);
+	// C's claims are granted; what it brought waits for the end of the grace time.
+	write = scenario_write(scenario, "C", 9, 'C');
+	scenario_run(scenario, 1);
+	request_expect_ok(write);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  CONNECT"), 2); // and once more with the new name
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 9), 'C');
+	steps_read_block(scenario, "C", 0, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- Who is away ----
+
+// F5: A has P, P has Q, Q has C. Q writes over what C has written; then it is cut off from P, but its lease lasts. C comes to A
+// with its old bytes, and names Q: that does not take the block away from Q.
+START_TEST(old_bytes_take_nothing_from_who_is_away)
+{
+	struct scenario *scenario = steps_create();
+	struct request *b;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "Q", 'q');
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 0);
+	steps_cut(scenario, "Q", "P", LEASE_MS / 2);
+	steps_cut(scenario, "Q", "A", 60 * 1000);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_forget(scenario);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP"), 1);
+	b = scenario_write(scenario, "B", 7, 'b');
+	for (unsigned i = 0; i < LEASE_MS / 4 / 50; i++) { // the oracle watches
+		request_expect_ok(scenario_write(scenario, "Q", 7, 'Q'));
+		scenario_run(scenario, 50);
+	}
+	request_expect_waiting(b);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(b);
+	steps_sync(scenario, "Q", ERR_OK);
+	steps_read_at_last(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F2: the root stops in order, all are told, and when it is there again C begins anew: with the same name, a new session, and
+// nothing to claim. P has not noticed yet that C's old link is gone, so the old session stays, and P grants it what C asked for
+// before. Somebody wants that block: the session must end, though its node is here and so is not evicted.
+START_TEST(old_session_of_who_began_anew)
+{
+	struct scenario *scenario = steps_create();
+	struct request *b;
+	struct node *c;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 8, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	c = scenario_node(scenario, "C");
+	scenario_forget(scenario);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_read(scenario, "C", 7);
+	for (unsigned i = 0; i < 1000 && scenario_count(scenario, "P -> C  DISCONNECT") == 0; i++)
+		scenario_run(scenario, 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  GET volume=2 block=7"), 1);
+	world_cut(c, 15 * 1000, 2000 * 1000, 0);
+	c->uplink->heard_max[PIPE_DOWN] = UINT64_MAX; // what P has said arrives
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 1500);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7 perm=READ"), 2); // in either session
+	scenario_run(scenario, LEASE_MS / 2);
+	b = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(b);
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// ---- What was passed on ----
+
+// I4, R13: P keeps bytes that it wrote, and that were written over at the root, for they are not durable. Q, which was at
+// the root, comes with the claim of a child that is dead; it has no bytes to bring when it gives the block back. Those of P
+// are too old to be read then, whatever the root, which was started anew, says of what it has.
+START_TEST(proxy_keeps_bytes_older_than_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *c;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "F", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "P", 'P');
+	steps_write(scenario, "B", 'B');
+	steps_sync(scenario, "B", ERR_OK);
+	steps_write(scenario, "F", 'f');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'B');
+	scenario_kill(scenario, "F");
+	scenario_lose_versions(scenario);
+	world_set_parent(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario_node(scenario, "Q")->pipe, 0);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 200);
+	c = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(c, 'B');
+	steps_read_at_last(scenario, "B", 'B');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: C goes from Q to P, whose own lease of the block is over, so that P's parent decides, and Q is not asked. Q has to learn
+// that C is gone: D, below Q, does not wait until C could be evicted.
+START_TEST(claim_decided_above_the_child_that_was_left)
+{
+	struct scenario *scenario = steps_create();
+	struct request *d;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	scenario->config.ttl_ms = 300;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_forget(scenario);
+	scenario_run(scenario, 300);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	d = scenario_read(scenario, "D", 7);
+	scenario_run(scenario, LEASE_MS / 3);
+	request_expect_letter(d, 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: C comes to P, which passes its claim on, but the way is blocked; C goes back to G, where it has the block by right. When
+// P gets through again, G is away for a moment: C's old claim must not take the block from it.
+START_TEST(claim_of_who_has_left_again)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 500);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP volume=4 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "G", 0);
+	scenario_run(scenario, 200);
+	request_expect_ok(scenario_write(scenario, "C", 7, 'C'));
+	scenario_forget(scenario);
+	world_cut(scenario_node(scenario, "G"), 0, 0, 0);
+	steps_cut(scenario, "G", "A", LEASE_MS / 3);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 0);
+	scenario_run(scenario, LEASE_MS / 3);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  CONNECT"), 1);
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_write(scenario, "C", '3');
+	ck_assert_uint_eq(scenario_count(scenario, "G -> A  RECOVER"), 0);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '3');
+	steps_read_at_last(scenario, "E", '3');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so
+// that C has still its old name. That C is not there does not say that it has left: what it claimed through P it did before
+// it came back.
+START_TEST(claim_of_an_older_link)
+{
+	struct scenario *scenario = steps_create();
+	struct request *e;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	scenario->config.hb_ttl_ms = 200; // of what P gives
+	steps_child(scenario, "P", "A", true);
+	scenario->config.hb_ttl_ms = LEASE_MS;
+	steps_child(scenario, "E", "P", true);
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "C", 9, 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 500);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "G", 0);
+	scenario_run(scenario, 45);
+	scenario_hold(scenario, "G", "C", true);
+	scenario_run(scenario, 20);
+	ck_assert_uint_eq(scenario_deliver(scenario, "G", "C", 1), 1);
+	request_expect_ok(scenario_write(scenario, "C", 7, 'C'));
+	steps_cut(scenario, "C", "G", LEASE_MS / 2);
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_cut(scenario, "C", "P", 60 * 1000);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 0);
+	scenario_run(scenario, 450);
+	scenario_hold(scenario, "G", "C", false);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7"), 1);
+	e = scenario_write(scenario, "E", 7, 'e');
+	for (unsigned i = 0; i < LEASE_MS / 4 / 50; i++) { // the oracle watches
+		request_expect_ok(scenario_write(scenario, "C", 7, '3'));
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(e);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> G  RECOVER RECOVERY_OP volume=2 block=7 perm=WRITE"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "C", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5, T3: what C claims through P is on its way for long. Meanwhile C is back at Q, where D has got the block from it, and Q
+// is cut off from G, but its lease lasts. The claim takes the block from Q; as long as that lasts nobody may get it from P.
+START_TEST(claim_that_is_late_on_its_way)
+{
+	struct scenario *scenario = steps_create();
+	struct request *e;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "Q", "G", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "A"), scenario->world->now + 1600 * 1000);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 400);
+	steps_write(scenario, "D", 'd');
+	scenario_run(scenario, 500);
+	steps_cut(scenario, "Q", "G", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "A", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "P", 2 * LEASE_MS);
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7"), 1);
+	e = scenario_write(scenario, "E", 7, 'e');
+	for (unsigned i = 0; i < LEASE_MS / 50; i++) { // as long as it may
+		scenario_write(scenario, "D", 7, 'D');
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(e);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C has written over P's bytes, and gone from G to P, which gives leases of ${hb_ttl_ms}. The root has granted P what it
+// claims for C, but P does not hear of it; C has left P, and will be at the root in a second.
+static struct scenario *
+granted_unheard(uint32_t hb_ttl_ms)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "B", "A", true);
+	scenario->config.hb_ttl_ms = hb_ttl_ms;
+	steps_child(scenario, "P", "A", true);
+	scenario->config.hb_ttl_ms = LEASE_MS;
+	steps_child(scenario, "E", "P", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 50);
+	scenario_forget(scenario);
+	scenario_hold(scenario, "A", "P", true);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "C", "A", 1000);
+	scenario_run(scenario, 50);
+	return scenario;
+}
+
+enum { NOBODY, E_READS, E_WRITES, CASES }; // below P, before C is back
+
+// The block is C's, whose bytes nobody else has, and not the root's to give: whoever wants it waits until C is back.
+static void
+expect_for_the_claimant(struct scenario *scenario, int who)
+{
+	struct request *e = NULL, *b;
+
+	if (who == E_READS)
+		e = scenario_read(scenario, "E", 7);
+	else if (who == E_WRITES)
+		e = scenario_write_half(scenario, "E", 7, 'e');
+	scenario_run(scenario, EVICTED_MS);
+	if (e != NULL)
+		request_expect_ok(e);
+	if (who == E_READS)
+		request_expect_letter(e, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	b = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_halves(b, who == E_WRITES ? 'e' : 'c', 'c');
+	steps_work_again(scenario, "C");
+}
+
+// R11: when P hears of it, C's session there would be over.
+START_TEST(claim_granted_after_its_session)
+{
+	struct scenario *scenario = granted_unheard(200);
+
+	scenario_run(scenario, 350);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 50);
+	expect_for_the_claimant(scenario, _i);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The answer is lost with the link between P and the root, where P's session goes on.
+START_TEST(claim_granted_on_a_link_that_breaks)
+{
+	struct scenario *scenario = granted_unheard(LEASE_MS);
+
+	world_cut(scenario_node(scenario, "P"), 0, 0, 10 * 1000);
+	scenario_run(scenario, 10);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 100);
+	expect_for_the_claimant(scenario, _i);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("claims");
+	TCase *tcase = tcase_create("claims");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, claims_come_before_requests);
+	tcase_add_test(tcase, claim_is_passed_on_before_requests);
+	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
+	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
+	tcase_add_test(tcase, old_session_of_who_began_anew);
+	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
+	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
+	tcase_add_test(tcase, claim_of_who_has_left_again);
+	tcase_add_test(tcase, claim_of_an_older_link);
+	tcase_add_test(tcase, claim_that_is_late_on_its_way);
+	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
+	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
