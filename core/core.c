@@ -2,6 +2,7 @@
 // The entrance: an event goes to the face it concerns, the touched blocks are gone through, what is due is sent. See
 // state.h for who owns what, transaction.c for the heart.
 #include "core/core.h"
+#include "core/abort.h"
 #include "core/admission.h"
 #include "core/check.h"
 #include "core/client.h"
@@ -343,7 +344,7 @@ dispatch(struct core *core, const struct event *event)
 		grace_ended(core, core->volumes[event->volume], event->error);
 		break;
 	case EVENT_ABORT:
-		local_abort(core, core->volumes[event->volume]);
+		abort_volume(core, core->volumes[event->volume]);
 		break;
 	case EVENT_STOP:
 		stop_begin(core);

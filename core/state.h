@@ -26,6 +26,7 @@
 //   outbox.c       messages of this step, adjacent blocks joined
 //   route.c        which face a message concerns
 //   stop.c         leaving in order
+//   abort.c        a volume is given up
 //   core.c         life, dispatch, deadlines
 //   state.c        what all of them do with this state
 #ifndef HVFS_CORE_STATE_H
