@@ -93,6 +93,7 @@ volume_free(struct volume *volume)
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
 	free(volume->stored);
+	free(volume->evicted);
 	free(volume);
 }
 
@@ -138,7 +139,6 @@ core_destroy(struct core *core)
 	free(core->parent.waiting.keys);
 	free(core->parent.claims_waiting.keys);
 	free(core->claimants);
-	free(core->evicted);
 	free(core->interests);
 	while (core->evictions != NULL) {
 		struct eviction *eviction = core->evictions;
@@ -242,7 +242,8 @@ int
 core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session)
 {
 	(void)session;
-	if (core->evicted_count == LIMIT_EVICTIONS)
+	CHECK(volume < core->volume_count);
+	if (core->volumes[volume]->evicted_count == LIMIT_EVICTIONS)
 		return -1;
 	eviction_remember(core, volume, node_id);
 	return 0;
