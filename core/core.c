@@ -324,6 +324,9 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_LINK_ROOM:
 		link_room(core, event);
 		break;
+	case EVENT_LINK_ALIVE:
+		session_link_alive(core, event->link);
+		break;
 	case EVENT_MESSAGE:
 		route_message(core, event->link, event->message);
 		break;
