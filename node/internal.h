@@ -47,6 +47,7 @@ struct node_link {
 struct volume {
 	struct store *store;          // root: its storage, else NULL
 	struct event *store_readable; // its poll_fd
+	struct event *store_due;      // it wants to be looked at though that is not readable
 	bool kick;                    // operations were submitted since the last kick
 	int last_errno;               // of the store, that was logged
 	bool configured;              // named in the configuration: readiness waits for it

@@ -265,11 +265,22 @@ node_store_perform(struct node *node, const struct action *action)
 // ---- Life ----
 
 static void
-store_readable(evutil_socket_t fd, short what, void *arg)
+store_look_again(struct volume *volume)
+{
+	unsigned due_ms = volume->store->ops->due_ms(volume->store);
+	struct timeval due = {.tv_sec = due_ms / 1000, .tv_usec = due_ms % 1000 * 1000};
+
+	if (due_ms > 0)
+		evtimer_add(volume->store_due, &due);
+}
+
+static void
+store_reap(evutil_socket_t fd, short what, void *arg)
 {
 	struct volume *volume = arg;
 
 	volume->store->ops->reap(volume->store);
+	store_look_again(volume);
 }
 
 int
@@ -330,8 +341,9 @@ node_store_watch(struct node *node, struct volume *volume)
 	if (volume->store == NULL)
 		return;
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
-					   store_readable, volume);
-	CHECK(volume->store_readable != NULL && event_add(volume->store_readable, NULL) == 0);
+					   store_reap, volume);
+	volume->store_due = evtimer_new(node->base, store_reap, volume);
+	CHECK(volume->store_readable != NULL && volume->store_due != NULL && event_add(volume->store_readable, NULL) == 0);
 }
 
 void
@@ -344,6 +356,7 @@ node_stores_kick(struct node *node)
 			continue;
 		volume->kick = false;
 		volume->store->ops->kick(volume->store);
+		store_look_again(volume);
 	}
 }
 
@@ -354,6 +367,8 @@ node_store_close(struct volume *volume)
 		return;
 	if (volume->store_readable != NULL)
 		event_free(volume->store_readable);
+	if (volume->store_due != NULL)
+		event_free(volume->store_due);
 	volume->store->ops->close(volume->store);
 	volume->store = NULL;
 }

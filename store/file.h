@@ -35,6 +35,8 @@ struct engine {
 	void (*kick)(struct file_store *file);
 	// Make poll_fd readable.
 	void (*wake)(struct file_store *file);
+	// In how many milliseconds it wants to be reaped and kicked though poll_fd is not readable; 0: not. NULL: never.
+	unsigned (*due_ms)(struct file_store *file);
 	// Call file_io_ended for what has ended. Never blocks.
 	void (*reap)(struct file_store *file);
 };

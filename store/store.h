@@ -47,6 +47,8 @@ struct store_ops {
 	void (*submit)(struct store *store, struct store_io *io);
 	// Readable when store_reap has something to do.
 	int (*poll_fd)(struct store *store);
+	// After a reap or a kick: in how many milliseconds reap is to be called though poll_fd is not readable; 0: not at all.
+	unsigned (*due_ms)(struct store *store);
 	// Call done for everything that has ended; ends with a kick of what that submitted. Never blocks.
 	void (*reap)(struct store *store);
 	// Hand what was submitted to the system: once after a batch of submits.
