@@ -302,8 +302,10 @@ node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES])
 
 	for (size_t i = 0; i < LIMIT_VOLUMES; i++) {
 		const struct store *store = volumes[i].store;
-		uint64_t lease_ms = store != NULL && volumes[i].may_write && !store->clean_before ? store->hb_ttl_before_ms : 0;
+		uint64_t lease_ms = store != NULL ? store->hb_ttl_before_ms : 0;
 
+		if (lease_ms != 0 && !volumes[i].may_write && store->clean_before)
+			lease_ms = 0; // there are only readers, as ours
 		if (lease_ms != 0 && lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS > grace_ms)
 			grace_ms = lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS;
 	}
@@ -316,8 +318,12 @@ node_stores_set_lease(struct node *node, char *error, size_t error_size)
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		struct store *store = node->volumes[i].store;
 
-		if (store != NULL && store_set_lease(store, node->config.hb_ttl_ms, error, error_size) != 0)
+		if (store == NULL || store_set_lease(store, node->config.hb_ttl_ms, error, error_size) == 0)
+			continue;
+		if (node->volumes[i].may_write)
 			return -1;
+		log_warnx("%s; who serves %s for writing after a crash of this node must wait for %" PRIu32 " ms, as "
+			  "long as its readers may go on", error, node->volumes[i].store_name, node->config.hb_ttl_ms);
 	}
 	return 0;
 }

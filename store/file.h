@@ -47,6 +47,7 @@ struct file_store {
 	void *engine_state;
 	int fd;
 	bool read_only, is_device;
+	uint32_t reader_hb_ttl_ms;  // read-only: what it has put on record; 0: nothing
 	char metadata_path[PATH_MAX];
 	struct metadata metadata;   // as it is on the disk
 	atomic_int zero_way_known;  // enum zero_way
