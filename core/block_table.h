@@ -37,7 +37,7 @@ struct entry {
 	uint32_t copy : 2;      // enum copy
 	uint32_t releasing : 1; // on the list of blocks to give back
 	uint32_t claimed : 1;   // at a root: the version is that of a claim, whose bytes have not come
-	uint32_t stale : 1;     // the copy is older than what was claimed below: it is kept for R13, not used
+	uint32_t stale : 1;     // what is held is newer than copy and version: the copy is kept for R13, not used
 	uint32_t pushed : 1;    // the copy was sent ahead of demand, and nobody has used it yet
 	uint32_t work : 24;
 };
@@ -144,7 +144,9 @@ struct work {
 	bool claim_waiting;              // for credits
 	bool revoked;                    // of what children have something is revoked
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
-	bool resend;                     // dirty, and its session gone: it goes up by RECOVER
+	bool resend;                     // dirty, and nothing covers it: it goes up by RECOVER
+	uint8_t resend_losses;           // sessions lost since it was covered: none (it names the present one), one, two or more
+	uint32_t resend_epoch;           // of the root under which it was covered, if a session was lost
 	bool resend_read;                // and it was held until the session ended: nobody has written since
 	uint32_t claim_xid;              // under way; 0: not
 	uint32_t dirty_prev, dirty_next; // dirty list

@@ -199,7 +199,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;
 	}
-	entry->stale |= entry->copy != COPY_ABSENT && want->version > entry->version && !entry_volume(core, entry)->is_root;
+	entry->stale |= want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
 }
@@ -210,7 +210,9 @@ take(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
 	struct bounds bounds = stored_bounds(core, entry, want);
-	bool lacks = entry->copy == COPY_ABSENT && (entry_volume(core, entry)->is_root || entry->held < PERM_READ);
+	struct volume *volume = entry_volume(core, entry);
+	bool lacks = entry->copy == COPY_ABSENT && (volume->is_root || entry->held < PERM_READ);
+	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
@@ -218,10 +220,10 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
-	    stored_is_newer(bounds, want->version))
+	    !known && stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
-	core->children[want->child]->acknowledged++;
-	if (want->sync && !want->orphan && !entry_volume(core, entry)->is_root &&
+	core->children[want->child]->acknowledged += !want->orphan;
+	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
 	else
@@ -293,9 +295,10 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	// up of that goes on, unless the parent has newer bytes.
 	if (entry->copy == COPY_DIRTY && item->version > entry->version)
 		dirty_superseded(core, entry);
-	if ((entry->copy == COPY_CLEAN && item->version != entry->version) ||
-	    (entry->copy == COPY_UNSTABLE && item->version > entry->version))
+	if (entry->copy == COPY_CLEAN && item->version != entry->version)
 		entry_drop_copy(core, entry);
+	else if (entry->copy == COPY_UNSTABLE && item->version > entry->version)
+		entry->stale = 1;
 	client_learn_version(entry, item->version);
 }
 
@@ -420,8 +423,10 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want->orphan = true;
 			core->children[index]->orphans++;
 		}
-		// One for the permission that was passed on may be granted there: then the record here shows for whom.
-		if (want->child != index || (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
+		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
+		// that came in the grace time are as good as before.
+		if (want->child != index || (want->early && want->buf != NULL) ||
+		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else
 			want_free(core, link);

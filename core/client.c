@@ -153,7 +153,8 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
 		unstable_mark(core, entry);
 	} else if (item->version != entry->version) {
-		entry_drop_copy(core, entry);
+		entry->stale = 1;
+		return;
 	}
 	entry->version = item->version;
 }
@@ -183,6 +184,9 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
+	} else if (entry->copy == COPY_UNSTABLE && item->version > entry->version && !work->ask_digest) {
+		entry->stale = 1; // until there is something that supersedes it
+		return;
 	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
 	}
@@ -309,7 +313,6 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	} else if (refused) {
 		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
 		dirty_unsent(core, entry);
-		recovery_name(volume);
 		recovery_give_back(core, entry);
 		if (entry->copy == COPY_DIRTY)
 			recovery_uncovered(core, entry);

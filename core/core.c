@@ -53,7 +53,7 @@ block_evicted(void *arg, block_key key)
 
 	CHECK(entry != NULL && entry->copy == COPY_CLEAN);
 	entry->copy = COPY_ABSENT;
-	entry->stale = 0;
+	entry->stale &= entry->held != PERM_NO;
 	entry_set_pushed(core, entry, false);
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again

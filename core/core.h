@@ -171,8 +171,8 @@ int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint
 // it, and has no lease any more, has nothing left to claim. Before the first step.
 void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 // A root volume was left uncleanly, and its version log tells (protocol.md F6): ${block} has the content of version
-// ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Blocks in
-// ascending order, before the first step. Whether of all other blocks nothing was ever made durable (${complete}), or
+// ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Before the
+// first step. Whether of all other blocks nothing was ever made durable (${complete}), or
 // nothing is known of them (as without this call).
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
 void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);

@@ -28,14 +28,15 @@ recovery_lease_end(const struct volume *volume)
 	return volume->lease_end;
 }
 
-void
-recovery_name(struct volume *volume)
+// Under which names what is held now may be recorded above.
+static void
+name_present(const struct volume *volume, struct claimant *claimant)
 {
-	claimant_add_name(&volume->own, volume->node_id);
+	claimant_add_name(claimant, volume->node_id);
 	if (volume->name_before != 0)
-		claimant_add_name(&volume->own, volume->name_before);
+		claimant_add_name(claimant, volume->name_before);
 	for (uint32_t i = 0; i < volume->above_count; i++)
-		claimant_add_name(&volume->own, volume->above[i]);
+		claimant_add_name(claimant, volume->above[i]);
 }
 
 void
@@ -49,7 +50,7 @@ recovery_remember(struct core *core, struct volume *volume)
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
 	}
-	recovery_name(volume);
+	name_present(volume, &volume->own);
 	volume->claims_end_due = true;
 }
 
@@ -86,6 +87,7 @@ recovery_uncovered(struct core *core, struct entry *entry)
 
 	CHECK(entry->copy == COPY_DIRTY);
 	work->resend = true;
+	work->resend_losses = 0;
 	work->resend_read = false;
 	dirty_urge(core, entry);
 	table_touch(&core->table, entry);
@@ -103,7 +105,10 @@ static void
 give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	bool to_the_end = entry->held == PERM_READ || (work != NULL && work->resend && work->resend_read);
+	bool again = work != NULL && work->resend; // no answer came before this session was lost, too
+	bool to_the_end = entry->held == PERM_READ || (again && work->resend_read);
+	uint32_t losses = again ? work->resend_losses : 0;
+	uint32_t epoch = losses > 0 ? work->resend_epoch : entry_volume(core, entry)->held_epoch;
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -115,7 +120,18 @@ give_up_claim(struct core *core, struct entry *entry)
 	if (entry->copy != COPY_DIRTY)
 		return;
 	recovery_uncovered(core, entry);
-	table_work(&core->table, entry)->resend_read = to_the_end;
+	work = table_work(&core->table, entry);
+	work->resend_losses = losses > 0 ? 2 : 1;
+	work->resend_epoch = epoch;
+	work->resend_read = to_the_end;
+}
+
+// What was sent to the root itself on a link that broke can still arrive there when we have left it for another node, behind
+// what others write meanwhile. (A root that we come back to closes that link; one that is dead takes nothing.)
+static bool
+may_come_late(const struct volume *volume)
+{
+	return volume->above_count > 1 && claimant_names(&volume->own, volume->above[volume->above_count - 1]);
 }
 
 void
@@ -128,9 +144,9 @@ recovery_block(struct core *core, struct entry *entry)
 
 	if (entry->copy == COPY_DIRTY)
 		dirty_before_barriers(core, entry);
-	if (work != NULL && work->put_unknown && lapsed)
-		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since
-	if (entry->held != PERM_WRITE || (entry->copy == COPY_ABSENT && !below)) {
+	if (work != NULL && work->put_unknown && (lapsed || may_come_late(volume)))
+		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since, or write before
+	if (entry->held != PERM_WRITE || ((entry->copy == COPY_ABSENT || entry->stale) && !below)) {
 		if (work != NULL && work->claim)
 			claim_end(core, entry, work);
 		give_up_claim(core, entry);
@@ -277,8 +293,18 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	struct saying say = recover_saying(core, entry, work->resend_read ? PERM_READ : PERM_NO);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
+	struct volume *volume = entry_volume(core, entry);
+	struct claimant names = volume->own;
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	if (work->resend_losses > 0) {
+		names.epoch = work->resend_epoch;
+		say.live_ms = work->resend_losses > 1 ? 0 : say.live_ms; // that is the lease of the last session
+	} else {
+		names.path_count = 0;
+		name_present(volume, &names);
+	}
+	say.claimant = &names;
 	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;

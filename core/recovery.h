@@ -9,9 +9,6 @@
 // which names, and until when, blocks were held.
 void recovery_remember(struct core *core, struct volume *volume);
 
-// What is held in the present session may be recorded under these names, too.
-void recovery_name(struct volume *volume);
-
 // The block was held under the old session: what this node may claim is claimed, the rest is given up.
 void recovery_block(struct core *core, struct entry *entry);
 

@@ -51,7 +51,8 @@ void server_refuse(struct core *core, const struct entry *entry, struct want *wa
 // The node stops: requests that wait are refused, so that nothing more is granted.
 void server_refuse_waiting(struct core *core);
 
-// Answer a FLUSH.
+// Answer a FLUSH: the bytes are above (${ok}), or lost. Then the child has to say what it has left of them (RECOVER), and is
+// refused for good if that is lost, too.
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 
 // For claim.c: grant the claimed block to the child of ${want}, told that our own copy has ${version}; take bytes as a

@@ -5,6 +5,7 @@
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/server.h"
+#include "core/stored.h"
 
 // R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
 void
@@ -15,6 +16,7 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 
 	entry->version = item->version;
 	entry->claimed = false;
+	stored_brought(entry_volume(core, entry), block_key_block(entry->key), item->version);
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
 	work->read_stale = work->store_reading;
 	work->exposed = true;
@@ -28,7 +30,7 @@ server_flush_reply(struct core *core, const struct entry *entry, const struct wa
 {
 	struct child *child = core->children[want->child];
 
-	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_STORE_ERROR);
+	server_answer_block(core, child, block_key_block(entry->key), want->xid, ok ? STATUS_NONE : STATUS_EVICTED);
 }
 
 static struct want *

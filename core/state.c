@@ -181,6 +181,7 @@ entry_set_held(struct core *core, struct entry *entry, enum perm held)
 	volume->held_read -= entry->held == PERM_READ;
 	volume->held_write -= entry->held == PERM_WRITE;
 	entry->held = (uint32_t)held & 3;
+	entry->stale &= held != PERM_NO || entry->copy != COPY_ABSENT;
 	volume->held_read += held == PERM_READ;
 	volume->held_write += held == PERM_WRITE;
 }
@@ -278,7 +279,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;
-	entry->stale = 0;
+	entry->stale &= entry->held != PERM_NO;
 	entry_set_pushed(core, entry, false);
 	core->copies.ops->drop(core->copies.self, entry->key);
 }

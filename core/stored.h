@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the storage of a root volume has that was left uncleanly (protocol.md F6): the bounds of each block's version, as
-// its version log tells them. Needed until the claims that came in the grace time are decided.
+// its version log tells them, and what has been brought since from the epochs before. Bounds are for claims that came in the
+// grace time. What is there is remembered as long as the root runs: whoever had bytes passed up by a node that has died may
+// bring them again at any time.
 #ifndef HVFS_CORE_STORED_H
 #define HVFS_CORE_STORED_H
 
@@ -18,7 +20,13 @@ struct bounds stored_bounds(const struct core *core, const struct entry *entry, 
 // Would taking bytes of ${version} destroy what is durable?
 bool stored_is_newer(struct bounds bounds, version_t version);
 
-// The memory of it goes once nobody can ask any more.
+// Bytes of ${version} were taken into the root's copy: noted if they are from an earlier epoch.
+void stored_brought(struct volume *volume, uint64_t block, version_t version);
+
+// Are bytes of ${version}, of an earlier epoch, on the storage or among what was brought, or newer ones?
+bool stored_has(const struct volume *volume, uint64_t block, version_t version);
+
+// The claims of the grace time are decided: entries that were kept for them may go.
 void stored_rest(struct core *core, struct volume *volume);
 
 #endif

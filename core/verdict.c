@@ -215,6 +215,16 @@ decides_bytes(const struct core *core, const struct volume *volume, const struct
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
 }
 
+// Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
+// since every node that they passed keeps them until they are durable.
+static enum verdict
+decide_late_bytes(const struct volume *volume, const struct entry *entry, struct want *want)
+{
+	if (stored_has(volume, block_key_block(entry->key), want->version))
+		return CLAIM_TAKEN;
+	return refuse(want, STATUS_EVICTED);
+}
+
 // Bytes that were recalled from the claimant may be older than what the storage has. The version log of a root that was
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
 // ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
@@ -227,10 +237,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (!want->early && !entry->claimed && want->version == entry->version)
-		return CLAIM_TAKEN; // they came in the grace time
 	if (!want->early)
-		return refuse(want, STATUS_EVICTED);
+		return decide_late_bytes(entry_volume(core, entry), entry, want);
 	if (want->version <= bounds.low ||
 	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
@@ -284,5 +292,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			return decide_recalled_bytes(core, entry, want);
 		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
 	}
-	return volume->is_root ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
+	if (volume->is_root)
+		return decide_late_bytes(volume, entry, want);
+	return pass_on(core, entry, want);
 }

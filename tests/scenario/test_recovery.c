@@ -214,6 +214,41 @@ START_TEST(bytes_that_move_past_their_record)
 }
 END_TEST
 
+// F3: P lost its session when Q died, and Q has been evicted since; that is settled. Later C brings P bytes of which P has nothing
+// left. They have nothing to do with Q: A has had them, and nobody is told of a loss. (seed 700)
+START_TEST(bytes_that_come_after_a_recovery)
+{
+	struct scenario *scenario = steps_create();
+	struct request *other;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	other = scenario_write(scenario, "Q", 3, 'q');
+	scenario_run(scenario, 200);
+	request_expect_ok(other);
+	steps_write(scenario, "P", 'p');
+	scenario_kill(scenario, "Q");
+	other = scenario_write(scenario, "B", 3, 'b');
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(other);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	steps_sync(scenario, "P", ERR_OK); // P has nothing of C's any more
+	steps_cut(scenario, "C", "P", EVICTED_MS);
+	steps_cut(scenario, "C", "A", 4 * EVICTED_MS);
+	scenario_run(scenario, 3 * EVICTED_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, F5: C moves to A and comes back to P: the newest link counts.
 START_TEST(mover_comes_back)
 {
@@ -574,6 +609,7 @@ main(void)
 	tcase_add_loop_test(tcase, fsync_of_bytes_that_were_written_over, 0, 12);
 	tcase_add_test(tcase, asymmetric_partition);
 	tcase_add_test(tcase, bytes_that_move_past_their_record);
+	tcase_add_test(tcase, bytes_that_come_after_a_recovery);
 	tcase_add_test(tcase, mover_comes_back);
 	tcase_add_test(tcase, proxy_that_is_cut_off_evicts_nobody);
 	tcase_add_loop_test(tcase, readers_below_a_new_session, 0, 2);

@@ -229,6 +229,36 @@ START_TEST(absent_over_two_restarts)
 }
 END_TEST
 
+// R13: C's bytes are not durable yet, and what the root has written over them is in the root's memory only. C is granted the
+// permission to write without bytes: until it has what supersedes its own, it keeps those. (seed 134)
+START_TEST(permission_without_bytes_over_unstable_ones)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", _i == 0 ? "A" : "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "A", 'a'); // C's bytes are brought up, and overwritten
+	write = scenario_write_half(scenario, "C", 7, 'C');
+	scenario_forget(scenario);
+	while (scenario_count(scenario, _i == 0 ? "A -> C  OK_REPLY" : "A -> P  OK_REPLY") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 12);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(write);
+	read = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 200);
+	request_expect_halves(read, 'C', 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -246,6 +276,7 @@ main(void)
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

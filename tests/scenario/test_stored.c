@@ -195,6 +195,61 @@ START_TEST(synced_bytes_are_not_sent_again)
 }
 END_TEST
 
+// C's bytes were with P, too, who has brought them to the new root, or newer ones; then P dies. C, who has not heard of the
+// root's death, brings them once more, long after the grace time: nothing is lost, nobody is told that it is. (seed 1207)
+START_TEST(bytes_that_were_brought_by_another)
+{
+	struct scenario *scenario = steps_tree();
+	char letter = _i & 2 ? 'e' : 'c';
+
+	steps_write(scenario, "C", 'c');
+	if (_i & 2)
+		steps_write(scenario, "E", 'e');
+	if (_i & 1)
+		steps_write(scenario, "B", 'b'); // P has nothing left of its permission
+	else
+		steps_read_at_last(scenario, "B", letter);
+	if (_i & 1)
+		scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, EVICTED_MS);
+	scenario_kill(scenario, "P");
+	scenario_run(scenario, 100);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), letter);
+	steps_read_at_last(scenario, "C", letter);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// What came in the grace time counts when it is over, whether its author is still there or not: else others read what was there
+// before, and his bytes come back later. (seed 292)
+START_TEST(author_is_cut_off_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "block=7 perm=NO data ttl=") == 0)
+		scenario_run(scenario, 10);
+	scenario_run(scenario, 100);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 100 * 1000);
+	steps_read_at_last(scenario, "A", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -211,6 +266,8 @@ main(void)
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
+	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
+	tcase_add_test(tcase, author_is_cut_off_in_the_grace_time);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

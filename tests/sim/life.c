@@ -26,7 +26,7 @@ process_create(struct node *node, const struct core_config *base)
 	struct copies copies;
 
 	config.name = node->name;
-	config.trace = node_trace;
+	config.trace = node->world->trace.off ? NULL : node_trace;
 	config.trace_arg = node;
 	memset(node->names, 0, sizeof node->names);
 	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
@@ -146,6 +146,7 @@ ios_die(struct node *node)
 static void
 process_end(struct node *node)
 {
+	node->ran_us = world_ran(node);
 	node->stopped = true;
 	node->paused_until = 0;
 	for (size_t i = 0; i < node->deferred_count; i++)

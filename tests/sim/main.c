@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The simulator's command line. Each seed runs in a process of its own, so that a crash of one does not hide the
 // others.
+#include "core/check.h"
 #include "tests/sim/run.h"
 #include "tests/sim/totals.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,11 +41,13 @@ struct options {
 	uint64_t first, count;
 	uint64_t listed[LISTED_MAX]; // run after those
 	size_t listed_count;
-	bool trace;
+	bool trace;  // print it
+	bool traced; // make it
 	bool twice; // run each seed twice: the traces must be equal
+	bool apart; // the run is not one of those that are counted
 	bool find;  // the bug must be found: succeed at the first seed that fails only with it
 	int jobs;
-	uint64_t hours;        // run seeds until together they have simulated so much
+	uint64_t hours;        // run seeds until together they have simulated so many tree hours
 	uint64_t failures_max; // then stop
 };
 
@@ -53,7 +57,7 @@ usage(void)
 	fprintf(stderr,
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice]\n"
-		"           [--bug NAME [--find]] [--jobs N] [--keep-going FAILURES]\n"
+		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
 		"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
@@ -181,8 +185,8 @@ seed_run(const struct options *options, uint64_t seed)
 
 	replay_set(options);
 	plan_draw(seed, &options->plan, &plan);
-	hash = run_plan(&plan, options->trace ? print_line : NULL);
-	if (options->twice && run_plan(&plan, NULL) != hash) {
+	hash = run_plan(&plan, options->traced, options->trace ? print_line : NULL);
+	if (options->twice && run_plan(&plan, options->traced, NULL) != hash) {
 		fprintf(stderr, "FAILED: seed %" PRIu64 " gave two different traces\n", seed);
 		exit(1);
 	}
@@ -210,6 +214,8 @@ seed_start(const struct options *options, uint64_t seed, bool silent)
 		dup2(fd, STDERR_FILENO);
 		dup2(fd, STDOUT_FILENO);
 	}
+	if (options->apart)
+		totals_init();
 	seed_run(options, seed);
 	exit(0);
 }
@@ -244,12 +250,45 @@ bug_find(const struct options *options)
 	return 1;
 }
 
-static bool
-wait_one(void)
+// A seed has failed without a trace: the same again shows it.
+static void
+seed_repeat(const struct options *options, uint64_t seed)
 {
+	struct options traced = *options;
 	int status;
+	pid_t pid;
 
-	return wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	traced.traced = traced.apart = true;
+	fprintf(stderr, "seed %" PRIu64 " again, with its trace:\n", seed);
+	pid = seed_start(&traced, seed, false);
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		fprintf(stderr, "FAILED: seed %" PRIu64 " failed, and with its trace it did not\n", seed);
+}
+
+// A seed that runs in a child process.
+struct job {
+	pid_t pid;
+	uint64_t seed;
+};
+
+// Wait until one of the ${running} jobs has ended. Has it passed?
+static bool
+wait_one(const struct options *options, struct job *jobs, int *running)
+{
+	int status, i = 0;
+	pid_t pid = wait(&status);
+	uint64_t seed;
+
+	CHECK(pid > 0);
+	while (jobs[i].pid != pid)
+		i++;
+	seed = jobs[i].seed;
+	jobs[i] = jobs[--*running];
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return true;
+	if (!options->traced)
+		seed_repeat(options, seed);
+	return false;
 }
 
 // Is there another seed to run, after ${begun} of them?
@@ -272,23 +311,24 @@ seed_number(const struct options *options, uint64_t i)
 static int
 seeds_run(const struct options *options)
 {
+	struct job *jobs = calloc((size_t)options->jobs, sizeof *jobs);
 	uint64_t failed = 0, begun = 0;
 	int running = 0;
 
+	CHECK(jobs != NULL);
 	for (; failed < options->failures_max && seeds_left(options, begun); begun++) {
-		if (running == options->jobs) {
-			failed += !wait_one();
-			running--;
-		}
-		seed_start(options, seed_number(options, begun), false);
-		running++;
+		uint64_t seed = seed_number(options, begun);
+
+		if (running == options->jobs)
+			failed += !wait_one(options, jobs, &running);
+		jobs[running++] = (struct job){seed_start(options, seed, false), seed};
 	}
-	for (; running > 0; running--)
-		failed += !wait_one();
-	printf("%" PRIu64 " seeds from %" PRIu64 " and %zu listed: %" PRIu64 " failed%s\n",
-	       begun < options->count || options->hours > 0 ? begun : options->count, options->first,
-	       options->listed_count, failed, failed >= options->failures_max ? " (and stopped)" : "");
-	totals_print(begun, options->plan.recovery);
+	while (running > 0)
+		failed += !wait_one(options, jobs, &running);
+	free(jobs);
+	printf("seeds from %" PRIu64 " and %zu listed%s\n", options->first, options->listed_count,
+	       failed >= options->failures_max ? "; stopped after too many failures" : "");
+	totals_print(stdout, begun, failed, options->plan.recovery);
 	return failed > 0;
 }
 
@@ -386,11 +426,17 @@ int
 main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
+	bool many;
 
+	// Each of the many cores would have its own huge pages cleared, to use some kilobytes of each.
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	totals_init();
+	// The trace is an eighth of the work, and of a run that passes nobody reads it.
+	many = options.find || options.hours > 0 || options.count + options.listed_count > 1;
+	options.traced = !many || options.trace || options.twice || getenv("SIM_HASH") != NULL;
 	if (options.find)
 		return bug_find(&options);
-	if (options.hours > 0 || options.count + options.listed_count > 1)
+	if (many)
 		return seeds_run(&options);
 	seed_run(&options, options.first);
 	printf("seed %" PRIu64 " passed\n", options.first);

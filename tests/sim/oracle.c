@@ -115,35 +115,48 @@ view_add(struct oracle *oracle, struct view *view, const struct node *node, cons
 		view->writer = node;
 }
 
+// What ${node} says of the blocks from ${first}.
 static void
-block_look(struct oracle *oracle, int volume, uint64_t block)
+node_look(struct oracle *oracle, const struct node *node, struct view *views, uint64_t count)
 {
-	struct view view = {.volume = volume, .block = block};
+	int index = node->stopped ? -1 : oracle_volume(oracle, node, views[0].volume);
+	moment_us now = world_clock(node);
 
-	oracle->looks++;
-	for (int i = 0; i < oracle->world->node_count; i++) {
-		const struct node *node = oracle->world->nodes[i];
-		int index = node->stopped ? -1 : oracle_volume(oracle, node, volume);
+	for (uint64_t i = 0; index >= 0 && i < count; i++) {
 		struct block_info info;
 
-		if (index < 0)
-			continue;
-		core_block_info(node->core, (uint32_t)index, block, world_clock(node), &info);
-		view_add(oracle, &view, node, &info);
+		core_block_info(node->core, (uint32_t)index, views[i].block, now, &info);
+		if (info.readable || info.writable)
+			view_add(oracle, &views[i], node, &info);
 	}
-	oracle->readable_looks += view.reader != NULL;
+}
+
+// One node after the other, so that each one's memory is gone through once.
+static void
+blocks_look(struct oracle *oracle, int volume, uint64_t first, uint64_t count)
+{
+	struct view views[ORACLE_ALL_BLOCKS];
+
+	for (uint64_t i = 0; i < count; i++)
+		views[i] = (struct view){.volume = volume, .block = first + i};
+	for (int i = 0; i < oracle->world->node_count; i++)
+		node_look(oracle, oracle->world->nodes[i], views, count);
+	oracle->looks += count;
+	for (uint64_t i = 0; i < count; i++)
+		oracle->readable_looks += views[i].reader != NULL;
 }
 
 // ---- Which blocks ----
 
 static void
-blocks_look(struct oracle *oracle, uint64_t first, uint64_t count)
+volumes_look(struct oracle *oracle, uint64_t first, uint64_t count, uint64_t most)
 {
-	if (count > ORACLE_RUN_BLOCKS)
-		count = ORACLE_RUN_BLOCKS;
-	for (int volume = 0; volume < oracle->volume_count; volume++)
-		for (uint64_t block = first; block < first + count && block < oracle->block_count; block++)
-			block_look(oracle, volume, block);
+	if (first >= oracle->block_count)
+		return;
+	if (count > oracle->block_count - first)
+		count = oracle->block_count - first;
+	for (int volume = 0; volume < oracle->volume_count && count > 0; volume++)
+		blocks_look(oracle, volume, first, count < most ? count : most);
 }
 
 void
@@ -154,9 +167,10 @@ oracle_look(struct oracle *oracle, const struct event *event)
 	if (oracle->world->steps % oracle->every != 0)
 		return;
 	if (event->type == EVENT_MESSAGE && event->message->present & PRESENT(BLOCK_NUM))
-		blocks_look(oracle, event->message->block, event->message->count);
+		volumes_look(oracle, event->message->block, event->message->count, ORACLE_RUN_BLOCKS);
 	else if (event->type == EVENT_IO && event->io->kind != IO_SYNC)
-		blocks_look(oracle, event->io->offset / block_size, event->io->size / block_size + 1);
+		volumes_look(oracle, event->io->offset / block_size, event->io->size / block_size + 1,
+			     ORACLE_RUN_BLOCKS);
 	else if (oracle->world->steps % (oracle->every * ORACLE_ALL_EVERY) == 0)
 		oracle_look_at_all(oracle);
 }
@@ -164,7 +178,5 @@ oracle_look(struct oracle *oracle, const struct event *event)
 void
 oracle_look_at_all(struct oracle *oracle)
 {
-	for (int volume = 0; volume < oracle->volume_count; volume++)
-		for (uint64_t block = 0; block < oracle->block_count && block < ORACLE_ALL_BLOCKS; block++)
-			block_look(oracle, volume, block);
+	volumes_look(oracle, 0, oracle->block_count, ORACLE_ALL_BLOCKS);
 }

@@ -47,7 +47,6 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	unsigned end = !packet->direction;
 	struct node *node = conn_node(conn, end);
 	struct message *message = node->world->message;
-	char text[200];
 
 	if (world_defer(node, packet_deliver, arg, number))
 		return;
@@ -55,8 +54,8 @@ packet_deliver(void *context, void *arg, uint64_t number)
 		node->world->messages++;
 		conn->answered = conn->answered || end == PIPE_UP;
 		packet_decode(packet, node, items, message);
-		trace_add(&node->world->trace, TRACE_RECEIVE, node->world->now, "%s <- %s  %s", node->name,
-			  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+		trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-",
+				  conn_node(conn, !end)->name, message);
 		world_step(node, &(struct event){.type = EVENT_MESSAGE, .link = conn->link[end], .message = message});
 		for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 			if (items[i].kind == ITEM_DATA)
@@ -154,31 +153,43 @@ world_hold(struct node *node, unsigned direction, bool hold)
 
 // ---- Leaving ----
 
+// Memory that is used again for each packet.
+static void *
+reserve(void **memory, size_t *capacity, size_t size)
+{
+	if (*capacity < size) {
+		free(*memory);
+		*memory = malloc(size);
+		*capacity = size;
+		CHECK(*memory != NULL);
+	}
+	return *memory;
+}
+
 static struct packet *
 packet_encode(struct conn *conn, unsigned direction, const struct message *message)
 {
+	static void *bytes_memory, *segments_memory;
+	static size_t bytes_capacity, segments_capacity;
 	uint32_t block_size = conn->world->block_size;
-	uint8_t *scratch = malloc(wire_scratch_size(message) + 1);
-	struct wire_segment *segments = malloc((wire_segment_count(message) + 1) * sizeof *segments);
+	uint8_t *scratch = reserve(&bytes_memory, &bytes_capacity, wire_scratch_size(message) + 1);
+	struct wire_segment *segments = reserve(&segments_memory, &segments_capacity,
+						(wire_segment_count(message) + 1) * sizeof *segments);
 	struct packet *packet;
 	size_t count, size = 0;
 
-	CHECK(scratch != NULL && segments != NULL);
 	count = wire_encode(message, block_size, scratch, segments);
 	CHECK(count <= wire_segment_count(message));
 	for (size_t i = 0; i < count; i++)
 		size += segments[i].size;
-	packet = calloc(1, sizeof *packet + size);
+	packet = malloc(sizeof *packet + size);
 	CHECK(packet != NULL);
-	packet->conn = conn;
-	packet->direction = direction;
+	*packet = (struct packet){.conn = conn, .direction = direction};
 	for (size_t i = 0; i < count; i++) {
 		memcpy(packet->bytes + packet->size, segments[i].bytes, segments[i].size);
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
-	free(segments);
-	free(scratch);
 	return packet;
 }
 
@@ -278,7 +289,6 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	struct conn *conn = link < LIMIT_LINKS ? node->links[link] : NULL;
 	unsigned end;
 	bool beat;
-	char text[200];
 
 	CHECK(conn != NULL || node->going == link);
 	if (conn == NULL)
@@ -292,8 +302,8 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 		conn->beat_xid[end] = message->xid;
 	beat = message->opcode == OP_HEARTBEAT ||
 	       (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
-	trace_add(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, "%s -> %s  %s", node->name,
-		  conn_node(conn, !end)->name, trace_message(message, text, sizeof text));
+	trace_add_message(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, node->name, "->",
+			  conn_node(conn, !end)->name, message);
 	packet_schedule(packet_encode(conn, end, message));
 }
 

@@ -362,12 +362,13 @@ run_disk(struct run *run, int volume)
 }
 
 static void
-run_build(struct run *run)
+run_build(struct run *run, bool traced)
 {
 	const struct plan *plan = run->plan;
 	uint64_t registers;
 
 	run->world = world_create(plan->seed, plan->block_size);
+	run->world->trace.off = !traced;
 	run->rng.state = plan->seed ^ UINT64_C(0xa5a5a5a55a5a5a5a);
 	run->registers_per_block = plan->block_size / plan->register_size;
 	registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
@@ -481,7 +482,7 @@ run_phases(struct run *run)
 }
 
 uint64_t
-run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, const char *line))
+run_plan(const struct plan *plan, bool traced, void (*sink)(void *arg, enum trace_kind kind, const char *line))
 {
 	struct run *run = calloc(1, sizeof *run);
 	uint64_t hash;
@@ -489,7 +490,7 @@ run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, 
 	CHECK(run != NULL);
 	run->plan = plan;
 	run->phase = "build";
-	run_build(run);
+	run_build(run, traced);
 	current = run;
 	signal(SIGABRT, run_aborted);
 	signal(SIGSEGV, run_aborted);

@@ -88,9 +88,10 @@ struct run {
 	moment_us longest_us; // that a request took
 };
 
-// Run the plan; returns the hash of its trace. A failure is reported on stderr and ends the process with status 1 (an
-// invariant broken within the core: with SIGABRT, reported too). ${sink} gets the trace, or is NULL.
-uint64_t run_plan(const struct plan *plan, void (*sink)(void *arg, enum trace_kind kind, const char *line));
+// Run the plan; returns the hash of its trace, if it is ${traced}. A failure is reported on stderr, with the end of the
+// trace, and ends the process with status 1 (an invariant broken within the core: with SIGABRT, reported too). ${sink}
+// gets the trace, or is NULL.
+uint64_t run_plan(const struct plan *plan, bool traced, void (*sink)(void *arg, enum trace_kind kind, const char *line));
 
 // What ${node} alone had may be lost: it died, was evicted, or was told so.
 void run_failed(struct run *run, const struct node *node);

@@ -5,13 +5,12 @@
 #include "tests/sim/run.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #define HOUR_US UINT64_C(3600000000)
 
 struct totals {
-	uint64_t time_us, node_time_us, steps, faults, fair_runs;
+	uint64_t time_us, host_time_us, steps, operations, faults, fair_runs;
 	uint64_t kinds[CHAOS_COUNT], errors[ERR_COUNT];
 	uint64_t longest_us[2],
 		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
@@ -51,8 +50,10 @@ totals_add(const struct run *run)
 
 	history_get_counts(run->history, &counts);
 	add(&totals->time_us, run->world->now);
-	add(&totals->node_time_us, run->world->now * (uint64_t)run->world->node_count);
+	for (int i = 0; i < run->world->node_count; i++)
+		add(&totals->host_time_us, world_ran(run->world->nodes[i]));
 	add(&totals->steps, run->world->steps);
+	add(&totals->operations, run->world->serial); // each request of a client has one
 	add(&totals->fair_runs, run->plan->fair);
 	add(&totals->faults, fair->cuts + fair->pauses + fair->naps);
 	for (int kind = 0; kind < CHAOS_COUNT; kind++) {
@@ -80,41 +81,42 @@ totals_time(void)
 }
 
 static void
-print_hours(uint64_t time_us)
+print_hours(FILE *out, uint64_t time_us, const char *what)
 {
-	printf("%" PRIu64 ".%" PRIu64, time_us / HOUR_US, time_us % HOUR_US * 10 / HOUR_US);
+	fprintf(out, "%" PRIu64 ".%" PRIu64 " %s", time_us / HOUR_US, time_us % HOUR_US * 10 / HOUR_US, what);
 }
 
 static void
-print_kinds(void)
+print_kinds(FILE *out)
 {
-	printf("faults:");
+	fprintf(out, "faults:");
 	for (int kind = 0; kind < CHAOS_COUNT; kind++)
 		if (totals->kinds[kind] > 0)
-			printf(" %s %" PRIu64, chaos_name((enum chaos_kind)kind), totals->kinds[kind]);
-	printf("\nnodes: ");
-	print_hours(totals->node_time_us);
-	printf(" node-hours, %" PRIu64 " restarts, %" PRIu64 " times another parent, %" PRIu64 " evictions, %" PRIu64
-	       " blocks rescued\n",
-	       totals->restarts, totals->moves, totals->evictions, totals->rescues);
-	printf("judged: %" PRIu64 " steps, %" PRIu64 " registers written, %" PRIu64 " read, %" PRIu64
-	       " promises; %" PRIu64 " runs were fair\n",
-	       totals->steps, totals->writes, totals->reads, totals->claims, totals->fair_runs);
+			fprintf(out, " %s %" PRIu64, chaos_name((enum chaos_kind)kind), totals->kinds[kind]);
+	fprintf(out,
+		"\nnodes: %" PRIu64 " restarts, %" PRIu64 " times another parent, %" PRIu64 " evictions, %" PRIu64
+		" blocks rescued\n",
+		totals->restarts, totals->moves, totals->evictions, totals->rescues);
+	fprintf(out,
+		"judged: %" PRIu64 " steps, %" PRIu64 " registers written, %" PRIu64 " read, %" PRIu64
+		" promises; %" PRIu64 " runs were fair\n",
+		totals->steps, totals->writes, totals->reads, totals->claims, totals->fair_runs);
 	for (int fair = 0; fair < 2; fair++)
-		printf("longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
-		       fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);
+		fprintf(out, "longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
+			fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);
 	for (int error = 1; error < ERR_COUNT; error++)
 		if (totals->errors[error] > 0)
-			printf("requests that failed: %" PRIu64 " (%s)\n", totals->errors[error],
-			       hvfs_error_text((enum hvfs_error)error));
+			fprintf(out, "requests that failed: %" PRIu64 " (%s)\n", totals->errors[error],
+				hvfs_error_text((enum hvfs_error)error));
 }
 
 void
-totals_print(uint64_t seeds, int kinds)
+totals_print(FILE *out, uint64_t seeds, uint64_t failed, int kinds)
 {
 	if (kinds)
-		print_kinds();
-	printf("%" PRIu64 " seeds, ", seeds);
-	print_hours(totals->time_us);
-	printf(" simulated hours, %" PRIu64 " faults\n", totals->faults);
+		print_kinds(out);
+	fprintf(out, "%" PRIu64 " seeds, %" PRIu64 " failed: ", seeds, failed);
+	print_hours(out, totals->time_us, "tree hours, ");
+	print_hours(out, totals->host_time_us, "host hours, ");
+	fprintf(out, "%" PRIu64 " faults, %" PRIu64 " operations\n", totals->faults, totals->operations);
 }

@@ -20,6 +20,7 @@ enum trace_kind {
 };
 
 struct trace {
+	bool off; // no line is made
 	char ring[TRACE_RING_COUNT][TRACE_LINE_SIZE];
 	uint64_t count;
 	uint64_t hash;
@@ -31,11 +32,12 @@ struct trace {
 void trace_add(struct trace *trace, enum trace_kind kind, moment_us now, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+// Add the line "[seconds] ${from} ${arrow} ${to}  GET volume=1 block=7 perm=READ". Grant numbers, transaction ids,
+// sessions and credits are left out: they carry no meaning for a reader.
+void trace_add_message(struct trace *trace, enum trace_kind kind, moment_us now, const char *from, const char *arrow,
+		       const char *to, const struct message *message);
+
 // Write the last lines to stderr. Also called from signal handlers: the process is ending.
 void trace_dump(const struct trace *trace);
-
-// One message as text: "GET volume=1 block=7 perm=READ". Grant numbers, transaction ids, sessions and credits are left
-// out: they carry no meaning for a reader. Returns ${text}.
-const char *trace_message(const struct message *message, char *text, size_t size);
 
 #endif

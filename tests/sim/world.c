@@ -17,6 +17,12 @@ world_clock(const struct node *node)
 	return (moment_us)(now + now * node->clock_drift_ppm / 1000000 + node->clock_offset_us);
 }
 
+moment_us
+world_ran(const struct node *node)
+{
+	return node->ran_us + (node->stopped ? 0 : node->world->now - node->started_at);
+}
+
 // The first true moment at which the node's clock shows ${local} or more.
 static moment_us
 true_time(const struct node *node, moment_us local)

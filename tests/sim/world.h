@@ -89,10 +89,14 @@ struct metadata {
 };
 
 struct node {
+	// What the oracle asks of each node again and again stands together.
 	struct world *world;
-	int index;
-	char name[WORLD_NAME_SIZE];
 	struct core *core;
+	int64_t clock_offset_us; // its clock is true time + offset + drift
+	int64_t clock_drift_ppm;
+	int index;
+	bool stopping, stopped;
+	char name[WORLD_NAME_SIZE];
 	struct set_cache *cache;
 	struct core_config config; // as given to world_add_node, for the next start
 	uint64_t cache_size;
@@ -102,6 +106,7 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
+	moment_us ran_us;                // how long those before it ran, together
 	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
 	struct conn *links[LIMIT_LINKS]; // by link id
@@ -115,7 +120,6 @@ struct node {
 	moment_us backoff_us;
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
-	bool stopping, stopped;
 	bool has_had_children; // since the world began
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
@@ -124,8 +128,6 @@ struct node {
 	uint64_t timer_generation;
 	moment_us timer_late_us;  // timers come up to this much late
 	moment_us answer_late_us; // as long may pass between ACTION_IO_DONE and the answer
-	int64_t clock_offset_us;  // its clock is true time + offset + drift
-	int64_t clock_drift_ppm;
 	struct disk *disks[WORLD_VOLUMES]; // by volume index, for a root
 	moment_us sync_end[WORLD_VOLUMES]; // syncs of one disk end in order
 	uint64_t steps;
@@ -211,6 +213,9 @@ void world_destroy(struct world *world);
 
 // The index ${node} has given to the volume ${name}, or -1.
 int world_volume_index(const struct node *node, const char *name);
+
+// How long ${node} has had a process, by true time. A stopped one (SIGSTOP) counts too: its peers have to cope with it.
+moment_us world_ran(const struct node *node);
 
 // The node's own clock now.
 moment_us world_clock(const struct node *node);
