@@ -55,7 +55,8 @@ const struct command command_abort = {
 	.summary = "give a volume up on a node: every request fails",
 	.help = "For a mount that hangs, since a parent does not answer and will not. What waits fails with EIO, and so does\n"
 		"everything that comes, until the node is started again; programs end, and the mount can be unmounted.\n"
-		"What was written there and is not at the root is given up.\n\n"
+		"What was written there and is not known to be on the root's stable storage is given up, and kept in a rescue\n"
+		"file (serve --rescue); a node that has children of the volume goes on for them, and gives nothing up.\n\n"
 		"  --control PATH  the node's control socket (default: this host's node, or the only one)\n",
 	.run = abort_run,
 };

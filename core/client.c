@@ -281,11 +281,10 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 }
 
 void
-client_lost(struct core *core, struct entry *entry)
+client_lost(struct core *core, struct entry *entry, const char *why)
 {
-	core_trace(core, "block %llu: unflushed bytes LOST: the block was given to others",
-		   (unsigned long long)block_key_block(entry->key));
-	if (entry->copy == COPY_DIRTY) {
+	core_trace(core, "block %llu: unflushed bytes LOST: %s", (unsigned long long)block_key_block(entry->key), why);
+	if (entry->copy >= COPY_UNSTABLE) {
 		struct action *action = actions_add(core->actions, ACTION_RESCUE);
 
 		action->volume = block_key_volume(entry->key);

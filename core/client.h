@@ -40,8 +40,8 @@ void client_refuse_recall(struct core *core, struct entry *entry);
 // Give back the permissions of blocks that have no copy and no holders (lazily, many together).
 void client_release(struct core *core);
 
-// The dirty copy can not be brought up any more: it is gone, and the next fsync says so.
-void client_lost(struct core *core, struct entry *entry);
+// The dirty or unstable copy is not brought up any more, because of ${why}: it is gone, and the next fsync says so.
+void client_lost(struct core *core, struct entry *entry, const char *why);
 
 // The link to the parent is gone: nothing is under way any more. What is held stays, until its lease is over.
 void client_link_down(struct core *core);

@@ -2,6 +2,7 @@
 // The entrance: an event goes to the face it concerns, the touched blocks are gone through, what is due is sent. See
 // state.h for who owns what, transaction.c for the heart.
 #include "core/core.h"
+#include "core/abort.h"
 #include "core/admission.h"
 #include "core/check.h"
 #include "core/client.h"
@@ -92,6 +93,7 @@ volume_free(struct volume *volume)
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
 	free(volume->stored);
+	free(volume->evicted);
 	free(volume);
 }
 
@@ -137,7 +139,6 @@ core_destroy(struct core *core)
 	free(core->parent.waiting.keys);
 	free(core->parent.claims_waiting.keys);
 	free(core->claimants);
-	free(core->evicted);
 	free(core->interests);
 	while (core->evictions != NULL) {
 		struct eviction *eviction = core->evictions;
@@ -241,7 +242,8 @@ int
 core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session)
 {
 	(void)session;
-	if (core->evicted_count == LIMIT_EVICTIONS)
+	CHECK(volume < core->volume_count);
+	if (core->volumes[volume]->evicted_count == LIMIT_EVICTIONS)
 		return -1;
 	eviction_remember(core, volume, node_id);
 	return 0;
@@ -322,6 +324,9 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_LINK_ROOM:
 		link_room(core, event);
 		break;
+	case EVENT_LINK_ALIVE:
+		session_link_alive(core, event->link);
+		break;
 	case EVENT_MESSAGE:
 		route_message(core, event->link, event->message);
 		break;
@@ -343,7 +348,7 @@ dispatch(struct core *core, const struct event *event)
 		grace_ended(core, core->volumes[event->volume], event->error);
 		break;
 	case EVENT_ABORT:
-		local_abort(core, core->volumes[event->volume]);
+		abort_volume(core, core->volumes[event->volume]);
 		break;
 	case EVENT_STOP:
 		stop_begin(core);

@@ -164,7 +164,7 @@ void core_set_push(struct core *core, uint32_t push_blocks);
 void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 
 // A root volume was left uncleanly, and this session had been evicted before: its claims are refused in the grace time.
-// Before the first step. Returns -1 when LIMIT_EVICTIONS are there.
+// Before the first step. Returns -1 when LIMIT_EVICTIONS of that volume are there.
 int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session);
 
 // The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed

@@ -13,6 +13,8 @@ enum event_type {
 	EVENT_LINK_UP,      // link: a new link; its id was not in use
 	EVENT_LINK_DOWN,    // link: it is gone; no event names it afterwards until the next EVENT_LINK_UP
 	EVENT_LINK_ROOM,    // link, queued_size: bytes of data that still wait on it
+	EVENT_LINK_ALIVE,   // link: since the last one, or EVENT_LINK_UP, something came or went: a part of a message too.
+			    // Given before EVENT_TIMER if so; of a child's link it says nothing
 	EVENT_MESSAGE,      // link, message: DATA items carry buf (one block each), not bytes
 	EVENT_IO,           // io
 	EVENT_IO_CANCEL,    // io: finish it early with ERR_CANCELLED where possible; its ACTION_IO_DONE still comes
@@ -22,7 +24,8 @@ enum event_type {
 	EVENT_STORE_SYNCED, // store_cookie, error
 	EVENT_EVICTED,      // store_cookie, error: the answer to ACTION_EVICT
 	EVENT_GRACE_ENDED,  // volume, error: the answer to ACTION_END_GRACE
-	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on
+	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
+			    // written here and is not known to be durable is given up, unless children have the volume
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
 };
 

@@ -12,26 +12,30 @@
 #include <stdlib.h>
 
 void
-eviction_remember(struct core *core, uint32_t volume, uint64_t node_id)
+eviction_remember(struct core *core, uint32_t index, uint64_t node_id)
 {
-	for (uint32_t i = 0; i < core->evicted_count; i++)
-		if (core->evicted[i].volume == volume && core->evicted[i].node_id == node_id)
+	struct volume *volume = core->volumes[index];
+
+	for (uint32_t i = 0; i < volume->evicted_count; i++)
+		if (volume->evicted[i] == node_id)
 			return;
-	if (core->evicted == NULL) {
-		core->evicted = calloc(LIMIT_EVICTIONS, sizeof(*core->evicted));
-		CHECK(core->evicted != NULL);
+	if (volume->evicted == NULL) {
+		volume->evicted = calloc(LIMIT_EVICTIONS, sizeof(*volume->evicted));
+		CHECK(volume->evicted != NULL);
 	}
-	core->evicted[core->evicted_next] = (struct evicted){volume, node_id};
-	core->evicted_next = (core->evicted_next + 1) % LIMIT_EVICTIONS;
-	if (core->evicted_count < LIMIT_EVICTIONS)
-		core->evicted_count++;
+	volume->evicted[volume->evicted_next] = node_id;
+	volume->evicted_next = (volume->evicted_next + 1) % LIMIT_EVICTIONS;
+	if (volume->evicted_count < LIMIT_EVICTIONS)
+		volume->evicted_count++;
 }
 
 bool
-eviction_voids(const struct core *core, uint32_t volume, const struct claimant *claimant)
+eviction_voids(const struct core *core, uint32_t index, const struct claimant *claimant)
 {
-	for (uint32_t i = 0; i < core->evicted_count; i++)
-		if (core->evicted[i].volume == volume && claimant_names(claimant, core->evicted[i].node_id))
+	const struct volume *volume = core->volumes[index];
+
+	for (uint32_t i = 0; i < volume->evicted_count; i++)
+		if (claimant_names(claimant, volume->evicted[i]))
 			return true;
 	return false;
 }
@@ -266,7 +270,7 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 	uint32_t count = 0;
 
 	for (eviction = core->evictions; eviction != NULL; eviction = eviction->next)
-		count += eviction->child < 0; // of all children: one that comes back is not told from another
+		count += eviction->child < 0 && eviction->volume == child->volume; // one that comes back is not told from another
 	if (count >= LIMIT_CLAIMANTS) {
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;

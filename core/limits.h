@@ -26,7 +26,7 @@ enum {
 	LIMIT_CLAIMANTS = 1024,                     // whose claims are being decided at the same time
 	LIMIT_DIRECTORY_MAX = 1 << 28,              // of core_config.directory_max
 	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
-	LIMIT_EVICTIONS = 4096,                     // on record at a root
+	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root
 	LIMIT_STORED = 1 << 24,                     // blocks whose version before the start a root remembers
 	LIMIT_LISTENERS = 16,
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE

@@ -317,7 +317,7 @@ recovery_give_up(struct core *core, struct entry *entry, enum status status)
 {
 	core_trace(core, "block %llu: refused for good: %s", (unsigned long long)block_key_block(entry->key),
 		   message_status_text(status));
-	client_lost(core, entry);
+	client_lost(core, entry, "the block was given to others");
 }
 
 void

@@ -236,10 +236,7 @@ route_message(struct core *core, uint32_t link, const struct message *message)
 		outbox_error(core, link, message->xid, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, 0);
 		return;
 	}
-	if (core->links[link]->role == LINK_PARENT) {
-		core->parent.heard_at = core->now;
-		core->parent.silent_beats = 0;
-	}
+	session_link_alive(core, link);
 	if (core->links[link]->role == LINK_PARENT)
 		parent_message(core, link, message);
 	else

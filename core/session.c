@@ -417,8 +417,8 @@ send_heartbeat(struct core *core)
 	core->parent.heartbeat_at = core->parent.silence_at = core->now + heartbeat_interval(core);
 }
 
-// A heartbeat is not answered. What counts are intervals in which this process ran and no message came: neither a
-// stopped clock here, nor a long message on its way, looks like silence.
+// A heartbeat is not answered. What counts are intervals in which this process ran and nothing came or went: neither a
+// stopped clock here, nor a long message on its way (EVENT_LINK_ALIVE), looks like silence.
 static bool
 parent_is_silent(struct core *core)
 {
@@ -543,6 +543,15 @@ session_link_up(struct core *core, uint32_t id, enum link_role role, const char 
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		if (!core->volumes[i]->is_root)
 			session_connect(core, core->volumes[i]);
+}
+
+void
+session_link_alive(struct core *core, uint32_t id)
+{
+	if (core->parent.link != (int32_t)id)
+		return;
+	core->parent.heard_at = core->now;
+	core->parent.silent_beats = 0;
 }
 
 void

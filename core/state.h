@@ -26,6 +26,7 @@
 //   outbox.c       messages of this step, adjacent blocks joined
 //   route.c        which face a message concerns
 //   stop.c         leaving in order
+//   abort.c        a volume is given up
 //   core.c         life, dispatch, deadlines
 //   state.c        what all of them do with this state
 #ifndef HVFS_CORE_STATE_H
@@ -162,6 +163,10 @@ struct volume {
 	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
 	uint32_t told_epoch;   // as the children know it
 	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void
+	// NODE_IDs whose claims are void, evicted or said to be so by a node below; LIMIT_EVICTIONS at most: the oldest makes
+	// room (as a root can not record more than its storage has place for, none of its own)
+	uint64_t *evicted;
+	uint32_t evicted_count, evicted_next;
 	bool in_grace;         // a root's: only CONNECT and RECOVER are served
 	bool grace_ending;     // ACTION_END_GRACE is out
 	bool parent_is_root;
@@ -263,12 +268,6 @@ struct store_op {
 	bool sync;
 };
 
-// A session of a volume whose claims are void: evicted, or said to be so by a node below.
-struct evicted {
-	uint32_t volume;
-	uint64_t node_id;
-};
-
 // An eviction on its way to the record at the root.
 struct eviction {
 	struct eviction *next;
@@ -320,8 +319,6 @@ struct core {
 	struct pool store_ops;
 	struct claimant *claimants; // of children's claims, by index from 1
 	uint32_t claimant_count;
-	struct evicted *evicted; // LIMIT_EVICTIONS at most: the oldest makes room
-	uint32_t evicted_count, evicted_next;
 	struct eviction *evictions;
 	uint64_t eviction_number;
 	moment_us grace_end; // of root volumes (F6), not before; 0: none

@@ -17,11 +17,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -50,6 +52,10 @@ struct link {
 
 	struct send_queue queue;
 	size_t queued_since_room; // bytes given to link_send since the room callback, and what waited then
+
+	bool received;      // something, since the last link_has_progressed
+	int64_t sent_size;  // bytes, to the system
+	int64_t taken_size; // of these, by the peer's host, as of the last link_has_progressed
 
 	bool waits;  // for writable
 	bool broken; // a write failed: why says how; told from the loop
@@ -261,6 +267,7 @@ link_read_once(struct link *link)
 						 : "the peer closed the connection");
 		return false;
 	}
+	link->received = true;
 	link_take(link, (size_t)got);
 	return !link->dead && (size_t)got == space_size;
 }
@@ -317,6 +324,7 @@ link_write(struct link *link)
 			return;
 		}
 		send_queue_advance(&link->queue, (size_t)sent);
+		link->sent_size += sent;
 	}
 	if (link->queue.size > 0 && !link->waits) {
 		link->waits = true;
@@ -382,6 +390,23 @@ link_flush(struct link *link)
 		link_write(link);
 	if (!link->broken && link_has_news(link))
 		event_active(&link->later, EV_TIMEOUT, 1);
+}
+
+// The system's answer for a Unix socket is an estimate, so a difference of it is, too: good enough for a sign of life.
+bool
+link_has_progressed(struct link *link)
+{
+	bool progressed = link->received;
+	int64_t taken_size;
+	int waiting_size;
+
+	link->received = false;
+	if (link->dead || ioctl(link->fd, SIOCOUTQ, &waiting_size) != 0)
+		return progressed;
+	taken_size = link->sent_size - waiting_size;
+	progressed |= taken_size > link->taken_size;
+	link->taken_size = taken_size;
+	return progressed;
 }
 
 size_t

@@ -39,6 +39,10 @@ void link_send(struct link *link, const struct message *message, size_t block_si
 // Write what was queued since the last call: once after a batch of sends.
 void link_flush(struct link *link);
 
+// Since the last call, or the beginning: did bytes come, or did the peer's host take any of those that were sent? So a long
+// message on a slow link can be told from silence.
+bool link_has_progressed(struct link *link);
+
 // Bytes that wait in this process.
 size_t link_queued(const struct link *link);
 

@@ -47,6 +47,7 @@ struct node_link {
 struct volume {
 	struct store *store;          // root: its storage, else NULL
 	struct event *store_readable; // its poll_fd
+	struct event *store_due;      // it wants to be looked at though that is not readable
 	bool kick;                    // operations were submitted since the last kick
 	int last_errno;               // of the store, that was logged
 	bool configured;              // named in the configuration: readiness waits for it
@@ -177,7 +178,8 @@ void node_store_perform(struct node *node, const struct action *action);
 void node_stores_kick(struct node *node);
 void node_store_close(struct volume *volume);
 enum hvfs_error node_error_of_errno(int sys_errno);
-// How long the root must wait for those who hold something: the longest lease that may run, and more (protocol.md F6).
+// How long the root must wait for those who hold something: the longest lease that may run, and more (protocol.md F6). A root
+// that can not write waits for writers only.
 uint32_t node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES]);
 // Leases of the configured length may be given from now on.
 int node_stores_set_lease(struct node *node, char *error, size_t error_size);

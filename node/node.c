@@ -181,7 +181,7 @@ node_run(struct node *node)
 	node->grace_end = node_now() + (moment_us)grace_ms * 1000;
 	if (grace_ms > 0)
 		log_warnx("the root before did not leave in order: for %" PRIu32
-			  " ms those who hold something of it may come back with it, and nobody else is served",
+			  " ms those who hold something of it may come back with it, or go on reading, and nobody else is served",
 			  grace_ms);
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
 		if (node->volumes[i].store != NULL)

@@ -227,6 +227,8 @@ timer_fired(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof(count)) < 0)
 		return; // woken for nothing
 	node->timer_armed = MOMENT_NEVER;
+	if (node->parent != NULL && link_has_progressed(node->parent->link))
+		node_feed(node, &(struct event){.type = EVENT_LINK_ALIVE, .link = node->parent->slot});
 	node_feed(node, &(struct event){.type = EVENT_TIMER});
 	event_active(node->batch, EV_TIMEOUT, 1);
 }

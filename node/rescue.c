@@ -28,6 +28,7 @@ struct rescue_batch {
 struct rescue {
 	struct task task;
 	struct node *node;
+	const struct volume *of;
 	const char *volume; // its name
 	uint64_t volume_size;
 	uint32_t block_size;
@@ -91,15 +92,22 @@ run(struct task *task)
 
 // ---- What is told ----
 
+static const char *
+reason(const struct rescue *rescue)
+{
+	return rescue->of->aborted ? "are given up: the volume is aborted"
+				   : "can not be brought to the root any more: it has gone on without this node";
+}
+
 static void
 tell_saved(struct rescue *rescue)
 {
 	if (rescue->bytes == rescue->bytes_told)
 		return;
 	rescue->bytes_told = rescue->bytes;
-	log_error("volume %s: %" PRIu64 " bytes that were written here can not be brought to the root any more: it has "
-		  "gone on without this node. They are kept in %s.img; which bytes, and how to put them back, is in %s.map",
-		  rescue->volume, rescue->bytes, rescue->path_told, rescue->path_told);
+	log_error("volume %s: %" PRIu64 " bytes that were written here %s. They are kept in %s.img; which bytes, and how "
+		  "to put them back, is in %s.map",
+		  rescue->volume, rescue->bytes, reason(rescue), rescue->path_told, rescue->path_told);
 }
 
 static void
@@ -107,9 +115,8 @@ tell_lost(const struct rescue *rescue)
 {
 	const char *directory = rescue->node->config.rescue;
 
-	log_error("volume %s: %zu bytes that were written here can not be brought to the root any more: it has gone on "
-		  "without this node. They can not be kept in %s either: %s. They are lost",
-		  rescue->volume, (rescue->writing.count - rescue->safe_count) * rescue->block_size,
+	log_error("volume %s: %zu bytes that were written here %s. They can not be kept in %s either: %s. They are lost",
+		  rescue->volume, (rescue->writing.count - rescue->safe_count) * rescue->block_size, reason(rescue),
 		  directory[0] != '\0' ? directory : "a file (--rescue DIR)", strerror(rescue->sys_errno));
 }
 
@@ -222,6 +229,7 @@ rescue_create(struct node *node, uint32_t index)
 	CHECK(rescue != NULL);
 	core_volume_info(node->core, index, node_now(), &info);
 	rescue->node = node;
+	rescue->of = &node->volumes[index];
 	rescue->volume = info.name;
 	rescue->volume_size = info.size;
 	rescue->block_size = info.block_size;

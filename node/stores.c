@@ -265,11 +265,22 @@ node_store_perform(struct node *node, const struct action *action)
 // ---- Life ----
 
 static void
-store_readable(evutil_socket_t fd, short what, void *arg)
+store_look_again(struct volume *volume)
+{
+	unsigned due_ms = volume->store->ops->due_ms(volume->store);
+	struct timeval due = {.tv_sec = due_ms / 1000, .tv_usec = due_ms % 1000 * 1000};
+
+	if (due_ms > 0)
+		evtimer_add(volume->store_due, &due);
+}
+
+static void
+store_reap(evutil_socket_t fd, short what, void *arg)
 {
 	struct volume *volume = arg;
 
 	volume->store->ops->reap(volume->store);
+	store_look_again(volume);
 }
 
 int
@@ -291,8 +302,10 @@ node_stores_grace_ms(const struct volume volumes[LIMIT_VOLUMES])
 
 	for (size_t i = 0; i < LIMIT_VOLUMES; i++) {
 		const struct store *store = volumes[i].store;
-		uint64_t lease_ms = store != NULL && volumes[i].may_write && !store->clean_before ? store->hb_ttl_before_ms : 0;
+		uint64_t lease_ms = store != NULL ? store->hb_ttl_before_ms : 0;
 
+		if (lease_ms != 0 && !volumes[i].may_write && store->clean_before)
+			lease_ms = 0; // there are only readers, as ours
 		if (lease_ms != 0 && lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS > grace_ms)
 			grace_ms = lease_ms + lease_ms / GRACE_DRIFT + GRACE_MARGIN_MS;
 	}
@@ -305,8 +318,12 @@ node_stores_set_lease(struct node *node, char *error, size_t error_size)
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		struct store *store = node->volumes[i].store;
 
-		if (store != NULL && store_set_lease(store, node->config.hb_ttl_ms, error, error_size) != 0)
+		if (store == NULL || store_set_lease(store, node->config.hb_ttl_ms, error, error_size) == 0)
+			continue;
+		if (node->volumes[i].may_write)
 			return -1;
+		log_warnx("%s; who serves %s for writing after a crash of this node must wait for %" PRIu32 " ms, as "
+			  "long as its readers may go on", error, node->volumes[i].store_name, node->config.hb_ttl_ms);
 	}
 	return 0;
 }
@@ -330,8 +347,9 @@ node_store_watch(struct node *node, struct volume *volume)
 	if (volume->store == NULL)
 		return;
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
-					   store_readable, volume);
-	CHECK(volume->store_readable != NULL && event_add(volume->store_readable, NULL) == 0);
+					   store_reap, volume);
+	volume->store_due = evtimer_new(node->base, store_reap, volume);
+	CHECK(volume->store_readable != NULL && volume->store_due != NULL && event_add(volume->store_readable, NULL) == 0);
 }
 
 void
@@ -344,6 +362,7 @@ node_stores_kick(struct node *node)
 			continue;
 		volume->kick = false;
 		volume->store->ops->kick(volume->store);
+		store_look_again(volume);
 	}
 }
 
@@ -354,6 +373,8 @@ node_store_close(struct volume *volume)
 		return;
 	if (volume->store_readable != NULL)
 		event_free(volume->store_readable);
+	if (volume->store_due != NULL)
+		event_free(volume->store_due);
 	volume->store->ops->close(volume->store);
 	volume->store = NULL;
 }

@@ -87,7 +87,7 @@ node_volumes_add(struct node *node, struct volume opened[LIMIT_VOLUMES], char *e
 		if (volume_add(node, &node->config.volumes[i], &opened[i]) == 0)
 			continue;
 		snprintf(error, error_size,
-			 "--volume %s: can not be added; at most %d volumes and %d evictions in all are allowed",
+			 "--volume %s: can not be added; at most %d volumes, with %d evictions each, are allowed",
 			 node->config.volumes[i].name, LIMIT_VOLUMES, LIMIT_EVICTIONS);
 		return -1;
 	}

@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
 	SLOTS = 128,
 	RING_ENTRIES = 256,      // one for each slot, one for the wake, and a power of two
+	STALL_MS = 10,           // the system had no memory for anything: not before
 	USER_DATA_WAKE = SLOTS,  // else: the slot's index
 };
 static_assert(RING_ENTRIES > SLOTS + 1, "every slot and the wake have an entry");
@@ -145,12 +145,10 @@ prepare(struct file_store *file, unsigned slot)
 }
 
 // Hand the prepared entries over. What the system does not take now (no memory) stays prepared: the next reap tries
-// again. With nothing in the system no reap would come, so then wait here.
+// again. With nothing in the system no reap would come: then the owner is asked for one (uring_due_ms).
 static void
 submit_prepared(struct ring *ring)
 {
-	const struct timespec pause = {.tv_nsec = 1000 * 1000};
-
 	while (io_uring_sq_ready(&ring->uring) > 0) {
 		int result = io_uring_submit(&ring->uring);
 
@@ -159,12 +157,17 @@ submit_prepared(struct ring *ring)
 			continue;
 		}
 		CHECK(result == 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM);
-		if (result == -EINTR)
-			continue;
-		if (ring->in_system > 0)
+		if (result != -EINTR)
 			return;
-		nanosleep(&pause, NULL);
 	}
+}
+
+static unsigned
+uring_due_ms(struct file_store *file)
+{
+	const struct ring *ring = ring_of(file);
+
+	return ring->in_system == 0 && io_uring_sq_ready(&ring->uring) > 0 ? STALL_MS : 0;
 }
 
 static void
@@ -245,6 +248,7 @@ const struct engine engine_uring = {
 	.start = uring_start,
 	.stop = uring_stop,
 	.poll_fd = uring_poll_fd,
+	.due_ms = uring_due_ms,
 	.push = uring_push,
 	.kick = uring_kick,
 	.wake = uring_wake,

@@ -274,6 +274,14 @@ file_poll_fd(struct store *store)
 	return file->engine->poll_fd(file);
 }
 
+static unsigned
+file_due_ms(struct store *store)
+{
+	struct file_store *file = file_of(store);
+
+	return file->engine->due_ms != NULL ? file->engine->due_ms(file) : 0;
+}
+
 static uint64_t
 file_seek(struct store *store, uint64_t offset, bool data)
 {
@@ -297,7 +305,9 @@ file_close(struct store *store)
 
 	CHECK(file->running == 0 && file->sync_parts == 0);
 	while (file->versions != NULL && version_file_is_busy(file->versions)) {
-		poll(&(struct pollfd){.fd = file->engine->poll_fd(file), .events = POLLIN}, 1, -1);
+		unsigned due_ms = file_due_ms(store);
+
+		poll(&(struct pollfd){.fd = file->engine->poll_fd(file), .events = POLLIN}, 1, due_ms > 0 ? (int)due_ms : -1);
 		file_reap(store);
 	}
 	file->engine->stop(file);
@@ -311,6 +321,7 @@ file_close(struct store *store)
 static const struct store_ops file_ops = {
 	.submit = file_submit,
 	.poll_fd = file_poll_fd,
+	.due_ms = file_due_ms,
 	.reap = file_reap,
 	.kick = file_kick,
 	.seek = file_seek,

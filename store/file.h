@@ -35,6 +35,8 @@ struct engine {
 	void (*kick)(struct file_store *file);
 	// Make poll_fd readable.
 	void (*wake)(struct file_store *file);
+	// In how many milliseconds it wants to be reaped and kicked though poll_fd is not readable; 0: not. NULL: never.
+	unsigned (*due_ms)(struct file_store *file);
 	// Call file_io_ended for what has ended. Never blocks.
 	void (*reap)(struct file_store *file);
 };
@@ -45,6 +47,7 @@ struct file_store {
 	void *engine_state;
 	int fd;
 	bool read_only, is_device;
+	uint32_t reader_hb_ttl_ms;  // read-only: what it has put on record; 0: nothing
 	char metadata_path[PATH_MAX];
 	struct metadata metadata;   // as it is on the disk
 	atomic_int zero_way_known;  // enum zero_way

@@ -22,6 +22,14 @@ lock_take(int fd, bool shared)
 	return errno == EACCES ? EAGAIN : errno;
 }
 
+bool
+lock_is_shared(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
 // Does ${info}, a file of /proc/PID/fdinfo, tell of a lock on ${wanted}? Its "lock:" lines end with the device and the
 // inode, MAJOR:MINOR:INODE, and the range. (To look at /proc/PID/fd/N itself would ask the file system behind it, and
 // that may be a mount whose server does not answer.)

@@ -11,6 +11,9 @@
 // or another errno value.
 int lock_take(int fd, bool shared);
 
+// Does anybody else hold a lock of all of ${fd}? Also when it can not be told.
+bool lock_is_shared(int fd);
+
 // A process that holds a lock on the file of ${fd}, as far as this process may see; 0 when none is found.
 pid_t lock_find_holder(int fd);
 

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,17 +231,41 @@ write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
+// Returns a descriptor or a negated errno value.
+static int
+open_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	int fd;
+
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+		return -ENAMETOOLONG;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}
+
+int
+metadata_lock_directory(const char *path)
+{
+	int fd = open_directory(path), sys_errno;
+
+	while (fd >= 0 && flock(fd, LOCK_EX) != 0) {
+		if (errno == EINTR)
+			continue;
+		sys_errno = errno;
+		close(fd);
+		return -sys_errno;
+	}
+	return fd;
+}
+
 int
 metadata_sync_directory(const char *path)
 {
-	char copy[PATH_MAX];
-	int fd, sys_errno = 0;
+	int fd = open_directory(path), sys_errno = 0;
 
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return ENAMETOOLONG;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return errno;
+		return -fd;
 	if (fsync(fd) < 0 && errno != EINVAL) // EINVAL: this file system has no such thing
 		sys_errno = errno;
 	close(fd);

@@ -15,8 +15,10 @@ struct metadata {
 	uint64_t size;              // bytes of the volume
 	uint32_t block_size;        // bytes
 	uint32_t epoch;             // of the last open for writing; 0: never
-	bool clean;                 // the last root has left in order, or there was none: nobody holds anything
-	uint32_t hb_ttl_ms;         // the longest lease that may have been given since it was clean; 0: none
+	bool clean;                 // the last root that could write has left in order, or there was none: nobody holds anything
+				    // for writing
+	uint32_t hb_ttl_ms;         // the longest lease that may have been given since then, or by one that could not write and
+				    // was there after it; 0: none
 	struct eviction *evictions; // since it was clean
 	size_t eviction_count;      // at most LIMIT_EVICTIONS
 	uint32_t claims_since;      // epoch: lapsed claims from an earlier one are void (F6); 0: none are
@@ -35,6 +37,10 @@ bool metadata_is_evicted(const struct metadata *metadata, const struct eviction 
 // Make ${path} hold ${metadata}, durably and at once: whatever happens, it has the old or the new content. The caller
 // holds the lock of the storage. Returns 0 or an errno value; then the old content is there.
 int metadata_write(const char *path, const struct metadata *metadata);
+
+// Keep others who do the same out of what is in the directory of ${path}, until the descriptor is closed. Returns it, or a
+// negated errno value. Waits as long as others need for one metadata_write.
+int metadata_lock_directory(const char *path);
 
 // Make the directory entry of ${path} durable. Returns 0 or an errno value.
 int metadata_sync_directory(const char *path);

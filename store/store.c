@@ -271,13 +271,61 @@ store_forget_versions(struct store *store)
 	version_log_free(&((struct file_store *)store)->stored);
 }
 
+// What is on record for the readers of a root that can not write: nothing but how long their leases may run. Several such
+// roots may serve one store. Each makes the number larger than it found it, so that none takes back what another needs.
+static int
+set_reader_lease(struct file_store *file, uint32_t hb_ttl_ms)
+{
+	struct metadata metadata;
+	int directory = metadata_lock_directory(file->metadata_path), sys_errno;
+
+	if (directory < 0)
+		return -directory;
+	sys_errno = metadata_read(file->metadata_path, &metadata);
+	if (sys_errno == 0) {
+		metadata.clean |= metadata.hb_ttl_ms == 0;
+		metadata.hb_ttl_ms = hb_ttl_ms > metadata.hb_ttl_ms ? hb_ttl_ms : metadata.hb_ttl_ms + 1;
+		sys_errno = metadata_write(file->metadata_path, &metadata);
+		if (sys_errno == 0)
+			file->reader_hb_ttl_ms = metadata.hb_ttl_ms;
+		metadata_fini(&metadata);
+	}
+	close(directory);
+	return sys_errno;
+}
+
+static int
+forget_reader_lease(struct file_store *file)
+{
+	struct metadata metadata;
+	int directory, sys_errno;
+
+	if (file->reader_hb_ttl_ms == 0 || file->store.hb_ttl_before_ms != 0)
+		return 0;
+	directory = metadata_lock_directory(file->metadata_path);
+	if (directory < 0)
+		return -directory;
+	sys_errno = metadata_read(file->metadata_path, &metadata);
+	if (sys_errno == 0) {
+		if (metadata.clean && metadata.hb_ttl_ms == file->reader_hb_ttl_ms && !lock_is_shared(file->fd)) {
+			metadata.hb_ttl_ms = 0;
+			sys_errno = metadata_write(file->metadata_path, &metadata);
+		}
+		metadata_fini(&metadata);
+	}
+	close(directory);
+	return sys_errno;
+}
+
 int
 store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size)
 {
 	struct file_store *file = (struct file_store *)store;
 	struct metadata metadata = file->metadata;
 
-	if (file->read_only || (!metadata.clean && metadata.hb_ttl_ms >= hb_ttl_ms))
+	if (file->read_only)
+		return explain(file, set_reader_lease(file, hb_ttl_ms), error, error_size);
+	if (!metadata.clean && metadata.hb_ttl_ms >= hb_ttl_ms)
 		return 0;
 	metadata.clean = false;
 	metadata.hb_ttl_ms = hb_ttl_ms; // those of the root before may still run, so never less than before
@@ -335,7 +383,7 @@ store_set_clean(struct store *store)
 	int sys_errno;
 
 	if (file->read_only)
-		return 0;
+		return forget_reader_lease(file);
 	metadata.clean = true;
 	metadata.hb_ttl_ms = 0;
 	metadata.eviction_count = 0;

@@ -47,6 +47,8 @@ struct store_ops {
 	void (*submit)(struct store *store, struct store_io *io);
 	// Readable when store_reap has something to do.
 	int (*poll_fd)(struct store *store);
+	// After a reap or a kick: in how many milliseconds reap is to be called though poll_fd is not readable; 0: not at all.
+	unsigned (*due_ms)(struct store *store);
 	// Call done for everything that has ended; ends with a kick of what that submitted. Never blocks.
 	void (*reap)(struct store *store);
 	// Hand what was submitted to the system: once after a batch of submits.
@@ -65,8 +67,9 @@ struct store {
 	uint32_t epoch;       // raised and made durable at each open for writing (protocol.md R11)
 	const char *engine;   // "io_uring", "threads", "memory"
 
-	// How the last root of it has left: in order, so that nobody holds anything (also when there was none, or it gave no
-	// lease); else the longest lease it may have given. And the sessions that are on record as evicted; valid until the
+	// How the last root of it that could write has left: in order, so that nobody holds anything for writing (also when there
+	// was none, or it gave no lease). The longest lease that it, or one that could not write since, may have given and not
+	// taken back; 0: none. And the sessions that are on record as evicted; valid until the
 	// next call that changes them.
 	bool clean_before;
 	uint32_t hb_ttl_before_ms;
@@ -94,7 +97,9 @@ struct store *store_open(const char *spec, bool read_only, char *error, size_t e
 int store_raise_epoch(struct store *store, uint32_t epoch, char *error, size_t error_size);
 
 // ${store} is going to be served: leases of up to ${hb_ttl_ms} may be given from now on, and until store_set_clean it counts
-// as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence.
+// as not left in order. Made durable. Before the first lease. Returns 0, or -1 and a sentence. Of a store opened read-only
+// only the lease goes on record: a root that writes must not overtake its readers. That may fail where nothing can be
+// written.
 int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t error_size);
 
 // What the version log told of the last root is not needed any more.
@@ -107,7 +112,8 @@ void store_forget_versions(struct store *store);
 int store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since);
 
 // Everything is on stable storage and nobody holds anything: the next root needs no grace time, and evictions are
-// forgotten. The last call before close. Returns 0 or an errno value; does nothing for a store opened read-only.
+// forgotten. The last call before close. Returns 0 or an errno value. Of a store opened read-only only its own lease is
+// forgotten, if no other such root has been there meanwhile.
 int store_set_clean(struct store *store);
 
 #endif

@@ -237,7 +237,9 @@ check_claimants(const struct core *core)
 {
 	uint64_t uses = 0, evictions = 0;
 
-	CHECK(core->claimant_count <= LIMIT_CLAIMANTS && core->evicted_count <= LIMIT_EVICTIONS);
+	CHECK(core->claimant_count <= LIMIT_CLAIMANTS);
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		CHECK(core->volumes[i]->evicted_count <= LIMIT_EVICTIONS);
 	for (uint32_t i = 0; i < core->claimant_count; i++)
 		uses += core->claimants[i].uses;
 	for (uint32_t i = 1; i < core->table.wants.next; i++)
@@ -248,7 +250,7 @@ check_claimants(const struct core *core)
 	CHECK(uses == 0);
 	for (const struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
 		evictions++;
-	CHECK(evictions <= LIMIT_CLAIMANTS + core->child_count);
+	CHECK(evictions <= (uint64_t)LIMIT_CLAIMANTS * core->volume_count + core->child_count);
 }
 
 // What this node asks its parent for, its own and its children's, is within what the parent has allowed (R15).

@@ -103,6 +103,30 @@ START_TEST(silent_link_ends_the_lease)
 }
 END_TEST
 
+// F1: what comes or goes slowly is no silence, though a message takes longer than a parent may be silent.
+START_TEST(slow_link_is_not_silent)
+{
+	for (unsigned direction = PIPE_UP; direction <= PIPE_DOWN; direction++) {
+		struct scenario *scenario = pair_create(0);
+		struct request *request;
+
+		scenario_node(scenario, "B")->pipe[direction].bytes_per_s = 1000;
+		if (direction == PIPE_DOWN) {
+			request = scenario_read_run(scenario, "B", 0, 4);
+		} else {
+			request = scenario_write_run(scenario, "B", 0, 4, 'b');
+			scenario_run(scenario, 1000);
+			request_expect_ok(request);
+			request = scenario_sync(scenario, "B");
+		}
+		scenario_run(scenario, 2 * HB_TTL_MS);
+		request_expect_ok(request);
+		ck_assert_uint_eq(scenario_count(scenario, "CONNECT"), 0);
+		scenario_destroy(scenario);
+	}
+}
+END_TEST
+
 // T3: heartbeats renew the lease: a copy stays usable without any request, much longer than one lease.
 START_TEST(heartbeats_keep_the_lease)
 {
@@ -262,6 +286,7 @@ main(void)
 	tcase_add_test(tcase, stopped_process_across_its_lease);
 	tcase_add_test(tcase, lease_ends_between_check_and_acknowledgement);
 	tcase_add_test(tcase, silent_link_ends_the_lease);
+	tcase_add_test(tcase, slow_link_is_not_silent);
 	tcase_add_test(tcase, heartbeats_keep_the_lease);
 	tcase_add_test(tcase, ttl_ends);
 	tcase_add_test(tcase, credits_are_used_up_while_recalls_are_due);

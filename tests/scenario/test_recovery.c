@@ -446,6 +446,26 @@ END_TEST
 
 // ---- Evictions ----
 
+// Each volume has its own: as many as its storage may have on record do not take the place of those of another.
+START_TEST(evictions_of_two_volumes)
+{
+	struct scenario *scenario = steps_create();
+	struct core *core;
+	int other;
+
+	scenario_root(scenario, "A");
+	core = scenario_node(scenario, "A")->core;
+	other = core_add_root_volume(core, "other", 16 * SCENARIO_BLOCK_SIZE, SCENARIO_BLOCK_SIZE, false);
+	ck_assert_int_ge(other, 0);
+	for (uint64_t i = 1; i <= LIMIT_EVICTIONS; i++)
+		ck_assert_int_eq(core_add_eviction(core, 0, i, i), 0);
+	for (uint64_t i = 1; i <= LIMIT_EVICTIONS; i++)
+		ck_assert_int_eq(core_add_eviction(core, (uint32_t)other, i, i), 0);
+	ck_assert_int_eq(core_add_eviction(core, 0, LIMIT_EVICTIONS + 1, 1), -1);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
 // one fsync says so.
 START_TEST(evicted_writer_returns)
@@ -637,6 +657,7 @@ main(void)
 	tcase_add_test(tcase, sleeper_below_a_new_session);
 	tcase_add_test(tcase, claimed_on_two_sides);
 	tcase_add_test(tcase, evicted_writer_returns);
+	tcase_add_test(tcase, evictions_of_two_volumes);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);

@@ -235,6 +235,36 @@ chaos_death(struct run *run, enum role role)
 	return true;
 }
 
+static void
+aborted_dies(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+	struct node *node = run->world->nodes[number >> 32];
+
+	if (run->calm || node->starts != (uint32_t)number || !is_alive(node))
+		return; // chaos_heal
+	die(run, node, false);
+	plan_return(run, node);
+}
+
+// Its programs end; what was written there and is nowhere else is lost at once, and may not come later.
+static bool
+chaos_abort(struct run *run)
+{
+	struct node *node = draw_node(run, ROLE_LEAF);
+
+	if (node == NULL || node->paused_until > 0 || run->loads[node->index].aborted)
+		return false;
+	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s is aborted", node->name);
+	run->loads[node->index].aborted = true;
+	run_failed(run, node);
+	workload_died(run, node);
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
+		world_step(node, &(struct event){.type = EVENT_ABORT, .volume = i});
+	world_at(run->world, in_a_while(run, draw_span(run)), aborted_dies, run, (uint64_t)node->index << 32 | node->starts);
+	return true;
+}
+
 static bool
 chaos_leave(struct run *run)
 {
@@ -344,6 +374,8 @@ chaos_do(struct run *run, enum chaos_kind kind)
 		return chaos_disk(run, kind == CHAOS_SLOW_DISK);
 	case CHAOS_SYNC_ERROR:
 		return chaos_sync_error(run);
+	case CHAOS_ABORT:
+		return chaos_abort(run);
 	case CHAOS_COUNT:
 		break;
 	}
@@ -387,6 +419,12 @@ chaos_heal(struct run *run)
 		world_resume(run->world->nodes[i]);
 	if (!root->stopped && disks_broken(run))
 		die(run, root, false);
+	for (int i = 0; i < run->world->node_count; i++) {
+		if (!run->loads[i].aborted || !is_alive(run->world->nodes[i]))
+			continue;
+		die(run, run->world->nodes[i], false);
+		run->loads[i].returns = true;
+	}
 	for (int i = 0; i < run->world->node_count; i++)
 		if (run->world->nodes[i]->stopped && (i == 0 || run->loads[i].returns))
 			run_restart(run, run->world->nodes[i]);

@@ -20,7 +20,8 @@
 	X(LEAVE, "leave")           /* a node stops in order and comes back */                           \
 	X(SLOW_DISK, "slow-disk")   /* the root's disk takes long */                                     \
 	X(DISK_ERROR, "disk-error") /* it fails to read and write */                                     \
-	X(SYNC_ERROR, "sync-error") /* it fails to sync, and so until the root is started again */
+	X(SYNC_ERROR, "sync-error") /* it fails to sync, and so until the root is started again */     \
+	X(ABORT, "abort")           /* a leaf's volumes are aborted; later it is killed. Only when asked for by name */
 
 enum chaos_kind {
 #define X(name, text) CHAOS_##name,

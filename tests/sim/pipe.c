@@ -240,6 +240,8 @@ packet_schedule(struct packet *packet)
 	moment_us at = pipe->sent_until > world->now ? pipe->sent_until : world->now;
 
 	if (config->bytes_per_s > 0) {
+		if (pipe->sent_until <= world->now)
+			pipe->sent_since = world->now;
 		at += packet->size * 1000000 / config->bytes_per_s;
 		pipe->sent_until = at;
 		pipe->queued += packet->data_size;
@@ -254,6 +256,25 @@ packet_schedule(struct packet *packet)
 	pipe->arrived_until = at;
 	conn->sent[packet->direction]++;
 	world_at(world, at, packet_arrive, packet, 0);
+}
+
+static bool
+is_busy(const struct conn *conn, unsigned direction)
+{
+	const struct node *node = conn_node(conn, PIPE_UP);
+	const struct pipe *pipe = &conn->pipe[direction];
+	moment_us delay_us = direction == PIPE_DOWN ? node->pipe[direction].delay_us : 0; // seen by the child
+
+	return !node->hold[direction] && blocked_until(conn, direction) == 0 && conn->heard_max[direction] == UINT64_MAX &&
+	       pipe->sent_since + delay_us <= conn->world->now && conn->world->now < pipe->sent_until + delay_us;
+}
+
+bool
+pipe_is_busy(const struct node *node)
+{
+	const struct conn *conn = node->uplink;
+
+	return conn != NULL && conn->open[PIPE_UP] && !conn->silent && (is_busy(conn, PIPE_UP) || is_busy(conn, PIPE_DOWN));
 }
 
 static unsigned

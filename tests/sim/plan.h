@@ -15,6 +15,7 @@ struct plan_options {
 	enum core_bug bug;
 	bool recovery;      // another plan: nodes die, ways are blocked for long, disks fail (plan_recovery.c)
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
+	bool aborts;        // CHAOS_ABORT, too
 	enum world_break broken;
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };

@@ -71,7 +71,7 @@ draw_nodes_again(struct rng *rng, struct plan *plan)
 }
 
 static void
-draw_chaos(struct rng *rng, struct plan *plan, uint32_t off)
+draw_chaos(struct rng *rng, struct plan *plan, uint32_t off, bool aborts)
 {
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
 	uint64_t wanted = plan->span_us / lease_us * rng_between(rng, 2, 8) / 4;
@@ -80,6 +80,8 @@ draw_chaos(struct rng *rng, struct plan *plan, uint32_t off)
 	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++) {
 		bool skip = (off >> kind & 1) || (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR));
 
+		if (kind == CHAOS_ABORT && !aborts) // so that it changes no seed
+			continue;
 		if (rng_chance(rng, 50) && !skip)
 			on[kinds++] = kind;
 	}
@@ -103,7 +105,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	draw_times(&rng, plan);
 	draw_data(&rng, plan);
 	draw_nodes_again(&rng, plan);
-	draw_chaos(&rng, plan, options->kinds_off);
+	draw_chaos(&rng, plan, options->kinds_off, options->aborts);
 	plan->faults = (struct sim_faults){0};
 	plan->versions_size = rng_chance(&rng, 30) ? rng_between(&rng, 200, 5000) : 0;
 	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)

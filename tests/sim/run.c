@@ -447,7 +447,7 @@ run_build(struct run *run, bool traced)
 void
 run_restart(struct run *run, struct node *node)
 {
-	run->loads[node->index].returns = false;
+	run->loads[node->index].returns = run->loads[node->index].aborted = false;
 	run->restarts++;
 	oracle_forget(&run->oracle, node);
 	world_restart(node, rng_below(&run->rng, 100000));

@@ -60,6 +60,7 @@ struct load {
 	struct promises promises[WORLD_VOLUMES];
 	bool returns; // it is dead, and will be started again
 	bool retired; // it is dead for ever
+	bool aborted; // its volumes are, and it is to die of that
 };
 
 struct run {

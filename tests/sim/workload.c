@@ -402,6 +402,8 @@ error_may_be(const struct client *client)
 	if ((error == ERR_CANCELLED && client->cancelled) || client->io.lapsed || client->io.died ||
 	    client->node->stopping)
 		return true;
+	if (error == ERR_ABORTED && plan->chaos.count[CHAOS_ABORT] > 0)
+		return true;
 	if (!plan->recovery || plan->fair || client->run->strict)
 		return false;
 	if (error == ERR_TIMED_OUT || error == ERR_CUT_OFF)

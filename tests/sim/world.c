@@ -77,10 +77,13 @@ timer_due(void *context, void *arg, uint64_t generation)
 		return;
 	node->timer_at = MOMENT_NEVER;
 	// Late timers are armed for the deadline, so another event may have moved it meanwhile.
-	if (core_deadline(node->core) <= world_clock(node))
-		world_step(node, &(struct event){.type = EVENT_TIMER});
-	else
+	if (core_deadline(node->core) > world_clock(node)) {
 		node_arm(node);
+		return;
+	}
+	if (pipe_is_busy(node))
+		world_step(node, &(struct event){.type = EVENT_LINK_ALIVE, .link = node->uplink->link[PIPE_UP]});
+	world_step(node, &(struct event){.type = EVENT_TIMER});
 }
 
 void

@@ -41,7 +41,7 @@ struct packet {
 
 struct pipe {
 	struct packet *head, **tail; // arrived, not yet given to the receiver (held)
-	moment_us sent_until;        // the sender's side is busy until then
+	moment_us sent_since, sent_until; // the sender's side is, or was last, busy
 	moment_us arrived_until;     // arrival of the last packet: the next is not earlier
 	uint64_t queued;             // bytes of blocks that still wait at the sender
 	uint64_t since_room;         // bytes of blocks sent since EVENT_LINK_ROOM, and what waited then (as net/link)
@@ -292,6 +292,9 @@ unsigned world_release(struct node *node, unsigned direction, unsigned count);
 // Cut the connection of ${node} to its parent: of what is under way a part is lost. Each end notices after its time.
 // The node dials again ${redial_us} after it noticed.
 void world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notices_us, moment_us redial_us);
+
+// Is a message on its way to or from the parent of ${node}, which takes its time (bandwidth), and nothing in its way?
+bool pipe_is_busy(const struct node *node);
 
 // Queue a message from ${node} on its link.
 void pipe_send(struct node *node, uint32_t link, const struct message *message);

@@ -85,12 +85,36 @@ def stopped_early(lab):
 
 
 def read_only(lab):
-    """Who may not write the storage does not write beside it."""
+    """Who may not write the storage leaves nothing beside it when it ends in order. When it does not, its readers may go on for
+    a lease: who writes next waits for them. It waits itself when there may be writers, and takes nothing of theirs."""
     before = record()
     root = lab.serve("root", *ROOT, "--read-only")
-    check(record() == before, "a read-only root changed the record")
+    expect("1", str(LEASE_MS))
     root.stop()
-    check(record() == before, "a read-only root changed the record at its end")
+    check(record() == before, "a read-only root left something on record")
+    lab.serve("reader", *ROOT, "--read-only").kill()
+    root = lab.serve("reader", *ROOT, "--read-only")
+    check(not log_has("reader", "did not leave in order"), "readers wait for readers")
+    root.stop()
+    root = lab.serve("root", *ROOT)
+    check(log_has("root", f"for {GRACE_MS + 1} ms"), "a root that writes does not wait for readers")
+    leaf = lab.leaf("leaf", "--writeback", "3600s", "--io-timeout", "5s")
+    opener = Opener(lab, leaf.image())
+    opener.write(0, b"w", BLOCK)
+    root.kill()
+    start = time.monotonic()
+    root = lab.serve("reader", *ROOT, "--read-only")
+    check(log_has("reader", "did not leave in order"), "a read-only root does not wait for writers")
+    check(read_at(root.image(), 0, BLOCK) == b"a" * BLOCK, "a read-only root took something")
+    check((time.monotonic() - start) * 1000 >= GRACE_MS, "somebody was served while writers could go on")
+    check(opener.do("os.fsync(fd)") != "ok", "fsync below a read-only root succeeds")
+    root.stop()
+    root = lab.serve("root", *ROOT)
+    check(read_at(root.image(), 0, BLOCK) == b"w" * BLOCK, "what the leaf had is not there")
+    check(opener.do("os.fsync(fd)") == "ok", "fsync fails")
+    opener.close()
+    leaf.stop()
+    root.stop()
 
 
 def damaged(lab):

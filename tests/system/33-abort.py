@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """A mount hangs, since the parent does. abort ends what waits, and all that comes, with EIO; the mount can be unmounted, and
-other volumes of the node are not touched."""
+other volumes of the node are not touched. What was written and not brought up is kept in a rescue file, and does not come to the
+root later."""
 import errno
+import glob
 import os
 import signal
 import subprocess
 import sys
 
-from lab import BLOCK, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
 
 READ = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); print('open', flush=True); os.pread(fd, 4096, 1 << 20)"
 WRITE = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); print('open', flush=True); os.pwrite(fd, b'x' * 4096, 1 << 20)"
@@ -38,7 +40,10 @@ def test(lab):
     need_fuse()
     lab.create("own.img", "16M")
     root = lab.root()
-    leaf = lab.leaf("leaf", "--volume", "own=own.img", "--writeback", "3600s")
+    leaf = lab.leaf("leaf", "--volume", "own=own.img", "--writeback", "3600s", "--rescue", "rescue")
+    opener = Opener(lab, leaf.image())  # its close would sync
+    opener.write(2 * BLOCK, b"d", 3 * BLOCK)
+    check(leaf.volume()["dirty_bytes"] == 3 * BLOCK, "an async write is at the root already")
     write_at(leaf.image("own"), 0, b"o" * BLOCK, sync=True)
     os.kill(root.pid, signal.SIGSTOP)
     stuck = [Stuck(lab, program, leaf.image()) for program in (READ, WRITE)]
@@ -46,6 +51,9 @@ def test(lab):
     check("nix" in answer.stderr, answer.stderr)
     answer = hvfs("abort", "v", "--control", leaf.control)
     check("volume v is aborted" in answer.stdout, answer.stdout)
+    check(leaf.volume()["dirty_bytes"] == 0, "the status says", leaf.volume())
+    check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync of what is given up succeeds")
+    opener.process.kill()
     for one in stuck:
         one.ended_with_eio()
     check(leaf.volume()["phase"] == "aborted", "the phase is", leaf.volume()["phase"])
@@ -60,8 +68,16 @@ def test(lab):
     check(os.listdir("leaf") == [], "still mounted after umount")
     wait_readable(leaf.pidfd)
     lab.nodes.remove(leaf)
+    files = glob.glob("rescue/*.img")
+    check(len(files) == 1, "rescue files:", files)
+    with open(files[0], "rb") as file:
+        check(file.read(6 * BLOCK) == bytes(2 * BLOCK) + b"d" * 3 * BLOCK + bytes(BLOCK), "the rescue file has other bytes")
+    with open("leaf.log") as file:
+        log = file.read()
+    check(f"{3 * BLOCK} bytes that were written here are given up" in log and files[0][:-4] in log, "the log does not tell")
     os.kill(root.pid, signal.SIGCONT)
     root.stop()
+    check(read_at("disk.img", 2 * BLOCK, 3 * BLOCK) == bytes(3 * BLOCK), "what was given up came to the root")
 
 
 main(test)

@@ -293,6 +293,34 @@ START_TEST(test_sizes_both_ways)
 }
 END_TEST
 
+// A part of a message is a sign of life, and so is what the peer's host has taken of what is sent to it; nothing else is.
+START_TEST(test_progress)
+{
+	uint8_t bytes[1024];
+	size_t size = encode_heartbeat(bytes);
+	int fds[2];
+
+	make_pair(fds, _i == 1);
+	adopt(1, fds[1]);
+	ck_assert(!link_has_progressed(ends[1].link));
+	raw_send(fds[0], bytes, size - 1);
+	event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_uint_eq(ends[1].next_xid, 0);
+	ck_assert(link_has_progressed(ends[1].link));
+	ck_assert(!link_has_progressed(ends[1].link));
+	for (uint32_t i = 0; i < 32; i++)
+		send_blocks(&ends[1], i, i * 256, 256);
+	flush(&ends[1]);
+	do { // until the peer's host, whose program does not read, takes no more
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	} while (link_has_progressed(ends[1].link));
+	ck_assert_uint_gt(link_queued(ends[1].link), 0); // or the test tests nothing
+	while (!link_has_progressed(ends[1].link)) // the program reads
+		ck_assert_int_gt(recv(fds[0], bytes, sizeof(bytes), 0), 0);
+	close(fds[0]);
+}
+END_TEST
+
 // Nobody reads for a while: messages wait with their counts, and come out right later, byte by byte and in gulps.
 START_TEST(test_slow_reader)
 {
@@ -802,6 +830,7 @@ main(void)
 	tcase_add_checked_fixture(links, setup, teardown);
 	tcase_set_timeout(links, 60);
 	tcase_add_loop_test(links, test_sizes_both_ways, 0, 2);
+	tcase_add_loop_test(links, test_progress, 0, 2);
 	tcase_add_test(links, test_slow_reader);
 	tcase_add_test(links, test_room_adds_up);
 	tcase_add_test(links, test_close_self);
