@@ -33,14 +33,24 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 }
 
 void
-writeback_lost(struct core *core, struct volume *volume)
+writeback_lost(struct core *core, struct volume *volume, const char *why)
 {
+	bool news = volume->writes > 0 && !volume->lost;
+
 	volume->lost = volume->writes > 0;
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (child->in_use && child->volume == volume->index && child->acknowledged > child->synced)
-			child->lost = LOST_UNTOLD;
+		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced)
+			continue;
+		news = news || child->lost != LOST_UNTOLD;
+		child->lost = LOST_UNTOLD;
+	}
+	if (news && why != NULL) {
+		struct action *action = actions_add(core->actions, ACTION_LOST);
+
+		action->volume = volume->index;
+		action->text = why;
 	}
 }
 
@@ -102,7 +112,10 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 	}
 	volume->barrier_out = false;
 	if (error == ERR_IO)
-		writeback_lost(core, volume); // also those who do not wait now have to know
+		writeback_lost(core, volume, // also those who do not wait now have to know
+			       volume->is_root ? "the storage could not be synced"
+					       : "the parent answers a sync with an error: it, or a node above it, has "
+						 "lost writes, or the storage failed");
 	barriers_end(core, volume, true, error);
 }
 

@@ -190,6 +190,7 @@ void node_record_grace_end(struct node *node, const struct action *action);
 
 // ---- rescue.c ----
 void node_rescue(struct node *node, const struct action *action);
+void node_tell_lost(const struct node *node, const struct action *action);
 // ${io} is to fail with ERR_LOST: not before the file of what was lost is there. False: nothing is being written.
 bool node_rescue_hold(struct node *node, struct io *io);
 // Let what has come in this batch be written.
