@@ -8,6 +8,7 @@ import time
 import history
 from history import BLOCKS, History, Workload, make_block
 from lab import check, main, skip
+from told import Told
 
 SECOND = 10**9
 
@@ -61,18 +62,21 @@ def judged(story):
     """What is said of a story, which is told to a History of two nodes and a proxy."""
     judge = History(bound=10, inner=("root", "proxy"))
     judge.incarnations.update({"a": 1, "b": 1, "proxy": 1, "root": 1})
+    judge.born.update({("a", 1): 0, ("b", 1): 0, ("proxy", 1): 0})
     story(judge)
     return judge.check()
 
 
 W, R = (("w", 0, 8, 0, SECOND, 0, 1), ("r", 0, 8, 2 * SECOND, 3 * SECOND, 0, 1))
 FAILED = ("s", None, None, 60 * SECOND, 61 * SECOND, errno.EIO, 1)
+REASON = Told("a", 60 * SECOND, "rescued", None)
+AWAY = (["a"], 50 * SECOND, 58 * SECOND)
 DISK = dict.fromkeys(BLOCKS, 0)
 
 KINDS = {
     None: [
         lambda judge: judge.add("a", told(W, R)),
-        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON])),
         lambda judge: (judge.add("a", told(("w", 0, 8, 0, SECOND, errno.ENOTCONN, 1))), judge.killed("a", 0, SECOND)),
     ],
     "never ended": [lambda judge: judge.add("a", told(W, ("r", 0, None, 2 * SECOND, history.NEVER, 0, 1)))],
@@ -88,6 +92,19 @@ KINDS = {
         # A read or a write is not told of what was given up.
         lambda judge: (judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1))),
                        judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
+    ],
+    "does not say why": [
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY)),
+        # Another node's log; before the last fsync; after this one; of the incarnation before.
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON._replace(name="proxy")])),
+        lambda judge: (judge.add("a", told(W, ("s", None, None, 57 * SECOND, 58 * SECOND, errno.EIO, 1), FAILED)),
+                       judge.cut_off(*AWAY), judge.tell([REASON._replace(moment=56 * SECOND)])),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON._replace(moment=62 * SECOND)])),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON]),
+                       judge.born.update({("a", 1): 60.5 * SECOND})),
+    ],
+    "no fsync told": [
+        lambda judge: (judge.add("a", told(W, (*FAILED[:5], 0, 1))), judge.tell([REASON._replace(moment=50 * SECOND)])),
     ],
     "can not be": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))))],
     "nobody wrote": [lambda judge: judge.add("b", told(R))],
