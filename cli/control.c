@@ -274,6 +274,13 @@ control_receive(struct control *control)
 	return control_receive_within(control, 0, &late);
 }
 
+void
+control_wait_end(struct control *control, uint32_t ms)
+{
+	if (control->pidfd >= 0)
+		wait_readable(control, control->pidfd, now_ms() + ms);
+}
+
 int
 control_wait_gone(struct control *control)
 {

@@ -44,4 +44,7 @@ json_t *control_receive_within(struct control *control, uint32_t ms, bool *ret_l
 // Wait until the node's process has ended. Returns 0, also where its process is not known; -1 when it takes too long.
 int control_wait_gone(struct control *control);
 
+// The same of a node that has failed, for ${ms} at most: control->error stays as it is.
+void control_wait_end(struct control *control, uint32_t ms);
+
 #endif

@@ -40,7 +40,7 @@ print_waiting(const char *name, const json_t *list)
 }
 
 // {"ok":true} says that all is flushed and unmounted; then the process ends, and only after that are its sockets and its
-// lock on the store free for the next one.
+// lock on the store free for the next one. So it is with {"error": …}: a stop that fails is an end, too.
 int
 stop_wait(struct control *control, const char *name)
 {
@@ -53,8 +53,10 @@ stop_wait(struct control *control, const char *name)
 			fprintf(stderr, "hvfs %s: waiting: the node, pid %ld, does not answer\n", name, (long)control->pid);
 			continue;
 		}
-		if (answer == NULL)
+		if (answer == NULL) {
+			control_wait_end(control, STOP_END_MS);
 			return -1;
+		}
 		bool done = json_is_true(json_object_get(answer, "ok"));
 		print_waiting(name, json_object_get(answer, "waiting"));
 		json_decref(answer);

@@ -8,7 +8,7 @@ from lab import BLOCK, Opener, check, hvfs, main, need_fuse, wait_readable
 
 def stop(lab, node, *flags, status):
     answer = hvfs("stop", "--control", node.control, *flags, status=status)
-    wait_readable(node.pidfd)
+    check(node.has_ended(), f"{node.name} runs on after stop")  # also after one that failed
     lab.nodes.remove(node)
     return answer.stderr
 
