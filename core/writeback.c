@@ -127,21 +127,21 @@ may_send(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
-// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent).
+// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent), or now
+// (local: it has waited since before that was set).
 static void
-end_parent_barriers(struct core *core, struct volume *volume)
+end_early_barriers(struct core *core, struct volume *volume)
 {
+	bool local = core->config.durability == DURABILITY_LOCAL, lost = volume->lost;
 	struct barrier *next;
 
-	if (core->config.durability != DURABILITY_PARENT || volume->is_root)
+	if (!local && (core->config.durability != DURABILITY_PARENT || volume->is_root))
 		return;
-	for (struct barrier *barrier = volume->barriers; barrier != NULL && barrier->count == 0; barrier = next) {
-		bool lost = volume->lost;
-
+	for (struct barrier *barrier = volume->barriers; barrier != NULL && (local || barrier->count == 0); barrier = next) {
 		next = barrier->next;
 		if (barrier->io == NULL || barrier->io->force_sync)
 			continue;
-		volume->lost = false;
+		volume->lost = false; // of several that wait, all are told
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
 	}
@@ -153,7 +153,7 @@ barriers_pump(struct core *core, struct volume *volume)
 	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
-	end_parent_barriers(core, volume);
+	end_early_barriers(core, volume);
 	barrier = volume->barriers;
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;
