@@ -28,6 +28,9 @@ void control_close(struct control *control);
 // From now on wait for the node no longer than ${ms} in all; 0: as long as it takes.
 void control_set_patience(struct control *control, uint64_t ms);
 
+// Has it waited for so long?
+bool control_is_too_late(const struct control *control);
+
 // Send ${request}, which is taken over. Returns 0, or -1.
 int control_ask(struct control *control, json_t *request);
 

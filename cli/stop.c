@@ -23,8 +23,8 @@ print_one(const json_t *object)
 		fprintf(stderr, ", for %s", units_print_duration((uint64_t)json_integer_value(since), text));
 }
 
-static void
-print_waiting(const char *name, const json_t *list)
+void
+stop_print_waiting(const char *name, const json_t *list)
 {
 	size_t index;
 	const json_t *object;
@@ -58,7 +58,7 @@ stop_wait(struct control *control, const char *name)
 			return -1;
 		}
 		bool done = json_is_true(json_object_get(answer, "ok"));
-		print_waiting(name, json_object_get(answer, "waiting"));
+		stop_print_waiting(name, json_object_get(answer, "waiting"));
 		json_decref(answer);
 		if (done)
 			return control_wait_gone(control);

@@ -240,6 +240,8 @@ void node_leave(struct node *node);
 // ---- waiting.c ----
 // What a stop waits for: to the log and to those who wait, if it has changed.
 void node_waiting_tell(struct node *node);
+// What a flush of ${volume} (-1: of all) waits for, the caller's; NULL: nothing but what ${*told}, its own to free, says.
+json_t *node_waiting_flush(const struct node *node, int volume, char **told);
 // May something be lost by not waiting any longer?
 bool node_waiting_is_loss(const struct node *node);
 // Is nothing left to be done but to tell the parent that we leave?

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from lab import BLOCK, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
 
 READ = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); print('open', flush=True); os.pread(fd, 4096, 1 << 20)"
 WRITE = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); print('open', flush=True); os.pwrite(fd, b'x' * 4096, 1 << 20)"
@@ -37,15 +37,22 @@ def fails(image, function):
 def test(lab):
     need_fuse()
     lab.create("own.img", "16M")
-    root = lab.root()
+    root = lab.root("--hb-ttl", "2s")
     leaf = lab.leaf("leaf", "--volume", "own=own.img", "--writeback", "3600s")
     write_at(leaf.image("own"), 0, b"o" * BLOCK, sync=True)
+    opener = Opener(lab, leaf.image())
+    opener.write(0, b"w", BLOCK)
     os.kill(root.pid, signal.SIGSTOP)
+    # It says what it waits for, and in vain; the mount stays.
+    answer = hvfs("umount", "leaf", "--timeout", "4s", status=1)
+    for words in ("waiting: volume v has bytes that are not at the root (4K)", "parent unix:root.sock can not be reached",
+                  "within 4.0s", "stays mounted"):
+        check(words in answer.stderr, f"no '{words}' in: {answer.stderr}")
     stuck = [Stuck(lab, program, leaf.image()) for program in (READ, WRITE)]
     answer = hvfs("abort", "nix", "--control", leaf.control, status=1)
     check("nix" in answer.stderr, answer.stderr)
     answer = hvfs("abort", "v", "--control", leaf.control)
-    check("volume v is aborted" in answer.stdout, answer.stdout)
+    check("volume v is aborted" in answer.stdout and "4K were not at the root" in answer.stdout, answer.stdout)
     for one in stuck:
         one.ended_with_eio()
     check(leaf.volume()["phase"] == "aborted", "the phase is", leaf.volume()["phase"])
@@ -55,7 +62,9 @@ def test(lab):
     # The other volume is not touched by it.
     write_at(leaf.image("own"), BLOCK, b"p" * BLOCK, sync=True)
     check(read_at("own.img", 0, 2 * BLOCK) == b"o" * BLOCK + b"p" * BLOCK, "the other volume lost something")
-    # Nothing of it is left to be saved: that the parent does not answer the good-bye is no failure.
+    opener.process.kill()
+    opener.process.wait()
+    # What was not at the root is given up, and was named: that the parent does not answer the good-bye is no failure.
     hvfs("umount", "leaf", "--timeout", "20s")
     check(os.listdir("leaf") == [], "still mounted after umount")
     wait_readable(leaf.pidfd)
