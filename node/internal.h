@@ -55,6 +55,7 @@ struct volume {
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
+	int record_errno;              // why the last one was not written
 	struct record *record_waiting; // for the end of the write that runs
 	bool record_runs;
 	struct rescue *rescue; // NULL: nothing was given up
