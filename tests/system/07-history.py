@@ -120,6 +120,12 @@ def kinds_of_wrong():
         for number, story in enumerate(stories):
             wrong = judged(story)
             check(bool(wrong) == bool(expected) and (not wrong or expected in wrong[0]), f"'{expected}', {number}:", wrong)
+    for sync_writes in (False, True):
+        judge = History(bound=10, sync_writes=sync_writes)
+        judge.incarnations["a"] = 1
+        judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1)))
+        judge.cut_off(*AWAY)
+        check(bool(judge.check()) != sync_writes, "a synchronous write that failed")
     check(history.value_of(make_block(5)) == 5, "a block is not its value")
     check(history.value_of(make_block(5)[:-8] + bytes(8)) is None, "a torn block is not found")
 

@@ -66,7 +66,7 @@ class Chaos:
         self.agenda, self.counter = [], 0  # what ends when
         self.busy = set()  # hosts that a fault is about
         self.happened, self.log = collections.Counter(), []
-        self.history = History(options.bound, inner=("root", *PROXIES))
+        self.history = History(options.bound, inner=("root", *PROXIES), sync_writes="sync" in options.flags)
         self.start()
 
     def start(self):
@@ -288,7 +288,7 @@ class Chaos:
                 errors = [f"{key[2:]} {count}" for key, count in sorted(totals.items()) if key.startswith(f"{kind} ")]
                 print(f"{word}: {totals[kind]}, slowest {slowest[kind] / 1e9:.2f} s, failed: {', '.join(errors) or 'none'}")
         reasons = [f"{key[6:]} {count}" for key, count in sorted(totals.items()) if key.startswith("told: ")]
-        print(f"fsyncs that told of a loss, by what the log said: {', '.join(reasons) or 'none'}; blocks rescued: "
+        print(f"requests that told of a loss, by what the log said: {', '.join(reasons) or 'none'}; blocks rescued: "
               f"{totals['blocks rescued']}")
         print(f"blocks that went back with a dead writer: {totals['blocks that went back']}")
         for name, node in self.nodes.items():

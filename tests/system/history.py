@@ -226,8 +226,9 @@ Fault = collections.namedtuple("Fault", "whose start end")
 
 
 class History:
-    def __init__(self, bound, inner=("root",)):
-        self.bound, self.inner = bound, inner
+    def __init__(self, bound, inner=("root",), sync_writes=False):
+        """${sync_writes}: writes wait for the root, and one whose fate is unknown fails when its node was away for too long."""
+        self.bound, self.inner, self.sync_writes = bound, inner, sync_writes
         self.incarnations = collections.Counter()
         self.born = {}  # incarnations, when they were there
         self.initial = dict.fromkeys(BLOCKS, INITIAL)
@@ -312,6 +313,9 @@ class History:
             if not self.may_be_told(op, good[op.who]):
                 yield f"an error without a reason ({errno.errorcode[op.error]}): {op}"
                 continue
+            if op.kind == "w":
+                self.totals["told: a synchronous write whose fate is unknown"] += 1
+                continue
             reasons = self.reasons(op, told[op.who])
             if not reasons:
                 yield f"the log does not say why ({errno.errorcode[op.error]}): {op}"
@@ -322,9 +326,13 @@ class History:
         return any(loss.killed and loss.who == op.who and loss.start <= op.end for loss in self.losses)
 
     def may_be_told(self, op, good):
-        """A fsync tells of what was given up, since its node was away for too long."""
+        """A fsync tells of what was given up, since its node was away for too long; a synchronous write of itself."""
         last = max((sync.start for sync in good if sync.end <= op.start), default=0)
-        return op.kind == "s" and op.error == EIO and any(
+        if op.kind == "w" and self.sync_writes:
+            last = op.start
+        elif op.kind != "s":
+            return False
+        return op.error == EIO and any(
             fault.start <= op.end and fault.end >= last and op.who in fault.whose for fault in self.faults)
 
     def reasons(self, op, told):
