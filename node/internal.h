@@ -67,6 +67,8 @@ struct event_queue {
 	size_t head, count, capacity; // a ring
 };
 
+enum { NODE_SIGNALS = 3 }; // that end a node in order
+
 struct node {
 	struct node_config config;
 	void (*ready)(void *arg);
@@ -113,7 +115,7 @@ struct node {
 	bool unmounted; // its mount has gone; requests may still be with the core
 	struct control *control;
 
-	struct event *signals[2]; // SIGTERM, SIGINT
+	struct event *signals[NODE_SIGNALS];
 	bool running;             // node_run was called
 	bool is_ready;
 	bool failed_told;
