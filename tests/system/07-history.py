@@ -77,6 +77,10 @@ KINDS = {
     None: [
         lambda judge: judge.add("a", told(W, R)),
         lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON])),
+        # It was given up while it was away, and killed before it was told; then another one of its name comes up.
+        lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 4 * SECOND, 5 * SECOND, 0, 1))),
+                       judge.killed("a", 9 * SECOND, 9 * SECOND), judge.came_up("a"),
+                       judge.cut_off(["a"], 2 * SECOND, 12 * SECOND)),
         lambda judge: (judge.add("a", told(("w", 0, 8, 0, SECOND, errno.ENOTCONN, 1))), judge.killed("a", 0, SECOND)),
     ],
     "never ended": [lambda judge: judge.add("a", told(W, ("r", 0, None, 2 * SECOND, history.NEVER, 0, 1)))],
@@ -107,6 +111,8 @@ KINDS = {
         lambda judge: (judge.add("a", told(W, (*FAILED[:5], 0, 1))), judge.tell([REASON._replace(moment=50 * SECOND)])),
     ],
     "can not be": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))))],
+    "may vanish": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))),
+                                  judge.killed("a", 9 * SECOND, 9 * SECOND))],
     "nobody wrote": [lambda judge: judge.add("b", told(R))],
     "the disk has 0": [lambda judge: (judge.add("a", told(W, ("s", None, None, SECOND, 2 * SECOND, 0, 1))),
                                       judge.disks.append((9 * SECOND, DISK)))],
@@ -122,7 +128,7 @@ def kinds_of_wrong():
             check(bool(wrong) == bool(expected) and (not wrong or expected in wrong[0]), f"'{expected}', {number}:", wrong)
     for sync_writes in (False, True):
         judge = History(bound=10, sync_writes=sync_writes)
-        judge.incarnations["a"] = 1
+        judge.incarnations["a"], judge.born["a", 1] = 1, 0
         judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1)))
         judge.cut_off(*AWAY)
         check(bool(judge.check()) != sync_writes, "a synchronous write that failed")

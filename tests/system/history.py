@@ -230,7 +230,7 @@ class History:
         """${sync_writes}: writes wait for the root, and one whose fate is unknown fails when its node was away for too long."""
         self.bound, self.inner, self.sync_writes = bound, inner, sync_writes
         self.incarnations = collections.Counter()
-        self.born = {}  # incarnations, when they were there
+        self.born, self.died = {}, {}  # incarnations, when they were there and when they were killed
         self.initial = dict.fromkeys(BLOCKS, INITIAL)
         self.totals = collections.Counter()
         self.slowest = collections.Counter()
@@ -245,12 +245,18 @@ class History:
     def who(self, name):
         return name, self.incarnations[name]
 
+    def alive(self, name, start, end):
+        """Its incarnations that were there at some time between start and end."""
+        return [who for who, born in self.born.items()
+                if who[0] == name and born <= end and self.died.get(who, end) >= start]
+
     def killed(self, name, start, end):
         self.losses.append(Loss(self.who(name), start, end, True, name in self.inner))
+        self.died[self.who(name)] = end
 
     def cut_off(self, names, start, end):
         """Nodes that lived were stopped or cut off from all others for a lease or longer: one of their fsyncs may fail."""
-        self.faults.append(Fault([self.who(name) for name in names], start, end))
+        self.faults.append(Fault([who for name in names for who in self.alive(name, start, end)], start, end))
 
     def given_up(self, name, start):
         """So was a node in the middle: what it has of the dead may be given up, from then on."""
@@ -366,6 +372,10 @@ class History:
                         write.end <= sync.start and sync.end < line.moment for sync in good[write.who]):
                     yield f"what was synced is in a rescue file: {write}; {line}"
 
+    def absences(self, loss):
+        """When a node that was killed had been away for too long before."""
+        return tuple((fault.start, fault.end) for fault in self.faults if loss.killed and loss.who in fault.whose)
+
     def by_block(self):
         syncs = [op for op in self.ops if op.kind == "s"]
         blocks = collections.defaultdict(list)
@@ -375,8 +385,9 @@ class History:
         return {block: ops + syncs for block, ops in sorted(blocks.items())}
 
     def bad_blocks(self):
+        losses = [loss._replace(away=self.absences(loss)) for loss in self.losses]
         for block, ops in self.by_block().items():
-            complaint = check_register(ops, self.losses, self.initial[block])
+            complaint = check_register(ops, losses, self.initial[block])
             if complaint:
                 yield f"block {block}: {complaint}"
             elif not nothing_vanished(ops, self.initial[block]):
