@@ -90,7 +90,7 @@ def test(lab):
     parent_hangs_and_nothing_is_lost(lab, root)
     hung_up(lab, root)
     root.stop()
-    root = lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "60s")
+    root = lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "10s")
     child_hangs(lab, root)
     node_hangs(lab)
     lab.stop_all()
