@@ -114,7 +114,7 @@ const struct command command_serve = {
 	.name = "serve",
 	.usage = "serve [-c FILE] [FLAGS]",
 	.summary = "run a node: root, proxy or leaf of volumes",
-	.help = "In the foreground until SIGTERM, SIGINT, 'hvfs stop' or an unmount: then everything written here is\n"
+	.help = "In the foreground until SIGTERM, SIGINT, SIGHUP, 'hvfs stop' or an unmount: then everything written here is\n"
 		"brought to the root, the mount goes, and the node leaves in order. A flag without its '--' is a key of\n"
 		"the file given with -c (lines of KEY = VALUE; a flag given on the command line wins over the file).\n"
 		"Sizes take K, M, G, T; durations ms, s, m, h.\n\n"

@@ -40,6 +40,7 @@ static json_t *
 flush(struct umount *umount)
 {
 	struct control *control = &umount->control;
+	char text[UNITS_TEXT_SIZE];
 	json_t *request = json_pack("{ss}", "command", "unmount");
 	if (umount->timeout_ms > 0)
 		json_object_set_new(request, "timeout_ms", json_integer(umount->timeout_ms));
@@ -47,8 +48,12 @@ flush(struct umount *umount)
 		return NULL;
 	for (;;) {
 		json_t *answer = control_receive(control);
+		if (answer == NULL && control_is_too_late(control))
+			fail(umount, "not everything could be brought to the root within %s; it stays mounted",
+				units_print_duration(umount->timeout_ms, text));
 		if (answer == NULL || json_is_true(json_object_get(answer, "ok")))
 			return answer;
+		stop_print_waiting(command_umount.name, json_object_get(answer, "waiting"));
 		json_decref(answer);
 	}
 }

@@ -179,6 +179,12 @@ control_set_patience(struct control *control, uint64_t ms)
 	control->deadline_ms = ms != 0 ? now_ms() + ms : 0;
 }
 
+bool
+control_is_too_late(const struct control *control)
+{
+	return control->deadline_ms != 0 && now_ms() >= control->deadline_ms;
+}
+
 // Wait until ${fd} is readable, but not beyond the deadline of ${control} nor ${until_ms} (0: no such limit).
 static bool
 wait_readable(struct control *control, int fd, uint64_t until_ms)
@@ -272,6 +278,13 @@ control_receive(struct control *control)
 {
 	bool late;
 	return control_receive_within(control, 0, &late);
+}
+
+void
+control_wait_end(struct control *control, uint32_t ms)
+{
+	if (control->pidfd >= 0)
+		wait_readable(control, control->pidfd, now_ms() + ms);
 }
 
 int

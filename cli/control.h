@@ -28,6 +28,9 @@ void control_close(struct control *control);
 // From now on wait for the node no longer than ${ms} in all; 0: as long as it takes.
 void control_set_patience(struct control *control, uint64_t ms);
 
+// Has it waited for so long?
+bool control_is_too_late(const struct control *control);
+
 // Send ${request}, which is taken over. Returns 0, or -1.
 int control_ask(struct control *control, json_t *request);
 
@@ -43,5 +46,8 @@ json_t *control_receive_within(struct control *control, uint32_t ms, bool *ret_l
 
 // Wait until the node's process has ended. Returns 0, also where its process is not known; -1 when it takes too long.
 int control_wait_gone(struct control *control);
+
+// The same of a node that has failed, for ${ms} at most: control->error stays as it is.
+void control_wait_end(struct control *control, uint32_t ms);
 
 #endif

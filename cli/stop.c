@@ -23,8 +23,8 @@ print_one(const json_t *object)
 		fprintf(stderr, ", for %s", units_print_duration((uint64_t)json_integer_value(since), text));
 }
 
-static void
-print_waiting(const char *name, const json_t *list)
+void
+stop_print_waiting(const char *name, const json_t *list)
 {
 	size_t index;
 	const json_t *object;
@@ -40,7 +40,7 @@ print_waiting(const char *name, const json_t *list)
 }
 
 // {"ok":true} says that all is flushed and unmounted; then the process ends, and only after that are its sockets and its
-// lock on the store free for the next one.
+// lock on the store free for the next one. So it is with {"error": …}: a stop that fails is an end, too.
 int
 stop_wait(struct control *control, const char *name)
 {
@@ -53,10 +53,12 @@ stop_wait(struct control *control, const char *name)
 			fprintf(stderr, "hvfs %s: waiting: the node, pid %ld, does not answer\n", name, (long)control->pid);
 			continue;
 		}
-		if (answer == NULL)
+		if (answer == NULL) {
+			control_wait_end(control, STOP_END_MS);
 			return -1;
+		}
 		bool done = json_is_true(json_object_get(answer, "ok"));
-		print_waiting(name, json_object_get(answer, "waiting"));
+		stop_print_waiting(name, json_object_get(answer, "waiting"));
 		json_decref(answer);
 		if (done)
 			return control_wait_gone(control);

@@ -14,6 +14,9 @@ enum { STOP_END_MS = 3000 }; // what a node has to end beyond its time limit
 // not brought to the root, or that the node does not answer.
 int stop_node(struct control *control, const char *name, uint32_t timeout_ms);
 
+// Say on standard error, after ${name}, what the node has told us that it waits for: a list, or NULL.
+void stop_print_waiting(const char *name, const json_t *list);
+
 // The same for a node that is stopping already, for a reason that it has told us.
 int stop_wait(struct control *control, const char *name);
 

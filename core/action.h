@@ -22,6 +22,7 @@ enum action_type {
 	ACTION_END_GRACE,     // volume, epoch: record durably, beside the root's storage, that claims from before this epoch
 			      // are void unless their lease runs (F6); EVENT_GRACE_ENDED answers
 	ACTION_RESCUE,        // volume, block, version, buf: bytes that were given up; keep them for the user (F2)
+	ACTION_LOST,          // volume, text: what was written here or below may be lost, and why; a fsync is going to fail
 	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
 	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
 	ACTION_CLOSE,         // link, text: close it because of text; EVENT_LINK_DOWN still comes

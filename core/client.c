@@ -134,7 +134,7 @@ tell_lost(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work_make(&core->table, entry);
 
-	writeback_lost(core, entry_volume(core, entry));
+	writeback_lost(core, entry_volume(core, entry), NULL);
 	work->sync_failed = work->sync_head != 0;
 	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next)
 		table_want(&core->table, i)->lost = table_want(&core->table, i)->applied;

@@ -236,6 +236,7 @@ void
 core_set_disconnect(struct core *core, uint32_t disconnect_ms)
 {
 	core->config.disconnect_ms = disconnect_ms;
+	core_wake(core, core->now); // what waits may have waited for too long
 }
 
 int

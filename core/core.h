@@ -157,7 +157,7 @@ void core_directory_info(const struct core *core, struct directory_info *ret);
 // The child sessions, ${index} from 0; false when there are no more.
 bool core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret);
 
-// Change while running.
+// Change while running: from the next step on, also for what waits.
 void core_set_write_mode(struct core *core, enum write_mode mode);
 void core_set_durability(struct core *core, enum durability durability);
 void core_set_push(struct core *core, uint32_t push_blocks);

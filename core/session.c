@@ -289,7 +289,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		recovery_remember(core, volume);
 	learn_way_up(core, volume, message);
 	if (!resumed && volume->keeper != 0 && !is_above(core, volume->keeper))
-		writeback_lost(core, volume); // what we do not keep any more may be gone (R13)
+		writeback_lost(core, volume, // what we do not keep any more may be gone (R13)
+			       "they were left to nodes above, which are not there any more");
 	if (!resumed)
 		volume->keeper = 0;
 	volume->name_before = 0; // CONNECT said the new one

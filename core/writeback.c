@@ -33,25 +33,36 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 }
 
 void
-writeback_lost(struct core *core, struct volume *volume)
+writeback_lost(struct core *core, struct volume *volume, const char *why)
 {
+	bool news = volume->writes > 0 && !volume->lost;
+
 	volume->lost = volume->writes > 0;
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (child->in_use && child->volume == volume->index && child->acknowledged > child->synced)
-			child->lost = LOST_UNTOLD;
+		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced)
+			continue;
+		news = news || child->lost != LOST_UNTOLD;
+		child->lost = LOST_UNTOLD;
+	}
+	if (news && why != NULL) {
+		struct action *action = actions_add(core->actions, ACTION_LOST);
+
+		action->volume = volume->index;
+		action->text = why;
 	}
 }
 
-// Is ${barrier} of somebody who has to be told that writes were lost? It is told now.
+// Is ${barrier} of somebody who has to be told that writes were lost? It is told now. (Who stops the node has been told by the
+// abort.)
 static bool
-take_lost(struct core *core, const struct barrier *barrier, bool lost_here)
+take_lost(struct core *core, const struct volume *volume, const struct barrier *barrier, bool lost_here)
 {
 	struct child *child = barrier->child >= 0 ? core->children[barrier->child] : NULL;
 
 	if (child == NULL)
-		return lost_here;
+		return lost_here && (barrier->io != NULL || !volume->aborted);
 	if (child->generation != barrier->child_generation || child->lost != LOST_UNTOLD || child->link < 0)
 		return false;
 	child->lost = LOST_TOLD;
@@ -82,7 +93,7 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 		if (barrier->commit) {
 			commit_end(core, volume, error);
 		} else if (tell) {
-			lost = take_lost(core, barrier, lost_here);
+			lost = take_lost(core, volume, barrier, lost_here);
 			if (barrier->child < 0)
 				volume->lost = false;
 		}
@@ -102,7 +113,10 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 	}
 	volume->barrier_out = false;
 	if (error == ERR_IO)
-		writeback_lost(core, volume); // also those who do not wait now have to know
+		writeback_lost(core, volume, // also those who do not wait now have to know
+			       volume->is_root ? "the storage could not be synced"
+					       : "the parent answers a sync with an error: it, or a node above it, has "
+						 "lost writes, or the storage failed");
 	barriers_end(core, volume, true, error);
 }
 
@@ -114,21 +128,21 @@ may_send(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
-// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent).
+// A fsync of this host that need not wait for the root ends when the parent has everything (--durability parent), or now
+// (local: it has waited since before that was set).
 static void
-end_parent_barriers(struct core *core, struct volume *volume)
+end_early_barriers(struct core *core, struct volume *volume)
 {
+	bool local = core->config.durability == DURABILITY_LOCAL, lost = volume->lost;
 	struct barrier *next;
 
-	if (core->config.durability != DURABILITY_PARENT || volume->is_root)
+	if (!local && (core->config.durability != DURABILITY_PARENT || volume->is_root))
 		return;
-	for (struct barrier *barrier = volume->barriers; barrier != NULL && barrier->count == 0; barrier = next) {
-		bool lost = volume->lost;
-
+	for (struct barrier *barrier = volume->barriers; barrier != NULL && (local || barrier->count == 0); barrier = next) {
 		next = barrier->next;
 		if (barrier->io == NULL || barrier->io->force_sync)
 			continue;
-		volume->lost = false;
+		volume->lost = false; // of several that wait, all are told
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
 	}
@@ -140,7 +154,7 @@ barriers_pump(struct core *core, struct volume *volume)
 	struct barrier *barrier = volume->barriers;
 	bool any = false;
 
-	end_parent_barriers(core, volume);
+	end_early_barriers(core, volume);
 	barrier = volume->barriers;
 	if (barrier == NULL || volume->barrier_out || volume->flush_retry_at > core->now)
 		return;

@@ -7,6 +7,7 @@
 #include "fuse/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -21,16 +22,17 @@ enum { ANSWER_MS = 1000 };
 
 extern char **environ;
 
-// In the child, which may hang: it holds nothing of the parent's open (locks of storage), and the pipe is 3.
+// In the child, which may hang: it holds nothing of the parent's open (locks of storage), and the pipe is 3. What the kernel
+// still knows of a server that has just died is no answer: the server itself is asked.
 static void
 ask(const char *path, int pipe_fd)
 {
-	struct stat st;
+	struct statx st;
 	char answer;
 
 	if (dup2(pipe_fd, 3) == 3)
 		close_range(4, ~0U, 0);
-	answer = stat(path, &st) != 0 && errno == ENOTCONN;
+	answer = statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &st) != 0 && errno == ENOTCONN;
 	_exit(write(3, &answer, 1) != 1);
 }
 

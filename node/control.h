@@ -31,6 +31,7 @@ struct flush {
 	struct control *control;
 	struct client *client; // NULL: gone
 	struct event *progress;
+	char *waiting_told; // see node_waiting_flush
 	int volume; // -1: all
 	unsigned running;
 	enum hvfs_error error; // the first one

@@ -13,6 +13,7 @@ flush_free(struct flush *flush)
 		at = &(*at)->next;
 	*at = flush->next;
 	event_free(flush->progress);
+	free(flush->waiting_told);
 	free(flush);
 }
 
@@ -30,16 +31,21 @@ flush_ended(struct flush *flush)
 	flush_free(flush);
 }
 
+// What it waits for is said when it takes long enough for the timer to come.
 static void
 flush_progress(evutil_socket_t fd, short what, void *arg)
 {
 	struct flush *flush = arg;
-	json_int_t dirty;
+	struct node *node = flush->control->node;
+	json_t *answer, *waiting;
 
 	if (flush->client == NULL)
 		return;
-	dirty = (json_int_t)node_dirty_bytes(flush->control->node, flush->volume);
-	client_answer(flush->client, json_pack("{sI}", "dirty_bytes", dirty));
+	answer = json_pack("{sI}", "dirty_bytes", (json_int_t)node_dirty_bytes(node, flush->volume));
+	waiting = (what & EV_TIMEOUT) != 0 ? node_waiting_flush(node, flush->volume, &flush->waiting_told) : NULL;
+	if (waiting != NULL)
+		json_object_set_new(answer, "waiting", waiting);
+	client_answer(flush->client, answer);
 }
 
 bool

@@ -56,6 +56,7 @@ struct volume {
 	uint32_t block_size;          // 0 until known
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
+	int record_errno;              // why the last one was not written
 	struct record *record_waiting; // for the end of the write that runs
 	bool record_runs;
 	struct rescue *rescue; // NULL: nothing was given up
@@ -66,6 +67,8 @@ struct event_queue {
 	struct event *events;
 	size_t head, count, capacity; // a ring
 };
+
+enum { NODE_SIGNALS = 3 }; // that end a node in order
 
 struct node {
 	struct node_config config;
@@ -113,7 +116,7 @@ struct node {
 	bool unmounted; // its mount has gone; requests may still be with the core
 	struct control *control;
 
-	struct event *signals[2]; // SIGTERM, SIGINT
+	struct event *signals[NODE_SIGNALS];
 	bool running;             // node_run was called
 	bool is_ready;
 	bool failed_told;
@@ -192,6 +195,7 @@ void node_record_grace_end(struct node *node, const struct action *action);
 
 // ---- rescue.c ----
 void node_rescue(struct node *node, const struct action *action);
+void node_tell_lost(const struct node *node, const struct action *action);
 // ${io} is to fail with ERR_LOST: not before the file of what was lost is there. False: nothing is being written.
 bool node_rescue_hold(struct node *node, struct io *io);
 // Let what has come in this batch be written.
@@ -241,6 +245,8 @@ void node_leave(struct node *node);
 // ---- waiting.c ----
 // What a stop waits for: to the log and to those who wait, if it has changed.
 void node_waiting_tell(struct node *node);
+// What a flush of ${volume} (-1: of all) waits for, the caller's; NULL: nothing but what ${*told}, its own to free, says.
+json_t *node_waiting_flush(const struct node *node, int volume, char **told);
 // May something be lost by not waiting any longer?
 bool node_waiting_is_loss(const struct node *node);
 // Is nothing left to be done but to tell the parent that we leave?

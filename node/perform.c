@@ -121,6 +121,9 @@ perform(struct node *node, const struct action *action)
 	case ACTION_RESCUE:
 		node_rescue(node, action);
 		break;
+	case ACTION_LOST:
+		node_tell_lost(node, action);
+		break;
 	case ACTION_VOLUME_READY:
 		node_volume_ready(node, action->volume);
 		break;

@@ -77,6 +77,24 @@ error_of_record(int sys_errno)
 
 static void write_waiting(struct volume *volume);
 
+// An error once, until something goes well again: the core tries again and again.
+static void
+log_outcome(const struct record *record)
+{
+	const struct volume *volume = record->volume;
+
+	if (record->sys_errno == 0)
+		for (size_t i = 0; i < record->count; i++)
+			log_warnx("%s: the session %016" PRIx64 " of node %016" PRIx64
+				  " did not come back in time and is evicted",
+				  volume->store_name, record->evictions[i].session, record->evictions[i].node_id);
+	else if (record->sys_errno != volume->record_errno)
+		log_error("%s: its record can not be written: %s; %s", volume->store_name,
+			  record->sys_errno == ENOBUFS ? "too many evictions are on record" : strerror(record->sys_errno),
+			  record->claims_since != 0 ? "the grace time does not end"
+						    : "what nodes have that are away is not given to others");
+}
+
 static void
 record_written(struct task *task)
 {
@@ -84,10 +102,8 @@ record_written(struct task *task)
 	struct node *node = record->node;
 	struct volume *volume = record->volume;
 
-	if (record->sys_errno != 0)
-		log_error("%s: its record can not be written (%zu evictions%s): %s", volume->store_name, record->count,
-			  record->claims_since != 0 ? ", the end of the grace time" : "",
-			  record->sys_errno == ENOBUFS ? "too many are on record" : strerror(record->sys_errno));
+	log_outcome(record);
+	volume->record_errno = record->sys_errno;
 	volume->record_runs = false;
 	node->store_operations -= record->count + (record->claims_since != 0);
 	write_waiting(volume);
@@ -120,8 +136,6 @@ node_record_eviction(struct node *node, const struct action *action)
 {
 	struct volume *volume = &node->volumes[action->volume];
 
-	log_warnx("%s: the session %016" PRIx64 " of node %016" PRIx64 " did not come back in time and is evicted",
-		  volume->store_name, action->session, action->node_id);
 	record_add(record_waiting(node, action->volume), action);
 	node->store_operations++;
 	write_waiting(volume);

@@ -260,6 +260,16 @@ node_rescue(struct node *node, const struct action *action)
 	node->batch_due = true;
 }
 
+void
+node_tell_lost(const struct node *node, const struct action *action)
+{
+	struct volume_info info;
+
+	core_volume_info(node->core, action->volume, node_now(), &info);
+	log_error("volume %s: bytes that were written here or below may be lost: %s. The next fsync fails", info.name,
+		  action->text);
+}
+
 bool
 node_rescue_hold(struct node *node, struct io *io)
 {

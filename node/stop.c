@@ -145,27 +145,41 @@ node_stopped(struct node *node, enum hvfs_error error)
 
 // ---- Signals ----
 
+// SIGHUP, when the terminal goes away, may come twice, and beside a SIGTERM: it never means that somebody is in a hurry.
 static void
 signal_caught(evutil_socket_t number, short what, void *arg)
 {
 	struct node *node = arg;
 
 	if (!node->stopping) {
-		node_stop(node, number == SIGTERM ? "SIGTERM" : "SIGINT");
+		node_stop(node, number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "SIGHUP");
 		return;
 	}
+	if (number == SIGHUP)
+		return;
 	fail(node, "told a second time to stop, before everything was flushed");
 	node->hurry = true;
 	event_base_loopexit(node->base, NULL);
 }
 
+// As under nohup.
+static bool
+is_ignored(int number)
+{
+	struct sigaction now;
+
+	return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 int
 node_signals_init(struct node *node)
 {
-	static const int numbers[2] = {SIGTERM, SIGINT};
+	static const int numbers[NODE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < NODE_SIGNALS; i++) {
+		if (numbers[i] == SIGHUP && is_ignored(SIGHUP))
+			continue;
 		node->signals[i] = evsignal_new(node->base, numbers[i], signal_caught, node);
 		if (node->signals[i] == NULL || event_add(node->signals[i], NULL) != 0)
 			return -1;
@@ -181,12 +195,14 @@ node_signals_init(struct node *node)
 static void
 signals_fini(struct node *node)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < NODE_SIGNALS; i++) {
 		if (node->signals[i] != NULL)
 			event_free(node->signals[i]);
+		node->signals[i] = NULL;
+	}
 	if (node->stop_timer != NULL)
 		event_free(node->stop_timer);
-	node->signals[0] = node->signals[1] = node->stop_timer = NULL;
+	node->stop_timer = NULL;
 }
 
 static void

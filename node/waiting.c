@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a stop waits for, said while it waits and, if it was in vain, at its end.
+// What a stop or a flush waits for, said while it waits and, if the stop was in vain, at its end. The bytes of an aborted volume
+// are given up, and have been named.
 #include "node/internal.h"
 
 #include <inttypes.h>
@@ -47,7 +48,7 @@ add_volume(const struct node *node, uint32_t index, json_t *list)
 	struct volume_info info;
 
 	core_volume_info(node->core, index, node_now(), &info);
-	if (info.dirty_blocks + info.unstable_blocks == 0)
+	if (info.dirty_blocks + info.unstable_blocks == 0 || node->volumes[index].aborted)
 		return false;
 	set(info.is_root ? add(list, "volume %s has bytes that are not on its storage %s", info.name, node->volumes[index].store_name)
 			 : add(list, "volume %s has bytes that are not at the root", info.name),
@@ -75,18 +76,28 @@ add_children(const struct node *node, json_t *list)
 	}
 }
 
-// A list of objects with "what" and, where there is more to say, "bytes", "blocks" and "since_ms".
+// What has to be flushed. A list of objects with "what" and, where there is more to say, "bytes", "blocks" and "since_ms".
 static json_t *
-waiting_list(const struct node *node)
+flush_list(const struct node *node, int volume)
 {
 	json_t *list = json_array();
 	bool needs_parent = false;
 
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)
-		needs_parent |= add_volume(node, i, list);
+		if (volume < 0 || (uint32_t)volume == i)
+			needs_parent |= add_volume(node, i, list);
 	if (needs_parent && (node->parent == NULL || !node->parent->heard))
 		set(add(list, "parent %s can not be reached", node_parent_address(node)), "since_ms",
 		    since_ms(node->parent_lost));
+	return list;
+}
+
+// The same, and what else a stop needs.
+static json_t *
+waiting_list(const struct node *node)
+{
+	json_t *list = flush_list(node, -1);
+
 	add_children(node, list);
 	if (json_array_size(list) == 0 && !node->left && node->parent != NULL && node->parent->heard)
 		add(list, "parent %s has not answered the good-bye", node_parent_address(node));
@@ -105,7 +116,7 @@ node_waiting_is_loss(const struct node *node)
 
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
 		core_volume_info(node->core, i, node_now(), &volume);
-		if (volume.dirty_blocks + volume.unstable_blocks > 0)
+		if (volume.dirty_blocks + volume.unstable_blocks > 0 && !node->volumes[i].aborted)
 			return true;
 	}
 	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
@@ -162,6 +173,21 @@ whats(const json_t *list)
 		text = longer;
 	}
 	return text;
+}
+
+json_t *
+node_waiting_flush(const struct node *node, int volume, char **told)
+{
+	json_t *list = flush_list(node, volume);
+	char *now = whats(list);
+	bool is_new = now[0] != '\0' && (*told == NULL || strcmp(now, *told) != 0);
+
+	free(*told);
+	*told = now;
+	if (is_new)
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 void

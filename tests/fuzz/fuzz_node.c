@@ -177,6 +177,9 @@ perform(struct fuzz_node *node, const struct action *action)
 		CHECK(action->buf != NULL);
 		memcpy(scratch, buf_bytes(action->buf), LIMIT_BLOCK_SIZE_MIN);
 		break;
+	case ACTION_LOST:
+		session_trace("    %s tells of a loss: %s", node->config.name, action->text);
+		break;
 	case ACTION_VOLUME_READY:
 	case ACTION_VOLUME_FAILED:
 		CHECK(action->volume < core_volume_count(node->core));

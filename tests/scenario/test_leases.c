@@ -275,6 +275,60 @@ START_TEST(parents_in_a_circle)
 }
 END_TEST
 
+// ---- Settings while requests wait ----
+
+// B has written, and cannot reach its parent; its fsync waits.
+static struct request *
+sync_waits(struct scenario *scenario)
+{
+	struct node *a = scenario_node(scenario, "A"), *b = scenario_node(scenario, "B");
+	struct request *write = scenario_write(scenario, "B", 7, 'b'), *sync;
+
+	scenario_run(scenario, 500);
+	request_expect_ok(write);
+	world_block(a, b, scenario->world->now + 1000 * HB_TTL_MS * UINT64_C(1000));
+	world_block(b, a, scenario->world->now + 1000 * HB_TTL_MS * UINT64_C(1000));
+	scenario_run(scenario, 2 * HB_TTL_MS);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 100);
+	request_expect_waiting(sync);
+	return sync;
+}
+
+START_TEST(durability_changes_for_what_waits)
+{
+	struct scenario *scenario = pair_create(0);
+	struct node *b = scenario_node(scenario, "B");
+	struct request *sync = sync_waits(scenario);
+
+	core_set_durability(b->core, DURABILITY_LOCAL);
+	world_step(b, &(struct event){.type = EVENT_TIMER});
+	request_expect_ok(sync);
+	core_set_durability(b->core, DURABILITY_ROOT);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 100);
+	request_expect_waiting(sync); // what ended early was not synced
+	world_unblock(scenario->world);
+	scenario_run(scenario, 4 * HB_TTL_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+START_TEST(on_disconnect_changes_for_what_waits)
+{
+	struct scenario *scenario = pair_create(0);
+	struct node *b = scenario_node(scenario, "B");
+	struct request *sync = sync_waits(scenario);
+
+	core_set_disconnect(b->core, 0);
+	world_step(b, &(struct event){.type = EVENT_TIMER});
+	request_expect_error(sync, ERR_CUT_OFF);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -294,6 +348,8 @@ main(void)
 	tcase_add_test(tcase, link_cut_with_answers_in_flight);
 	tcase_add_test(tcase, barrier_meets_a_reconnect);
 	tcase_add_test(tcase, parents_in_a_circle);
+	tcase_add_test(tcase, durability_changes_for_what_waits);
+	tcase_add_test(tcase, on_disconnect_changes_for_what_waits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

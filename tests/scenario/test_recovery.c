@@ -596,6 +596,7 @@ START_TEST(forwarded_copies_may_be_lost)
 	scenario_restart(scenario, "A");
 	scenario_restart(scenario, "P");
 	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 1); // there is nothing to rescue, but the reason is told
 	steps_sync(scenario, "C", ERR_LOST);
 	steps_sync(scenario, "C", ERR_OK);
 	scenario_destroy(scenario);

@@ -32,6 +32,8 @@ process_create(struct node *node, const struct core_config *base)
 	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
 	copies = set_cache_copies(node->cache);
 	node->core = core_create(&config, &copies);
+	node->losses_told = 0;
+	node->has_told_of_loss = false;
 	node->going = -1;
 	node->timer_at = MOMENT_NEVER;
 	node->timer_generation++;

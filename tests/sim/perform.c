@@ -77,6 +77,7 @@ io_done(struct node *node, const struct action *action)
 	struct world_io *io = (struct world_io *)action->io;
 
 	CHECK(!io->done && io->node == node); // ended once, by the node that was asked
+	CHECK(action->error != ERR_LOST || node->has_told_of_loss);
 	io->done = true;
 	io->error = action->error;
 	io->valid_until = action->valid_until;
@@ -162,6 +163,12 @@ perform(struct node *node, struct actions *actions)
 			break;
 		case ACTION_RESCUE:
 			storage_rescue(node, action);
+			break;
+		case ACTION_LOST:
+			node->losses_told++;
+			node->has_told_of_loss = true;
+			trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s tells of a loss: %s", node->name,
+				  action->text);
 			break;
 		case ACTION_VOLUME_READY:
 		case ACTION_VOLUME_FAILED:

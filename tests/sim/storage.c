@@ -290,6 +290,7 @@ storage_rescue(struct node *node, const struct action *action)
 	memcpy(rescue->bytes, buf_bytes(action->buf), world->block_size);
 	world->rescues = rescue;
 	world->rescue_count++;
+	node->has_told_of_loss = true;
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s rescues block %llu", node->name,
 		  (unsigned long long)action->block);
 }

@@ -120,6 +120,8 @@ struct node {
 	moment_us backoff_us;
 	uint64_t dial_generation;
 	int64_t going; // the link whose EVENT_LINK_DOWN is being given; timers before it may still name it. -1: none
+	uint64_t losses_told;  // ACTION_LOST of this process
+	bool has_told_of_loss; // that, or a rescue: without one no fsync may say ERR_LOST
 	bool has_had_children; // since the world began
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end

@@ -26,6 +26,10 @@ def killed(who, at, inner=False):
     return Loss(who, at, at + 1, True, inner)
 
 
+def away(who, start, end, killed_at):
+    return Loss(who, killed_at, killed_at + 1, True, False, ((start, end),))
+
+
 # Name, right or wrong, operations, losses.
 STORIES = [
     ("a stale read", False, [w(1, 0, 1, A), r(0, 2, 3, B)], []),
@@ -38,6 +42,9 @@ STORIES = [
     ("killed: several writes vanish, not all",
      True, [w(1, 0, 1, A), w(2, 2, 3, A), w(3, 4, 5, A), r(1, 9, 10, B), r(1, 11, 12, C)], [killed(A, 6)]),
     ("it vanishes before the kill", False, [w(1, 0, 1, A), r(0, 2, 3, B)], [killed(A, 5)]),
+    ("given up, and killed before it was told", True, [w(1, 0, 1, A), r(0, 3, 4, B)], [away(A, 2, 4, 5)]),
+    ("given up, and killed, but synced before", False, [w(1, 0, 1, A), s(1, 2, A), r(0, 3, 4, B)], [away(A, 2, 4, 5)]),
+    ("written after it was away", False, [w(1, 3, 4, A), r(0, 5, 6, B)], [away(A, 1, 2, 8)]),
     ("what vanished comes back", False, [w(1, 0, 1, A), r(0, 9, 10, B), r(1, 11, 12, B)], [killed(A, 5)]),
     ("the write before comes back, too", False,
      [w(1, 0, 1, A), w(2, 2, 3, A), r(1, 9, 10, B), r(0, 11, 12, B), r(1, 13, 14, C)], [killed(A, 5)]),

@@ -8,6 +8,7 @@ import time
 import history
 from history import BLOCKS, History, Workload, make_block
 from lab import check, main, skip
+from told import Told
 
 SECOND = 10**9
 
@@ -61,18 +62,25 @@ def judged(story):
     """What is said of a story, which is told to a History of two nodes and a proxy."""
     judge = History(bound=10, inner=("root", "proxy"))
     judge.incarnations.update({"a": 1, "b": 1, "proxy": 1, "root": 1})
+    judge.born.update({("a", 1): 0, ("b", 1): 0, ("proxy", 1): 0})
     story(judge)
     return judge.check()
 
 
 W, R = (("w", 0, 8, 0, SECOND, 0, 1), ("r", 0, 8, 2 * SECOND, 3 * SECOND, 0, 1))
 FAILED = ("s", None, None, 60 * SECOND, 61 * SECOND, errno.EIO, 1)
+REASON = Told("a", 60 * SECOND, "rescued", None)
+AWAY = (["a"], 50 * SECOND, 58 * SECOND)
 DISK = dict.fromkeys(BLOCKS, 0)
 
 KINDS = {
     None: [
         lambda judge: judge.add("a", told(W, R)),
-        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON])),
+        # It was given up while it was away, and killed before it was told; then another one of its name comes up.
+        lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 4 * SECOND, 5 * SECOND, 0, 1))),
+                       judge.killed("a", 9 * SECOND, 9 * SECOND), judge.came_up("a"),
+                       judge.cut_off(["a"], 2 * SECOND, 12 * SECOND)),
         lambda judge: (judge.add("a", told(("w", 0, 8, 0, SECOND, errno.ENOTCONN, 1))), judge.killed("a", 0, SECOND)),
     ],
     "never ended": [lambda judge: judge.add("a", told(W, ("r", 0, None, 2 * SECOND, history.NEVER, 0, 1)))],
@@ -89,7 +97,22 @@ KINDS = {
         lambda judge: (judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1))),
                        judge.cut_off(["a"], 50 * SECOND, 58 * SECOND)),
     ],
+    "does not say why": [
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY)),
+        # Another node's log; before the last fsync; after this one; of the incarnation before.
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON._replace(name="proxy")])),
+        lambda judge: (judge.add("a", told(W, ("s", None, None, 57 * SECOND, 58 * SECOND, errno.EIO, 1), FAILED)),
+                       judge.cut_off(*AWAY), judge.tell([REASON._replace(moment=56 * SECOND)])),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON._replace(moment=62 * SECOND)])),
+        lambda judge: (judge.add("a", told(W, FAILED)), judge.cut_off(*AWAY), judge.tell([REASON]),
+                       judge.born.update({("a", 1): 60.5 * SECOND})),
+    ],
+    "no fsync told": [
+        lambda judge: (judge.add("a", told(W, (*FAILED[:5], 0, 1))), judge.tell([REASON._replace(moment=50 * SECOND)])),
+    ],
     "can not be": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))))],
+    "may vanish": [lambda judge: (judge.add("a", told(W)), judge.add("b", told(("r", 0, 0, 2 * SECOND, 3 * SECOND, 0, 1))),
+                                  judge.killed("a", 9 * SECOND, 9 * SECOND))],
     "nobody wrote": [lambda judge: judge.add("b", told(R))],
     "the disk has 0": [lambda judge: (judge.add("a", told(W, ("s", None, None, SECOND, 2 * SECOND, 0, 1))),
                                       judge.disks.append((9 * SECOND, DISK)))],
@@ -103,6 +126,12 @@ def kinds_of_wrong():
         for number, story in enumerate(stories):
             wrong = judged(story)
             check(bool(wrong) == bool(expected) and (not wrong or expected in wrong[0]), f"'{expected}', {number}:", wrong)
+    for sync_writes in (False, True):
+        judge = History(bound=10, sync_writes=sync_writes)
+        judge.incarnations["a"], judge.born["a", 1] = 1, 0
+        judge.add("a", told(("w", 0, 8, 55 * SECOND, 59 * SECOND, errno.EIO, 1)))
+        judge.cut_off(*AWAY)
+        check(bool(judge.check()) != sync_writes, "a synchronous write that failed")
     check(history.value_of(make_block(5)) == 5, "a block is not its value")
     check(history.value_of(make_block(5)[:-8] + bytes(8)) is None, "a torn block is not found")
 

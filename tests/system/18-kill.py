@@ -2,8 +2,9 @@
 """kill -9 of a leaf: what it had synced is there, the others go on at once with their blocks and, after its lease, with the
 dead one's; it comes back under its name. Then the same with the proxy between them."""
 import os
+import signal
 
-from lab import BLOCK, check, hvfs, main, need_fuse, read_at, write_at
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
 
 SYNCED = b"synced before the end"
 
@@ -49,6 +50,22 @@ def device_of_the_dead(lab):
     check(not os.path.exists(f"/sys/block/{device[5:]}/loop"), "still attached")
 
 
+def at_once_on_its_mount(lab):
+    """The next one starts over the dead mount, though a program has a file open there, and the kernel has just seen it alive."""
+    node = lab.leaf("again")
+    opener = Opener(lab, node.image())
+    opener.write(300 * BLOCK, b"x", BLOCK)
+    os.stat("again")
+    signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
+    wait_readable(node.pidfd)
+    lab.nodes.remove(node)
+    node = lab.leaf("again")
+    write_at(node.image(), 300 * BLOCK, b"y" * BLOCK, sync=True)
+    check(opener.do("os.fsync(fd)") != "ok", "a file of the dead mount can be synced")
+    opener.process.kill()
+    node.stop()
+
+
 def test(lab):
     need_fuse()
     root = lab.root("--hb-ttl", "2s")
@@ -65,6 +82,7 @@ def test(lab):
     blocks_of_the_dead([below, root, other, victim])
     if os.geteuid() == 0 and os.path.exists("/dev/loop-control"):
         device_of_the_dead(lab)
+    at_once_on_its_mount(lab)
     check(not proxy.has_ended() and not root.has_ended(), "a parent died with its child")
     lab.stop_all()
     check(read_at("disk.img", 0, len(SYNCED)) == SYNCED, "the root's disk has not what was synced")

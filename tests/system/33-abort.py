@@ -36,6 +36,28 @@ def fails(image, function):
     check(False, f"{image} still works")
 
 
+def umount_in_vain(lab):
+    """It says what it waits for, and that the mount stays; after an abort it waits for nothing."""
+    os.unlink("disk.img")
+    root = lab.root("--hb-ttl", "2s")
+    leaf = lab.leaf("leaf", "--writeback", "3600s")
+    opener = Opener(lab, leaf.image())
+    opener.write(0, b"w", BLOCK)
+    os.kill(root.pid, signal.SIGSTOP)
+    answer = hvfs("umount", "leaf", "--timeout", "4s", status=1)
+    for words in ("waiting: volume v has bytes that are not at the root (4K)", "parent unix:root.sock can not be reached",
+                  "within 4.0s", "stays mounted"):
+        check(words in answer.stderr, f"no '{words}' in: {answer.stderr}")
+    hvfs("abort", "v", "--control", leaf.control)
+    opener.process.kill()
+    opener.process.wait()
+    hvfs("umount", "leaf", "--timeout", "20s")
+    wait_readable(leaf.pidfd)
+    lab.nodes.remove(leaf)
+    os.kill(root.pid, signal.SIGCONT)
+    root.stop()
+
+
 def test(lab):
     need_fuse()
     lab.create("own.img", "16M")
@@ -50,7 +72,7 @@ def test(lab):
     answer = hvfs("abort", "nix", "--control", leaf.control, status=1)
     check("nix" in answer.stderr, answer.stderr)
     answer = hvfs("abort", "v", "--control", leaf.control)
-    check("volume v is aborted" in answer.stdout, answer.stdout)
+    check("volume v is aborted" in answer.stdout and "12K were not at the root" in answer.stdout, answer.stdout)
     check(leaf.volume()["dirty_bytes"] == 0, "the status says", leaf.volume())
     check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync of what is given up succeeds")
     opener.process.kill()
@@ -78,6 +100,8 @@ def test(lab):
     os.kill(root.pid, signal.SIGCONT)
     root.stop()
     check(read_at("disk.img", 2 * BLOCK, 3 * BLOCK) == bytes(3 * BLOCK), "what was given up came to the root")
+
+    umount_in_vain(lab)
 
 
 main(test)

@@ -3,12 +3,12 @@
 import os
 import signal
 
-from lab import BLOCK, Opener, check, hvfs, main, need_fuse, wait_readable
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse, read_at, wait_readable
 
 
 def stop(lab, node, *flags, status):
     answer = hvfs("stop", "--control", node.control, *flags, status=status)
-    wait_readable(node.pidfd)
+    check(node.has_ended(), f"{node.name} runs on after stop")  # also after one that failed
     lab.nodes.remove(node)
     return answer.stderr
 
@@ -55,6 +55,23 @@ def child_hangs(lab, root):
     return root
 
 
+def hung_up(lab, root):
+    """The terminal of a node goes away: it leaves in order. It may be told so twice; that is no second order to stop."""
+    leaf = lab.leaf("terminal", "--writeback", "3600s")
+    opener = Opener(lab, leaf.image())
+    opener.write(8 * BLOCK, b"h", BLOCK)
+    os.kill(root.pid, signal.SIGSTOP)
+    for _ in range(2):
+        os.kill(leaf.pid, signal.SIGHUP)
+        leaf.status()  # it has got the signal by now
+    os.kill(root.pid, signal.SIGCONT)
+    wait_readable(leaf.pidfd)
+    lab.nodes.remove(leaf)
+    check(os.listdir("terminal") == [], "still mounted after the end")
+    check(read_at("disk.img", 8 * BLOCK, BLOCK) == b"h" * BLOCK, "what was written is not at the root")
+    opener.close()
+
+
 def node_hangs(lab):
     """A node that does not even answer: its client says so, and gives up."""
     node = lab.leaf("still")
@@ -71,8 +88,9 @@ def test(lab):
     root = lab.root("--hb-ttl", "2s")
     parent_hangs(lab, root)
     parent_hangs_and_nothing_is_lost(lab, root)
+    hung_up(lab, root)
     root.stop()
-    root = lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "60s")
+    root = lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "10s")
     child_hangs(lab, root)
     node_hangs(lab)
     lab.stop_all()

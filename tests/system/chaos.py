@@ -8,7 +8,8 @@ rounds: at the end of each everything is healed, everybody syncs and reads, and 
 round begins where the last one ended, with the nodes as they are. In the end all stop in order and the disk is compared.
 
 It fails when a byte is wrong, a fsync was lost, a request is stuck or fails without a reason, a daemon dies that was not
-killed, or a log tells of a broken invariant or of a sanitizer. --keep DIR keeps the logs of a failure.
+killed, or a log tells of a broken invariant or of a sanitizer. A fsync may fail with EIO when its node was away for longer than
+a lease, and its log has said why since the last fsync; and what the log says of a loss, a fsync must tell. --keep DIR keeps the logs of a failure.
 """
 import argparse
 import collections
@@ -65,7 +66,7 @@ class Chaos:
         self.agenda, self.counter = [], 0  # what ends when
         self.busy = set()  # hosts that a fault is about
         self.happened, self.log = collections.Counter(), []
-        self.history = History(options.bound, inner=("root", *PROXIES))
+        self.history = History(options.bound, inner=("root", *PROXIES), sync_writes="sync" in options.flags)
         self.start()
 
     def start(self):
@@ -286,6 +287,9 @@ class Chaos:
             if totals[kind]:
                 errors = [f"{key[2:]} {count}" for key, count in sorted(totals.items()) if key.startswith(f"{kind} ")]
                 print(f"{word}: {totals[kind]}, slowest {slowest[kind] / 1e9:.2f} s, failed: {', '.join(errors) or 'none'}")
+        reasons = [f"{key[6:]} {count}" for key, count in sorted(totals.items()) if key.startswith("told: ")]
+        print(f"requests that told of a loss, by what the log said: {', '.join(reasons) or 'none'}; blocks rescued: "
+              f"{totals['blocks rescued']}")
         print(f"blocks that went back with a dead writer: {totals['blocks that went back']}")
         for name, node in self.nodes.items():
             parent = node.volume()["parent"]["addr"]

@@ -4,7 +4,8 @@
 What linearizable.py demands, and what a disk with a volatile write cache may do besides: a write may vanish, and the block is
 again what it was before. When it may:
 
-- Its writer (one incarnation of a node) was killed before a successful fsync covered it, from then on.
+- Its writer (one incarnation of a node) was killed before a successful fsync covered it, from then on; or from when it was away
+  for too long before: it was given up then, and died before a fsync told.
 - A fsync of its writer failed with EIO: told, from the write's start to that fsync's end. Not what an earlier successful fsync
   covers.
 - It returned an error itself.
@@ -50,9 +51,9 @@ class Op(collections.namedtuple("Op", "kind block value start end who error")):
         return f"{self.who[0]}/{self.who[1]}: {words.get(self.kind, 'open')}, {clock(self.start)}–{clock(self.end)}{result}"
 
 
-class Loss(collections.namedtuple("Loss", "who start end killed inner")):
+class Loss(collections.namedtuple("Loss", "who start end killed inner away", defaults=((),))):
     """A node was lost, somewhere between start and end: killed, or given up by the others while it lived. inner: bytes of
-    others may have been in its memory."""
+    others may have been in its memory. away: from when till when it may have been given up before it was killed."""
     __slots__ = ()
 
     def __repr__(self):
@@ -77,7 +78,8 @@ def windows_of(write, syncs, losses):
     if write.error:
         windows.append((write.start, NEVER))
     if not covering(write, syncs):
-        windows += [(loss.start, NEVER) for loss in losses if loss.killed and loss.who == write.who]
+        windows += [(start, NEVER) for loss in losses if loss.killed and loss.who == write.who
+                    for start in (loss.start, *(start for start, end in loss.away if write.start <= end))]
     return windows
 
 

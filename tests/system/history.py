@@ -20,10 +20,12 @@ import time
 from durable import EIO, NEVER, Loss, Op, check_register, lost_on_disk, nothing_vanished
 from lab import BLOCK, check, read_at
 from linearizable import INITIAL
+from told import LogReader, rescued
 
 RUN_MAX = 4  # blocks of one request
 # Eight that are fought for, next to each other; eight that lie apart; sixteen that are written now and then.
 BLOCKS = [*range(8), *range(100, 500, 50), *range(1000, 1016)]
+LOG_CLOCK = 5 * 10**6  # a log has milliseconds
 MOUNT_IS_GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.ENODEV)
 
 
@@ -224,9 +226,11 @@ Fault = collections.namedtuple("Fault", "whose start end")
 
 
 class History:
-    def __init__(self, bound, inner=("root",)):
-        self.bound, self.inner = bound, inner
+    def __init__(self, bound, inner=("root",), sync_writes=False):
+        """${sync_writes}: writes wait for the root, and one whose fate is unknown fails when its node was away for too long."""
+        self.bound, self.inner, self.sync_writes = bound, inner, sync_writes
         self.incarnations = collections.Counter()
+        self.born, self.died = {}, {}  # incarnations, when they were there and when they were killed
         self.initial = dict.fromkeys(BLOCKS, INITIAL)
         self.totals = collections.Counter()
         self.slowest = collections.Counter()
@@ -234,22 +238,37 @@ class History:
 
     def forget(self):
         self.ops, self.losses, self.faults, self.disks, self.complaints, self.surveys = [], [], [], [], [], []
+        self.told = []
 
     # ---- What happened ----
 
     def who(self, name):
         return name, self.incarnations[name]
 
+    def alive(self, name, start, end):
+        """Its incarnations that were there at some time between start and end."""
+        return [who for who, born in self.born.items()
+                if who[0] == name and born <= end and self.died.get(who, end) >= start]
+
     def killed(self, name, start, end):
         self.losses.append(Loss(self.who(name), start, end, True, name in self.inner))
+        self.died[self.who(name)] = end
 
     def cut_off(self, names, start, end):
         """Nodes that lived were stopped or cut off from all others for a lease or longer: one of their fsyncs may fail."""
-        self.faults.append(Fault([self.who(name) for name in names], start, end))
+        self.faults.append(Fault([who for name in names for who in self.alive(name, start, end)], start, end))
 
     def given_up(self, name, start):
         """So was a node in the middle: what it has of the dead may be given up, from then on."""
         self.losses.append(Loss(self.who(name), start, NEVER, False, True))
+
+    def came_up(self, name):
+        self.incarnations[name] += 1
+        self.born[self.who(name)] = time.monotonic_ns()
+
+    def tell(self, told):
+        """What the logs have of losses: see told.py."""
+        self.told += told
 
     def add(self, name, told):
         for kind, block, value, start, end, error, incarnation in told["ops"]:
@@ -269,8 +288,8 @@ class History:
 
     def check(self):
         """Everything that is wrong, as sentences. Then a new history begins, with what is there now."""
-        wrong = [*self.complaints, *self.late(), *self.unexplained(), *self.bad_blocks(), *self.bad_disks(),
-                 *self.bad_surveys()]
+        wrong = [*self.complaints, *self.late(), *self.unexplained(), *self.untold(), *self.bad_rescues(),
+                 *self.bad_blocks(), *self.bad_disks(), *self.bad_surveys()]
         self.count()
         if self.surveys:
             self.initial = self.surveys[-1][1]
@@ -284,23 +303,78 @@ class History:
             elif op.end - op.start > self.bound * 1e9:
                 yield f"took {(op.end - op.start) / 1e9:.1f} s: {op}"
 
+    def syncs(self, *errors):
+        """Those that ended so, by incarnation."""
+        syncs = collections.defaultdict(list)
+        for op in self.ops:
+            if op.kind == "s" and op.end != NEVER and op.error in errors:
+                syncs[op.who].append(op)
+        return syncs
+
     def unexplained(self):
-        good = collections.defaultdict(list)
+        good, told = self.syncs(0), self.syncs(0, EIO)
         for op in self.ops:
-            if op.kind == "s" and not op.error:
-                good[op.who].append(op)
-        for op in self.ops:
-            if op.error and not self.was_killed(op) and not self.may_be_told(op, good[op.who]):
+            if not op.error or self.was_killed(op):
+                continue
+            if not self.may_be_told(op, good[op.who]):
                 yield f"an error without a reason ({errno.errorcode[op.error]}): {op}"
+                continue
+            if op.kind == "w":
+                self.totals["told: a synchronous write whose fate is unknown"] += 1
+                continue
+            reasons = self.reasons(op, told[op.who])
+            if not reasons:
+                yield f"the log does not say why ({errno.errorcode[op.error]}): {op}"
+            for reason in reasons:
+                self.totals[f"told: {reason}"] += 1
 
     def was_killed(self, op):
         return any(loss.killed and loss.who == op.who and loss.start <= op.end for loss in self.losses)
 
     def may_be_told(self, op, good):
-        """A fsync tells of what was given up, since its node was away for too long."""
+        """A fsync tells of what was given up, since its node was away for too long; a synchronous write of itself."""
         last = max((sync.start for sync in good if sync.end <= op.start), default=0)
-        return op.kind == "s" and op.error == EIO and any(
+        if op.kind == "w" and self.sync_writes:
+            last = op.start
+        elif op.kind != "s":
+            return False
+        return op.error == EIO and any(
             fault.start <= op.end and fault.end >= last and op.who in fault.whose for fault in self.faults)
+
+    def reasons(self, op, told):
+        """What the log of its node has said since the last fsync there, which would have told of what was before."""
+        last = max([sync.start for sync in told if sync.end <= op.start] + [self.born.get(op.who, 0)])
+        return {line.reason for line in self.told
+                if line.name == op.who[0] and last - LOG_CLOCK <= line.moment <= op.end + LOG_CLOCK}
+
+    def untold(self):
+        """A loss that is in the log of a node makes the next fsync there fail."""
+        good, failed = self.syncs(0), self.syncs(EIO)
+        for line in self.told:
+            who = max((who for who, born in self.born.items() if who[0] == line.name and born <= line.moment + LOG_CLOCK),
+                      default=None)
+            after = min((op.start for op in good[who] if op.start > line.moment + LOG_CLOCK), default=NEVER)
+            if after != NEVER and not any(line.moment <= op.end and op.start < after for op in failed[who]):
+                yield f"no fsync told of a loss that the log has: {line}"
+
+    def bad_rescues(self):
+        """What this node has written and synced is not among what was given up."""
+        writes = {op.value: op for op in self.ops if op.kind == "w"}
+        good = self.syncs(0)
+        for line in self.told:
+            for offset, length, data in rescued(line.map) if line.map else ():
+                value = value_of(data)
+                write = writes.get(value)
+                self.totals["blocks rescued"] += 1
+                if length != BLOCK or value is None:
+                    yield f"torn bytes in a rescue file, at {offset}: {line}"
+                elif write and write.who[0] == line.name and any(
+                        write.end <= sync.start and sync.end < line.moment for sync in good[write.who]):
+                    yield f"what was synced is in a rescue file: {write}; {line}"
+
+    def absences(self, loss):
+        """When a node that was killed had been away for too long before."""
+        return tuple((fault.start, fault.end) for fault in self.faults if loss.killed and loss.who in fault.whose)
 
     def by_block(self):
         syncs = [op for op in self.ops if op.kind == "s"]
@@ -311,8 +385,9 @@ class History:
         return {block: ops + syncs for block, ops in sorted(blocks.items())}
 
     def bad_blocks(self):
+        losses = [loss._replace(away=self.absences(loss)) for loss in self.losses]
         for block, ops in self.by_block().items():
-            complaint = check_register(ops, self.losses, self.initial[block])
+            complaint = check_register(ops, losses, self.initial[block])
             if complaint:
                 yield f"block {block}: {complaint}"
             elif not nothing_vanished(ops, self.initial[block]):
@@ -352,7 +427,7 @@ class Workload:
 
     def __init__(self, lab, history, nodes, seed=1, lanes=2, rate=100, sync=0.03):
         """${rate}: requests of a lane in a second; ${sync}: the share of them that are fsyncs."""
-        self.lab, self.history, self.workers = lab, history, {}
+        self.lab, self.history, self.workers, self.logs = lab, history, {}, LogReader()
         for index, node in enumerate(nodes):
             settings = {"index": index, "seed": seed, "lanes": lanes, "rate": rate, "sync": sync, "bound": history.bound}
             self.workers[node.name] = lab.popen(sys.executable, __file__, json.dumps(settings), stdin=subprocess.PIPE,
@@ -377,7 +452,7 @@ class Workload:
 
     def up(self, node):
         """A node is there, for the first time or again."""
-        self.history.incarnations[node.name] += 1
+        self.history.came_up(node.name)
         if node.name in self.workers:
             self.say(node.name, "up", self.history.incarnations[node.name], os.path.abspath(node.image()))
 
@@ -395,6 +470,8 @@ class Workload:
         """Everybody ends what they do and syncs; then all that is above them is brought to the disk, and everybody reads."""
         self.say_all("rest")
         self.collect(self.history.add)
+        for name in {name for name, _ in self.history.born}:
+            self.history.tell(self.logs.read(name))
         for node in also_flush:
             node.flush()
         self.say_all("survey")
