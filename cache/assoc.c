@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The adaptive policy is a set duel (Qureshi et al., ISCA 2007): a few groups always use LRU, as many always S3-FIFO,
-// and all others follow those that miss less. There are up to 32 leaders on each side, so that what the losing side
+// and all others follow those that miss less. There are up to 128 leaders on each side, so that what the losing side
 // costs is little, and nothing in a large table.
 #include "cache/assoc.h"
 #include "core/check.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { LEADERS = 32, LEADER_DISTANCE_MIN = 8, DUEL_MAX = 512 };
+enum { LEADERS = 128, LEADER_DISTANCE_MIN = 32, DUEL_MAX = 256 };
 
 static uint64_t
 memory_size(uint64_t size)

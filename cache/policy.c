@@ -67,7 +67,9 @@ policy_use(enum policy policy, struct group *group, uint32_t way)
 static uint16_t
 fingerprint(uint64_t tag)
 {
-	return (uint16_t)(hash_mix(tag) >> 48 | 1);
+	uint16_t bits = (uint16_t)(hash_mix(tag) >> 48);
+
+	return bits != 0 ? bits : 1;
 }
 
 static void
