@@ -136,27 +136,27 @@ assoc_group(const struct assoc *table, uint64_t group)
 }
 
 bool
-assoc_find(struct assoc *table, block_key key, struct place *ret_place)
+assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place)
 {
 	uint64_t group = hash_group(table->hash, key, table->group_count);
 	const struct slot *slots = slots_of(table, group);
 
 	for (uint32_t way = 0; way < table->way_count && slots[way].tag != 0; way++)
 		if (slots[way].tag == key + 1) {
-			*ret_place = (struct place){.table = table, .group = group, .way = way};
+			*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
 			return true;
 		}
 	return false;
 }
 
 struct slot *
-assoc_slot(const struct place *place)
+assoc_slot(const struct assoc_place *place)
 {
 	return &slots_of(place->table, place->group)[place->way];
 }
 
 void
-assoc_use(struct place *place)
+assoc_use(struct assoc_place *place)
 {
 	struct group group = {.slots = slots_of(place->table, place->group)};
 
@@ -198,19 +198,19 @@ assoc_insert(struct assoc *table, const struct slot *slot)
 }
 
 bool
-assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg, struct place *ret_place)
+assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg, struct assoc_place *ret_place)
 {
 	struct group view = assoc_group(table, group);
 	uint32_t way = policy_choose(policy_of(table, group), &view, may, arg);
 
 	if (way == POLICY_NONE)
 		return false;
-	*ret_place = (struct place){.table = table, .group = group, .way = way};
+	*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
 	return true;
 }
 
 struct slot
-assoc_take(const struct place *place)
+assoc_take(const struct assoc_place *place)
 {
 	struct assoc *table = place->table;
 	struct group group = assoc_group(table, place->group);
@@ -224,7 +224,7 @@ assoc_take(const struct place *place)
 }
 
 void
-assoc_replace(const struct place *place, struct buf *buf)
+assoc_replace(const struct assoc_place *place, struct buf *buf)
 {
 	struct slot *slot = assoc_slot(place);
 	struct buf *old = slot->buf;
@@ -236,7 +236,7 @@ assoc_replace(const struct place *place, struct buf *buf)
 }
 
 void
-assoc_set_dirty(const struct place *place, bool dirty)
+assoc_set_dirty(const struct assoc_place *place, bool dirty)
 {
 	struct slot *slot = assoc_slot(place);
 

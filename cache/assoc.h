@@ -22,7 +22,7 @@ struct assoc {
 };
 
 // Where a block is in a table. Valid until the group is changed.
-struct place {
+struct assoc_place {
 	struct assoc *table;
 	uint64_t group;
 	uint32_t way;
@@ -41,13 +41,13 @@ uint64_t assoc_index_bytes(const struct assoc *table);
 void assoc_set_policy(struct assoc *table, enum policy policy);
 
 // Where ${key} is; false: it is not here. Changes nothing.
-bool assoc_find(struct assoc *table, block_key key, struct place *ret_place);
+bool assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place);
 
 // The slot at ${place}.
-struct slot *assoc_slot(const struct place *place);
+struct slot *assoc_slot(const struct assoc_place *place);
 
 // The block at ${place} is used; ${place} follows it.
-void assoc_use(struct place *place);
+void assoc_use(struct assoc_place *place);
 
 // ${key} was looked for and is not here: the adaptive policy learns from it.
 void assoc_missed(struct assoc *table, block_key key);
@@ -59,16 +59,17 @@ bool assoc_has_room(const struct assoc *table, block_key key);
 void assoc_insert(struct assoc *table, const struct slot *slot);
 
 // Who goes next from ${group}, of those who ${may} (NULL: all); false: nobody may. Nobody is removed yet.
-bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg, struct place *ret_place);
+bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg,
+		  struct assoc_place *ret_place);
 
 // The block at ${place} leaves the table, with its count.
-struct slot assoc_take(const struct place *place);
+struct slot assoc_take(const struct assoc_place *place);
 
 // The block at ${place} has these bytes now; takes a count of ${buf}, gives that of the old one back.
-void assoc_replace(const struct place *place, struct buf *buf);
+void assoc_replace(const struct assoc_place *place, struct buf *buf);
 
 // The block at ${place} is dirty, or clean.
-void assoc_set_dirty(const struct place *place, bool dirty);
+void assoc_set_dirty(const struct assoc_place *place, bool dirty);
 
 // The blocks of ${group}.
 struct group assoc_group(const struct assoc *table, uint64_t group);

@@ -115,7 +115,7 @@ level_next_old(struct level *level, uint32_t *budget, struct slot *ret_slot)
 
 		(*budget)--;
 		if (group.used > 0) { // the oldest first, so that the order stays
-			struct place place = {.table = old, .group = level->cursor, .way = group.used - 1};
+			struct assoc_place place = {.table = old, .group = level->cursor, .way = group.used - 1};
 
 			*ret_slot = assoc_take(&place);
 			return true;
@@ -127,7 +127,7 @@ level_next_old(struct level *level, uint32_t *budget, struct slot *ret_slot)
 }
 
 bool
-level_find(struct level *level, block_key key, struct place *ret_place)
+level_find(struct level *level, block_key key, struct assoc_place *ret_place)
 {
 	return (level->now != NULL && assoc_find(level->now, key, ret_place)) ||
 	       (level->old != NULL && assoc_find(level->old, key, ret_place));
@@ -141,7 +141,7 @@ level_insert(struct level *level, const struct slot *slot, policy_may_fn *may, c
 
 	if (out) {
 		uint64_t group = hash_group(table->hash, slot_key(slot), table->group_count);
-		struct place place;
+		struct assoc_place place;
 
 		if (!assoc_choose(table, group, may, arg, &place))
 			CHECK(assoc_choose(table, group, NULL, NULL, &place));
@@ -167,26 +167,29 @@ may_be_squeezed(const void *arg, const struct slot *slot)
 }
 
 static bool
-squeeze_old(struct level *level, struct slot *ret_out)
+squeeze_old(struct level *level, uint64_t outside, struct slot *ret_out)
 {
 	uint64_t bytes_max = level->config.size > level->old_size ? level->config.size : level->old_size;
 	uint32_t budget = SQUEEZE_GROUPS;
 
-	return level_bytes(level) > bytes_max && level_next_old(level, &budget, ret_out);
+	return level_bytes(level) + outside > bytes_max && level_next_old(level, &budget, ret_out);
 }
 
 bool
-level_squeeze(struct level *level, block_key keep, policy_may_fn *may, const void *arg, struct slot *ret_out)
+level_squeeze(struct level *level, uint64_t outside, block_key keep, policy_may_fn *may, const void *arg,
+	      struct slot *ret_out)
 {
 	struct squeeze squeeze = {.may = may, .arg = arg, .keep = keep};
 
-	if (level->old != NULL && squeeze_old(level, ret_out))
+	if (level->old != NULL && squeeze_old(level, outside, ret_out))
 		return true;
-	for (int n = 0; level->now->bytes > level->config.size && n < SQUEEZE_GROUPS; n++) {
-		struct place place;
+	for (int n = 0; level->now->bytes + outside > level->config.size && n < SQUEEZE_GROUPS; n++) {
+		struct assoc_place place;
+
+		uint64_t group = level->hand;
 
 		level->hand = (level->hand + 1) % level->now->group_count;
-		if (!assoc_choose(level->now, level->hand, may_be_squeezed, &squeeze, &place))
+		if (!assoc_choose(level->now, group, may_be_squeezed, &squeeze, &place))
 			continue;
 		*ret_out = assoc_take(&place);
 		return true;

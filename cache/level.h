@@ -6,13 +6,7 @@
 #define HVFS_CACHE_LEVEL_H
 
 #include "cache/assoc.h"
-
-struct level_config {
-	uint64_t size; // bytes of block data
-	uint32_t ways; // to a group; 0: default
-	enum hash hash;
-	enum policy policy;
-};
+#include "cache/level_config.h"
 
 struct level {
 	struct level_config config; // as it is to be
@@ -53,16 +47,17 @@ bool level_is_leaving(const struct level *level);
 bool level_next_old(struct level *level, uint32_t *budget, struct slot *ret_slot);
 
 // Where ${key} is; false: it is not in this level.
-bool level_find(struct level *level, block_key key, struct place *ret_place);
+bool level_find(struct level *level, block_key key, struct assoc_place *ret_place);
 
 // ${slot}, with its count, comes in. True: its group was full and ${ret_out} had to go, the policy's choice among those
 // who ${may}, or among all when nobody may.
 bool level_insert(struct level *level, const struct slot *slot, policy_may_fn *may, const void *arg,
 		  struct slot *ret_out);
 
-// One block that has to go because the level holds more bytes than it may, any who ${may} but ${keep}. False: the bound
-// is kept, or nobody was met in a bounded search.
-bool level_squeeze(struct level *level, block_key keep, policy_may_fn *may, const void *arg, struct slot *ret_out);
+// One block that has to go because the level holds more bytes than it may, ${outside} of it taken for its own, any who
+// ${may} but ${keep}. False: the bound is kept, or nobody was met in a bounded search.
+bool level_squeeze(struct level *level, uint64_t outside, block_key keep, policy_may_fn *may, const void *arg,
+		   struct slot *ret_out);
 
 // Copies in it; bytes of their data; how many are dirty; bytes of its index.
 uint64_t level_entries(const struct level *level);

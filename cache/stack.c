@@ -107,20 +107,29 @@ demote(struct stack *stack, uint32_t level, const struct slot *out)
 	stack_place(stack, below, &slot);
 }
 
+static bool
+is_bottom(const struct stack *stack, uint32_t level)
+{
+	return taker_from(stack, level + 1) == stack->count;
+}
+
 // Clean blocks that nobody pinned leave the bottom first, whatever the policy thinks; from other levels all may go.
 static policy_may_fn *
 who_may(const struct stack *stack, uint32_t level)
 {
-	return taker_from(stack, level + 1) == stack->count ? stack_may_forget : NULL;
+	return is_bottom(stack, level) ? stack_may_forget : NULL;
 }
 
+// The bytes of ${level} are bounded. What waits among the victims takes the room of what might be forgotten.
 static void
 squeeze(struct stack *stack, uint32_t level, block_key keep)
 {
 	struct slot out;
 
 	for (int n = 0; n < SQUEEZE_SLOTS && !stack_is_full(stack); n++) {
-		if (!level_squeeze(stack->levels[level], keep, who_may(stack, level), stack, &out))
+		uint64_t outside = is_bottom(stack, level) ? stack->victims.waiting_bytes : 0;
+
+		if (!level_squeeze(stack->levels[level], outside, keep, who_may(stack, level), stack, &out))
 			return;
 		demote(stack, level, &out);
 	}
@@ -190,7 +199,7 @@ copies_get(void *self, block_key key)
 	struct stack *stack = self;
 	uint32_t budget = WORK_SLOTS;
 	struct level *top;
-	struct place place;
+	struct assoc_place place;
 
 	if (stack->busy)
 		stack_work(stack, &budget);
@@ -216,7 +225,7 @@ static void
 put_again(struct stack *stack, const struct spot *spot, struct buf *buf, bool dirty)
 {
 	uint32_t top = taker_from(stack, 0);
-	struct place place = spot->place;
+	struct assoc_place place = spot->place;
 	struct slot slot;
 
 	if (spot->level == top && place.table == stack->levels[top]->now) {

@@ -6,7 +6,7 @@
 #ifndef HVFS_CACHE_STACK_H
 #define HVFS_CACHE_STACK_H
 
-#include "cache/level.h"
+#include "cache/level_config.h"
 #include "core/copies.h"
 
 struct stack;

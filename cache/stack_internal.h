@@ -3,6 +3,7 @@
 #ifndef HVFS_CACHE_STACK_INTERNAL_H
 #define HVFS_CACHE_STACK_INTERNAL_H
 
+#include "cache/level.h"
 #include "cache/pins.h"
 #include "cache/stack.h"
 #include "cache/victims.h"
@@ -25,7 +26,7 @@ struct stack {
 // Where a block is: in a level, or among the victims.
 struct spot {
 	uint32_t level; // stack->count: ${victim}
-	struct place place;
+	struct assoc_place place;
 	struct victim *victim;
 };
 

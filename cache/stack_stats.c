@@ -48,9 +48,9 @@ void
 stack_get_stats(const struct stack *stack, struct stack_stats *ret)
 {
 	*ret = (struct stack_stats){
-		.used = stack->victims.bytes,
+		.used = stack->victims.waiting_bytes + stack->victims.parked_bytes,
 		.victims = stack->victims.waiting_count + stack->victims.parked_count,
-		.victims_used = stack->victims.bytes,
+		.victims_used = stack->victims.waiting_bytes + stack->victims.parked_bytes,
 		.dirty = stack->victims.dirty,
 		.pinned = stack->pins.blocks,
 		.hits = without(stack->hits, stack->misses),
@@ -71,7 +71,7 @@ stack_get_stats(const struct stack *stack, struct stack_stats *ret)
 static bool
 is_elsewhere(struct stack *stack, block_key key, const struct assoc *here)
 {
-	struct place place;
+	struct assoc_place place;
 
 	for (uint32_t i = 0; i < stack->count; i++) {
 		struct level *level = stack->levels[i];
@@ -95,7 +95,7 @@ check_table(struct stack *stack, struct assoc *table)
 
 		for (uint32_t way = 0; way < group.way_count; way++) {
 			const struct slot *slot = &group.slots[way];
-			struct place place;
+			struct assoc_place place;
 
 			CHECK((slot->tag != 0) == (way < group.used) && (slot->buf != NULL) == (way < group.used));
 			if (way >= group.used)

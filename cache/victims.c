@@ -21,6 +21,7 @@ link_in(struct victims *victims, struct victim *victim, bool parked)
 	else
 		HASH_ADD(hh, victims->waiting, key, sizeof(victim->key), victim);
 	*(parked ? &victims->parked_count : &victims->waiting_count) += 1;
+	*(parked ? &victims->parked_bytes : &victims->waiting_bytes) += buf_size(victim->slot.buf);
 }
 
 static void
@@ -31,6 +32,7 @@ link_out(struct victims *victims, struct victim *victim)
 	else
 		HASH_DELETE(hh, victims->waiting, victim);
 	*(victim->parked ? &victims->parked_count : &victims->waiting_count) -= 1;
+	*(victim->parked ? &victims->parked_bytes : &victims->waiting_bytes) -= buf_size(victim->slot.buf);
 }
 
 void
@@ -50,7 +52,6 @@ victims_add(struct victims *victims, const struct slot *slot, bool parked)
 	CHECK(victim != NULL && !(parked && slot->dirty));
 	victim->key = slot_key(slot);
 	victim->slot = *slot;
-	victims->bytes += buf_size(slot->buf);
 	victims->dirty += slot->dirty;
 	link_in(victims, victim, parked);
 }
@@ -114,7 +115,6 @@ victims_take(struct victims *victims, struct victim *victim)
 	struct slot slot = victim->slot;
 
 	link_out(victims, victim);
-	victims->bytes -= buf_size(slot.buf);
 	victims->dirty -= slot.dirty;
 	free(victim);
 	return slot;

@@ -14,7 +14,8 @@ struct victim;
 struct victims {
 	struct victim *waiting, *parked; // the oldest first
 	uint64_t waiting_count, parked_count;
-	uint64_t bytes, dirty;
+	uint64_t waiting_bytes, parked_bytes; // of data
+	uint64_t dirty;
 };
 
 // Give back the counts of all buffers.

@@ -149,7 +149,7 @@ check_put(block_key key, bool rebuild)
 
 START_TEST(test_put_evicts_others_only)
 {
-	for (block_key key = 0; key < 400; key++) {
+	for (block_key key = 0; key < 400; key += 3) {
 		check_put(key, false);
 		check_put(key, true);
 	}
@@ -441,6 +441,7 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_set_timeout(all, 60);
 	tcase_add_test(all, test_least_recently_used_goes);
 	tcase_add_test(all, test_dirty_stays);
 	tcase_add_test(all, test_victim_used_again_comes_back);
