@@ -177,8 +177,8 @@ set_ways(struct config *config, const char *value, char *error, size_t error_siz
 {
 	char *end;
 	unsigned long ways = strtoul(value, &end, 10);
-	if (!isdigit((unsigned char)value[0]) || *end != '\0' || ways == 0 || ways > 4096)
-		return fail(error, error_size, "ways=%s: right would be 1 to 4096", value);
+	if (!isdigit((unsigned char)value[0]) || *end != '\0' || ways == 0 || ways > 256)
+		return fail(error, error_size, "ways=%s: right would be 1 to 256", value);
 	config->node.cache_ways = (uint32_t)ways;
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where the core keeps its copies of blocks: the interface of the cache (one level today, a stack later), as the core
-// sees it. Implemented by cache/; the simulator uses the same code.
+// Where the core keeps its copies of blocks: the interface of the cache (a stack of levels), as the core sees it.
+// Implemented by cache/; the simulator uses the same code.
 #ifndef HVFS_CORE_COPIES_H
 #define HVFS_CORE_COPIES_H
 

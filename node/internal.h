@@ -13,7 +13,7 @@
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
 
-#include "cache/set_cache.h"
+#include "cache/stack.h"
 #include "core/check.h"
 #include "fuse/driver.h"
 #include "net/link.h"
@@ -81,7 +81,7 @@ struct node {
 	struct event_base *base;
 	struct core *core;
 	struct actions *actions;
-	struct set_cache *cache;
+	struct stack *cache;
 	bool stepping;
 	struct event_queue waiting;
 	struct event *batch; // ends the batch once the loop has run what was due

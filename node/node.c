@@ -102,12 +102,13 @@ cache_block_size(const struct volume *opened)
 static void
 core_start(struct node *node, const struct volume *opened)
 {
+	const struct level_config level = {.size = node->config.cache_size, .ways = node->config.cache_ways};
 	uint32_t block_size = cache_block_size(opened);
 	struct core_config config;
 	struct copies copies;
 
-	node->cache = set_cache_create(node->config.cache_size, block_size, node->config.cache_ways);
-	copies = set_cache_copies(node->cache);
+	node->cache = stack_create(block_size, &level, 1);
+	copies = stack_copies(node->cache);
 	node->block_size = block_size;
 	core_configure(node, opened, block_size, &config);
 	node->core = core_create(&config, &copies);
@@ -209,8 +210,7 @@ node_destroy(struct node *node)
 		node_rescue_fini(&node->volumes[i]);
 	if (node->core != NULL)
 		core_destroy(node->core);
-	if (node->cache != NULL)
-		set_cache_destroy(node->cache);
+	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
 	node_perform_fini(node);

@@ -101,15 +101,28 @@ volume_children(const struct node *node, uint32_t index)
 }
 
 static json_t *
+cache_level(const struct node *node, uint32_t position)
+{
+	struct stack_level_stats stats;
+
+	stack_get_level_stats(node->cache, position, &stats);
+	return json_pack("{sisssIsisssssIsIsIsIsIsIsIsI}", "level", (int)position, "kind", "mem", "size",
+			 (json_int_t)stats.config.size, "ways", (int)stats.config.ways, "hash",
+			 hash_name(stats.config.hash), "policy", policy_name(stats.config.policy), "used",
+			 (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "dirty", (json_int_t)stats.dirty,
+			 "hits", (json_int_t)stats.hits, "misses", (json_int_t)stats.misses, "evictions",
+			 (json_int_t)stats.evicted, "promotions", (json_int_t)stats.promoted_in, "demotions",
+			 (json_int_t)stats.demoted_out);
+}
+
+static json_t *
 cache_levels(const struct node *node)
 {
-	struct set_cache_stats stats;
+	json_t *levels = json_array();
 
-	set_cache_get_stats(node->cache, &stats);
-	return json_pack("[{sisssIsIsIsIsIsIsisi}]", "level", 0, "kind", "mem", "size", (json_int_t)stats.size, "used",
-			 (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "hits", (json_int_t)stats.hits,
-			 "misses", (json_int_t)stats.misses, "evictions", (json_int_t)stats.evictions, "promotions", 0,
-			 "demotions", 0);
+	for (uint32_t i = 0; i < stack_level_count(node->cache); i++)
+		json_array_append_new(levels, cache_level(node, i));
+	return levels;
 }
 
 static json_t *

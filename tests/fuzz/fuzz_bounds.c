@@ -114,7 +114,7 @@ static void
 check_table(const struct fuzz_node *node)
 {
 	const struct core *core = node->core;
-	struct set_cache_stats stats;
+	struct stack_stats stats;
 	uint64_t copies = 0, held = 0, pinned = 0;
 
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
@@ -128,7 +128,7 @@ check_table(const struct fuzz_node *node)
 		pinned += entry->copy >= COPY_UNSTABLE;
 		held += entry->held != PERM_NO;
 	}
-	set_cache_get_stats(node->cache, &stats);
+	stack_get_stats(node->cache, &stats);
 	CHECK(copies == stats.entries + stats.victims && stats.victims <= CLEAN_VICTIMS + pinned);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		held -= core->volumes[i]->held_read + core->volumes[i]->held_write;
@@ -140,10 +140,10 @@ static void
 check_buffers(const struct fuzz_node *node)
 {
 	const struct core *core = node->core;
-	struct set_cache_stats stats;
+	struct stack_stats stats;
 	uint64_t used = 0, owned;
 
-	set_cache_get_stats(node->cache, &stats);
+	stack_get_stats(node->cache, &stats);
 	owned = stats.entries + stats.victims;
 	for (int i = 0; i < POOLS; i++)
 		used += core->pools[i] != NULL ? buf_pool_used(core->pools[i]) : 0;

@@ -404,6 +404,7 @@ fuzz_node_end(struct fuzz_node *node, unsigned index, bool evictions, enum hvfs_
 void
 fuzz_node_init(struct fuzz_node *node, const struct core_config *config, uint64_t cache_blocks)
 {
+	const struct level_config level = {.size = cache_blocks * LIMIT_BLOCK_SIZE_MIN};
 	struct copies copies;
 
 	memset(node, 0, sizeof(*node));
@@ -412,8 +413,8 @@ fuzz_node_init(struct fuzz_node *node, const struct core_config *config, uint64_
 	node->credits_max = 64; // before it has said anything
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		node->links[slot].id = slot * 3;
-	node->cache = set_cache_create(cache_blocks * LIMIT_BLOCK_SIZE_MIN, LIMIT_BLOCK_SIZE_MIN, 0);
-	copies = set_cache_copies(node->cache);
+	node->cache = stack_create(LIMIT_BLOCK_SIZE_MIN, &level, 1);
+	copies = stack_copies(node->cache);
 	node->core = core_create(config, &copies);
 	node->actions = actions_create();
 }
@@ -431,5 +432,5 @@ fuzz_node_fini(struct fuzz_node *node)
 		free(node->links[slot].heard);
 	actions_destroy(node->actions);
 	core_destroy(node->core);
-	set_cache_destroy(node->cache);
+	stack_destroy(node->cache);
 }

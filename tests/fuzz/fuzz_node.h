@@ -4,7 +4,7 @@
 #ifndef HVFS_TESTS_FUZZ_FUZZ_NODE_H
 #define HVFS_TESTS_FUZZ_FUZZ_NODE_H
 
-#include "cache/set_cache.h"
+#include "cache/stack.h"
 #include "core/core.h"
 #include "tests/fuzz/session_script.h"
 
@@ -36,7 +36,7 @@ struct fuzz_io {
 struct fuzz_node {
 	struct core *core;
 	struct core_config config;
-	struct set_cache *cache;
+	struct stack *cache;
 	struct actions *actions;
 	moment_us now;
 	struct fuzz_link links[SLOTS];

@@ -22,6 +22,7 @@ node_trace(void *arg, const char *line)
 static void
 process_create(struct node *node, const struct core_config *base)
 {
+	const struct level_config level = {.size = node->cache_size, .ways = node->cache_ways};
 	struct core_config config = *base;
 	struct copies copies;
 
@@ -29,8 +30,8 @@ process_create(struct node *node, const struct core_config *base)
 	config.trace = node->world->trace.off ? NULL : node_trace;
 	config.trace_arg = node;
 	memset(node->names, 0, sizeof node->names);
-	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
-	copies = set_cache_copies(node->cache);
+	node->cache = stack_create(node->world->block_size, &level, 1);
+	copies = stack_copies(node->cache);
 	node->core = core_create(&config, &copies);
 	node->losses_told = 0;
 	node->has_told_of_loss = false;
@@ -45,7 +46,7 @@ static void
 process_destroy(struct node *node)
 {
 	core_destroy(node->core);
-	set_cache_destroy(node->cache);
+	stack_destroy(node->cache);
 	node->core = NULL;
 	node->cache = NULL;
 }

@@ -10,7 +10,7 @@
 #ifndef HVFS_TESTS_SIM_WORLD_H
 #define HVFS_TESTS_SIM_WORLD_H
 
-#include "cache/set_cache.h"
+#include "cache/stack.h"
 #include "core/core.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/heap.h"
@@ -97,7 +97,7 @@ struct node {
 	int index;
 	bool stopping, stopped;
 	char name[WORLD_NAME_SIZE];
-	struct set_cache *cache;
+	struct stack *cache;
 	struct core_config config; // as given to world_add_node, for the next start
 	uint64_t cache_size;
 	uint32_t cache_ways;

@@ -303,6 +303,7 @@ START_TEST(bad_flags_are_named_with_their_value)
 	assert_refused("--volume v=d --cache 16M", "--cache 16M: right would be mem:SIZE");
 	assert_refused("--volume v=d --cache mem:16X", "--cache mem:16X: 16X: no size");
 	assert_refused("--volume v=d --cache mem:16M,ways=0", "ways=0");
+	assert_refused("--volume v=d --cache mem:16M,ways=257", "ways=257"); // the cache would stop the process
 	assert_refused("--volume v=d --cache mem:16M,hash=x", "hash=x");
 	assert_refused("--volume v=d --cache mem:1G/disk:c:1G", "no other kinds");
 	assert_refused("--volume v=d --read-only=maybe", "--read-only maybe: neither");

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// The adaptive policy is a set duel (Qureshi et al., ISCA 2007): a few groups always use LRU, as many always S3-FIFO,
+// and all others follow those that miss less. There are up to 128 leaders on each side, so that what the losing side
+// costs is little, and nothing in a large table.
+#include "cache/assoc.h"
+#include "core/check.h"
+#include "core/memory.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { LEADERS = 128, LEADER_DISTANCE_MIN = 32, DUEL_MAX = 256 };
+
+static uint64_t
+memory_size(uint64_t size)
+{
+	return size < MEMORY_HUGE_SIZE ? size : (size + MEMORY_HUGE_SIZE - 1) & ~(uint64_t)(MEMORY_HUGE_SIZE - 1);
+}
+
+// Zeroed memory that costs nothing until it is touched: a new index must not stop the event loop, however large.
+static void *
+memory_take(uint64_t bytes)
+{
+	uint64_t size = memory_size(bytes), padding = size >= MEMORY_HUGE_SIZE ? MEMORY_HUGE_SIZE : 0;
+	char *start = mmap(NULL, size + padding, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *aligned = start;
+
+	CHECK(start != MAP_FAILED);
+	if (padding == 0)
+		return start;
+	aligned = (char *)(((uintptr_t)start + padding - 1) & ~(uintptr_t)(padding - 1));
+	if (aligned > start)
+		munmap(start, (size_t)(aligned - start));
+	if (aligned < start + padding)
+		munmap(aligned + size, (size_t)(start + padding - aligned));
+	memory_wish_huge(aligned, size);
+	return aligned;
+}
+
+static void
+memory_give(void *start, uint64_t bytes)
+{
+	if (start != NULL)
+		munmap(start, memory_size(bytes));
+}
+
+static uint64_t
+slots_bytes(const struct assoc *table)
+{
+	return table->group_count * table->way_count * sizeof(*table->slots);
+}
+
+static uint64_t
+ghosts_bytes(const struct assoc *table)
+{
+	return table->group_count * table->way_count * sizeof(*table->ghosts);
+}
+
+struct assoc *
+assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy)
+{
+	struct assoc *table = calloc(1, sizeof(*table));
+
+	CHECK(table != NULL && group_count > 0 && way_count > 0 && way_count <= ASSOC_WAYS_MAX && hash != HASH_ANY);
+	table->group_count = group_count;
+	table->way_count = way_count;
+	table->hash = hash;
+	table->slots = memory_take(slots_bytes(table));
+	table->leader_mask = LEADER_DISTANCE_MIN - 1;
+	while ((table->leader_mask + 1) * LEADERS < group_count)
+		table->leader_mask = table->leader_mask * 2 + 1;
+	assoc_set_policy(table, policy);
+	return table;
+}
+
+void
+assoc_destroy(struct assoc *table)
+{
+	if (table == NULL)
+		return;
+	for (uint64_t i = 0; i < table->group_count * table->way_count && table->entries > 0; i++)
+		if (table->slots[i].tag != 0) {
+			buf_unref(table->slots[i].buf);
+			table->entries--;
+		}
+	memory_give(table->slots, slots_bytes(table));
+	memory_give(table->ghosts, ghosts_bytes(table));
+	free(table);
+}
+
+uint64_t
+assoc_index_bytes(const struct assoc *table)
+{
+	return slots_bytes(table) + (table->ghosts != NULL ? ghosts_bytes(table) : 0);
+}
+
+void
+assoc_set_policy(struct assoc *table, enum policy policy)
+{
+	table->policy = policy;
+	if (policy != POLICY_LRU && table->ghosts == NULL)
+		table->ghosts = memory_take(ghosts_bytes(table));
+}
+
+// The policy that ${group} uses.
+static enum policy
+policy_of(const struct assoc *table, uint64_t group)
+{
+	uint64_t place = group & table->leader_mask;
+
+	if (table->policy != POLICY_ADAPTIVE)
+		return table->policy;
+	if (place == 0)
+		return POLICY_LRU;
+	if (place == (table->leader_mask + 1) / 2)
+		return POLICY_S3FIFO;
+	return table->duel > 0 ? POLICY_S3FIFO : POLICY_LRU;
+}
+
+static struct slot *
+slots_of(const struct assoc *table, uint64_t group)
+{
+	return &table->slots[group * table->way_count];
+}
+
+struct group
+assoc_group(const struct assoc *table, uint64_t group)
+{
+	struct group ret = {.slots = slots_of(table, group), .way_count = table->way_count};
+
+	if (table->ghosts != NULL)
+		ret.ghosts = &table->ghosts[group * table->way_count];
+	while (ret.used < ret.way_count && ret.slots[ret.used].tag != 0)
+		ret.used++;
+	return ret;
+}
+
+bool
+assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place)
+{
+	uint64_t group = hash_group(table->hash, key, table->group_count);
+	const struct slot *slots = slots_of(table, group);
+
+	for (uint32_t way = 0; way < table->way_count && slots[way].tag != 0; way++)
+		if (slots[way].tag == key + 1) {
+			*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
+			return true;
+		}
+	return false;
+}
+
+struct slot *
+assoc_slot(const struct assoc_place *place)
+{
+	return &slots_of(place->table, place->group)[place->way];
+}
+
+void
+assoc_use(struct assoc_place *place)
+{
+	struct group group = {.slots = slots_of(place->table, place->group)};
+
+	place->way = policy_use(policy_of(place->table, place->group), &group, place->way);
+}
+
+void
+assoc_missed(struct assoc *table, block_key key)
+{
+	uint64_t place;
+
+	if (table->policy != POLICY_ADAPTIVE)
+		return;
+	place = hash_group(table->hash, key, table->group_count) & table->leader_mask;
+	if (place == 0 && table->duel < DUEL_MAX)
+		table->duel++;
+	else if (place == (table->leader_mask + 1) / 2 && table->duel > -DUEL_MAX)
+		table->duel--;
+}
+
+bool
+assoc_has_room(const struct assoc *table, block_key key)
+{
+	uint64_t group = hash_group(table->hash, key, table->group_count);
+
+	return slots_of(table, group)[table->way_count - 1].tag == 0;
+}
+
+void
+assoc_insert(struct assoc *table, const struct slot *slot)
+{
+	uint64_t number = hash_group(table->hash, slot_key(slot), table->group_count);
+	struct group group = assoc_group(table, number);
+
+	policy_insert(policy_of(table, number), &group, slot);
+	table->entries++;
+	table->bytes += buf_size(slot->buf);
+	table->dirty += slot->dirty;
+}
+
+bool
+assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg, struct assoc_place *ret_place)
+{
+	struct group view = assoc_group(table, group);
+	uint32_t way = policy_choose(policy_of(table, group), &view, may, arg);
+
+	if (way == POLICY_NONE)
+		return false;
+	*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
+	return true;
+}
+
+struct slot
+assoc_take(const struct assoc_place *place)
+{
+	struct assoc *table = place->table;
+	struct group group = assoc_group(table, place->group);
+	struct slot slot = *assoc_slot(place);
+
+	policy_remove(&group, place->way);
+	table->entries--;
+	table->bytes -= buf_size(slot.buf);
+	table->dirty -= slot.dirty;
+	return slot;
+}
+
+void
+assoc_replace(const struct assoc_place *place, struct buf *buf)
+{
+	struct slot *slot = assoc_slot(place);
+	struct buf *old = slot->buf;
+
+	slot->buf = buf_ref(buf);
+	place->table->bytes += buf_size(buf);
+	place->table->bytes -= buf_size(old);
+	buf_unref(old);
+}
+
+void
+assoc_set_dirty(const struct assoc_place *place, bool dirty)
+{
+	struct slot *slot = assoc_slot(place);
+
+	place->table->dirty -= slot->dirty;
+	slot->dirty = dirty;
+	place->table->dirty += dirty;
+}

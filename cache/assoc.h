@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// A set-associative table of blocks: groups of ways, a hash chooses the group, a policy who goes when a group is full
+// (S26). Its shape is fixed; a level that changes shape makes a new one (level.h).
+#ifndef HVFS_CACHE_ASSOC_H
+#define HVFS_CACHE_ASSOC_H
+
+#include "cache/hash.h"
+#include "cache/policy.h"
+
+enum { ASSOC_WAYS_MAX = 256 };
+
+struct assoc {
+	struct slot *slots; // group after group
+	uint16_t *ghosts;   // as many; NULL for LRU
+	uint64_t group_count;
+	uint32_t way_count;
+	enum hash hash;
+	enum policy policy;
+	uint64_t leader_mask; // POLICY_ADAPTIVE: which groups lead
+	int duel;             // misses of the LRU leaders above those of the S3-FIFO leaders
+	uint64_t entries, bytes, dirty;
+};
+
+// Where a block is in a table. Valid until the group is changed.
+struct assoc_place {
+	struct assoc *table;
+	uint64_t group;
+	uint32_t way;
+};
+
+// An empty table. Its memory is taken from the system as it is used, so that this takes no time.
+struct assoc *assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy);
+
+// Gives back the counts of all buffers.
+void assoc_destroy(struct assoc *table);
+
+// Bytes of its own memory, when all of it is in use.
+uint64_t assoc_index_bytes(const struct assoc *table);
+
+// Another policy from now on. What is in the table stays.
+void assoc_set_policy(struct assoc *table, enum policy policy);
+
+// Where ${key} is; false: it is not here. Changes nothing.
+bool assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place);
+
+// The slot at ${place}.
+struct slot *assoc_slot(const struct assoc_place *place);
+
+// The block at ${place} is used; ${place} follows it.
+void assoc_use(struct assoc_place *place);
+
+// ${key} was looked for and is not here: the adaptive policy learns from it.
+void assoc_missed(struct assoc *table, block_key key);
+
+// Whether the group of ${key} has an empty way.
+bool assoc_has_room(const struct assoc *table, block_key key);
+
+// ${slot}, with its count, comes into its group, which has room.
+void assoc_insert(struct assoc *table, const struct slot *slot);
+
+// Who goes next from ${group}, of those who ${may} (NULL: all); false: nobody may. Nobody is removed yet.
+bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg,
+		  struct assoc_place *ret_place);
+
+// The block at ${place} leaves the table, with its count.
+struct slot assoc_take(const struct assoc_place *place);
+
+// The block at ${place} has these bytes now; takes a count of ${buf}, gives that of the old one back.
+void assoc_replace(const struct assoc_place *place, struct buf *buf);
+
+// The block at ${place} is dirty, or clean.
+void assoc_set_dirty(const struct assoc_place *place, bool dirty);
+
+// The blocks of ${group}.
+struct group assoc_group(const struct assoc *table, uint64_t group);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What a cache knows of one block: 16 bytes. A slot is at rest in a group of a table, or on its way from one level to
+// another; wherever it is, it holds one count of its buffer (S31: bytes are never copied).
+#ifndef HVFS_CACHE_SLOT_H
+#define HVFS_CACHE_SLOT_H
+
+#include "core/buf.h"
+#include "core/limits.h"
+#include "core/types.h"
+
+struct slot {
+	uint64_t tag : 56;  // key + 1; 0: empty, so that fresh zeroed memory is an empty cache
+	uint64_t uses : 2;  // how often it was used again, up to 3 (s3fifo)
+	uint64_t main : 1;  // has proved itself (s3fifo)
+	uint64_t fresh : 1; // brought and not yet used: the use it was brought for does not count as one more
+	uint64_t dirty : 1;
+	uint64_t unused : 3;
+	struct buf *buf;
+};
+
+enum { SLOT_USES_MAX = 3 };
+
+static_assert(sizeof(struct slot) == 16, "the index costs 16 bytes a block");
+static_assert(LIMIT_VOLUMES < 1 << (56 - BLOCK_KEY_BITS), "a key fits a tag");
+
+static inline block_key
+slot_key(const struct slot *slot)
+{
+	return slot->tag - 1;
+}
+
+// The same block as it comes to another level, where it has yet to prove itself.
+static inline struct slot
+slot_unmarked(const struct slot *slot)
+{
+	return (struct slot){.tag = slot->tag, .dirty = slot->dirty, .buf = slot->buf};
+}
+
+#endif

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+// A block is in one place: a level, or the victim repository. Moving it moves the slot, which holds the count of the
+// buffer; bytes are never touched.
+//
+//   put, new -> top level -> ... -> bottom level -> clean: the core is told     dirty, pinned: waits among the victims
+//                  ^                     |
+//                  +--- used again ------+   (also from the victims)
+//
+// The core does not expect to lose blocks while it gets one. So a promotion within get parks what falls out, and the
+// next put or step tells the core; when too many are parked, a block that is used stays where it is.
+#include "cache/stack_internal.h"
+#include "core/check.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+// With one operation. A large block may need the room of many small ones.
+enum { WORK_SLOTS = 8, CLEAN_SLOTS = 8, SQUEEZE_SLOTS = LIMIT_BLOCK_SIZE_MAX / LIMIT_BLOCK_SIZE_MIN };
+
+bool
+stack_find(struct stack *stack, block_key key, struct spot *ret)
+{
+	for (ret->level = 0; ret->level < stack->count; ret->level++)
+		if (level_find(stack->levels[ret->level], key, &ret->place))
+			return true;
+	ret->victim = victims_find(&stack->victims, key);
+	return ret->victim != NULL;
+}
+
+struct slot
+stack_take(struct stack *stack, const struct spot *spot)
+{
+	return spot->level < stack->count ? assoc_take(&spot->place) : victims_take(&stack->victims, spot->victim);
+}
+
+bool
+stack_is_full(const struct stack *stack)
+{
+	return !stack->may_tell && stack->victims.parked_count >= VICTIMS_PARKED_MAX;
+}
+
+void
+stack_tell(struct stack *stack, const struct slot *slot)
+{
+	CHECK(stack->may_tell && !slot->dirty);
+	stack->evictions++;
+	buf_unref(slot->buf);
+	if (stack->evicted != NULL)
+		stack->evicted(stack->evicted_arg, slot_key(slot));
+}
+
+static bool
+is_held(const struct stack *stack, const struct slot *slot)
+{
+	return slot->dirty || pins_has(&stack->pins, slot_key(slot));
+}
+
+bool
+stack_may_forget(const void *arg, const struct slot *slot)
+{
+	const struct stack *stack = arg;
+
+	return !is_held(stack, slot) && slot->tag != stack->keep_tag;
+}
+
+void
+stack_fall_out(struct stack *stack, const struct slot *slot)
+{
+	if (stack->may_tell && stack_may_forget(stack, slot))
+		stack_tell(stack, slot);
+	else
+		victims_add(&stack->victims, slot, !is_held(stack, slot));
+}
+
+uint64_t
+stack_capacity(const struct stack *stack, uint64_t block_size)
+{
+	uint64_t blocks = 0;
+
+	for (uint32_t i = 0; i < stack->count; i++)
+		blocks += level_capacity(stack->levels[i], block_size);
+	return blocks;
+}
+
+// The first level from ${level} on that takes blocks, or stack->count.
+static uint32_t
+taker_from(const struct stack *stack, uint32_t level)
+{
+	while (level < stack->count && level_is_leaving(stack->levels[level]))
+		level++;
+	return level;
+}
+
+static void
+demote(struct stack *stack, uint32_t level, const struct slot *out)
+{
+	struct slot slot = slot_unmarked(out);
+	uint32_t below = taker_from(stack, level + 1);
+
+	if (below == stack->count) {
+		stack->levels[level]->evicted++;
+		stack_fall_out(stack, &slot);
+		return;
+	}
+	stack->levels[level]->demoted_out++;
+	stack->levels[below]->demoted_in++;
+	stack_place(stack, below, &slot);
+}
+
+static bool
+is_bottom(const struct stack *stack, uint32_t level)
+{
+	return taker_from(stack, level + 1) == stack->count;
+}
+
+// Clean blocks that nobody pinned leave the bottom first, whatever the policy thinks; from other levels all may go.
+static policy_may_fn *
+who_may(const struct stack *stack, uint32_t level)
+{
+	return is_bottom(stack, level) ? stack_may_forget : NULL;
+}
+
+// The bytes of ${level} are bounded. What waits among the victims takes the room of what might be forgotten.
+static void
+squeeze(struct stack *stack, uint32_t level, block_key keep)
+{
+	struct slot out;
+
+	for (int n = 0; n < SQUEEZE_SLOTS && !stack_is_full(stack); n++) {
+		uint64_t outside = is_bottom(stack, level) ? stack->victims.waiting_bytes : 0;
+
+		if (!level_squeeze(stack->levels[level], outside, keep, who_may(stack, level), stack, &out))
+			return;
+		demote(stack, level, &out);
+	}
+}
+
+void
+stack_place(struct stack *stack, uint32_t level, const struct slot *slot)
+{
+	struct slot out;
+
+	level = taker_from(stack, level);
+	if (level_insert(stack->levels[level], slot, who_may(stack, level), stack, &out))
+		demote(stack, level, &out);
+	squeeze(stack, level, slot_key(slot));
+}
+
+// ${slot} was at ${spot}, and is used.
+static void
+promote(struct stack *stack, const struct spot *spot, const struct slot *slot)
+{
+	uint32_t top = taker_from(stack, 0);
+	struct slot promoted = *slot;
+
+	if (spot->level != top) {
+		promoted = slot_unmarked(slot);
+		stack->levels[top]->promoted_in++;
+		if (spot->level < stack->count)
+			stack->levels[spot->level]->promoted_out++;
+	}
+	stack_place(stack, top, &promoted);
+}
+
+static void
+missed_above(struct stack *stack, uint32_t level, block_key key)
+{
+	for (uint32_t i = 0; i < level; i++)
+		if (stack->levels[i]->now != NULL)
+			assoc_missed(stack->levels[i]->now, key);
+}
+
+static struct buf *
+get_below(struct stack *stack, block_key key)
+{
+	struct spot spot;
+	struct slot slot;
+
+	if (!stack_find(stack, key, &spot))
+		return NULL;
+	stack->hits++;
+	missed_above(stack, spot.level, key);
+	for (uint32_t i = 0; i < spot.level; i++)
+		stack->levels[i]->passed++;
+	if (spot.level < stack->count) {
+		stack->levels[spot.level]->hits++;
+		assoc_use(&spot.place);
+	}
+	if (stack_is_full(stack))
+		return spot.level < stack->count ? assoc_slot(&spot.place)->buf : victim_slot(spot.victim)->buf;
+	slot = stack_take(stack, &spot);
+	promote(stack, &spot, &slot);
+	return slot.buf;
+}
+
+static struct buf *
+copies_get(void *self, block_key key)
+{
+	struct stack *stack = self;
+	uint32_t budget = WORK_SLOTS;
+	struct level *top;
+	struct assoc_place place;
+
+	if (stack->busy)
+		stack_work(stack, &budget);
+	top = stack->levels[0];
+	if (top->now == NULL || !assoc_find(top->now, key, &place))
+		return get_below(stack, key);
+	stack->hits++;
+	top->hits++;
+	assoc_use(&place);
+	return assoc_slot(&place)->buf;
+}
+
+static void
+put_new(struct stack *stack, block_key key, struct buf *buf, bool dirty)
+{
+	struct slot slot = {.tag = key + 1, .fresh = 1, .dirty = dirty, .buf = buf_ref(buf)};
+
+	missed_above(stack, stack->count, key);
+	stack_place(stack, 0, &slot);
+}
+
+static void
+put_again(struct stack *stack, const struct spot *spot, struct buf *buf, bool dirty)
+{
+	uint32_t top = taker_from(stack, 0);
+	struct assoc_place place = spot->place;
+	struct slot slot;
+
+	if (spot->level == top && place.table == stack->levels[top]->now) {
+		assoc_replace(&place, buf);
+		assoc_set_dirty(&place, dirty);
+		assoc_use(&place);
+		squeeze(stack, top, slot_key(assoc_slot(&place)));
+		return;
+	}
+	slot = stack_take(stack, spot);
+	buf_ref(buf); // the old copy may be this very buffer
+	buf_unref(slot.buf);
+	slot.buf = buf;
+	slot.dirty = dirty;
+	promote(stack, spot, &slot);
+}
+
+static void
+copies_put(void *self, block_key key, struct buf *buf, bool dirty)
+{
+	struct stack *stack = self;
+	uint32_t work = WORK_SLOTS, clean = CLEAN_SLOTS;
+	struct spot spot;
+
+	CHECK(block_key_volume(key) < LIMIT_VOLUMES && !stack->may_tell);
+	stack->may_tell = true;
+	stack->keep_tag = key + 1;
+	stack_clean(stack, &clean);
+	if (stack->busy)
+		stack_work(stack, &work);
+	if (stack_find(stack, key, &spot))
+		put_again(stack, &spot, buf, dirty);
+	else
+		put_new(stack, key, buf, dirty);
+	stack->keep_tag = 0;
+	stack->may_tell = false;
+}
+
+static void
+victim_set_dirty(struct stack *stack, struct victim *victim, bool dirty)
+{
+	struct slot slot;
+
+	if (victim_slot(victim)->dirty == dirty)
+		return;
+	victims_set_dirty(&stack->victims, victim, dirty);
+	if (!stack_may_forget(stack, victim_slot(victim)))
+		return;
+	slot = victims_take(&stack->victims, victim);
+	stack->may_tell = true;
+	stack_tell(stack, &slot);
+	stack->may_tell = false;
+}
+
+static void
+copies_set_dirty(void *self, block_key key, bool dirty)
+{
+	struct stack *stack = self;
+	struct spot spot;
+
+	if (!stack_find(stack, key, &spot))
+		return;
+	if (spot.level < stack->count)
+		assoc_set_dirty(&spot.place, dirty);
+	else
+		victim_set_dirty(stack, spot.victim, dirty);
+}
+
+static void
+copies_drop(void *self, block_key key)
+{
+	struct stack *stack = self;
+	struct spot spot;
+
+	if (stack_find(stack, key, &spot))
+		buf_unref(stack_take(stack, &spot).buf);
+}
+
+static bool
+copies_digest(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
+{
+	struct buf *buf = copies_get(self, key);
+
+	if (buf == NULL)
+		return false;
+	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, buf_bytes(buf), size, NULL, 0) == 0);
+	return true;
+}
+
+static void
+copies_missed(void *self)
+{
+	struct stack *stack = self;
+
+	stack->misses++;
+	for (uint32_t i = 0; i < stack->count; i++)
+		stack->levels[i]->passed++;
+	stack->levels[taker_from(stack, 0)]->first_uses++;
+}
+
+static void
+copies_on_evicted(void *self, void (*fn)(void *arg, block_key key), void *arg)
+{
+	struct stack *stack = self;
+
+	stack->evicted = fn;
+	stack->evicted_arg = arg;
+}
+
+static uint64_t
+copies_capacity(void *self, size_t block_size)
+{
+	uint64_t capacity = stack_capacity(self, block_size);
+
+	return capacity > 0 ? capacity : 1;
+}
+
+static const struct copies_ops copies_ops = {
+	.get = copies_get,
+	.put = copies_put,
+	.set_dirty = copies_set_dirty,
+	.drop = copies_drop,
+	.digest = copies_digest,
+	.missed = copies_missed,
+	.on_evicted = copies_on_evicted,
+	.capacity = copies_capacity,
+};
+
+struct copies
+stack_copies(struct stack *stack)
+{
+	return (struct copies){.ops = &copies_ops, .self = stack};
+}
+
+struct stack *
+stack_create(uint32_t block_size, const struct level_config *levels, uint32_t count)
+{
+	struct stack *stack = calloc(1, sizeof(*stack));
+
+	CHECK(stack != NULL && count > 0);
+	stack->block_size = block_size;
+	for (uint32_t i = 0; i < count; i++)
+		CHECK(stack_add(stack, i, &levels[i]) == STACK_OK);
+	return stack;
+}
+
+void
+stack_destroy(struct stack *stack)
+{
+	if (stack == NULL)
+		return;
+	for (uint32_t i = 0; i < stack->count; i++)
+		level_destroy(stack->levels[i]);
+	victims_clear(&stack->victims);
+	pins_fini(&stack->pins);
+	free(stack);
+}

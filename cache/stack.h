@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The cache of a node: a stack of levels, top to bottom (S27). What is used comes to the top; what has to make room
+// goes down a level, which may push out the next, and so on; what falls out of the bottom is forgotten, or waits in the
+// victim repository until it is clean (S28). Levels come, go and change while it is used (S29), a few blocks with each
+// operation. docs/cache.md has the whole story.
+#ifndef HVFS_CACHE_STACK_H
+#define HVFS_CACHE_STACK_H
+
+#include "cache/level_config.h"
+#include "core/copies.h"
+
+struct stack;
+
+enum { STACK_LEVELS_MAX = 8 };
+
+#define STACK_ERRORS(X)                                                       \
+	X(OK, "success")                                                      \
+	X(NO_LEVEL, "there is no such level")                                 \
+	X(BUSY, "the level is still changing")                                \
+	X(INVALID, "a level can not be like this")                            \
+	X(LAST, "the last level can not be removed")                          \
+	X(TOO_MANY, "a limit is reached")                                     \
+	X(PINNED, "more would be pinned than half of the cache has room for") \
+	X(NOT_PINNED, "not all of this is pinned")
+
+enum stack_error {
+#define X(name, text) STACK_##name,
+	STACK_ERRORS(X)
+#undef X
+		STACK_ERROR_COUNT
+};
+
+struct stack_level_stats {
+	struct level_config config;
+	uint64_t entries, used, dirty; // copies in it; bytes of their data (zero blocks count nothing); dirty copies
+	uint64_t index;                // bytes of its index
+	uint64_t hits, misses;         // lookups that ended here, that went further down
+	uint64_t promoted_in, promoted_out;
+	uint64_t demoted_in, demoted_out;
+	uint64_t evicted;              // that fell out of the stack from here
+	uint64_t moving, moving_total; // being rebuilt or leaving: copies still to move, of how many
+	bool busy, leaving;
+};
+
+struct stack_stats {
+	uint64_t size;         // bytes configured, all levels
+	uint64_t used;         // bytes of data of all copies, victims too
+	uint64_t index;        // bytes of the levels' indices
+	uint64_t entries;      // copies in the levels
+	uint64_t victims;      // copies beyond the levels' space
+	uint64_t victims_used; // bytes of their data
+	uint64_t dirty;        // dirty copies, wherever they are
+	uint64_t pinned;       // blocks that are pinned, whether they are here or not
+	uint64_t hits, misses, evictions;
+};
+
+// A stack of ${count} levels (1 to STACK_LEVELS_MAX; valid), the first on top, for blocks of ${block_size} or larger. A
+// hash that is not named is chosen. Never NULL.
+struct stack *stack_create(uint32_t block_size, const struct level_config *levels, uint32_t count);
+void stack_destroy(struct stack *stack);
+
+// As the core sees it. The evicted callback comes from within put, set_dirty and stack_step, never from get.
+struct copies stack_copies(struct stack *stack);
+
+// The sentence for ${error}, never NULL.
+const char *stack_error_text(enum stack_error error);
+
+// A new, empty level at ${position} (0: top); those from there on are one further down.
+enum stack_error stack_add(struct stack *stack, uint32_t position, const struct level_config *config);
+
+// The level at ${position} takes no more blocks, its blocks go down (from the bottom: up, as far as there is room for
+// the clean ones), and then it is gone and those below are one further up.
+enum stack_error stack_remove(struct stack *stack, uint32_t position);
+
+// The level at ${position} becomes like this: size, ways, hash, policy.
+enum stack_error stack_set(struct stack *stack, uint32_t position, const struct level_config *config);
+
+// The level at ${from} is at ${to} from now on, with all that is in it.
+enum stack_error stack_move(struct stack *stack, uint32_t from, uint32_t to);
+
+// Go on with what is to be done in the background: at most ${slots_max} blocks are looked at. True: there is more.
+bool stack_step(struct stack *stack, uint32_t slots_max);
+
+// Blocks [${first}, ${first} + ${count}) stay once they are here, until unpinned as often as pinned.
+enum stack_error stack_pin(struct stack *stack, block_key first, uint64_t count);
+enum stack_error stack_unpin(struct stack *stack, block_key first, uint64_t count);
+
+// How many levels there are, those that leave included.
+uint32_t stack_level_count(const struct stack *stack);
+
+// What the level at ${position} (below stack_level_count) is, holds, and how it was used since it was made.
+void stack_get_level_stats(const struct stack *stack, uint32_t position, struct stack_level_stats *ret);
+
+// The same of the whole.
+void stack_get_stats(const struct stack *stack, struct stack_stats *ret);
+
+// What must be true whatever happened; stops the process when it is not. Looks at every slot: for tests.
+void stack_check(struct stack *stack);
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What the files of the stack share.
+#ifndef HVFS_CACHE_STACK_INTERNAL_H
+#define HVFS_CACHE_STACK_INTERNAL_H
+
+#include "cache/level.h"
+#include "cache/pins.h"
+#include "cache/stack.h"
+#include "cache/victims.h"
+
+struct stack {
+	struct level *levels[STACK_LEVELS_MAX]; // top first
+	uint32_t count;
+	uint32_t block_size;
+	bool busy;         // a level is being rebuilt or leaves
+	bool may_tell;     // the core may be told of evictions now,
+	uint64_t keep_tag; // but not of this one, which is being put
+	struct victims victims;
+	uint64_t review; // waiting victims that may be pinned no more
+	struct pins pins;
+	void (*evicted)(void *arg, block_key key);
+	void *evicted_arg;
+	uint64_t hits, misses, evictions;
+};
+
+// Where a block is: in a level, or among the victims.
+struct spot {
+	uint32_t level; // stack->count: ${victim}
+	struct assoc_place place;
+	struct victim *victim;
+};
+
+// Find ${key}; false: the stack does not have it.
+bool stack_find(struct stack *stack, block_key key, struct spot *ret);
+
+// Take what is at ${spot}, with its count.
+struct slot stack_take(struct stack *stack, const struct spot *spot);
+
+// ${slot}, with its count, comes to level ${level}, or the next below that takes blocks.
+void stack_place(struct stack *stack, uint32_t level, const struct slot *slot);
+
+// The clean, unpinned ${slot} is forgotten, and the core told.
+void stack_tell(struct stack *stack, const struct slot *slot);
+
+// Whether ${slot} may be forgotten. A policy_may_fn, of a stack.
+bool stack_may_forget(const void *arg, const struct slot *slot);
+
+// ${slot} fell out of the stack: it is forgotten, or kept among the victims.
+void stack_fall_out(struct stack *stack, const struct slot *slot);
+
+// Room for this many blocks of ${block_size} bytes, all levels together.
+uint64_t stack_capacity(const struct stack *stack, uint64_t block_size);
+
+// Whether nothing may fall out of the stack just now.
+bool stack_is_full(const struct stack *stack);
+
+// Go on with levels that change, at most ${budget} slots, which are counted down.
+void stack_work(struct stack *stack, uint32_t *budget);
+
+// Tell the core of parked victims, look again at those that were pinned, at most ${budget}.
+void stack_clean(struct stack *stack, uint32_t *budget);
+
+#endif
