@@ -80,7 +80,8 @@ assoc_destroy(struct assoc *table)
 		return;
 	for (uint64_t i = 0; i < table->group_count * table->way_count && table->entries > 0; i++)
 		if (table->slots[i].tag != 0) {
-			buf_unref(table->slots[i].buf);
+			if (!table->slots[i].on_disk)
+				buf_unref(table->slots[i].buf);
 			table->entries--;
 		}
 	memory_give(table->slots, slots_bytes(table));
@@ -193,7 +194,7 @@ assoc_insert(struct assoc *table, const struct slot *slot)
 
 	policy_insert(policy_of(table, number), &group, slot);
 	table->entries++;
-	table->bytes += buf_size(slot->buf);
+	table->bytes += slot_bytes(slot);
 	table->dirty += slot->dirty;
 }
 
@@ -218,7 +219,7 @@ assoc_take(const struct assoc_place *place)
 
 	policy_remove(&group, place->way);
 	table->entries--;
-	table->bytes -= buf_size(slot.buf);
+	table->bytes -= slot_bytes(&slot);
 	table->dirty -= slot.dirty;
 	return slot;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a cache knows of one block: 16 bytes. A slot is at rest in a group of a table, or on its way from one level to
-// another; wherever it is, it holds one count of its buffer (S31: bytes are never copied).
+// another; wherever it is, it holds one count of its buffer (S31: bytes are never copied). The slots of a disk level say
+// where in their group's place on the disk the bytes are instead.
 #ifndef HVFS_CACHE_SLOT_H
 #define HVFS_CACHE_SLOT_H
 
@@ -14,8 +15,17 @@ struct slot {
 	uint64_t main : 1;  // has proved itself (s3fifo)
 	uint64_t fresh : 1; // brought and not yet used: the use it was brought for does not count as one more
 	uint64_t dirty : 1;
-	uint64_t unused : 3;
-	struct buf *buf;
+	uint64_t on_disk : 1;
+	uint64_t known : 1; // on disk: the core has it; else it is from an earlier run, and nobody has asked for it yet
+	uint64_t busy : 1;  // on disk: being written or read
+	union {
+		struct buf *buf;
+		struct {
+			uint32_t size; // on disk: of the block's bytes; 0 is a block of zeros
+			uint16_t way;  // where in the group's place
+			bool writing;  // busy because it is being written
+		};
+	};
 };
 
 enum { SLOT_USES_MAX = 3 };
@@ -27,6 +37,13 @@ static inline block_key
 slot_key(const struct slot *slot)
 {
 	return slot->tag - 1;
+}
+
+// Bytes of data that it stands for.
+static inline size_t
+slot_bytes(const struct slot *slot)
+{
+	return slot->on_disk ? slot->size : buf_size(slot->buf);
 }
 
 // The same block as it comes to another level, where it has yet to prove itself.

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: MIT
+// An entry of the index is the slot of a set-associative table, as in memory, and the digest of the bytes: 32 bytes. The
+// slots of a group on the disk belong to its ways; which way has which block is what the table's slot says, as those
+// move when they are used.
+//
+// A block that is forgotten or replaced leaves its record on the disk as it was: after a restart it is a block of an
+// earlier run like others, whose digest is confirmed by nobody, or whose bytes are found to be others.
+#include "cache/disk_level_internal.h"
+#include "core/check.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- keys ----
+
+// ${key} with the number of its volume instead of the index; false: its blocks are not kept.
+static bool
+to_number(const struct disk_level *level, block_key *key)
+{
+	uint32_t number = level->number_of[block_key_volume(*key)];
+
+	if (number == 0)
+		return false;
+	*key = block_key_make(number - 1, block_key_block(*key));
+	return true;
+}
+
+// The core's key of ${slot}, which is known.
+static block_key
+core_key(const struct disk_level *level, const struct slot *slot)
+{
+	uint32_t index = level->index_of[block_key_volume(slot_key(slot))];
+
+	CHECK(index != 0);
+	return block_key_make(index - 1, block_key_block(slot_key(slot)));
+}
+
+void
+disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name)
+{
+	struct disk_superblock *superblock = &level->superblock;
+	uint32_t number = 0;
+
+	CHECK(index < LIMIT_VOLUMES && strlen(name) <= LIMIT_NAME_SIZE && name[0] != '\0');
+	while (number < superblock->volume_count && strcmp(superblock->volumes[number], name) != 0)
+		number++;
+	if (number == DISK_VOLUMES_MAX)
+		return;
+	if (number == superblock->volume_count) {
+		strcpy(superblock->volumes[number], name);
+		superblock->volume_count++;
+		level->superblock_due = true;
+		disk_records_pump(level);
+	}
+	level->number_of[index] = (uint8_t)(number + 1);
+	level->index_of[number] = (uint8_t)(index + 1);
+}
+
+// ---- the table ----
+
+static bool
+find(struct disk_level *level, block_key key, struct assoc_place *ret_place)
+{
+	return to_number(level, &key) && assoc_find(level->table, key, ret_place);
+}
+
+static uint8_t *
+digest_at(const struct disk_level *level, const struct assoc_place *place)
+{
+	return level->digests[disk_slot_number(level, place->group, assoc_slot(place)->way)];
+}
+
+static void
+bytes_digest(const uint8_t *bytes, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
+{
+	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, bytes, size, NULL, 0) == 0);
+}
+
+static void
+take(struct disk_level *level, const struct assoc_place *place)
+{
+	struct slot slot = assoc_take(place);
+
+	level->stats.unknown -= !slot.known;
+}
+
+static void
+set_known(struct disk_level *level, struct slot *slot)
+{
+	level->stats.unknown -= !slot->known;
+	level->stats.confirmed += !slot->known;
+	slot->known = 1;
+}
+
+// ---- what is under way ----
+
+static struct disk_op **
+bucket(struct disk_level *level, uint64_t group)
+{
+	return &level->ops[group % DISK_OP_BUCKETS];
+}
+
+// The one that ${place} is busy with.
+static struct disk_op *
+op_find(struct disk_level *level, const struct assoc_place *place)
+{
+	struct disk_op *op = *bucket(level, place->group);
+
+	while (op != NULL && (op->forgotten || op->key != slot_key(assoc_slot(place))))
+		op = op->next;
+	return op;
+}
+
+static bool
+way_is_used(struct disk_level *level, uint64_t group, const struct group *view, uint32_t way)
+{
+	for (uint32_t i = 0; i < view->used; i++)
+		if (view->slots[i].way == way)
+			return true;
+	for (const struct disk_op *op = *bucket(level, group); op != NULL; op = op->next)
+		if (op->group == group && op->way == way)
+			return true;
+	return false;
+}
+
+// A way of ${group} that nothing is in, nor will be when what is under way has ended; way_count: there is none.
+static uint32_t
+free_way(struct disk_level *level, uint64_t group)
+{
+	struct group view = assoc_group(level->table, group);
+	uint32_t way = 0;
+
+	while (way < view.way_count && way_is_used(level, group, &view, way))
+		way++;
+	return way;
+}
+
+static struct disk_op *
+op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key, struct buf *buf, bool write,
+	 void (*done)(struct medium_io *io, int sys_errno))
+{
+	struct disk_op *op = calloc(1, sizeof(*op));
+	struct slot *slot = assoc_slot(place);
+
+	CHECK(op != NULL && !slot->busy);
+	*op = (struct disk_op){.level = level, .key = slot_key(slot), .told_key = told_key, .group = place->group};
+	op->way = slot->way;
+	op->buf = buf;
+	op->next = *bucket(level, op->group);
+	*bucket(level, op->group) = op;
+	level->op_count++;
+	slot->busy = 1;
+	slot->writing = write;
+	op->io = (struct medium_io){
+		.write = write,
+		.offset = disk_slot_offset(&level->superblock, disk_slot_number(level, op->group, op->way)),
+		.bytes = buf_bytes(buf),
+		.size = buf_size(buf),
+		.done = done,
+	};
+	level->medium.ops->submit(level->medium.self, &op->io);
+	return op;
+}
+
+// Gives back the count of its buffer, if it still has one.
+static void
+op_end(struct disk_level *level, struct disk_op *op)
+{
+	struct disk_op **link = bucket(level, op->group);
+
+	while (*link != op)
+		link = &(*link)->next;
+	*link = op->next;
+	level->op_count--;
+	buf_unref(op->buf);
+	free(op);
+}
+
+// The slot that ${op} is about, unless it was forgotten.
+static bool
+op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place *ret_place)
+{
+	if (op->forgotten)
+		return false;
+	CHECK(assoc_find(level->table, op->key, ret_place) && assoc_slot(ret_place)->busy);
+	return true;
+}
+
+void
+disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
+{
+	if (level->stats.sys_errno != 0)
+		return;
+	level->stats.sys_errno = sys_errno;
+	level->later_count = 0;
+	if (level->listener.failed != NULL)
+		level->listener.failed(level->listener.arg, writing, sys_errno);
+	level->listener.wake(level->listener.arg);
+}
+
+// ---- writing ----
+
+static void
+written(struct medium_io *io, int sys_errno)
+{
+	struct disk_op *op = (struct disk_op *)io;
+	struct disk_level *level = op->level;
+	uint64_t number = disk_slot_number(level, op->group, op->way);
+	struct assoc_place place;
+	bool stays = op_place(level, op, &place);
+
+	level->writes--;
+	level->stats.written++;
+	op_end(level, op);
+	if (stays) {
+		assoc_slot(&place)->busy = 0;
+		assoc_slot(&place)->writing = false;
+	}
+	if (sys_errno != 0)
+		disk_level_fail(level, true, sys_errno);
+	else
+		disk_record_due(level, number);
+	disk_records_pump(level);
+	if (level->later_count > 0 || level->stats.sys_errno != 0)
+		level->listener.wake(level->listener.arg);
+}
+
+static bool
+may_replace(const void *arg, const struct slot *slot)
+{
+	(void)arg;
+	return !slot->busy;
+}
+
+// A place in ${group} for one more. Whoever had it is told.
+static bool
+make_room(struct disk_level *level, block_key key, uint64_t group)
+{
+	struct assoc_place place;
+	struct slot *slot;
+	bool known;
+	block_key told = 0;
+
+	if (assoc_has_room(level->table, key))
+		return true;
+	if (!assoc_choose(level->table, group, may_replace, NULL, &place))
+		return false;
+	slot = assoc_slot(&place);
+	known = slot->known;
+	if (known)
+		told = core_key(level, slot);
+	take(level, &place);
+	level->stats.replaced++;
+	if (known)
+		level->listener.replaced(level->listener.arg, told);
+	return true;
+}
+
+static bool
+may_write(const struct disk_level *level, uint32_t number, const struct buf *buf)
+{
+	return level->stats.sys_errno == 0 && number < level->volumes_written &&
+	       buf_size(buf) <= level->superblock.slot_size && level->writes < DISK_WRITES_MAX &&
+	       disk_records_room(level);
+}
+
+// ${key}, with its volume's number, is not here.
+static bool
+put_new(struct disk_level *level, block_key key, block_key told_key, struct buf *buf, const uint8_t *digest)
+{
+	struct slot slot = {.tag = key + 1, .on_disk = 1, .known = 1};
+	uint64_t group = hash_group(level->table->hash, key, level->table->group_count);
+	struct assoc_place place;
+
+	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group))
+		return false;
+	slot.way = (uint16_t)free_way(level, group);
+	slot.size = (uint32_t)buf_size(buf);
+	if (slot.way == level->table->way_count)
+		return false;
+	memcpy(level->digests[disk_slot_number(level, group, slot.way)], digest, BLOCK_DIGEST_SIZE);
+	assoc_insert(level->table, &slot);
+	CHECK(assoc_find(level->table, key, &place));
+	if (slot.size == 0) {
+		disk_record_due(level, disk_slot_number(level, group, slot.way));
+		return true;
+	}
+	level->writes++;
+	op_begin(level, &place, told_key, buf_ref(buf), true, written);
+	return true;
+}
+
+// It could not be written just now: later, if it is still in memory.
+static void
+put_later(struct disk_level *level, block_key told_key)
+{
+	level->stats.passed++;
+	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX)
+		return;
+	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
+}
+
+bool
+disk_level_put(struct disk_level *level, block_key key, struct buf *buf)
+{
+	uint8_t digest[BLOCK_DIGEST_SIZE] = {0}; // of a block of zeros it depends on the size
+	block_key told_key = key;
+	struct assoc_place place;
+
+	if (!to_number(level, &key))
+		return false;
+	if (level->stats.sys_errno == 0 && buf_size(buf) > 0)
+		bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+	if (assoc_find(level->table, key, &place)) {
+		if (level->stats.sys_errno == 0 && assoc_slot(&place)->size == buf_size(buf) &&
+		    memcmp(digest_at(level, &place), digest, BLOCK_DIGEST_SIZE) == 0) {
+			set_known(level, assoc_slot(&place));
+			assoc_use(&place);
+			return true;
+		}
+		disk_level_forget(level, told_key);
+	}
+	if (put_new(level, key, told_key, buf, digest))
+		return true;
+	put_later(level, told_key);
+	return false;
+}
+
+static void
+write_later(struct disk_level *level)
+{
+	while (level->later_count > 0 && level->writes < DISK_WRITES_MAX / 2 && disk_records_room(level)) {
+		block_key key = level->later[level->later_first];
+		struct buf *buf;
+
+		level->later_first = (level->later_first + 1) % DISK_LATER_MAX;
+		level->later_count--;
+		buf = level->listener.clean_copy(level->listener.arg, key);
+		if (buf != NULL && !disk_level_has(level, key))
+			disk_level_put(level, key, buf);
+	}
+}
+
+void
+disk_level_forget(struct disk_level *level, block_key key)
+{
+	struct assoc_place place;
+
+	if (!find(level, key, &place))
+		return;
+	if (assoc_slot(&place)->busy)
+		op_find(level, &place)->forgotten = true;
+	take(level, &place);
+}
+
+// ---- reading ----
+
+bool
+disk_level_has(struct disk_level *level, block_key key)
+{
+	struct assoc_place place;
+
+	return find(level, key, &place) && assoc_slot(&place)->known;
+}
+
+bool
+disk_level_use(struct disk_level *level, block_key key)
+{
+	struct assoc_place place;
+
+	if (!find(level, key, &place) || !assoc_slot(&place)->known)
+		return false;
+	assoc_use(&place);
+	return true;
+}
+
+// Whether ${slot} can be a block of ${size}, and its bytes may be told.
+static bool
+is_whole(const struct disk_level *level, const struct slot *slot, size_t size)
+{
+	return (slot->size == size || slot->size == 0) && (slot->known || level->stats.sys_errno == 0);
+}
+
+bool
+disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
+{
+	struct assoc_place place;
+
+	if (!find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
+		return false;
+	if (assoc_slot(&place)->size == 0)
+		bytes_digest(buf_bytes(buf_zero()), size, ret);
+	else
+		memcpy(ret, digest_at(level, &place), BLOCK_DIGEST_SIZE);
+	return true;
+}
+
+bool
+disk_level_adopt(struct disk_level *level, block_key key, size_t size)
+{
+	struct assoc_place place;
+
+	if (!find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
+		return false;
+	set_known(level, assoc_slot(&place));
+	assoc_use(&place);
+	return true;
+}
+
+struct buf *
+disk_level_buffered(struct disk_level *level, block_key key)
+{
+	struct assoc_place place;
+
+	if (!find(level, key, &place))
+		return NULL;
+	if (assoc_slot(&place)->size == 0)
+		return buf_zero();
+	return assoc_slot(&place)->writing ? op_find(level, &place)->buf : NULL;
+}
+
+static void
+loaded(struct medium_io *io, int sys_errno)
+{
+	struct disk_op *op = (struct disk_op *)io;
+	struct disk_level *level = op->level;
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+	struct assoc_place place;
+
+	if (sys_errno != 0) {
+		op->failed = true;
+		disk_level_fail(level, false, sys_errno);
+	} else if (op_place(level, op, &place)) {
+		bytes_digest(io->bytes, io->size, digest);
+		op->failed = memcmp(digest, digest_at(level, &place), BLOCK_DIGEST_SIZE) != 0;
+		level->stats.damaged += op->failed;
+	}
+	*level->ended_tail = op;
+	level->ended_tail = &op->next_ended;
+	level->listener.wake(level->listener.arg);
+}
+
+void
+disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
+{
+	struct assoc_place place;
+	struct buf *buf = buf_alloc(pool);
+
+	CHECK(find(level, key, &place) && assoc_slot(&place)->known && assoc_slot(&place)->size == buf_size(buf));
+	assoc_use(&place);
+	op_begin(level, &place, key, buf, false, loaded);
+}
+
+enum disk_loaded
+disk_level_next_loaded(struct disk_level *level, block_key *ret_key, struct buf **ret_buf)
+{
+	struct disk_op *op = level->ended;
+	struct assoc_place place;
+	bool stays, failed;
+
+	if (op == NULL)
+		return DISK_LOADED_NOTHING;
+	level->ended = op->next_ended;
+	if (level->ended == NULL)
+		level->ended_tail = &level->ended;
+	*ret_key = op->told_key;
+	*ret_buf = NULL;
+	failed = op->failed;
+	stays = op_place(level, op, &place);
+	if (stays && !failed) {
+		*ret_buf = op->buf;
+		op->buf = NULL;
+	}
+	op_end(level, op);
+	if (!stays)
+		return DISK_LOADED_STALE;
+	assoc_slot(&place)->busy = 0;
+	if (failed) {
+		take(level, &place);
+		return DISK_LOADED_FAILED;
+	}
+	level->stats.loaded++;
+	return DISK_LOADED;
+}
+
+// ---- the background ----
+
+static void
+purge_group(struct disk_level *level, uint64_t group)
+{
+	struct assoc_place place;
+
+	while (assoc_choose(level->table, group, may_replace, NULL, &place)) {
+		struct slot *slot = assoc_slot(&place);
+		block_key told = slot->known ? core_key(level, slot) : 0;
+		bool known = slot->known;
+
+		take(level, &place);
+		if (known)
+			level->listener.replaced(level->listener.arg, told);
+	}
+}
+
+// Slots that are busy are met in a later round.
+static void
+purge(struct disk_level *level)
+{
+	for (int n = 0; n < DISK_PURGE_GROUPS && level->table->entries > 0; n++) {
+		purge_group(level, level->purge_group);
+		level->purge_group = (level->purge_group + 1) % level->table->group_count;
+	}
+	if (level->table->entries > level->op_count)
+		level->listener.wake(level->listener.arg);
+}
+
+void
+disk_level_step(struct disk_level *level)
+{
+	if (level->stats.sys_errno != 0)
+		purge(level);
+	else
+		write_later(level);
+}
+
+bool
+disk_level_is_busy(const struct disk_level *level)
+{
+	return level->op_count > 0 || level->page_ios_running > 0 || level->superblock_runs;
+}
+
+void
+disk_level_abandon(struct disk_level *level)
+{
+	memset(level->number_of, 0, sizeof(level->number_of)); // nobody finds anything any more
+	for (int i = 0; i < DISK_OP_BUCKETS; i++)
+		while (level->ops[i] != NULL)
+			op_end(level, level->ops[i]);
+	level->ended = NULL;
+	level->ended_tail = &level->ended;
+	level->page_ios_running = 0;
+	level->superblock_runs = false;
+}
+
+void
+disk_level_listen(struct disk_level *level, const struct disk_level_listener *listener)
+{
+	level->listener = *listener;
+}
+
+void
+disk_level_get_stats(const struct disk_level *level, struct disk_level_stats *ret)
+{
+	*ret = level->stats;
+	ret->config = level->config;
+	ret->slot_size = level->superblock.slot_size;
+	ret->entries = level->table->entries;
+	ret->used = level->table->bytes;
+	ret->index = assoc_index_bytes(level->table) + disk_slot_count(&level->superblock) * BLOCK_DIGEST_SIZE;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// The bottom of a stack on a disk: clean copies only. It is inclusive: a block that comes to memory is written here at
+// once, as far as writes are free, and stays here when it is used again; so what falls out of memory is here already,
+// and a process that is killed loses little of its cache. What is here is known by its digest, in memory; the bytes are
+// checked against it when they are read. docs/cache.md has the whole story.
+//
+// Blocks of an earlier run are kept as unknown: nobody is told when they go. The core takes them over one by one, when
+// its parent has confirmed their digest (protocol.md T5).
+#ifndef HVFS_CACHE_DISK_LEVEL_H
+#define HVFS_CACHE_DISK_LEVEL_H
+
+#include "cache/level_config.h"
+#include "cache/medium.h"
+#include "core/buf.h"
+#include "core/limits.h"
+#include "core/types.h"
+
+struct disk_level;
+
+struct disk_level_listener {
+	void *arg;
+	// A known block had to make room: it is not here any more. Only from within disk_level_put and disk_level_step.
+	void (*replaced)(void *arg, block_key key);
+	// The clean copy in memory of a block that may be written now, borrowed; NULL: there is none.
+	struct buf *(*clean_copy)(void *arg, block_key key);
+	// There is something for disk_level_next_loaded or disk_level_step.
+	void (*wake)(void *arg);
+	// The medium failed; nothing is kept here from now on. Said once.
+	void (*failed)(void *arg, bool writing, int sys_errno);
+};
+
+struct disk_level_stats {
+	struct level_config config; // as it is
+	uint32_t slot_size;
+	uint64_t entries, used;   // blocks here; bytes of their data
+	uint64_t index;           // bytes of memory
+	uint64_t unknown;         // entries of an earlier run that were not asked for yet
+	uint64_t found;           // entries when it was opened
+	uint64_t confirmed;       // of these, taken over since
+	uint64_t written, passed; // blocks; blocks that were not written as too much was under way
+	uint64_t loaded;          // blocks
+	uint64_t damaged;         // that were not what they should be when they were read
+	uint64_t replaced;
+	int sys_errno; // why nothing is kept here any more; 0: all is well
+};
+
+// Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape: then *${ret_emptied} is
+// true if something was on it. ${config} has a hash. Returns NULL and a sentence without the medium's name: what is
+// wrong, what to do.
+struct disk_level *disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
+				   bool *ret_emptied, char *error, size_t error_size);
+
+// Nothing may be under way, or (after disk_level_abandon) ever end.
+void disk_level_close(struct disk_level *level);
+
+// Before anything else is called.
+void disk_level_listen(struct disk_level *level, const struct disk_level_listener *listener);
+
+// The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
+void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);
+
+// ${key}, which the core has or is about to have, has these bytes. True: it is here, or on its way. False: it is not.
+bool disk_level_put(struct disk_level *level, block_key key, struct buf *buf);
+
+// ${key} has no copy any more, or another one.
+void disk_level_forget(struct disk_level *level, block_key key);
+
+// Whether the core's copy of ${key} is here. Changes nothing.
+bool disk_level_has(struct disk_level *level, block_key key);
+
+// The same, and that is a use.
+bool disk_level_use(struct disk_level *level, block_key key);
+
+// The digest of the ${size} bytes of ${key}, known or not; false: it is not here.
+bool disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
+
+// The core takes over what is here of ${key}, a block of ${size} bytes. False: there is nothing.
+bool disk_level_adopt(struct disk_level *level, block_key key, size_t size);
+
+// The bytes of ${key}, if they need not be read: borrowed. Else NULL.
+struct buf *disk_level_buffered(struct disk_level *level, block_key key);
+
+// Read ${key}, which is here and not buffered, into a buffer of ${pool}; once.
+void disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool);
+
+enum disk_loaded {
+	DISK_LOADED_NOTHING, // no read has ended
+	DISK_LOADED,         // ${ret_buf} are the bytes, with a count
+	DISK_LOADED_STALE,   // it was forgotten meanwhile
+	DISK_LOADED_FAILED,  // the block is not here any more, as it can not be read or was not what it should be
+};
+
+// The next read that has ended.
+enum disk_loaded disk_level_next_loaded(struct disk_level *level, block_key *ret_key, struct buf **ret_buf);
+
+// What is to be done in the background: write what waits for it; empty a level that has failed.
+void disk_level_step(struct disk_level *level);
+
+// Is anything under way?
+bool disk_level_is_busy(const struct disk_level *level);
+
+// Nothing of what is under way will end any more: the process dies.
+void disk_level_abandon(struct disk_level *level);
+
+// What it is, holds, and how it was used since it was opened.
+void disk_level_get_stats(const struct disk_level *level, struct disk_level_stats *ret);
+
+// What must be true whatever happened; stops the process when it is not. Looks at every slot: for tests.
+void disk_level_check(const struct disk_level *level);
+
+#endif

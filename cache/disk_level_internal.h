@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// What the files of the disk level share.
+#ifndef HVFS_CACHE_DISK_LEVEL_INTERNAL_H
+#define HVFS_CACHE_DISK_LEVEL_INTERNAL_H
+
+#include "cache/assoc.h"
+#include "cache/disk_format.h"
+#include "cache/disk_level.h"
+
+enum {
+	DISK_WRITES_MAX = 512,   // blocks being written at once
+	DISK_LATER_MAX = 16384,  // blocks in memory that wait to be written
+	DISK_PAGES_MAX = 256,    // pages of records written together
+	DISK_PURGE_GROUPS = 512, // emptied in one step of a level that has failed
+	DISK_OP_BUCKETS = 4096,
+};
+
+// A slot that is being written or read. The slot's way is not used for anything else until it has ended, even if the
+// block was forgotten.
+struct disk_op {
+	struct medium_io io;
+	struct disk_level *level;
+	struct disk_op *next;       // in its bucket, by group
+	struct disk_op *next_ended; // of reads
+	block_key key;              // with the volume's number
+	block_key told_key;         // as the core calls it
+	uint64_t group;
+	uint32_t way;
+	struct buf *buf;
+	bool forgotten;
+	bool failed;
+};
+
+// What is written of the level's own.
+struct disk_own_io {
+	struct medium_io io;
+	struct disk_level *level;
+};
+
+struct disk_level {
+	struct medium medium;
+	struct level_config config;
+	struct disk_superblock superblock;
+	struct disk_level_listener listener;
+	struct assoc *table;                  // by key with the volume's number
+	uint8_t (*digests)[BLOCK_DIGEST_SIZE]; // by slot on the disk
+	uint8_t number_of[LIMIT_VOLUMES];     // number + 1 of this node's volumes; 0: none
+	uint8_t index_of[DISK_VOLUMES_MAX];   // and back: index + 1
+	struct disk_op *ops[DISK_OP_BUCKETS];
+	uint64_t op_count; // ended reads included
+	uint64_t writes;
+	struct disk_op *ended, **ended_tail;
+	// Blocks that could not be written at once: a ring of their keys, as the core calls them.
+	block_key *later;
+	uint32_t later_first, later_count;
+	// Records (disk_records.c).
+	uint64_t *pages, *batch; // DISK_PAGES_MAX each: to be written, being written
+	uint32_t page_count;
+	uint8_t *page_bytes; // of the batch
+	struct disk_own_io *page_ios;
+	uint32_t page_ios_running;
+	struct disk_own_io superblock_io;
+	uint8_t *superblock_bytes;
+	bool superblock_runs, superblock_due;
+	uint32_t volumes_written, volumes_being_written; // names that are on the disk, that will be
+	uint64_t purge_group;
+	struct disk_level_stats stats; // the counters
+};
+
+// Where slot ${way} of ${group} is among all.
+static inline uint64_t
+disk_slot_number(const struct disk_level *level, uint64_t group, uint32_t way)
+{
+	return group * level->table->way_count + way;
+}
+
+// Nothing is kept any more.
+void disk_level_fail(struct disk_level *level, bool writing, int sys_errno);
+
+// The record of ${slot} (a number) is to be written.
+void disk_record_due(struct disk_level *level, uint64_t slot);
+
+// Write records, if it is time; the superblock, if it is due.
+void disk_records_pump(struct disk_level *level);
+
+// Whether there is room for another record.
+bool disk_records_room(const struct disk_level *level);
+
+#endif
