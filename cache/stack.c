@@ -42,9 +42,15 @@ stack_is_full(const struct stack *stack)
 void
 stack_tell(struct stack *stack, const struct slot *slot)
 {
+	bool stays;
+
 	CHECK(stack->may_tell && !slot->dirty);
-	stack->evictions++;
+	stays = stack->disk != NULL &&
+		(disk_level_use(stack->disk, slot_key(slot)) || stack_disk_put(stack, slot_key(slot), slot->buf));
 	buf_unref(slot->buf);
+	if (stays)
+		return;
+	stack->evictions++;
 	if (stack->evicted != NULL)
 		stack->evicted(stack->evicted_arg, slot_key(slot));
 }
@@ -170,6 +176,16 @@ missed_above(struct stack *stack, uint32_t level, block_key key)
 			assoc_missed(stack->levels[i]->now, key);
 }
 
+void
+stack_rise(struct stack *stack, const struct slot *slot)
+{
+	struct level *top = stack->levels[taker_from(stack, 0)];
+
+	top->promoted_in++;
+	top->first_uses++;
+	stack_place(stack, 0, slot);
+}
+
 static struct buf *
 get_below(struct stack *stack, block_key key)
 {
@@ -256,6 +272,10 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 	stack_clean(stack, &clean);
 	if (stack->busy)
 		stack_work(stack, &work);
+	if (dirty)
+		stack_disk_forget(stack, key);
+	else
+		stack_disk_put(stack, key, buf);
 	if (stack_find(stack, key, &spot))
 		put_again(stack, &spot, buf, dirty);
 	else
@@ -280,14 +300,28 @@ victim_set_dirty(struct stack *stack, struct victim *victim, bool dirty)
 	stack->may_tell = false;
 }
 
+// The copy at ${spot} becomes clean: now it may be on the disk.
+static void
+keep_clean(struct stack *stack, const struct spot *spot)
+{
+	const struct slot *slot = spot->level < stack->count ? assoc_slot(&spot->place) : victim_slot(spot->victim);
+
+	if (slot->dirty)
+		stack_disk_put(stack, slot_key(slot), slot->buf);
+}
+
 static void
 copies_set_dirty(void *self, block_key key, bool dirty)
 {
 	struct stack *stack = self;
 	struct spot spot;
 
+	if (dirty)
+		stack_disk_forget(stack, key);
 	if (!stack_find(stack, key, &spot))
 		return;
+	if (!dirty)
+		keep_clean(stack, &spot);
 	if (spot.level < stack->count)
 		assoc_set_dirty(&spot.place, dirty);
 	else
@@ -300,15 +334,31 @@ copies_drop(void *self, block_key key)
 	struct stack *stack = self;
 	struct spot spot;
 
+	stack_disk_forget(stack, key);
 	if (stack_find(stack, key, &spot))
 		buf_unref(stack_take(stack, &spot).buf);
+}
+
+static struct buf *
+copies_peek(void *self, block_key key)
+{
+	struct stack *stack = self;
+	struct spot spot;
+
+	if (!stack_find(stack, key, &spot))
+		return NULL;
+	return spot.level < stack->count ? assoc_slot(&spot.place)->buf : victim_slot(spot.victim)->buf;
 }
 
 static bool
 copies_digest(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
 {
-	struct buf *buf = copies_get(self, key);
+	struct stack *stack = self;
+	struct buf *buf;
 
+	if (stack->disk != NULL && disk_level_digest(stack->disk, key, size, ret))
+		return true;
+	buf = copies_get(self, key);
 	if (buf == NULL)
 		return false;
 	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, buf_bytes(buf), size, NULL, 0) == 0);
@@ -321,6 +371,7 @@ copies_missed(void *self)
 	struct stack *stack = self;
 
 	stack->misses++;
+	stack->disk_misses += stack->disk != NULL;
 	for (uint32_t i = 0; i < stack->count; i++)
 		stack->levels[i]->passed++;
 	stack->levels[taker_from(stack, 0)]->first_uses++;
@@ -345,6 +396,11 @@ copies_capacity(void *self, size_t block_size)
 
 static const struct copies_ops copies_ops = {
 	.get = copies_get,
+	.peek = copies_peek,
+	.ready = stack_copies_ready,
+	.next_loaded = stack_copies_next_loaded,
+	.adopt = stack_copies_adopt,
+	.set_volume = stack_copies_set_volume,
 	.put = copies_put,
 	.set_dirty = copies_set_dirty,
 	.drop = copies_drop,
@@ -379,6 +435,7 @@ stack_destroy(struct stack *stack)
 		return;
 	for (uint32_t i = 0; i < stack->count; i++)
 		level_destroy(stack->levels[i]);
+	disk_level_close(stack->disk);
 	victims_clear(&stack->victims);
 	pins_fini(&stack->pins);
 	free(stack);

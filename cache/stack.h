@@ -6,6 +6,7 @@
 #ifndef HVFS_CACHE_STACK_H
 #define HVFS_CACHE_STACK_H
 
+#include "cache/disk_level.h"
 #include "cache/level_config.h"
 #include "core/copies.h"
 
@@ -61,6 +62,21 @@ void stack_destroy(struct stack *stack);
 
 // As the core sees it. The evicted callback comes from within put, set_dirty and stack_step, never from get.
 struct copies stack_copies(struct stack *stack);
+
+struct stack_disk_hooks {
+	void (*wake)(void *arg); // EVENT_COPIES is to be given to the core; also from within calls of the core
+	void (*failed)(void *arg, bool writing, int sys_errno); // the medium failed: nothing is kept there any more
+	void *arg;
+};
+
+// ${disk} is below the levels from now on: they have nothing in them yet. The stack owns it.
+void stack_set_disk(struct stack *stack, struct disk_level *disk, const struct stack_disk_hooks *hooks);
+
+// The disk level, or NULL; for its statistics, and to see whether it is busy.
+struct disk_level *stack_disk(const struct stack *stack);
+
+// How often a block was looked for in the disk level, and found or not.
+void stack_get_disk_lookups(const struct stack *stack, uint64_t *ret_hits, uint64_t *ret_misses);
 
 // The sentence for ${error}, never NULL.
 const char *stack_error_text(enum stack_error error);

@@ -10,6 +10,7 @@
 //   -------   ------------  -------------  ---------  ---------------
 //   ABSENT    no            any            no         -
 //   CLEAN     yes           >= READ        yes        yes
+//             (perhaps not in memory: whoever needs the bytes waits until they are read)
 //             (held NO: a hint from an earlier session, not readable; its digest may show that it is right: T5)
 //   UNSTABLE  yes           any            yes        no
 //             (acknowledged by the parent, not known to be durable at the root: R13; held NO: not readable)
@@ -165,6 +166,7 @@ struct work {
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
+	bool loading; // the cache reads the copy's bytes
 	// The root's store.
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile

@@ -84,7 +84,9 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		work->put_buf = buf_ref(buf);
 		volume->unsynced = true;
 	}
-	work->ask_digest = say.opcode == OP_GET && entry_is_hint(core, entry) &&
+	// Without a copy: of what was kept over a restart.
+	work->ask_digest = say.opcode == OP_GET &&
+			   (entry_is_hint(core, entry) || (entry->copy == COPY_ABSENT && !work->gap)) &&
 			   core->copies.ops->digest(core->copies.self, entry->key, volume->block_size, digest);
 	if (work->ask_digest)
 		say.digest = digest;
@@ -181,6 +183,8 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 		entry_volume(core, entry)->fetched++;
 	} else if (work->put_buf != NULL) {
 		entry_put_copy(core, entry, work->put_buf, COPY_CLEAN);
+	} else if (entry->copy == COPY_ABSENT && work->ask_digest) {
+		entry_adopt_copy(core, entry); // unless it is gone meanwhile: then the bytes are asked for
 	} else if (core->config.bug == BUG_NO_CROSSING_DATA && work->ask_opcode == OP_LOCK &&
 		   entry->copy == COPY_ABSENT) {
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"

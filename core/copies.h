@@ -9,8 +9,22 @@
 #include "core/types.h"
 
 struct copies_ops {
-	// The copy of ${key}, or NULL. Borrowed: valid until the next call. Counts as a use (LRU).
+	// The copy of ${key}, or NULL: there is none, or its bytes are not in memory. Borrowed: valid until the next
+	// call. Counts as a use (LRU).
 	struct buf *(*get)(void *self, block_key key);
+
+	// The same without being a use.
+	struct buf *(*peek)(void *self, block_key key);
+
+	// Are the bytes of the clean copy of ${key}, which there is, in memory, so that get gives them? If not they are
+	// read into a buffer of ${pool}; next_loaded tells when that has ended, and until then this is not called for
+	// ${key} again. May evict others, as put does.
+	bool (*ready)(void *self, block_key key, struct buf_pool *pool);
+
+	// A read that ready began has ended: of *${ret_key}. The bytes are in memory now; or the copy has been evicted, as
+	// they can not be read; or there is no such copy any more. False: there is nothing more to tell. Called, until
+	// then, in a step of EVENT_COPIES.
+	bool (*next_loaded)(void *self, block_key *ret_key);
 
 	// Keep ${buf} (one count is taken) as the copy of ${key}, in place of an older one. May evict clean copies of
 	// other blocks: each is told by the evicted callback, during this call. Never fails.
@@ -23,8 +37,16 @@ struct copies_ops {
 	void (*drop)(void *self, block_key key);
 
 	// The digest of the ${size} bytes of the copy of ${key}, by which two nodes find that they have the same bytes
-	// (protocol.md T5): BLAKE2b. False when there is no copy.
+	// (protocol.md T5): BLAKE2b. Also of what was kept of ${key} over a restart, which the core has not. False when
+	// there is neither.
 	bool (*digest)(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
+
+	// What was kept of ${key}, a block of ${size} bytes, over a restart is the block's content: it becomes the clean
+	// copy. False: nothing is there (any more).
+	bool (*adopt)(void *self, block_key key, size_t size);
+
+	// Volume ${index} is ${name}, and comes from a parent: its copies may be kept over a restart.
+	void (*set_volume)(void *self, uint32_t index, const char *name);
 
 	// A copy was wanted and there was none: for statistics.
 	void (*missed)(void *self);

@@ -284,6 +284,18 @@ store_event(struct core *core, const struct event *event)
 	}
 }
 
+// One after the other: each is used before the next may take its room in memory.
+static void
+copies_event(struct core *core)
+{
+	block_key key;
+
+	while (core->copies.ops->next_loaded(core->copies.self, &key)) {
+		entry_loaded(core, key);
+		transaction_drain(core);
+	}
+}
+
 static void
 link_room(struct core *core, const struct event *event)
 {
@@ -347,6 +359,9 @@ dispatch(struct core *core, const struct event *event)
 		break;
 	case EVENT_GRACE_ENDED:
 		grace_ended(core, core->volumes[event->volume], event->error);
+		break;
+	case EVENT_COPIES:
+		copies_event(core);
 		break;
 	case EVENT_ABORT:
 		abort_volume(core, core->volumes[event->volume]);

@@ -24,6 +24,7 @@ enum event_type {
 	EVENT_STORE_SYNCED, // store_cookie, error
 	EVENT_EVICTED,      // store_cookie, error: the answer to ACTION_EVICT
 	EVENT_GRACE_ENDED,  // volume, error: the answer to ACTION_END_GRACE
+	EVENT_COPIES,       // the cache has something to tell (copies.h, next_loaded)
 	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
 			    // written here and is not known to be durable is given up, unless children have the volume
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED

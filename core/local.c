@@ -94,17 +94,21 @@ local_finish(struct core *core, struct io *io, enum hvfs_error error)
 		action->valid_until = io_volume(core, io)->lease_end;
 }
 
-static void
+// False: the bytes are not in memory.
+static bool
 serve_read(struct core *core, struct entry *entry, struct io *io, uint64_t index)
 {
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
-	struct action *action = actions_add(core->actions, ACTION_IO_READ);
+	struct action *action;
 
-	CHECK(buf != NULL);
+	if (buf == NULL)
+		return false;
+	action = actions_add(core->actions, ACTION_IO_READ);
 	entry_used(core, entry);
 	action->io = io;
 	action->index = (uint32_t)index;
 	action->buf = buf_ref(buf);
+	return true;
 }
 
 // The bytes of ${io} over those of ${old} (NULL: the whole block is written) into a buffer that nobody else has.
@@ -164,7 +168,7 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 	const struct volume *volume = entry_volume(core, entry);
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
-	       (entry->copy != COPY_ABSENT || covers_block(volume, io, index)) && !entry->stale &&
+	       (covers_block(volume, io, index) || entry_in_memory(core, entry)) && !entry->stale &&
 	       (entry->copy >= COPY_UNSTABLE || dirty_room(core, volume));
 }
 
@@ -181,9 +185,8 @@ serve_now(struct core *core, struct volume *volume, struct io *io, uint64_t inde
 	if (!may_serve(core, entry))
 		return false;
 	if (io->kind == IO_READ) {
-		if (!entry_readable(core, entry))
+		if (!entry_readable(core, entry) || !serve_read(core, entry, io, index))
 			return false;
-		serve_read(core, entry, io, index);
 		volume->read_hits++;
 		return true;
 	}
@@ -344,7 +347,7 @@ local_perform(struct core *core, struct entry *entry, struct want *want)
 		return true;
 	index = block_key_block(entry->key) - want->io->first;
 	if (want->kind == WANT_READ) {
-		serve_read(core, entry, want->io, index);
+		CHECK(serve_read(core, entry, want->io, index));
 		return true;
 	}
 	if (want->applied)

@@ -83,7 +83,7 @@ is_busy(const struct core *core, const struct child *child, const struct entry *
 static bool
 push_one(struct core *core, struct child *child, struct entry *entry)
 {
-	if (entry == NULL || !entry_readable(core, entry) || !has_room(core, child))
+	if (entry == NULL || !entry_readable(core, entry) || !entry_in_memory(core, entry) || !has_room(core, child))
 		return false;
 	if (!is_busy(core, child, entry))
 		server_push(core, child, entry);

@@ -6,7 +6,7 @@ prefetch(struct core *core, struct volume *volume, uint64_t block)
 {
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
 
-	if (entry != NULL && (entry->copy != COPY_ABSENT || entry->work != 0))
+	if (entry != NULL && (entry_in_memory(core, entry) || entry->work != 0))
 		return; // there, or on its way
 	entry = entry_make(core, volume, block);
 	table_want_add(&core->table, entry, WANT_PREFETCH, PERM_READ, NULL)->hops_left = LIMIT_HOPS;

@@ -272,9 +272,8 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 	       entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
 }
 
-// T5: the child's bytes, from an earlier session, are the right ones.
-static bool
-has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
+bool
+server_has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	const struct work *work = table_work(&core->table, entry);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
@@ -303,7 +302,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct work *work = table_work(&core->table, entry);
-	struct buf *buf = server_needs_data(core, entry, want) && !has_same_bytes(core, entry, want)
+	struct buf *buf = server_needs_data(core, entry, want) && !server_has_same_bytes(core, entry, want)
 				  ? core->copies.ops->get(core->copies.self, entry->key)
 				  : NULL;
 	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
@@ -413,6 +412,8 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	if (record != NULL ? record->recall_open || record->revoked : !overflow_may_add(core, child))
 		return false;
 	if (entry->stale || (data && (entry->copy == COPY_ABSENT || !outbox_room(core, (uint32_t)child->link))))
+		return false;
+	if (data && !entry_in_memory(core, entry) && !server_has_same_bytes(core, entry, want))
 		return false;
 	grant(core, entry, want);
 	return true;

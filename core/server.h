@@ -30,6 +30,9 @@ void server_barrier_done(struct core *core, int32_t child, uint32_t generation, 
 // Does a child's ${want} need the bytes of the block? Decided by the directory at the time of the grant (R5).
 bool server_needs_data(const struct core *core, const struct entry *entry, const struct want *want);
 
+// The child says by a digest which bytes it has (T5): they are those of the copy here.
+bool server_has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want);
+
 // A lease that is more than half over is renewed before it is handed on: what a child gets must be worth having, at any
 // depth (T3).
 bool server_worth_granting(const struct core *core, const struct entry *entry);

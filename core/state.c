@@ -284,6 +284,54 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	core->copies.ops->drop(core->copies.self, entry->key);
 }
 
+bool
+entry_in_memory(const struct core *core, const struct entry *entry)
+{
+	return entry->copy != COPY_ABSENT && core->copies.ops->peek(core->copies.self, entry->key) != NULL;
+}
+
+bool
+entry_bytes_ready(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	CHECK(entry->copy != COPY_ABSENT && work != NULL);
+	if (entry_in_memory(core, entry))
+		return true;
+	if (work->loading)
+		return false;
+	if (volume->reading >= READ_WINDOW) {
+		key_list_wait(core, &volume->read_wait, entry, WAIT_READ);
+		return false;
+	}
+	if (core->copies.ops->ready(core->copies.self, entry->key, volume->pool))
+		return true;
+	work->loading = true;
+	volume->reading++;
+	return false;
+}
+
+void
+entry_loaded(struct core *core, block_key key)
+{
+	struct entry *entry = table_find(&core->table, key);
+	struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+	CHECK(work != NULL && work->loading);
+	work->loading = false;
+	entry_volume(core, entry)->reading--;
+	table_touch(&core->table, entry);
+}
+
+void
+entry_adopt_copy(struct core *core, struct entry *entry)
+{
+	CHECK(entry->copy == COPY_ABSENT);
+	if (core->copies.ops->adopt(core->copies.self, entry->key, entry_volume(core, entry)->block_size))
+		entry->copy = COPY_CLEAN;
+}
+
 version_t
 entry_next_version(struct core *core, const struct entry *entry)
 {

@@ -44,7 +44,7 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
-	READ_WINDOW = 2048,  // blocks that a root's store reads at once, for each volume
+	READ_WINDOW = 2048,  // blocks that a root's store, or the cache, reads at once, for each volume
 	COMMIT_AGE_US = 30 * 1000 * 1000, // what is unstable for so long is made durable without being asked
 	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
 	IO_WINDOW = 2048,    // blocks of one io that are asked for at once
@@ -191,8 +191,8 @@ struct volume {
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
-	uint32_t reading;            // blocks that the root's store reads
-	struct key_list read_wait;   // blocks that it is to read then
+	uint32_t reading;            // blocks that the root's store reads; elsewhere, that the cache reads
+	struct key_list read_wait;   // blocks that are to be read then
 	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH
 	moment_us flush_retry_at;    // the store or the parent failed: not before
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
@@ -404,6 +404,19 @@ void entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enu
 // The copy's bytes change where they are: it is dirty from now on.
 void entry_dirty_copy(struct core *core, struct entry *entry);
 void entry_drop_copy(struct core *core, struct entry *entry);
+
+// The copy's bytes are in memory. Changes nothing.
+bool entry_in_memory(const struct core *core, const struct entry *entry);
+
+// The same of an entry with a work record; if they are not they are read, now or when there is room, and the block is
+// touched then.
+bool entry_bytes_ready(struct core *core, struct entry *entry);
+
+// A read of the cache has ended: the bytes are in memory, or the copy is gone.
+void entry_loaded(struct core *core, block_key key);
+
+// The parent has found right what was kept of the block over a restart.
+void entry_adopt_copy(struct core *core, struct entry *entry);
 
 // The copy was sent ahead of demand; or has been used, or is gone.
 void entry_set_pushed(struct core *core, struct entry *entry, bool pushed);

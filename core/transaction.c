@@ -74,6 +74,15 @@ needs_dirty_room(struct core *core, struct entry *entry, const struct want *want
 	return true;
 }
 
+// The bytes that ${want} needs, of the copy that there is. A child that has the same ones needs none of ours.
+static bool
+bytes_ready(struct core *core, struct entry *entry, const struct want *want)
+{
+	if (!is_local(want) && !entry_in_memory(core, entry) && server_has_same_bytes(core, entry, want))
+		return true;
+	return entry_bytes_ready(core, entry);
+}
+
 static bool
 want_ready(struct core *core, struct entry *entry, struct work *work, struct want *want)
 {
@@ -99,6 +108,8 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return false;
 	}
 	if (!clear)
+		return false;
+	if (data && !bytes_ready(core, entry, want))
 		return false;
 	if (!is_local(want)) {
 		if (!server_worth_granting(core, entry)) {

@@ -10,7 +10,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
 
-enum { SCENARIO_BLOCK_SIZE = 512, SCENARIO_REQUESTS = 256, SCENARIO_TEXT_SIZE = 1 << 16 };
+enum { SCENARIO_BLOCK_SIZE = 512, SCENARIO_REQUESTS = 256, SCENARIO_TEXT_SIZE = 1 << 18 };
 #define SCENARIO_VOLUME "volume_X"
 
 // One request and how it ended.
