@@ -184,7 +184,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	table_touch(&core->table, entry);
 }
 
-// Recalls that were under way will not be answered: what still needs them sends them again.
+// Recalls that were under way will not be answered: what still needs them sends them again. A child that has not heard who
+// has left it has to say anew what it holds: asked without a name, it would take who is gone for one who has died.
 void
 recall_unsent(struct core *core, struct child *child)
 {
@@ -196,6 +197,7 @@ recall_unsent(struct core *core, struct child *child)
 		if (!record->recall_open)
 			continue;
 		directory_set_recall(&core->directory, &child->dir, record, false);
+		child->moved |= record->recall_moves && record->revoked;
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

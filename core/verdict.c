@@ -207,12 +207,16 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	return true;
 }
 
+// Who has the block for writing need not be named: his child may know him by an earlier name only. Bytes newer than his can
+// come from below him alone; others, above, may not take them beside him. Of older ones he does not know whether they are lost.
 static bool
-decides_bytes(const struct core *core, const struct volume *volume, const struct want *want)
+decides_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
+	const struct volume *volume = entry_volume(core, entry);
 
-	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
+	       (!volume->is_root && entry_held(core, entry) == PERM_WRITE && !entry->stale && want->version > entry->version);
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
@@ -285,7 +289,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
-	if (decides_bytes(core, volume, want)) {
+	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
 		if (want->perm == PERM_NO && volume->is_root &&
 		    (want->early || version_epoch(want->version) < volume->epoch))
