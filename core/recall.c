@@ -46,6 +46,8 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 		child->answered_at = core->now;
 	core_wake(core, child->answered_at + recall_limit_us(core));
 	record->recall_moves = claimant != NULL;
+	if (claimant != NULL)
+		table_work_make(&core->table, entry)->asked_for = claimant->node_id;
 	record->recall_perm = (uint8_t)allowed;
 	record->recall_xid = outbox_say(core, &say)->xid;
 	return record->recall_xid;

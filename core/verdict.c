@@ -127,7 +127,8 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
 }
 
-// Has the claimant left the child that is on record (F5)?
+// Has the claimant left the child that is on record (F5)? He may have made an earlier claim, on a link that broke, for which that
+// child has been asked and has not answered: it lets the block go for him once.
 static void
 ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
 {
@@ -135,6 +136,13 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 
 	if (want->asked == child)
 		return;
+	want->asked_before = record->recall_open && record->recall_moves &&
+			     table_work(&core->table, entry)->asked_for == claimant_get(core, want->claimant)->node_id;
+	if (want->asked_before) {
+		want->asked = child;
+		want->asked_xid = record->recall_xid;
+		return;
+	}
 	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE && want->live,
 				     claimant_get(core, want->claimant));
 	want->asked = want->asked_xid != 0 ? child : -1;
