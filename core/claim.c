@@ -385,6 +385,8 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
 			continue;
 		want->asked = -1;
+		if (want->asked_before && message->opcode != OP_OK_REPLY)
+			return true; // of the earlier one, that may be: it is asked again
 		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
 		if (want->perm != PERM_WRITE)
 			return true;
