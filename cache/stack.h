@@ -94,6 +94,9 @@ void stack_get_level_stats(const struct stack *stack, uint32_t position, struct 
 // The same of the whole.
 void stack_get_stats(const struct stack *stack, struct stack_stats *ret);
 
+// The share of uses that a cache of ${size} bytes would have served of late, as LRU over all of it: an estimate.
+double stack_advise(const struct stack *stack, uint64_t size);
+
 // What must be true whatever happened; stops the process when it is not. Looks at every slot: for tests.
 void stack_check(struct stack *stack);
 

@@ -3,6 +3,7 @@
 #ifndef HVFS_CACHE_STACK_INTERNAL_H
 #define HVFS_CACHE_STACK_INTERNAL_H
 
+#include "cache/advise.h"
 #include "cache/level.h"
 #include "cache/pins.h"
 #include "cache/stack.h"
@@ -18,6 +19,7 @@ struct stack {
 	struct victims victims;
 	uint64_t review; // waiting victims that may be pinned no more
 	struct pins pins;
+	struct advise *advise;
 	void (*evicted)(void *arg, block_key key);
 	void *evicted_arg;
 	uint64_t hits, misses, evictions;

@@ -68,6 +68,12 @@ stack_get_stats(const struct stack *stack, struct stack_stats *ret)
 	}
 }
 
+double
+stack_advise(const struct stack *stack, uint64_t size)
+{
+	return advise_hit_ratio(stack->advise, size / stack->block_size);
+}
+
 static bool
 is_elsewhere(struct stack *stack, block_key key, const struct assoc *here)
 {
