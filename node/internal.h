@@ -6,6 +6,7 @@
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
+//   cache.c    the cache changes while it is used
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   control.c  the control socket;  commands.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
@@ -217,6 +218,10 @@ void node_check_ready(struct node *node);
 void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Bytes of ${volume} (-1: of all) that are not yet at the root.
 uint64_t node_dirty_bytes(struct node *node, int volume);
+
+// ---- cache.c ----
+// Dirty blocks of a volume beyond which local writes wait.
+uint64_t node_dirty_max(const struct node *node);
 
 // ---- control.c ----
 struct control *control_create(struct node *node, const char *path, char *error, size_t error_size);
