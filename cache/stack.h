@@ -31,6 +31,7 @@ enum stack_error {
 };
 
 struct stack_level_stats {
+	uint32_t id; // of the level, wherever it moves; never given again
 	struct level_config config;
 	uint64_t entries, used, dirty; // copies in it; bytes of their data (zero blocks count nothing); dirty copies
 	uint64_t index;                // bytes of its index

@@ -12,6 +12,7 @@
 struct stack {
 	struct level *levels[STACK_LEVELS_MAX]; // top first
 	uint32_t count;
+	uint32_t last_id; // given to a level
 	uint32_t block_size;
 	bool busy;         // a level is being rebuilt or leaves
 	bool may_tell;     // the core may be told of evictions now,

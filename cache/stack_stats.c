@@ -23,6 +23,7 @@ stack_get_level_stats(const struct stack *stack, uint32_t position, struct stack
 	CHECK(position < stack->count);
 	level = stack->levels[position];
 	*ret = (struct stack_level_stats){
+		.id = level->id,
 		.config = level->config,
 		.entries = level_entries(level),
 		.used = level_bytes(level),

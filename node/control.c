@@ -5,6 +5,7 @@
 //   {"command":"flush","volume":NAME}     {"dirty_bytes":N} now and then, at the end {"ok":true}; volume may be
 //                                         missing: all
 //   {"command":"set","values":{KEY:TEXT}} {"ok":true,"changes":[{"key","was","is"}]}; all of them, or none
+//   {"command":"cache","action":ACTION}   control_cache.c
 //   {"command":"abort","volume":NAME}     {"ok":true,"requests":N,"dirty_bytes":N}: how much was given up
 //   {"command":"stop","timeout_ms":N}     {"waiting":[{"what":TEXT,...}],"dirty_bytes":N} when that changes (waiting.c);
 //                                         {"ok":true} when everything is flushed and unmounted, and then the node ends.
@@ -227,7 +228,7 @@ control_tell_stopped(struct control *control, const char *error)
 	for (struct client *client = control->clients; client != NULL; client = client->next) {
 		struct evbuffer *output = bufferevent_get_output(client->stream);
 
-		if (client->wait == WAIT_FLUSH || client->wait == WAIT_UNMOUNT)
+		if (client->wait == WAIT_FLUSH || client->wait == WAIT_UNMOUNT || client->wait == WAIT_CACHE)
 			client_answer_error(client, "%s", hvfs_error_text(ERR_SHUT_DOWN));
 		if (client->wait == WAIT_STOP && error != NULL)
 			client_answer_error(client, "%s", error);

@@ -12,6 +12,7 @@ enum wait {
 	WAIT_NOT,
 	WAIT_FLUSH,
 	WAIT_STOP,
+	WAIT_CACHE,   // a level of the cache changes
 	WAIT_UNMOUNT, // it unmounts; told when that has happened
 };
 
@@ -22,6 +23,7 @@ struct client {
 	enum wait wait;
 	struct flush *flush;  // WAIT_FLUSH
 	bool flush_unmounts;  // and then it unmounts
+	uint32_t level_id;    // WAIT_CACHE
 	moment_us deadline;   // of its unmounting, 0: none
 	bool ended; // it will not ask any more
 };
@@ -62,6 +64,13 @@ void client_go_on(struct client *client);
 void command_run(struct client *client, const char *command, const json_t *request);
 // The flush that the client waits for is over.
 void command_flush_ended(struct client *client, const struct flush *flush);
+
+// The volume that ${request} names, or -1 and the client has its answer.
+int command_find_volume(struct client *client, const json_t *request);
+
+// ---- control_cache.c ----
+// The command "cache": its "action" says what is to be done.
+void command_run_cache(struct client *client, const json_t *request);
 
 // ---- control_flush.c ----
 // Synchronise ${volume}, -1: all; then command_flush_ended.

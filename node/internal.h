@@ -8,7 +8,7 @@
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used
 //   volumes.c  opening volumes, mounting them, the driver's calls
-//   control.c  the control socket;  commands.c  what it is told;  status.c  what it tells
+//   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
@@ -83,6 +83,8 @@ struct node {
 	struct core *core;
 	struct actions *actions;
 	struct stack *cache;
+	struct event *cache_slice; // it goes on changing
+	moment_us cache_told;      // when those who wait for that heard of it last
 	bool stepping;
 	struct event_queue waiting;
 	struct event *batch; // ends the batch once the loop has run what was due
@@ -220,6 +222,10 @@ void node_fail(struct node *node, const char *format, ...) __attribute__((format
 uint64_t node_dirty_bytes(struct node *node, int volume);
 
 // ---- cache.c ----
+int node_cache_init(struct node *node);
+void node_cache_fini(struct node *node);
+// The stack was changed: what depends on its size follows, and what is to be done in the background begins.
+void node_cache_changed(struct node *node);
 // Dirty blocks of a volume beyond which local writes wait.
 uint64_t node_dirty_max(const struct node *node);
 
@@ -235,8 +241,13 @@ void control_tell_waiting(struct control *control, json_t *list, uint64_t dirty)
 // The mount has gone. Returns whether one of the clients did it; they hear whether the node goes on.
 bool command_unmounted(struct control *control, bool goes_on);
 
+// The cache has changed a bit: who waits for that hears of it.
+void control_cache_moved(struct control *control, bool progress_due);
+
 // ---- status.c ----
 json_t *node_status(struct node *node);
+// The levels of the cache, and the memory that blocks take: {"cache":[...],"memory":{...}}.
+json_t *node_cache_status(const struct node *node);
 
 // ---- stop.c ----
 int node_signals_init(struct node *node);

@@ -117,7 +117,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 {
 	node->base = event_base_new();
 	node->worker = node->base != NULL ? worker_create(node->base) : NULL;
-	if (node->worker == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0) {
+	if (node->worker == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0 ||
+	    node_cache_init(node) != 0) {
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
@@ -211,6 +212,7 @@ node_destroy(struct node *node)
 	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
+	node_cache_fini(node);
 	node_perform_fini(node);
 	if (node->base != NULL)
 		event_base_free(node->base);
