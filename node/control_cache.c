@@ -142,7 +142,8 @@ change_begun(struct client *client, uint32_t id, const char *was)
 	struct stack_level_stats stats;
 	char is[STACK_TEXT_SIZE];
 
-	log_info("the cache is %s now (was %s)", print_levels(node, is), was);
+	if (strcmp(print_levels(node, is), was) != 0)
+		log_info("the cache is %s now (was %s)", is, was);
 	node_cache_changed(node);
 	if (!find_level(node->cache, id, &stats) || !stats.busy) {
 		change_ended(client);

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""hvfs cache: what each action does, and that what is wrong is named; status tells the same."""
+import json
+
+from lab import BLOCK, check, hvfs, main, need_fuse, read_at, write_at
+
+MIB = 1 << 20
+
+
+def cache(node, *words, status=0):
+    return hvfs("cache", *words, "--control", node.control, status=status)
+
+
+def levels(node):
+    return json.loads(cache(node, "list", "--json").stdout)["cache"]
+
+
+def changed(node, *words):
+    """The stack after a change, in the words of --cache."""
+    answer = cache(node, *words).stdout
+    check(answer.startswith("cache: mem:"), words, answer)
+    return answer.removeprefix("cache: ").strip()
+
+
+def refused(node, *words, status, says):
+    before = [(level["size"], level["ways"], level["hash"], level["policy"]) for level in levels(node)]
+    answer = cache(node, *words, status=status)
+    for text in says:
+        check(text in answer.stderr, words, "does not say", text, ":", answer.stderr)
+    check(answer.stdout == "", words, answer.stdout)
+    after = [(level["size"], level["ways"], level["hash"], level["policy"]) for level in levels(node)]
+    check(before == after, "a refused change was made:", words, before, after)
+
+
+def changes(node):
+    """Each action, and the stack as it is then."""
+    check(changed(node, "add", "mem:16M,hash=murmur") == "mem:4M,ways=8,hash=neighbours/mem:8M,ways=8,hash=xxh,policy=s3fifo/"
+          "mem:16M,ways=8,hash=murmur", "added below the others")
+    check(changed(node, "add", "0", "mem:1M,ways=2").startswith("mem:1M,ways=2,hash=xxh/mem:4M,"), "added on top")
+    check(changed(node, "remove", "0").startswith("mem:4M,"), "removed")
+    check(changed(node, "resize", "0", "2M").startswith("mem:2M,ways=8,"), "made smaller")
+    check(changed(node, "resize", "0", "5M").startswith("mem:5M,ways=8,"), "made larger")
+    check(changed(node, "set", "1", "ways=16", "policy=adaptive").endswith("/mem:8M,ways=16,hash=xxh,policy=adaptive/mem:16M,ways=8,hash=murmur"),
+          "other ways and policy")
+    check("/mem:3M,ways=4,hash=modulo,policy=s3fifo/" in changed(node, "set", "1", "ways=4", "hash=modulo", "policy=s3fifo", "size=3M"),
+          "all at once")
+    check(changed(node, "move", "2", "0").startswith("mem:16M,ways=8,hash=murmur/mem:5M,"), "moved")
+    check(changed(node, "move", "1", "1").startswith("mem:16M,ways=8,hash=murmur/mem:5M,"), "moved to where it is")
+
+
+def usage(node):
+    refused(node, status=2, says=["list, add, remove, resize, set or move"])
+    refused(node, "grow", status=2, says=["grow", "list, add, remove, resize, set or move"])
+    refused(node, "list", "0", status=2, says=["list [--json]"])
+    refused(node, "remove", status=2, says=["remove POSITION"])
+    refused(node, "remove", "0", "1", status=2, says=["1: too much"])
+    refused(node, "remove", "0", "--json", status=2, says=["--json: not with remove"])
+    refused(node, "remove", "-1", status=2, says=["-1"])
+    refused(node, "remove", "top", status=2, says=["top: right would be the number of a level"])
+    refused(node, "remove", "99999999999999999999", status=2, says=["right would be the number of a level"])
+    refused(node, "add", status=2, says=["add [POSITION] LEVEL"])
+    refused(node, "add", "16M", status=2, says=["16M: right would be mem:SIZE"])
+    refused(node, "add", "mem:16M/mem:1M", status=2, says=["16M/mem:1M"])
+    refused(node, "add", "x", "mem:16M", status=2, says=["x: right would be the number"])
+    refused(node, "add", "mem:16M,hash=md5", status=2, says=["hash=md5", "xxh"])
+    refused(node, "resize", "0", status=2, says=["resize POSITION SIZE"])
+    refused(node, "resize", "0", "16X", status=2, says=["size=16X", "no size"])
+    refused(node, "resize", "0", "4K", status=2, says=["size=4K", "at least 1M"])
+    refused(node, "set", "0", status=2, says=["set POSITION KEY=VALUE"])
+    refused(node, "set", "0", "ways", status=2, says=["ways: right would be"])
+    refused(node, "set", "0", "ways=257", status=2, says=["ways=257", "1 to 256"])
+    refused(node, "set", "0", "ways=4", "policy=mru", status=2, says=["policy=mru", "lru, s3fifo or adaptive"])
+    refused(node, "set", "0", "colour=red", status=2, says=["colour=red", "size, ways, hash or policy"])
+    refused(node, "move", "0", status=2, says=["move FROM TO"])
+
+
+def failures(node):
+    refused(node, "remove", "7", status=1, says=["level 7", "the lowest is 2"])
+    refused(node, "resize", "3", "4M", status=1, says=["level 3"])
+    refused(node, "move", "0", "3", status=1, says=["level 3"])
+    refused(node, "add", "4", "mem:1M", status=1, says=["position 4", "0 (the top) to 3"])
+    refused(node, "resize", "0", "900T", status=1, says=["mem:900T", "this machine has"])
+    refused(node, "add", "mem:900T", status=1, says=["mem:900T", "this machine has"])
+    for _ in range(5):
+        changed(node, "add", "mem:1M")
+    refused(node, "add", "mem:1M", status=1, says=["8 levels"])
+    for _ in range(7):
+        changed(node, "remove", "0")
+    refused(node, "remove", "0", status=1, says=["level 0", "the last level can not be removed"])
+    answer = hvfs("cache", "list", "--control", "nobody.ctl", status=1)
+    check("nobody.ctl" in answer.stderr, answer.stderr)
+
+
+def figures(lab, node):
+    """What goes through the levels is counted, and status says the same as list."""
+    write_at(node.image(), 0, lab.data, sync=True)
+    check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes")
+    check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes")
+    listed, status = levels(node), node.status()
+    check(listed == status["volumes"][0]["cache"], listed, status)
+    top, below = listed
+    check((top["size"], below["size"]) == (4 * MIB, 8 * MIB), listed)
+    check((top["hash"], below["hash"]) == ("neighbours", "xxh"), listed)
+    check((top["policy"], below["policy"], top["ways"], below["ways"]) == ("lru", "s3fifo", 8, 8), listed)
+    check(top["state"] == "steady" and top["kind"] == "mem", listed)
+    check(top["demotions"] > 0 and below["evictions"] > 0 and below["hits"] > 0, listed)
+    check(top["used"] <= top["entries"] * BLOCK <= 4 * MIB, listed)  # a block of zeros takes no bytes
+    memory = status["memory"]
+    check(memory["size"] == 12 * MIB and memory["used"] >= top["used"] + below["used"], memory)
+    check(memory["beyond"] <= 2 * MIB and memory["victims_bytes"] <= MIB, memory)
+    table = cache(node, "list").stdout
+    check("neighbours" in table and "s3fifo" in table and "memory" in table, table)
+    check(table.splitlines()[0] in hvfs("status", "--control", node.control).stdout.replace("\n  ", "\n"), "status has no cache")
+
+
+def test(lab):
+    need_fuse()
+    lab.data = bytes(range(256)) * (20 * MIB // 256)
+    lab.create()
+    with open("node.conf", "w") as file:
+        file.write("volume = v=disk.img\ncache = mem:4M/mem:8M,policy=s3fifo\n")
+    node = lab.serve("root", "-c", "node.conf")
+    figures(lab, node)
+    changes(node)
+    check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes after the changes")
+    usage(node)
+    failures(node)
+    check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes in the end")
+    with open("root.log") as file:
+        check("the cache is mem:2M" in file.read(), "the log does not tell of changes")
+    for word in ("--help", "-h"):
+        check("add [POSITION] LEVEL" in hvfs("cache", word).stdout, "no help")
+    lab.stop_all()
+
+
+main(test)
