@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/progress.h"
+#include "cli/range.h"
 #include "node/cache_spec.h"
 #include "node/units.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { WORDS_MAX = 8 };
 
@@ -151,7 +153,58 @@ request_move(const struct words *words)
 	return unless_wrong(request, status);
 }
 
+// VOLUME and a RANGE that may be missing.
+static json_t *
+request_range(const char *action, const struct words *words)
+{
+	json_t *request = action_request(action);
+	uint64_t begin = 0, end = RANGE_TO_END;
+	char why[256];
+	int status = json_object_set_new(request, "volume", json_string(words->words[0]));
+	if (status != 0)
+		command_usage(&command_cache, "%s: a volume's name is UTF-8", words->words[0]);
+	if (status == 0 && words->count > 1 && range_parse(words->words[1], &begin, &end, why, sizeof why) != 0) {
+		command_usage(&command_cache, "%s: %s", words->words[1], why);
+		status = -1;
+	}
+	json_object_set_new(request, "begin", json_integer((json_int_t)begin));
+	if (end != RANGE_TO_END)
+		json_object_set_new(request, "end", json_integer((json_int_t)end));
+	return unless_wrong(request, status);
+}
+
+static json_t *
+request_advise(const struct words *words)
+{
+	return action_request("advise");
+}
+
+static json_t *
+request_warm(const struct words *words)
+{
+	return request_range("warm", words);
+}
+
+static json_t *
+request_pin(const struct words *words)
+{
+	return request_range("pin", words);
+}
+
+static json_t *
+request_unpin(const struct words *words)
+{
+	return request_range("unpin", words);
+}
+
 // ---- Answers ----
+
+static uint64_t
+number(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+	return value < 0 ? 0 : (uint64_t)value;
+}
 
 static void
 print_list(const struct words *words, const struct control *control, const json_t *answer)
@@ -172,6 +225,75 @@ print_stack(const struct words *words, const struct control *control, const json
 }
 
 static void
+print_curve(const json_t *curve, uint64_t now)
+{
+	static const char bar[] = "##################################################";
+	char size[UNITS_TEXT_SIZE];
+	size_t index;
+	const json_t *point;
+	json_array_foreach(curve, index, point) {
+		double ratio = json_number_value(json_object_get(point, "hit_ratio"));
+		printf("  %6s  %5.1f%%  %.*s%s\n", units_print_size_short(number(point, "size"), size), 100 * ratio,
+		       (int)(ratio * (double)strlen(bar)), bar, index == now ? "  <- now" : "");
+	}
+}
+
+static void
+print_advice(const struct words *words, const struct control *control, const json_t *answer)
+{
+	char size[UNITS_TEXT_SIZE];
+	if (words->as_json) {
+		fputs(control->line, stdout);
+		return;
+	}
+	uint64_t now = number(answer, "now"), level_size = number(answer, "level_size");
+	const json_t *curve = json_object_get(answer, "curve");
+	const char *advice = json_string_value(json_object_get(answer, "advice"));
+	print_curve(curve, now);
+	printf("%s\n", advice != NULL ? advice : "-");
+	if (number(answer, "size") != number(json_array_get(curve, now), "size") && level_size >= 1 << 20)
+		printf("  hvfs cache resize %llu %s\n", (unsigned long long)number(answer, "level"), units_print_size(level_size, size));
+}
+
+static void
+print_warmed(const struct words *words, const struct control *control, const json_t *answer)
+{
+	char size[UNITS_TEXT_SIZE], fits[UNITS_TEXT_SIZE];
+	uint64_t warmed = number(answer, "warmed"), cache = number(answer, "size");
+	printf("%s read", units_print_size_short(warmed, size));
+	if (warmed > cache)
+		printf("; that is more than the cache has room for, %s", units_print_size_short(cache, fits));
+	putchar('\n');
+}
+
+static void
+print_pinned(const struct words *words, const struct control *control, const json_t *answer)
+{
+	printf("%llu blocks are pinned\n", (unsigned long long)number(answer, "pinned"));
+}
+
+static double
+seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void
+draw_warming(struct progress *progress, double since, const json_t *answer)
+{
+	uint64_t done = number(answer, "done"), total = number(answer, "total");
+	double passed = seconds() - since, rate = passed > 0 ? (double)done / passed : 0;
+	char have[UNITS_TEXT_SIZE], all[UNITS_TEXT_SIZE], each[UNITS_TEXT_SIZE], left[UNITS_TEXT_SIZE] = "-", text[160];
+	if (rate >= 1)
+		units_print_duration((uint64_t)((double)(total - done) / rate * 1000), left);
+	snprintf(text, sizeof text, "%s of %s, %s/s, %s left", units_print_size_short(done, have), units_print_size_short(total, all),
+		 units_print_size_short((uint64_t)rate, each), left);
+	progress_draw(progress, total > 0 ? (double)done / (double)total : 1, text);
+}
+
+static void
 draw_change(struct progress *progress, const json_t *answer)
 {
 	json_int_t left = json_integer_value(json_object_get(answer, "moving"));
@@ -181,7 +303,22 @@ draw_change(struct progress *progress, const json_t *answer)
 	progress_draw(progress, total > 0 ? 1 - (double)left / (double)total : 1, text);
 }
 
+// Whether ${answer} tells of progress, which is drawn, and is not the last.
+static bool
+draw(struct progress *progress, double since, const json_t *answer)
+{
+	if (json_object_get(answer, "moving") != NULL)
+		draw_change(progress, answer);
+	else if (json_object_get(answer, "done") != NULL)
+		draw_warming(progress, since, answer);
+	else
+		return false;
+	return true;
+}
+
 // ---- All actions ----
+
+#define ACTION_NAMES "list, add, remove, resize, set, move, advise, warm, pin or unpin"
 
 static const struct action actions[] = {
 	{ "list", "[--json]", 0, 0, true, request_list, print_list },
@@ -190,6 +327,10 @@ static const struct action actions[] = {
 	{ "resize", "POSITION SIZE", 2, 2, false, request_resize, print_stack },
 	{ "set", "POSITION KEY=VALUE...", 2, WORDS_MAX, false, request_set, print_stack },
 	{ "move", "FROM TO", 2, 2, false, request_move, print_stack },
+	{ "advise", "[--json]", 0, 0, true, request_advise, print_advice },
+	{ "warm", "VOLUME [RANGE]", 1, 2, false, request_warm, print_warmed },
+	{ "pin", "VOLUME RANGE", 2, 2, false, request_pin, print_pinned },
+	{ "unpin", "VOLUME RANGE", 2, 2, false, request_unpin, print_pinned },
 };
 
 enum { ACTION_COUNT = sizeof actions / sizeof *actions };
@@ -199,14 +340,13 @@ static int
 perform(const struct action *action, const struct words *words, struct control *control, json_t *request)
 {
 	struct progress progress;
+	double since = seconds();
 	json_t *answer;
 	if (control_ask(control, request) != 0)
 		return -1;
 	progress_begin(&progress);
-	while ((answer = control_receive(control)) != NULL && json_object_get(answer, "moving") != NULL) {
-		draw_change(&progress, answer);
+	while ((answer = control_receive(control)) != NULL && draw(&progress, since, answer))
 		json_decref(answer);
-	}
 	progress_end(&progress);
 	if (answer == NULL)
 		return -1;
@@ -276,9 +416,9 @@ cache_run(int argc, char **argv)
 	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
 	struct words words = { .control = NULL };
 	if (argc == 0)
-		return command_usage(&command_cache, "what is to be done is missing: list, add, remove, resize, set or move");
+		return command_usage(&command_cache, "what is to be done is missing: " ACTION_NAMES);
 	if (action == NULL)
-		return command_usage(&command_cache, "%s: right would be list, add, remove, resize, set or move", argv[0]);
+		return command_usage(&command_cache, "%s: right would be " ACTION_NAMES, argv[0]);
 	if (argc > 1 && args_is_help(argv[1])) {
 		command_print_help(&command_cache);
 		return EXIT_DONE;
@@ -302,7 +442,11 @@ const struct command command_cache = {
 		"  set POSITION KEY=VALUE...\n"
 		"                          size, ways, hash (neighbours, xxh, murmur, fibonacci, modulo), policy (lru, s3fifo,\n"
 		"                          adaptive)\n"
-		"  move FROM TO            the level at FROM is at TO from now on, with all that is in it\n\n"
+		"  move FROM TO            the level at FROM is at TO from now on, with all that is in it\n"
+		"  advise [--json]         what share of uses other sizes would serve, and what to change\n"
+		"  warm VOLUME [RANGE]     read it into the cache; RANGE is FROM-TO or FROM-, in bytes\n"
+		"  pin VOLUME RANGE        its blocks stay, once they are here, until unpinned as often\n"
+		"  unpin VOLUME RANGE\n\n"
 		"  --control PATH  the node's control socket (default: this host's node, or the only one)\n",
 	.run = cache_run,
 };

@@ -162,10 +162,16 @@ cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX],
 	return 0;
 }
 
+uint64_t
+cache_spec_memory(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int
 cache_spec_check(const struct level_config *levels, uint32_t count, char *error, size_t error_size)
 {
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), left = memory;
+	uint64_t memory = cache_spec_memory(), left = memory;
 	char text[CACHE_SPEC_LEVEL_SIZE], has[UNITS_TEXT_SIZE];
 
 	if (count == 0 || count > STACK_LEVELS_MAX)

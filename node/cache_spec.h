@@ -21,6 +21,9 @@ int cache_spec_set(struct level_config *level, const char *key, const char *valu
 // or -1 and a sentence.
 int cache_spec_check(const struct level_config *levels, uint32_t count, char *error, size_t error_size);
 
+// Bytes of this machine's memory.
+uint64_t cache_spec_memory(void);
+
 enum { CACHE_SPEC_LEVEL_SIZE = 128 };
 
 // ${level} as cache_spec_parse_level reads it. Returns ${text}.

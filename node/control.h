@@ -13,6 +13,7 @@ enum wait {
 	WAIT_FLUSH,
 	WAIT_STOP,
 	WAIT_CACHE,   // a level of the cache changes
+	WAIT_WARM,    // blocks are brought into the cache
 	WAIT_UNMOUNT, // it unmounts; told when that has happened
 };
 
@@ -22,6 +23,7 @@ struct client {
 	struct bufferevent *stream;
 	enum wait wait;
 	struct flush *flush;  // WAIT_FLUSH
+	struct warm *warm;    // WAIT_WARM
 	bool flush_unmounts;  // and then it unmounts
 	uint32_t level_id;    // WAIT_CACHE
 	moment_us deadline;   // of its unmounting, 0: none
@@ -47,6 +49,7 @@ struct control {
 	struct client *clients;
 	unsigned client_count;
 	struct flush *flushes;
+	struct warm *warms;
 };
 
 enum { PROGRESS_MS = 250 };
@@ -72,9 +75,28 @@ int command_find_volume(struct client *client, const json_t *request);
 // The command "cache": its "action" says what is to be done.
 void command_run_cache(struct client *client, const json_t *request);
 
+// ---- control_range.c ----
+// Actions of the command "cache".
+void action_warm(struct client *client, const json_t *request);
+void action_pin(struct client *client, const json_t *request);
+void action_unpin(struct client *client, const json_t *request);
+
 // ---- control_flush.c ----
 // Synchronise ${volume}, -1: all; then command_flush_ended.
 void flush_start(struct client *client, int volume);
 void flush_free(struct flush *flush);
+// Is ${io} one of a flush? Then it is finished.
+bool flush_io_done(struct control *control, struct io *io, enum hvfs_error error);
+
+// ---- control_warm.c ----
+// Read bytes [${begin}, ${end}) of ${volume}, not all at once; then answer the client.
+void warm_start(struct client *client, uint32_t volume, uint64_t begin, uint64_t end);
+void warm_free(struct warm *warm);
+// Its client has gone: what is on its way comes, and nothing more.
+void warm_leave(struct warm *warm);
+// Is ${io} one of a warming?
+bool warm_has(const struct control *control, const struct io *io);
+// The same; then it is finished.
+bool warm_io_done(struct control *control, struct io *io, enum hvfs_error error);
 
 #endif

@@ -6,9 +6,12 @@
 //   remove "position":N
 //   set "position":N "values":{KEY:TEXT}
 //   move "from":N "to":N
+//   advise                           {"advice":TEXT,"size":N,"level":N,"level_size":N,"uses":N,"now":I,"curve":[{"size","hit_ratio"}]}
+//   warm, pin, unpin                 control_range.c
 //
 // A change is made, or an error says why not; then {"moving":N,"moving_total":N} now and then while blocks are on their
 // way, and {"ok":true,"cache":TEXT} with the stack as it is then. It goes on without its client.
+#include "node/advice.h"
 #include "node/cache_spec.h"
 #include "node/control.h"
 
@@ -286,6 +289,67 @@ action_move(struct client *client, const json_t *request)
 	change_begun(client, 0, was);
 }
 
+enum { CURVE_POINTS = 11, CURVE_NOW = 4 };
+
+// Quarters of the present size.
+static void
+draw_curve(const struct stack *cache, uint64_t size, struct advice_point points[CURVE_POINTS])
+{
+	static const uint32_t quarters[CURVE_POINTS] = {0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+
+	for (int i = 0; i < CURVE_POINTS; i++) {
+		points[i].size = i > 0 ? size / 4 * quarters[i] : size / 8;
+		points[i].hit_ratio = stack_advise(cache, points[i].size);
+	}
+	points[CURVE_NOW] = (struct advice_point){.size = size, .hit_ratio = stack_advise(cache, size)};
+}
+
+// The largest level that stays would be changed: its position.
+static uint32_t
+find_largest(const struct stack *cache, struct stack_level_stats *ret)
+{
+	uint32_t largest = 0;
+
+	*ret = (struct stack_level_stats){.entries = 0};
+	for (uint32_t i = 0; i < stack_level_count(cache); i++) {
+		struct stack_level_stats stats;
+
+		stack_get_level_stats(cache, i, &stats);
+		if (stats.leaving || stats.config.size <= ret->config.size)
+			continue;
+		*ret = stats;
+		largest = i;
+	}
+	return largest;
+}
+
+static void
+action_advise(struct client *client, const json_t *request)
+{
+	const struct stack *cache = client->control->node->cache;
+	struct advice_point points[CURVE_POINTS];
+	struct advice_curve curve = {.points = points, .count = CURVE_POINTS, .now = CURVE_NOW, .size_max = cache_spec_memory()};
+	struct stack_level_stats level;
+	struct stack_stats stats;
+	json_t *array = json_array();
+	char text[ADVICE_TEXT_SIZE];
+	uint32_t position;
+	int64_t level_size;
+	uint64_t size;
+
+	stack_get_stats(cache, &stats);
+	draw_curve(cache, stats.size, points);
+	curve.uses = (double)(stats.hits + stats.misses);
+	size = advice_give(&curve, text);
+	position = find_largest(cache, &level);
+	level_size = (int64_t)level.config.size + (int64_t)size - (int64_t)stats.size;
+	for (int i = 0; i < CURVE_POINTS; i++)
+		json_array_append_new(array, json_pack("{sIsf}", "size", (json_int_t)points[i].size, "hit_ratio", points[i].hit_ratio));
+	client_answer(client, json_pack("{sssIsisIsIsiso}", "advice", text, "size", (json_int_t)size, "level", (int)position,
+					"level_size", (json_int_t)level_size, "uses", (json_int_t)(stats.hits + stats.misses), "now",
+					CURVE_NOW, "curve", array));
+}
+
 void
 command_run_cache(struct client *client, const json_t *request)
 {
@@ -294,7 +358,8 @@ command_run_cache(struct client *client, const json_t *request)
 		void (*run)(struct client *client, const json_t *request);
 	} actions[] = {
 		{"list", action_list}, {"add", action_add},   {"remove", action_remove},
-		{"set", action_set},   {"move", action_move},
+		{"set", action_set},   {"move", action_move}, {"advise", action_advise},
+		{"warm", action_warm}, {"pin", action_pin},   {"unpin", action_unpin},
 	};
 	const char *name = json_string_value(json_object_get(request, "action"));
 
@@ -303,6 +368,6 @@ command_run_cache(struct client *client, const json_t *request)
 			actions[i].run(client, request);
 			return;
 		}
-	client_answer_error(client, "action %.100s of cache is not known; use list, add, remove, set or move",
+	client_answer_error(client, "action %.100s of cache is not known; use list, add, remove, set, move, advise, warm, pin or unpin",
 			    name != NULL ? name : "(not a string)");
 }

@@ -234,8 +234,10 @@ struct control *control_create(struct node *node, const char *path, char *error,
 // Answer those who wait for the end: ${error} NULL means all is well.
 void control_tell_stopped(struct control *control, const char *error);
 void control_destroy(struct control *control);
-// Is ${io} one of ours (a flush)? Then it is finished.
+// Is ${io} one of ours (a flush, a warming)? Then it is finished.
 bool control_io_done(struct control *control, struct io *io, enum hvfs_error error);
+// Is ${io} a read whose bytes nobody wants?
+bool control_reads(const struct control *control, const struct io *io);
 // To those who wait for the end: what is waited for.
 void control_tell_waiting(struct control *control, json_t *list, uint64_t dirty);
 // The mount has gone. Returns whether one of the clients did it; they hear whether the node goes on.

@@ -98,7 +98,8 @@ perform(struct node *node, const struct action *action)
 {
 	switch (action->type) {
 	case ACTION_IO_READ:
-		driver_io_read(node->driver, action->io, action->index, action->buf);
+		if (!control_reads(node->control, action->io))
+			driver_io_read(node->driver, action->io, action->index, action->buf);
 		break;
 	case ACTION_IO_FILL:
 		driver_io_fill(node->driver, action->io, action->index, action->old, action->buf);

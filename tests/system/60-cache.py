@@ -2,7 +2,7 @@
 """hvfs cache: what each action does, and that what is wrong is named; status tells the same."""
 import json
 
-from lab import BLOCK, check, hvfs, main, need_fuse, read_at, write_at
+from lab import BLOCK, HVFS, check, hvfs, main, need_fuse, read_at, write_at
 
 MIB = 1 << 20
 
@@ -49,8 +49,8 @@ def changes(node):
 
 
 def usage(node):
-    refused(node, status=2, says=["list, add, remove, resize, set or move"])
-    refused(node, "grow", status=2, says=["grow", "list, add, remove, resize, set or move"])
+    refused(node, status=2, says=["list, add, remove, resize, set, move, advise, warm, pin or unpin"])
+    refused(node, "grow", status=2, says=["grow", "list, add, remove, resize, set, move, advise, warm, pin or unpin"])
     refused(node, "list", "0", status=2, says=["list [--json]"])
     refused(node, "remove", status=2, says=["remove POSITION"])
     refused(node, "remove", "0", "1", status=2, says=["1: too much"])
@@ -113,6 +113,66 @@ def figures(lab, node):
     check(table.splitlines()[0] in hvfs("status", "--control", node.control).stdout.replace("\n  ", "\n"), "status has no cache")
 
 
+
+def ranges(lab):
+    """warm brings a range, and the leaf needs its parent no more for it; pin keeps it."""
+    root = lab.root(store="other.img")
+    leaf = lab.leaf("leaf", "--cache", "mem:16M", "--readahead", "0")
+    write_at(root.image(), 0, lab.data, sync=True)
+    check(cache(leaf, "warm", "v", "1M-5M").stdout == "4M read\n", "warm")
+    fetched = leaf.volume()["counters"]["fetched"]
+    check(fetched == 4 * MIB // BLOCK, "fetched", fetched)
+    check(read_at(leaf.image(), MIB, 4 * MIB) == lab.data[MIB:5 * MIB], "other bytes")
+    check(leaf.volume()["counters"]["fetched"] == fetched, "what was warm is fetched again")
+    check(cache(leaf, "warm", "v", "63M-").stdout == "1M read\n", "warm to the end")
+    check("4096 bytes" not in cache(leaf, "warm", "v", "0-4096").stdout, "warm")
+
+    check(cache(leaf, "pin", "v", "1M-5M").stdout == "1024 blocks are pinned\n", "pin")
+    check("64M read; that is more than the cache has room for, 16M" in cache(leaf, "warm", "v").stdout, "warm all")
+    fetched = leaf.volume()["counters"]["fetched"]
+    check(read_at(leaf.image(), MIB, 4 * MIB) == lab.data[MIB:5 * MIB], "other bytes")
+    check(leaf.volume()["counters"]["fetched"] == fetched, "what is pinned has gone")
+    check(leaf.status()["memory"]["pinned"] == 1024, leaf.status()["memory"])
+    refused(leaf, "pin", "v", "8M-32M", status=1, says=["more would be pinned than half of the cache"])
+    refused(leaf, "resize", "0", "7M", status=1, says=["more would be pinned than half of the cache"])
+    check(cache(leaf, "unpin", "v", "1M-5M").stdout == "0 blocks are pinned\n", "unpin")
+    refused(leaf, "unpin", "v", "1M-5M", status=1, says=["not all of this is pinned"])
+    for action in ("warm", "pin", "unpin"):
+        refused(leaf, action, status=2, says=[f"{action} VOLUME"])
+        refused(leaf, action, "w", "0-1M", status=1, says=["volume w"])
+        refused(leaf, action, "v", "1M", status=2, says=["1M: right would be FROM-TO"])
+        refused(leaf, action, "v", "2M-1M", status=2, says=["2M-1M: it is empty"])
+        refused(leaf, action, "v", "0-1X", status=2, says=["1X: no size"])
+        refused(leaf, action, "v", "0-65M", status=1, says=["beyond its end, which is at 67108864"])
+        refused(leaf, action, "v", "64M-", status=1, says=["beyond its end"])
+    refused(leaf, "pin", "v", status=2, says=["pin VOLUME RANGE"])
+
+    # Round and round a range that is larger than the cache: more would help, and it is said.
+    for _ in range(5):
+        check(read_at(leaf.image(), 0, len(lab.data)) == lab.data, "other bytes")
+    advice = json.loads(cache(leaf, "advise", "--json").stdout)
+    check(advice["advice"].startswith("Make the cache larger, ") and advice["size"] >= 24 * MIB, advice)
+    answer = cache(leaf, "advise").stdout
+    check(f"hvfs cache resize 0 {advice['size'] // MIB}M" in answer and "<- now" in answer, answer)
+    lab.stop_all()
+
+
+def interrupted(lab):
+    """A warming ends with its client."""
+    root = lab.serve("big", "--volume", f"v={lab.create('big.img', '256G')}")
+    process = lab.popen(HVFS, "cache", "warm", "v", "--control", root.control)
+    while root.volume()["counters"]["reads"] == 0:
+        pass
+    process.kill()
+    process.wait()
+    before, reads = -1, 0
+    while before != reads:
+        before, reads = reads, root.volume()["counters"]["reads"]
+        hvfs("flush", "--control", root.control)
+    check(reads < 1 << 18, "it goes on")
+    lab.stop_all()
+
+
 def test(lab):
     need_fuse()
     lab.data = bytes(range(256)) * (20 * MIB // 256)
@@ -131,6 +191,8 @@ def test(lab):
     for word in ("--help", "-h"):
         check("add [POSITION] LEVEL" in hvfs("cache", word).stdout, "no help")
     lab.stop_all()
+    ranges(lab)
+    interrupted(lab)
 
 
 main(test)
