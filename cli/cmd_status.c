@@ -93,16 +93,42 @@ print_phase(const json_t *volume)
 	       (unsigned long long)number(volume, "waiting"));
 }
 
+static const char *
+print_us(uint64_t us, char text[UNITS_TEXT_SIZE])
+{
+	if (us < 1000)
+		snprintf(text, UNITS_TEXT_SIZE, "%lluus", (unsigned long long)us);
+	else if (us < 1000000)
+		snprintf(text, UNITS_TEXT_SIZE, "%.3gms", (double)us / 1e3);
+	else
+		snprintf(text, UNITS_TEXT_SIZE, "%.3gs", (double)us / 1e6);
+	return text;
+}
+
+static void
+print_latency(const json_t *latency, const char *key)
+{
+	char half[UNITS_TEXT_SIZE], most[UNITS_TEXT_SIZE];
+	const json_t *one = json_object_get(latency, key);
+	if (number(one, "count") > 0)
+		printf("  %-9s %llu; half of them took %s at most, 99%% %s\n", key, (unsigned long long)number(one, "count"),
+		       print_us(number(one, "p50_us"), half), print_us(number(one, "p99_us"), most));
+}
+
 static void
 print_volume(const json_t *volume)
 {
 	char size[UNITS_TEXT_SIZE], block[UNITS_TEXT_SIZE], dirty[UNITS_TEXT_SIZE];
+	const json_t *latency = json_object_get(volume, "latency");
 	printf("volume %s  %s  %s in blocks of %s, %s dirty\n", string(volume, "name"), string(volume, "role"),
 	       units_print_size_short(number(volume, "size"), size), units_print_size_short(number(volume, "block_size"), block),
 	       units_print_size_short(number(volume, "dirty_bytes"), dirty));
 	print_phase(volume);
 	print_parent(json_object_get(volume, "parent"));
 	print_children(json_object_get(volume, "children"));
+	print_latency(latency, "read");
+	print_latency(latency, "write");
+	print_latency(latency, "fsync");
 	print_rescued(json_object_get(volume, "rescued"));
 }
 

@@ -18,6 +18,7 @@
 #include "core/check.h"
 #include "fuse/driver.h"
 #include "net/link.h"
+#include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
 #include "node/worker.h"
@@ -61,7 +62,10 @@ struct volume {
 	struct record *record_waiting; // for the end of the write that runs
 	bool record_runs;
 	struct rescue *rescue; // NULL: nothing was given up
+	struct latency *latencies; // LATENCY_KINDS, of the driver's requests; NULL: there are none
 };
+
+enum { LATENCY_READ, LATENCY_WRITE, LATENCY_FSYNC, LATENCY_KINDS };
 
 // Events that arose within a step; they wait until it is over.
 struct event_queue {
@@ -86,6 +90,9 @@ struct node {
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
 	bool stepping;
+	moment_us step_began;
+	uint32_t hits_to_measure; // before the clock is read for one again
+	moment_us hit_us;         // that the last one took
 	struct event_queue waiting;
 	struct event *batch; // ends the batch once the loop has run what was due
 	bool batch_due;

@@ -207,6 +207,8 @@ node_destroy(struct node *node)
 		node_store_close(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_rescue_fini(&node->volumes[i]);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		free(node->volumes[i].latencies);
 	if (node->core != NULL)
 		core_destroy(node->core);
 	stack_destroy(node->cache);

@@ -205,6 +205,29 @@ volume_counters(const struct volume_info *info)
 }
 
 static json_t *
+latency_status(const struct latency *latency)
+{
+	json_t *buckets = json_array();
+
+	for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
+		if (latency->buckets[i] > 0)
+			json_array_append_new(buckets, json_pack("[II]", (json_int_t)latency_bucket_max(i),
+								 (json_int_t)latency->buckets[i]));
+	return json_pack("{sIsIsIsIsIsIsIso}", "count", (json_int_t)latency->count, "sum_us", (json_int_t)latency->sum_us, "p50_us",
+			 (json_int_t)latency_quantile(latency, 0.5), "p90_us", (json_int_t)latency_quantile(latency, 0.9), "p99_us",
+			 (json_int_t)latency_quantile(latency, 0.99), "p999_us", (json_int_t)latency_quantile(latency, 0.999),
+			 "max_us", (json_int_t)latency->max_us, "buckets", buckets);
+}
+
+static json_t *
+volume_latencies(const struct volume *volume)
+{
+	return json_pack("{sososo}", "read", latency_status(&volume->latencies[LATENCY_READ]), "write",
+			 latency_status(&volume->latencies[LATENCY_WRITE]), "fsync",
+			 latency_status(&volume->latencies[LATENCY_FSYNC]));
+}
+
+static json_t *
 volume_status(const struct node *node, uint32_t index)
 {
 	const struct volume *volume = &node->volumes[index];
@@ -227,6 +250,8 @@ volume_status(const struct node *node, uint32_t index)
 	json_object_set_new(status, "cache", cache_levels(node));
 	json_object_set_new(status, "counters", volume_counters(&info));
 	json_object_set_new(status, "rescued", volume_rescued(volume));
+	if (volume->latencies != NULL)
+		json_object_set_new(status, "latency", volume_latencies(volume));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;

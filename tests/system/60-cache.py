@@ -114,6 +114,18 @@ def figures(lab, node):
 
 
 
+def latencies(node):
+    """Each request is in one bucket."""
+    latency = node.volume()["latency"]
+    check(set(latency) == {"read", "write", "fsync"}, latency)
+    for key, one in latency.items():
+        check(one["count"] > 0 and sum(count for _, count in one["buckets"]) == one["count"], key, one)
+        check(one["p50_us"] <= one["p90_us"] <= one["p99_us"] <= one["p999_us"] <= one["max_us"], key, one)
+        check(one["sum_us"] <= one["count"] * one["max_us"], key, one)
+    text = hvfs("status", "--control", node.control).stdout
+    check(all(f"\n  {key}" in text for key in latency) and "half of them took" in text, text)
+
+
 def ranges(lab):
     """warm brings a range, and the leaf needs its parent no more for it; pin keeps it."""
     root = lab.root(store="other.img")
@@ -181,6 +193,7 @@ def test(lab):
         file.write("volume = v=disk.img\ncache = mem:4M/mem:8M,policy=s3fifo\n")
     node = lab.serve("root", "-c", "node.conf")
     figures(lab, node)
+    latencies(node)
     changes(node)
     check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes after the changes")
     usage(node)
