@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """hvfs cache: what each action does, and that what is wrong is named; status tells the same."""
 import json
+import os
+import pty
+import socket
+import subprocess
 
 from lab import BLOCK, HVFS, check, hvfs, main, need_fuse, read_at, write_at
 
@@ -46,6 +50,40 @@ def changes(node):
           "all at once")
     check(changed(node, "move", "2", "0").startswith("mem:16M,ways=8,hash=murmur/mem:5M,"), "moved")
     check(changed(node, "move", "1", "1").startswith("mem:16M,ways=8,hash=murmur/mem:5M,"), "moved to where it is")
+
+
+def on_terminal(*words):
+    """What a command draws on standard error when that is a terminal."""
+    terminal, slave = pty.openpty()
+    subprocess.run([HVFS, "cache", *words], stdout=subprocess.DEVNULL, stderr=slave, check=True)
+    os.close(slave)
+    drawn = b""
+    try:
+        while part := os.read(terminal, 4096):
+            drawn += part
+    except OSError:  # how a terminal ends
+        pass
+    os.close(terminal)
+    return drawn.decode()
+
+
+def progress(node):
+    drawn = on_terminal("resize", "0", "17M", "--control", node.control)
+    check("[" in drawn and "blocks left" in drawn, repr(drawn))
+    drawn = on_terminal("warm", "v", "--control", node.control)
+    check("[" in drawn and " of 64M, " in drawn and "/s, " in drawn, repr(drawn))
+    check(on_terminal("move", "0", "0", "--control", node.control) == "", "a bar for nothing")
+
+
+def without_client(node):
+    """A change goes on when who wanted it has gone."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(node.control)
+        client.sendall(b'{"command":"cache","action":"set","position":0,"values":{"ways":"32"}}\n')
+        client.recv(1)  # it has begun
+    while any(level["state"] != "steady" for level in levels(node)):
+        pass
+    check(levels(node)[0]["ways"] == 32, levels(node))
 
 
 def usage(node):
@@ -195,6 +233,8 @@ def test(lab):
     figures(lab, node)
     latencies(node)
     changes(node)
+    progress(node)
+    without_client(node)
     check(read_at(node.image(), 0, len(lab.data)) == lab.data, "other bytes after the changes")
     usage(node)
     failures(node)

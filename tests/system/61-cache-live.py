@@ -104,6 +104,8 @@ def test(lab):
         status = node.status()
         check(all(level["state"] == "steady" for level in status["volumes"][0]["cache"]), status)
         check(status["memory"]["beyond"] <= 16 << 20, status["memory"])
+    for changer in changers:  # also in the midst of changes a node ends in order
+        changer.begin()
     leaf.flush()
     check(leaf.volume()["dirty_bytes"] == 0, leaf.volume())
     lab.stop_all()
