@@ -9,6 +9,7 @@
 #include "cache/level_config.h"
 
 struct level {
+	uint32_t id;                // never the same again in its stack
 	struct level_config config; // as it is to be
 	struct assoc *now;          // where blocks go; NULL: the level leaves
 	struct assoc *old;          // what is being emptied, or NULL

@@ -194,6 +194,7 @@ get_below(struct stack *stack, block_key key)
 
 	if (!stack_find(stack, key, &spot))
 		return NULL;
+	advise_use(stack->advise, key);
 	stack->hits++;
 	missed_above(stack, spot.level, key);
 	for (uint32_t i = 0; i < spot.level; i++)
@@ -222,6 +223,7 @@ copies_get(void *self, block_key key)
 	top = stack->levels[0];
 	if (top->now == NULL || !assoc_find(top->now, key, &place))
 		return get_below(stack, key);
+	advise_use(stack->advise, key);
 	stack->hits++;
 	top->hits++;
 	assoc_use(&place);
@@ -233,6 +235,7 @@ put_new(struct stack *stack, block_key key, struct buf *buf, bool dirty)
 {
 	struct slot slot = {.tag = key + 1, .fresh = 1, .dirty = dirty, .buf = buf_ref(buf)};
 
+	advise_bring(stack->advise, key);
 	missed_above(stack, stack->count, key);
 	stack_place(stack, 0, &slot);
 }
@@ -425,6 +428,7 @@ stack_create(uint32_t block_size, const struct level_config *levels, uint32_t co
 	stack->block_size = block_size;
 	for (uint32_t i = 0; i < count; i++)
 		CHECK(stack_add(stack, i, &levels[i]) == STACK_OK);
+	stack->advise = advise_create(stack_capacity(stack, block_size));
 	return stack;
 }
 
@@ -438,5 +442,6 @@ stack_destroy(struct stack *stack)
 	disk_level_close(stack->disk);
 	victims_clear(&stack->victims);
 	pins_fini(&stack->pins);
+	advise_destroy(stack->advise);
 	free(stack);
 }

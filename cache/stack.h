@@ -32,6 +32,7 @@ enum stack_error {
 };
 
 struct stack_level_stats {
+	uint32_t id; // of the level, wherever it moves; never given again
 	struct level_config config;
 	uint64_t entries, used, dirty; // copies in it; bytes of their data (zero blocks count nothing); dirty copies
 	uint64_t index;                // bytes of its index
@@ -109,6 +110,9 @@ void stack_get_level_stats(const struct stack *stack, uint32_t position, struct 
 
 // The same of the whole.
 void stack_get_stats(const struct stack *stack, struct stack_stats *ret);
+
+// The share of uses that a cache of ${size} bytes would have served of late, as LRU over all of it: an estimate.
+double stack_advise(const struct stack *stack, uint64_t size);
 
 // What must be true whatever happened; stops the process when it is not. Looks at every slot: for tests.
 void stack_check(struct stack *stack);

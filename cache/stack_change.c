@@ -61,6 +61,7 @@ stack_add(struct stack *stack, uint32_t position, const struct level_config *con
 	memmove(&stack->levels[position + 1], &stack->levels[position],
 		(stack->count - position) * sizeof(stack->levels[0]));
 	stack->levels[position] = level_create(&chosen, stack->block_size);
+	stack->levels[position]->id = ++stack->last_id;
 	stack->count++;
 	return STACK_OK;
 }

@@ -3,6 +3,7 @@
 #ifndef HVFS_CACHE_STACK_INTERNAL_H
 #define HVFS_CACHE_STACK_INTERNAL_H
 
+#include "cache/advise.h"
 #include "cache/disk_level.h"
 #include "cache/level.h"
 #include "cache/pins.h"
@@ -12,6 +13,7 @@
 struct stack {
 	struct level *levels[STACK_LEVELS_MAX]; // top first
 	uint32_t count;
+	uint32_t last_id; // given to a level
 	uint32_t block_size;
 	bool busy;         // a level is being rebuilt or leaves
 	bool may_tell;     // the core may be told of evictions now,
@@ -22,6 +24,7 @@ struct stack {
 	struct disk_level *disk; // or NULL
 	uint64_t disk_hits, disk_misses; // lookups that ended there, that it could have answered
 	struct stack_disk_hooks disk_hooks;
+	struct advise *advise;
 	void (*evicted)(void *arg, block_key key);
 	void *evicted_arg;
 	uint64_t hits, misses, evictions;

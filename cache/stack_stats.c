@@ -23,6 +23,7 @@ stack_get_level_stats(const struct stack *stack, uint32_t position, struct stack
 	CHECK(position < stack->count);
 	level = stack->levels[position];
 	*ret = (struct stack_level_stats){
+		.id = level->id,
 		.config = level->config,
 		.entries = level_entries(level),
 		.used = level_bytes(level),
@@ -66,6 +67,12 @@ stack_get_stats(const struct stack *stack, struct stack_stats *ret)
 		ret->entries += level_entries(level);
 		ret->dirty += level_dirty(level);
 	}
+}
+
+double
+stack_advise(const struct stack *stack, uint64_t size)
+{
+	return advise_hit_ratio(stack->advise, size / stack->block_size);
 }
 
 static bool

@@ -2,37 +2,27 @@
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/progress.h"
 #include "node/units.h"
 
-#include <string.h>
-#include <unistd.h>
-
-// One line on a terminal, drawn again for each progress line of the node. The first one's dirty bytes are the whole.
-struct progress {
-	bool on;
-	json_int_t whole;
-};
+#include <stdio.h>
 
 static void
-progress_draw(struct progress *progress, json_int_t dirty)
+draw(struct progress *progress, json_int_t *whole, json_int_t dirty)
 {
-	static const char bar[] = "########################################";
-	char text[UNITS_TEXT_SIZE];
-	if (!progress->on)
-		return;
-	if (dirty > progress->whole)
-		progress->whole = dirty;
-	json_int_t width = (json_int_t)strlen(bar);
-	json_int_t done = progress->whole == 0 ? width : (progress->whole - dirty) * width / progress->whole;
-	fprintf(stderr, "\r[%.*s%*s] %s left \033[K", (int)done, bar, (int)(width - done), "",
-		units_print_size_short(dirty < 0 ? 0 : (uint64_t)dirty, text));
-	fflush(stderr);
+	char left[UNITS_TEXT_SIZE], text[UNITS_TEXT_SIZE + 8];
+	if (dirty > *whole)
+		*whole = dirty; // the first one, but for what is written meanwhile
+	snprintf(text, sizeof text, "%s left", units_print_size_short(dirty < 0 ? 0 : (uint64_t)dirty, left));
+	progress_draw(progress, *whole == 0 ? 1 : (double)(*whole - dirty) / (double)*whole, text);
 }
 
 static int
 flush_volume(struct control *control, const char *volume)
 {
-	struct progress progress = { .on = isatty(STDERR_FILENO) };
+	struct progress progress;
+	json_int_t whole = 0;
+	progress_begin(&progress);
 	int status = control_send(control, "flush", volume != NULL ? "volume" : NULL, volume);
 	for (bool done = false; status == 0 && !done;) {
 		json_t *answer = control_receive(control);
@@ -41,13 +31,12 @@ flush_volume(struct control *control, const char *volume)
 		else if (json_is_true(json_object_get(answer, "ok")))
 			done = true;
 		else
-			progress_draw(&progress, json_integer_value(json_object_get(answer, "dirty_bytes")));
+			draw(&progress, &whole, json_integer_value(json_object_get(answer, "dirty_bytes")));
 		json_decref(answer);
 	}
 	if (status == 0)
-		progress_draw(&progress, 0);
-	if (progress.on)
-		fputc('\n', stderr);
+		draw(&progress, &whole, 0);
+	progress_end(&progress);
 	return status;
 }
 

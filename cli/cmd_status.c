@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/args.h"
+#include "cli/cache_table.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "node/units.h"
@@ -92,32 +93,42 @@ print_phase(const json_t *volume)
 	       (unsigned long long)number(volume, "waiting"));
 }
 
-static void
-print_cache(const json_t *cache)
+static const char *
+print_us(uint64_t us, char text[UNITS_TEXT_SIZE])
 {
-	char size[UNITS_TEXT_SIZE], used[UNITS_TEXT_SIZE];
-	size_t index;
-	const json_t *level;
-	json_array_foreach(cache, index, level) {
-		uint64_t hits = number(level, "hits"), all = hits + number(level, "misses");
-		printf("  cache %llu   %-24s %s of %s used, hits %llu of %llu (%.1f%%)\n", (unsigned long long)number(level, "level"),
-		       string(level, "kind"), units_print_size_short(number(level, "used"), used),
-		       units_print_size_short(number(level, "size"), size), (unsigned long long)hits, (unsigned long long)all,
-		       all == 0 ? 0 : 100.0 * (double)hits / (double)all);
-	}
+	if (us < 1000)
+		snprintf(text, UNITS_TEXT_SIZE, "%lluus", (unsigned long long)us);
+	else if (us < 1000000)
+		snprintf(text, UNITS_TEXT_SIZE, "%.3gms", (double)us / 1e3);
+	else
+		snprintf(text, UNITS_TEXT_SIZE, "%.3gs", (double)us / 1e6);
+	return text;
+}
+
+static void
+print_latency(const json_t *latency, const char *key)
+{
+	char half[UNITS_TEXT_SIZE], most[UNITS_TEXT_SIZE];
+	const json_t *one = json_object_get(latency, key);
+	if (number(one, "count") > 0)
+		printf("  %-9s %llu; half of them took %s at most, 99%% %s\n", key, (unsigned long long)number(one, "count"),
+		       print_us(number(one, "p50_us"), half), print_us(number(one, "p99_us"), most));
 }
 
 static void
 print_volume(const json_t *volume)
 {
 	char size[UNITS_TEXT_SIZE], block[UNITS_TEXT_SIZE], dirty[UNITS_TEXT_SIZE];
+	const json_t *latency = json_object_get(volume, "latency");
 	printf("volume %s  %s  %s in blocks of %s, %s dirty\n", string(volume, "name"), string(volume, "role"),
 	       units_print_size_short(number(volume, "size"), size), units_print_size_short(number(volume, "block_size"), block),
 	       units_print_size_short(number(volume, "dirty_bytes"), dirty));
 	print_phase(volume);
 	print_parent(json_object_get(volume, "parent"));
 	print_children(json_object_get(volume, "children"));
-	print_cache(json_object_get(volume, "cache"));
+	print_latency(latency, "read");
+	print_latency(latency, "write");
+	print_latency(latency, "fsync");
 	print_rescued(json_object_get(volume, "rescued"));
 }
 
@@ -126,13 +137,15 @@ print_status(const json_t *status)
 {
 	size_t index;
 	const json_t *volume;
-	const json_t *directory = json_object_get(status, "directory");
+	const json_t *directory = json_object_get(status, "directory"), *volumes = json_object_get(status, "volumes");
 	printf("node %s\n", string(status, "node"));
 	if (number(directory, "records") > 0)
 		printf("directory   %llu blocks are with children, the limit is %llu; %llu are being taken back\n",
 		       (unsigned long long)number(directory, "records"), (unsigned long long)number(directory, "limit"),
 		       (unsigned long long)number(directory, "recalled"));
-	json_array_foreach(json_object_get(status, "volumes"), index, volume)
+	cache_table_print_memory(json_object_get(status, "memory"));
+	cache_table_print(json_object_get(json_array_get(volumes, 0), "cache"), "  "); // one for all volumes
+	json_array_foreach(volumes, index, volume)
 		print_volume(volume);
 }
 

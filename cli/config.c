@@ -7,6 +7,7 @@
 #include "cli/args.h"
 #include "cli/config_file.h"
 #include "cli/paths.h"
+#include "node/cache_spec.h"
 #include "node/units.h"
 
 #include "store/place.h"
@@ -173,35 +174,9 @@ set_log_file(struct config *config, const char *value, char *error, size_t error
 }
 
 static int
-set_ways(struct config *config, const char *value, char *error, size_t error_size)
-{
-	char *end;
-	unsigned long ways = strtoul(value, &end, 10);
-	if (!isdigit((unsigned char)value[0]) || *end != '\0' || ways == 0 || ways > 256)
-		return fail(error, error_size, "ways=%s: right would be 1 to 256", value);
-	config->node.cache_ways = (uint32_t)ways;
-	return 0;
-}
-
-// mem:SIZE[,ways=N]; the stack has one level so far.
-static int
 set_cache(struct config *config, const char *value, char *error, size_t error_size)
 {
-	char copy[256], why[128];
-	if (strlen(value) >= sizeof copy || strncmp(value, "mem:", 4) != 0 || strchr(value, '/') != NULL)
-		return fail(error, error_size, "right would be mem:SIZE or mem:SIZE,ways=N; there are no other kinds of caches yet");
-	strcpy(copy, value + 4);
-	char *rest = copy;
-	const char *size = strsep(&rest, ",");
-	if (units_parse_size(size, &config->node.cache_size, why, sizeof why) != 0)
-		return fail(error, error_size, "%.64s: %s", size, why);
-	for (const char *option; (option = strsep(&rest, ",")) != NULL;) {
-		if (strncmp(option, "ways=", 5) != 0)
-			return fail(error, error_size, "%.64s: right would be ways=N", option);
-		if (set_ways(config, option + 5, error, error_size) != 0)
-			return -1;
-	}
-	return 0;
+	return cache_spec_parse(value, config->node.levels, &config->node.level_count, error, error_size);
 }
 
 static int

@@ -207,8 +207,8 @@ wait_readable(struct control *control, int fd, uint64_t until_ms)
 static bool
 take_line(struct control *control)
 {
-	char *end = memchr(control->bytes, '\n', control->bytes_size);
-	if (control->bytes_size == 0 || end == NULL)
+	char *end = control->bytes_size > 0 ? memchr(control->bytes, '\n', control->bytes_size) : NULL;
+	if (end == NULL)
 		return false;
 	size_t size = (size_t)(end - control->bytes) + 1;
 	free(control->line);

@@ -233,6 +233,13 @@ core_set_push(struct core *core, uint32_t push_blocks)
 }
 
 void
+core_set_dirty_max(struct core *core, uint64_t dirty_max)
+{
+	CHECK(dirty_max > 0);
+	core->config.dirty_max = dirty_max;
+}
+
+void
 core_set_disconnect(struct core *core, uint32_t disconnect_ms)
 {
 	core->config.disconnect_ms = disconnect_ms;

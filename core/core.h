@@ -161,6 +161,7 @@ bool core_child_info(const struct core *core, uint32_t index, moment_us now, str
 void core_set_write_mode(struct core *core, enum write_mode mode);
 void core_set_durability(struct core *core, enum durability durability);
 void core_set_push(struct core *core, uint32_t push_blocks);
+void core_set_dirty_max(struct core *core, uint64_t dirty_max);
 void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 
 // A root volume was left uncleanly, and this session had been evicted before: its claims are refused in the grace time.

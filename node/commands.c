@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// The volume that ${request} names, or -1 and the client has its answer.
-static int
-find_volume(struct client *client, const json_t *request)
+int
+command_find_volume(struct client *client, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "volume"));
 	struct node *node = client->control->node;
@@ -37,7 +36,7 @@ command_flush(struct client *client, const json_t *request)
 		flush_start(client, -1);
 		return;
 	}
-	volume = find_volume(client, request);
+	volume = command_find_volume(client, request);
 	if (volume >= 0 && node->volumes[volume].ready)
 		flush_start(client, volume);
 	else if (volume >= 0)
@@ -186,7 +185,7 @@ command_set(struct client *client, const json_t *request)
 static void
 command_abort(struct client *client, const json_t *request)
 {
-	int volume = find_volume(client, request);
+	int volume = command_find_volume(client, request);
 	struct node *node = client->control->node;
 	uint64_t dirty;
 	size_t requests = 0;
@@ -240,6 +239,8 @@ command_run(struct client *client, const char *command, const json_t *request)
 		command_flush(client, request);
 	else if (strcmp(command, "set") == 0)
 		command_set(client, request);
+	else if (strcmp(command, "cache") == 0)
+		command_run_cache(client, request);
 	else if (strcmp(command, "abort") == 0)
 		command_abort(client, request);
 	else if (strcmp(command, "unmount") == 0)
@@ -248,5 +249,6 @@ command_run(struct client *client, const char *command, const json_t *request)
 		command_stop(client, request);
 	else
 		client_answer_error(client,
-				    "command %.100s is not known; use status, flush, set, abort, unmount or stop", command);
+				    "command %.100s is not known; use status, flush, set, cache, abort, unmount or stop",
+				    command);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "node/cache_spec.h"
 #include "node/internal.h"
 
 #include <inttypes.h>
@@ -9,7 +10,6 @@
 
 enum {
 	CACHE_SIZE_DEFAULT = 256 << 20,
-	CACHE_SIZE_MIN = 1 << 20,
 	LEASE_MS_MIN = 100,
 	LEASE_MS_MAX = 24 * 3600 * 1000,
 	FILE_NAME_MAX_SIZE = LIMIT_NAME_SIZE - 4, // NAME.img is a file's name
@@ -36,7 +36,8 @@ node_config_default(struct node_config *config)
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		strcpy(host, "node");
 	memcpy(config->name, host, sizeof(host));
-	config->cache_size = CACHE_SIZE_DEFAULT;
+	config->levels[0] = (struct level_config){.size = CACHE_SIZE_DEFAULT};
+	config->level_count = 1;
 	config->settings = (struct settings){
 		.write_mode = core.write_mode,
 		.durability = core.durability,
@@ -119,13 +120,15 @@ check_duration(const char *flag, uint32_t ms, char *error, size_t error_size)
 int
 node_config_check(const struct node_config *config, char *error, size_t error_size)
 {
+	char why[256];
+
 	if (check_name("--name", config->name, LIMIT_NAME_SIZE, error, error_size) != 0 ||
 	    check_volumes(config, error, error_size) != 0 || check_listens(config, error, error_size) != 0 ||
 	    check_duration("--hb-ttl", config->hb_ttl_ms, error, error_size) != 0 ||
 	    check_duration("--ttl", config->ttl_ms, error, error_size) != 0)
 		return -1;
-	if (config->cache_size < CACHE_SIZE_MIN)
-		return config_fail(error, error_size, "--cache mem:%" PRIu64 ": use at least 1M", config->cache_size);
+	if (cache_spec_check(config->levels, config->level_count, why, sizeof(why)) != 0)
+		return config_fail(error, error_size, "--cache %s", why);
 	if (config->directory_max == 0 || config->directory_max > LIMIT_DIRECTORY_MAX)
 		return config_fail(error, error_size, "--directory %" PRIu64 ": use 1 to %d", config->directory_max,
 				   LIMIT_DIRECTORY_MAX);

@@ -5,6 +5,7 @@
 //   {"command":"flush","volume":NAME}     {"dirty_bytes":N} now and then, at the end {"ok":true}; volume may be
 //                                         missing: all
 //   {"command":"set","values":{KEY:TEXT}} {"ok":true,"changes":[{"key","was","is"}]}; all of them, or none
+//   {"command":"cache","action":ACTION}   control_cache.c
 //   {"command":"abort","volume":NAME}     {"ok":true,"requests":N,"dirty_bytes":N}: how much was given up
 //   {"command":"stop","timeout_ms":N}     {"waiting":[{"what":TEXT,...}],"dirty_bytes":N} when that changes (waiting.c);
 //                                         {"ok":true} when everything is flushed and unmounted, and then the node ends.
@@ -44,6 +45,8 @@ client_free(struct client *client)
 	client->control->client_count--;
 	if (client->flush != NULL)
 		client->flush->client = NULL;
+	if (client->warm != NULL)
+		warm_leave(client->warm);
 	bufferevent_free(client->stream);
 	free(client);
 }
@@ -171,6 +174,20 @@ client_ended(struct bufferevent *stream, short what, void *arg)
 		client_free(client);
 }
 
+// ---- Requests to the core ----
+
+bool
+control_io_done(struct control *control, struct io *io, enum hvfs_error error)
+{
+	return control != NULL && (flush_io_done(control, io, error) || warm_io_done(control, io, error));
+}
+
+bool
+control_reads(const struct control *control, const struct io *io)
+{
+	return control != NULL && control->warms != NULL && warm_has(control, io);
+}
+
 // ---- Life ----
 
 static void
@@ -227,7 +244,7 @@ control_tell_stopped(struct control *control, const char *error)
 	for (struct client *client = control->clients; client != NULL; client = client->next) {
 		struct evbuffer *output = bufferevent_get_output(client->stream);
 
-		if (client->wait == WAIT_FLUSH || client->wait == WAIT_UNMOUNT)
+		if (client->wait != WAIT_NOT && client->wait != WAIT_STOP)
 			client_answer_error(client, "%s", hvfs_error_text(ERR_SHUT_DOWN));
 		if (client->wait == WAIT_STOP && error != NULL)
 			client_answer_error(client, "%s", error);
@@ -249,5 +266,7 @@ control_destroy(struct control *control)
 		client_free(control->clients);
 	while (control->flushes != NULL)
 		flush_free(control->flushes);
+	while (control->warms != NULL)
+		warm_free(control->warms);
 	free(control);
 }

@@ -12,6 +12,8 @@ enum wait {
 	WAIT_NOT,
 	WAIT_FLUSH,
 	WAIT_STOP,
+	WAIT_CACHE,   // a level of the cache changes
+	WAIT_WARM,    // blocks are brought into the cache
 	WAIT_UNMOUNT, // it unmounts; told when that has happened
 };
 
@@ -21,7 +23,9 @@ struct client {
 	struct bufferevent *stream;
 	enum wait wait;
 	struct flush *flush;  // WAIT_FLUSH
+	struct warm *warm;    // WAIT_WARM
 	bool flush_unmounts;  // and then it unmounts
+	uint32_t level_id;    // WAIT_CACHE
 	moment_us deadline;   // of its unmounting, 0: none
 	bool ended; // it will not ask any more
 };
@@ -45,6 +49,7 @@ struct control {
 	struct client *clients;
 	unsigned client_count;
 	struct flush *flushes;
+	struct warm *warms;
 };
 
 enum { PROGRESS_MS = 250 };
@@ -63,9 +68,35 @@ void command_run(struct client *client, const char *command, const json_t *reque
 // The flush that the client waits for is over.
 void command_flush_ended(struct client *client, const struct flush *flush);
 
+// The volume that ${request} names, or -1 and the client has its answer.
+int command_find_volume(struct client *client, const json_t *request);
+
+// ---- control_cache.c ----
+// The command "cache": its "action" says what is to be done.
+void command_run_cache(struct client *client, const json_t *request);
+
+// ---- control_range.c ----
+// Actions of the command "cache".
+void action_warm(struct client *client, const json_t *request);
+void action_pin(struct client *client, const json_t *request);
+void action_unpin(struct client *client, const json_t *request);
+
 // ---- control_flush.c ----
 // Synchronise ${volume}, -1: all; then command_flush_ended.
 void flush_start(struct client *client, int volume);
 void flush_free(struct flush *flush);
+// Is ${io} one of a flush? Then it is finished.
+bool flush_io_done(struct control *control, struct io *io, enum hvfs_error error);
+
+// ---- control_warm.c ----
+// Read bytes [${begin}, ${end}) of ${volume}, not all at once; then answer the client.
+void warm_start(struct client *client, uint32_t volume, uint64_t begin, uint64_t end);
+void warm_free(struct warm *warm);
+// Its client has gone: what is on its way comes, and nothing more.
+void warm_leave(struct warm *warm);
+// Is ${io} one of a warming?
+bool warm_has(const struct control *control, const struct io *io);
+// The same; then it is finished.
+bool warm_io_done(struct control *control, struct io *io, enum hvfs_error error);
 
 #endif

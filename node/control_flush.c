@@ -49,9 +49,9 @@ flush_progress(evutil_socket_t fd, short what, void *arg)
 }
 
 bool
-control_io_done(struct control *control, struct io *io, enum hvfs_error error)
+flush_io_done(struct control *control, struct io *io, enum hvfs_error error)
 {
-	struct flush *flush = control != NULL ? control->flushes : NULL;
+	struct flush *flush = control->flushes;
 
 	while (flush != NULL && (io < flush->ios || io >= flush->ios + LIMIT_VOLUMES))
 		flush = flush->next;

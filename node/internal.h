@@ -6,8 +6,9 @@
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
+//   cache.c    the cache changes while it is used
 //   volumes.c  opening volumes, mounting them, the driver's calls
-//   control.c  the control socket;  commands.c  what it is told;  status.c  what it tells
+//   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
@@ -17,6 +18,7 @@
 #include "core/check.h"
 #include "fuse/driver.h"
 #include "net/link.h"
+#include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
 #include "node/worker.h"
@@ -60,7 +62,10 @@ struct volume {
 	struct record *record_waiting; // for the end of the write that runs
 	bool record_runs;
 	struct rescue *rescue; // NULL: nothing was given up
+	struct latency *latencies; // LATENCY_KINDS, of the driver's requests; NULL: there are none
 };
+
+enum { LATENCY_READ, LATENCY_WRITE, LATENCY_FSYNC, LATENCY_KINDS };
 
 // Events that arose within a step; they wait until it is over.
 struct event_queue {
@@ -82,7 +87,12 @@ struct node {
 	struct core *core;
 	struct actions *actions;
 	struct stack *cache;
+	struct event *cache_slice; // it goes on changing
+	moment_us cache_told;      // when those who wait for that heard of it last
 	bool stepping;
+	moment_us step_began;
+	uint32_t hits_to_measure; // before the clock is read for one again
+	moment_us hit_us;         // that the last one took
 	struct event_queue waiting;
 	struct event *batch; // ends the batch once the loop has run what was due
 	bool batch_due;
@@ -218,20 +228,35 @@ void node_fail(struct node *node, const char *format, ...) __attribute__((format
 // Bytes of ${volume} (-1: of all) that are not yet at the root.
 uint64_t node_dirty_bytes(struct node *node, int volume);
 
+// ---- cache.c ----
+int node_cache_init(struct node *node);
+void node_cache_fini(struct node *node);
+// The stack was changed: what depends on its size follows, and what is to be done in the background begins.
+void node_cache_changed(struct node *node);
+// Dirty blocks of a volume beyond which local writes wait.
+uint64_t node_dirty_max(const struct node *node);
+
 // ---- control.c ----
 struct control *control_create(struct node *node, const char *path, char *error, size_t error_size);
 // Answer those who wait for the end: ${error} NULL means all is well.
 void control_tell_stopped(struct control *control, const char *error);
 void control_destroy(struct control *control);
-// Is ${io} one of ours (a flush)? Then it is finished.
+// Is ${io} one of ours (a flush, a warming)? Then it is finished.
 bool control_io_done(struct control *control, struct io *io, enum hvfs_error error);
+// Is ${io} a read whose bytes nobody wants?
+bool control_reads(const struct control *control, const struct io *io);
 // To those who wait for the end: what is waited for.
 void control_tell_waiting(struct control *control, json_t *list, uint64_t dirty);
 // The mount has gone. Returns whether one of the clients did it; they hear whether the node goes on.
 bool command_unmounted(struct control *control, bool goes_on);
 
+// The cache has changed a bit: who waits for that hears of it.
+void control_cache_moved(struct control *control, bool progress_due);
+
 // ---- status.c ----
 json_t *node_status(struct node *node);
+// The levels of the cache, and the memory that blocks take: {"cache":[...],"memory":{...}}.
+json_t *node_cache_status(const struct node *node);
 
 // ---- stop.c ----
 int node_signals_init(struct node *node);

@@ -60,7 +60,6 @@ static void
 core_configure(const struct node *node, const struct volume *opened, uint32_t block_size, struct core_config *ret)
 {
 	const struct node_config *config = &node->config;
-	uint64_t cached = config->cache_size / block_size;
 
 	core_config_default(ret);
 	ret->name = config->name;
@@ -74,7 +73,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->hb_ttl_ms = config->hb_ttl_ms;
 	ret->io_timeout_ms = config->io_timeout_ms;
 	ret->writeback_ms = config->writeback_ms;
-	ret->dirty_max = cached / 4 * 3 > 0 ? cached / 4 * 3 : 1;
+	ret->dirty_max = node_dirty_max(node);
 	ret->push_blocks = config->settings.push_size / block_size;
 	ret->directory_max = config->directory_max;
 	ret->readahead_blocks = config->readahead_size / block_size;
@@ -102,12 +101,11 @@ cache_block_size(const struct volume *opened)
 static void
 core_start(struct node *node, const struct volume *opened)
 {
-	const struct level_config level = {.size = node->config.cache_size, .ways = node->config.cache_ways};
 	uint32_t block_size = cache_block_size(opened);
 	struct core_config config;
 	struct copies copies;
 
-	node->cache = stack_create(block_size, &level, 1);
+	node->cache = stack_create(block_size, node->config.levels, node->config.level_count);
 	copies = stack_copies(node->cache);
 	node->block_size = block_size;
 	core_configure(node, opened, block_size, &config);
@@ -119,7 +117,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 {
 	node->base = event_base_new();
 	node->worker = node->base != NULL ? worker_create(node->base) : NULL;
-	if (node->worker == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0) {
+	if (node->worker == NULL || node_perform_init(node) != 0 || node_signals_init(node) != 0 ||
+	    node_cache_init(node) != 0) {
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
@@ -208,11 +207,14 @@ node_destroy(struct node *node)
 		node_store_close(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_rescue_fini(&node->volumes[i]);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		free(node->volumes[i].latencies);
 	if (node->core != NULL)
 		core_destroy(node->core);
 	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
+	node_cache_fini(node);
 	node_perform_fini(node);
 	if (node->base != NULL)
 		event_base_free(node->base);

@@ -4,6 +4,7 @@
 #ifndef HVFS_NODE_NODE_H
 #define HVFS_NODE_NODE_H
 
+#include "cache/stack.h"
 #include "core/core.h"
 #include "net/address.h"
 #include "node/settings.h"
@@ -28,8 +29,8 @@ struct node_config {
 	bool allow_other, allow_root;
 	char control[108];     // path of the control socket
 	char rescue[4096];     // directory for what can not be brought to the root any more; "": it is lost
-	uint64_t cache_size;   // bytes of block data kept in memory
-	uint32_t cache_ways;   // 0: default
+	struct level_config levels[STACK_LEVELS_MAX]; // of the cache, top first
+	uint32_t level_count;
 	struct settings settings;
 	bool read_only;        // every volume
 	bool insecure;         // TCP beyond loopback allowed

@@ -100,19 +100,33 @@ volume_children(const struct node *node, uint32_t index)
 	return children;
 }
 
+static const char *
+level_state(const struct stack_level_stats *stats)
+{
+	return stats->leaving ? "leaving" : stats->busy ? "changing" : "steady";
+}
+
 static json_t *
 cache_level(const struct node *node, uint32_t position)
 {
 	struct stack_level_stats stats;
+	json_t *level;
 
 	stack_get_level_stats(node->cache, position, &stats);
-	return json_pack("{sisssIsisssssIsIsIsIsIsIsIsI}", "level", (int)position, "kind", "mem", "size",
-			 (json_int_t)stats.config.size, "ways", (int)stats.config.ways, "hash",
-			 hash_name(stats.config.hash), "policy", policy_name(stats.config.policy), "used",
-			 (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "dirty", (json_int_t)stats.dirty,
-			 "hits", (json_int_t)stats.hits, "misses", (json_int_t)stats.misses, "evictions",
-			 (json_int_t)stats.evicted, "promotions", (json_int_t)stats.promoted_in, "demotions",
-			 (json_int_t)stats.demoted_out);
+	level = json_pack("{sisssIsisssssIsIsIsIsIsIsIsI}", "level", (int)position, "kind", "mem", "size",
+			  (json_int_t)stats.config.size, "ways", (int)stats.config.ways, "hash",
+			  hash_name(stats.config.hash), "policy", policy_name(stats.config.policy), "used",
+			  (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "dirty", (json_int_t)stats.dirty,
+			  "hits", (json_int_t)stats.hits, "misses", (json_int_t)stats.misses, "evictions",
+			  (json_int_t)stats.evicted, "promotions", (json_int_t)stats.promoted_in, "demotions",
+			  (json_int_t)stats.demoted_out);
+	json_object_set_new(level, "promotions_out", json_integer((json_int_t)stats.promoted_out));
+	json_object_set_new(level, "demotions_in", json_integer((json_int_t)stats.demoted_in));
+	json_object_set_new(level, "index_bytes", json_integer((json_int_t)stats.index));
+	json_object_set_new(level, "state", json_string(level_state(&stats)));
+	json_object_set_new(level, "moving", json_integer((json_int_t)stats.moving));
+	json_object_set_new(level, "moving_total", json_integer((json_int_t)stats.moving_total));
+	return level;
 }
 
 static json_t *
@@ -123,6 +137,48 @@ cache_levels(const struct node *node)
 	for (uint32_t i = 0; i < stack_level_count(node->cache); i++)
 		json_array_append_new(levels, cache_level(node, i));
 	return levels;
+}
+
+// Bytes of all buffers: of the cache, and of what is on its way to or from somewhere. Volumes may share a pool.
+static uint64_t
+buffer_bytes(const struct node *node)
+{
+	const struct buf_pool *pools[LIMIT_VOLUMES];
+	uint32_t count = 0;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		struct volume_info info;
+		uint32_t at = 0;
+
+		core_volume_info(node->core, i, node_now(), &info);
+		while (at < count && pools[at] != info.pool)
+			at++;
+		if (info.pool == NULL || at < count)
+			continue;
+		pools[count++] = info.pool;
+		bytes += (uint64_t)buf_pool_used(info.pool) * info.block_size;
+	}
+	return bytes;
+}
+
+static json_t *
+memory_status(const struct node *node)
+{
+	uint64_t used = buffer_bytes(node);
+	struct stack_stats stats;
+
+	stack_get_stats(node->cache, &stats);
+	return json_pack("{sIsIsIsIsIsIsIsIsI}", "size", (json_int_t)stats.size, "used", (json_int_t)used, "cached",
+			 (json_int_t)stats.used, "beyond", (json_int_t)(used > stats.size ? used - stats.size : 0), "index_bytes",
+			 (json_int_t)stats.index, "victims", (json_int_t)stats.victims, "victims_bytes",
+			 (json_int_t)stats.victims_used, "dirty", (json_int_t)stats.dirty, "pinned", (json_int_t)stats.pinned);
+}
+
+json_t *
+node_cache_status(const struct node *node)
+{
+	return json_pack("{soso}", "cache", cache_levels(node), "memory", memory_status(node));
 }
 
 static json_t *
@@ -149,6 +205,29 @@ volume_counters(const struct volume_info *info)
 }
 
 static json_t *
+latency_status(const struct latency *latency)
+{
+	json_t *buckets = json_array();
+
+	for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
+		if (latency->buckets[i] > 0)
+			json_array_append_new(buckets, json_pack("[II]", (json_int_t)latency_bucket_max(i),
+								 (json_int_t)latency->buckets[i]));
+	return json_pack("{sIsIsIsIsIsIsIso}", "count", (json_int_t)latency->count, "sum_us", (json_int_t)latency->sum_us, "p50_us",
+			 (json_int_t)latency_quantile(latency, 0.5), "p90_us", (json_int_t)latency_quantile(latency, 0.9), "p99_us",
+			 (json_int_t)latency_quantile(latency, 0.99), "p999_us", (json_int_t)latency_quantile(latency, 0.999),
+			 "max_us", (json_int_t)latency->max_us, "buckets", buckets);
+}
+
+static json_t *
+volume_latencies(const struct volume *volume)
+{
+	return json_pack("{sososo}", "read", latency_status(&volume->latencies[LATENCY_READ]), "write",
+			 latency_status(&volume->latencies[LATENCY_WRITE]), "fsync",
+			 latency_status(&volume->latencies[LATENCY_FSYNC]));
+}
+
+static json_t *
 volume_status(const struct node *node, uint32_t index)
 {
 	const struct volume *volume = &node->volumes[index];
@@ -171,6 +250,8 @@ volume_status(const struct node *node, uint32_t index)
 	json_object_set_new(status, "cache", cache_levels(node));
 	json_object_set_new(status, "counters", volume_counters(&info));
 	json_object_set_new(status, "rescued", volume_rescued(volume));
+	if (volume->latencies != NULL)
+		json_object_set_new(status, "latency", volume_latencies(volume));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;
@@ -204,5 +285,6 @@ node_status(struct node *node)
 			 settings_print(&node->config.settings, "on-disconnect", disconnect), "ready", node->is_ready, "stopping", node->stopping,
 			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
 	json_object_set_new(status, "directory", directory_status(node));
+	json_object_set_new(status, "memory", memory_status(node));
 	return status;
 }

@@ -213,8 +213,11 @@ node_volume_ready(struct node *node, uint32_t index)
 	volume->ready = true;
 	log_info("volume %s: %llu bytes in blocks of %u%s", info.name, (unsigned long long)info.size, info.block_size,
 		 info.read_only ? ", read-only" : "");
-	if (node->driver != NULL && volume->configured)
+	if (node->driver != NULL && volume->configured) {
+		volume->latencies = calloc(LATENCY_KINDS, sizeof(*volume->latencies));
+		CHECK(volume->latencies != NULL);
 		driver_add_volume(node->driver, index, info.name, info.size, info.block_size, info.read_only);
+	}
 	node_check_ready(node);
 }
 

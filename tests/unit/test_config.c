@@ -223,8 +223,9 @@ START_TEST(flags_make_a_config)
 	ck_assert_uint_eq(config.node.listen_count, 1);
 	ck_assert_str_eq(config.node.mount, "m");
 	ck_assert_int_eq(config.node.settings.write_mode, WRITE_SYNC);
-	ck_assert_uint_eq(config.node.cache_size, 16 << 20);
-	ck_assert_uint_eq(config.node.cache_ways, 4);
+	ck_assert_uint_eq(config.node.level_count, 1);
+	ck_assert_uint_eq(config.node.levels[0].size, 16 << 20);
+	ck_assert_uint_eq(config.node.levels[0].ways, 4);
 	ck_assert_uint_eq(config.node.hb_ttl_ms, 2000);
 	ck_assert_uint_eq(config.node.ttl_ms, 60000);
 	ck_assert_uint_eq(config.node.directory_max, 2 << 20);
@@ -273,7 +274,8 @@ START_TEST(defaults)
 	ck_assert_int_eq(config.node.settings.durability, DURABILITY_ROOT);
 	ck_assert_uint_eq(config.node.settings.disconnect_ms, DISCONNECT_WAIT);
 	ck_assert_ptr_nonnull(strstr(config.node.rescue, "hvfs/rescue"));
-	ck_assert_uint_ne(config.node.cache_size, 0);
+	ck_assert_uint_eq(config.node.level_count, 1);
+	ck_assert_uint_eq(config.node.levels[0].size, 256 << 20);
 	ck_assert(config.default_control);
 	ck_assert_ptr_nonnull(strstr(config.node.control, "/n.sock"));
 	ck_assert(!config.daemon && !config.node.insecure && !config.node.read_only && !config.node.allow_other);
@@ -300,12 +302,12 @@ START_TEST(bad_flags_are_named_with_their_value)
 	assert_refused("--volume v=d --on-disconnect error5s", "--on-disconnect error5s: right would be wait");
 	assert_refused("--volume v=d --rescue=", "--rescue : empty");
 	assert_refused("--volume v=d --log-level loud", "--log-level loud: right would be error");
-	assert_refused("--volume v=d --cache 16M", "--cache 16M: right would be mem:SIZE");
+	assert_refused("--volume v=d --cache 16M", "--cache 16M: 16M: right would be mem:SIZE");
 	assert_refused("--volume v=d --cache mem:16X", "--cache mem:16X: 16X: no size");
 	assert_refused("--volume v=d --cache mem:16M,ways=0", "ways=0");
 	assert_refused("--volume v=d --cache mem:16M,ways=257", "ways=257"); // the cache would stop the process
 	assert_refused("--volume v=d --cache mem:16M,hash=x", "hash=x");
-	assert_refused("--volume v=d --cache mem:1G/disk:c:1G", "no other kinds");
+	assert_refused("--volume v=d --cache mem:1G/disk:c:1G", "disk:c:1G: levels on disk are not supported yet");
 	assert_refused("--volume v=d --read-only=maybe", "--read-only maybe: neither");
 	assert_refused("--volume v=d --bogus 1", "--bogus: no such flag");
 	assert_refused("--volume v=d --mount", "--mount: its value is missing");

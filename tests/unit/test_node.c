@@ -299,7 +299,7 @@ START_TEST(test_refused)
 	config->hb_ttl_ms = 1;
 	refused(config, "--hb-ttl 1ms");
 	config = config_root();
-	config->cache_size = 1;
+	config->levels[0].size = 1;
 	refused(config, "--cache mem:1");
 	config = config_root();
 	snprintf(config->mount, sizeof(config->mount), "%s/nowhere", directory);

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// A level is KIND:SIZE and options. The / that ends it is the first one: a kind that has a path in it will have to look
+// for /KIND: instead.
+#include "node/cache_spec.h"
+
+#include "cache/assoc.h"
+#include "node/units.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LEVEL_SIZE_MIN = 1 << 20, TEXT_SIZE_MAX = 4096 };
+
+static int __attribute__((format(printf, 3, 4))) fail(char *error, size_t error_size, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(error, error_size, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+// ---- Values ----
+
+// "xxh, murmur or modulo" of the names from ${first} to ${count}.
+static int
+fail_choice(char *error, size_t error_size, const char *(*name)(int index), int first, int count)
+{
+	char list[200] = "";
+
+	for (int i = first; i < count; i++) {
+		const char *joint = i == first ? "" : i + 1 < count ? ", " : " or ";
+		size_t length = strlen(list);
+
+		snprintf(list + length, sizeof(list) - length, "%s%s", joint, name(i));
+	}
+	return fail(error, error_size, "right would be %s", list);
+}
+
+static const char *
+name_of_hash(int index)
+{
+	return hash_name((enum hash)index);
+}
+
+static const char *
+name_of_policy(int index)
+{
+	return policy_name((enum policy)index);
+}
+
+static int
+set_ways(struct level_config *level, const char *value, char *error, size_t error_size)
+{
+	char *end;
+	unsigned long ways = strtoul(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || ways == 0 || ways > ASSOC_WAYS_MAX)
+		return fail(error, error_size, "right would be 1 to %d", ASSOC_WAYS_MAX);
+	level->ways = (uint32_t)ways;
+	return 0;
+}
+
+static int
+set_size(struct level_config *level, const char *value, char *error, size_t error_size)
+{
+	uint64_t size;
+
+	if (units_parse_size(value, &size, error, error_size) != 0)
+		return -1;
+	if (size < LEVEL_SIZE_MIN)
+		return fail(error, error_size, "right would be at least 1M");
+	level->size = size;
+	return 0;
+}
+
+int
+cache_spec_set(struct level_config *level, const char *key, const char *value, char *error, size_t error_size)
+{
+	if (strcmp(key, "size") == 0)
+		return set_size(level, value, error, error_size);
+	if (strcmp(key, "ways") == 0)
+		return set_ways(level, value, error, error_size);
+	if (strcmp(key, "hash") == 0)
+		return hash_by_name(value, &level->hash) ? 0
+							 : fail_choice(error, error_size, name_of_hash, 0, HASH_COUNT);
+	if (strcmp(key, "policy") == 0)
+		return policy_by_name(value, &level->policy)
+			       ? 0
+			       : fail_choice(error, error_size, name_of_policy, 0, POLICY_COUNT);
+	return fail(error, error_size, "no such key; right would be size, ways, hash or policy");
+}
+
+// ---- Levels ----
+
+static int
+parse_options(struct level_config *level, char *options, char *error, size_t error_size)
+{
+	char why[256];
+
+	for (char *option; (option = strsep(&options, ",")) != NULL;) {
+		char *value = strchr(option, '=');
+
+		if (value == NULL || strncmp(option, "size=", 5) == 0)
+			return fail(error, error_size, "%.64s: right would be ways=N, hash=NAME or policy=NAME", option);
+		*value++ = '\0';
+		if (cache_spec_set(level, option, value, why, sizeof(why)) != 0)
+			return fail(error, error_size, "%.64s=%.64s: %s", option, value, why);
+	}
+	return 0;
+}
+
+int
+cache_spec_parse_level(const char *text, struct level_config *ret_level, char *error, size_t error_size)
+{
+	struct level_config level = {.policy = POLICY_LRU};
+	char copy[TEXT_SIZE_MAX], why[256];
+	char *options = copy;
+	const char *size;
+
+	if (strlen(text) >= sizeof(copy))
+		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
+	if (strncmp(text, "disk:", 5) == 0)
+		return fail(error, error_size, "%.64s: levels on disk are not supported yet; right would be mem:SIZE", text);
+	if (strncmp(text, "mem:", 4) != 0)
+		return fail(error, error_size, "%.64s: right would be mem:SIZE[,ways=N][,hash=NAME][,policy=NAME]", text);
+	strcpy(copy, text + 4);
+	size = strsep(&options, ",");
+	if (set_size(&level, size, why, sizeof(why)) != 0)
+		return fail(error, error_size, "%.64s: %s", size, why);
+	if (options != NULL && parse_options(&level, options, error, error_size) != 0)
+		return -1;
+	*ret_level = level;
+	return 0;
+}
+
+int
+cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count, char *error,
+		 size_t error_size)
+{
+	struct level_config parsed[STACK_LEVELS_MAX];
+	char copy[TEXT_SIZE_MAX];
+	char *rest = copy;
+	uint32_t count = 0;
+
+	if (strlen(text) >= sizeof(copy))
+		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
+	strcpy(copy, text);
+	for (const char *level; (level = strsep(&rest, "/")) != NULL; count++) {
+		if (count == STACK_LEVELS_MAX)
+			return fail(error, error_size, "more than %d levels", STACK_LEVELS_MAX);
+		if (cache_spec_parse_level(level, &parsed[count], error, error_size) != 0)
+			return -1;
+	}
+	memcpy(levels, parsed, count * sizeof(parsed[0]));
+	*ret_count = count;
+	return 0;
+}
+
+uint64_t
+cache_spec_memory(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int
+cache_spec_check(const struct level_config *levels, uint32_t count, char *error, size_t error_size)
+{
+	uint64_t memory = cache_spec_memory(), left = memory;
+	char text[CACHE_SPEC_LEVEL_SIZE], has[UNITS_TEXT_SIZE];
+
+	if (count == 0 || count > STACK_LEVELS_MAX)
+		return fail(error, error_size, "%" PRIu32 " levels; right would be 1 to %d", count, STACK_LEVELS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		if (levels[i].size < LEVEL_SIZE_MIN)
+			return fail(error, error_size, "%s: right would be at least 1M", cache_spec_print(&levels[i], text));
+		if (levels[i].size > left)
+			return fail(error, error_size, "%s: this machine has %s of memory, for all levels together",
+				    cache_spec_print(&levels[i], text), units_print_size_short(memory, has));
+		left -= levels[i].size;
+	}
+	return 0;
+}
+
+const char *
+cache_spec_print(const struct level_config *level, char text[CACHE_SPEC_LEVEL_SIZE])
+{
+	char size[UNITS_TEXT_SIZE], ways[24] = "", hash[48] = "", policy[48] = "";
+
+	if (level->ways != 0)
+		snprintf(ways, sizeof(ways), ",ways=%" PRIu32, level->ways);
+	if (level->hash != HASH_ANY)
+		snprintf(hash, sizeof(hash), ",hash=%s", hash_name(level->hash));
+	if (level->policy != POLICY_LRU)
+		snprintf(policy, sizeof(policy), ",policy=%s", policy_name(level->policy));
+	snprintf(text, CACHE_SPEC_LEVEL_SIZE, "mem:%s%s%s%s", units_print_size(level->size, size), ways, hash, policy);
+	return text;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Levels of the cache as users write them: mem:SIZE[,ways=N][,hash=NAME][,policy=NAME], top to bottom with / between.
+#ifndef HVFS_NODE_CACHE_SPEC_H
+#define HVFS_NODE_CACHE_SPEC_H
+
+#include "cache/stack.h"
+
+// "mem:1G,ways=16/mem:4G" into ${levels}, their number in *ret_count; neither changes when something is wrong. Returns 0,
+// or -1 and a sentence in ${error} that names the level, the value and what would be right.
+int cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count, char *error,
+		     size_t error_size);
+
+// One level: "mem:1G,ways=16". Returns as above.
+int cache_spec_parse_level(const char *text, struct level_config *ret_level, char *error, size_t error_size);
+
+// Set size, ways, hash or policy, called ${key}, of ${level}. Returns 0, or -1 and what would be right in ${error}, without
+// the value itself.
+int cache_spec_set(struct level_config *level, const char *key, const char *value, char *error, size_t error_size);
+
+// Whether a node can have these levels: each has a block's room at least, and all fit this machine's memory. Returns 0,
+// or -1 and a sentence.
+int cache_spec_check(const struct level_config *levels, uint32_t count, char *error, size_t error_size);
+
+// Bytes of this machine's memory.
+uint64_t cache_spec_memory(void);
+
+enum { CACHE_SPEC_LEVEL_SIZE = 128 };
+
+// ${level} as cache_spec_parse_level reads it. Returns ${text}.
+const char *cache_spec_print(const struct level_config *level, char text[CACHE_SPEC_LEVEL_SIZE]);
+
+#endif
