@@ -73,6 +73,9 @@ struct stack_disk_hooks {
 // ${disk} is below the levels from now on: they have nothing in them yet. The stack owns it.
 void stack_set_disk(struct stack *stack, struct disk_level *disk, const struct stack_disk_hooks *hooks);
 
+// Nothing of what the disk level has begun will end any more. Nothing is found there from now on.
+void stack_abandon_disk(struct stack *stack);
+
 // The disk level, or NULL; for its statistics, and to see whether it is busy.
 struct disk_level *stack_disk(const struct stack *stack);
 

@@ -64,6 +64,13 @@ stack_set_disk(struct stack *stack, struct disk_level *disk, const struct stack_
 	disk_level_listen(disk, &listener);
 }
 
+void
+stack_abandon_disk(struct stack *stack)
+{
+	if (stack->disk != NULL)
+		disk_level_abandon(stack->disk);
+}
+
 struct disk_level *
 stack_disk(const struct stack *stack)
 {

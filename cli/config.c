@@ -176,7 +176,7 @@ set_log_file(struct config *config, const char *value, char *error, size_t error
 static int
 set_cache(struct config *config, const char *value, char *error, size_t error_size)
 {
-	return cache_spec_parse(value, config->node.levels, &config->node.level_count, error, error_size);
+	return cache_spec_parse(value, config->node.levels, &config->node.level_count, &config->node.cache_disk, error, error_size);
 }
 
 static int

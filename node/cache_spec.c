@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A level is KIND:SIZE and options. The / that ends it is the first one: a kind that has a path in it will have to look
-// for /KIND: instead.
+// A level is KIND:SIZE and options, or disk:PATH:SIZE and options. A path has slashes in it, so what is on a disk comes
+// last, and its size after the last colon.
 #include "node/cache_spec.h"
 
 #include "cache/assoc.h"
@@ -126,7 +126,7 @@ cache_spec_parse_level(const char *text, struct level_config *ret_level, char *e
 	if (strlen(text) >= sizeof(copy))
 		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
 	if (strncmp(text, "disk:", 5) == 0)
-		return fail(error, error_size, "%.64s: levels on disk are not supported yet; right would be mem:SIZE", text);
+		return fail(error, error_size, "%.64s: a level on a disk is had from the start, by serve --cache; right would be mem:SIZE", text);
 	if (strncmp(text, "mem:", 4) != 0)
 		return fail(error, error_size, "%.64s: right would be mem:SIZE[,ways=N][,hash=NAME][,policy=NAME]", text);
 	strcpy(copy, text + 4);
@@ -139,11 +139,58 @@ cache_spec_parse_level(const char *text, struct level_config *ret_level, char *e
 	return 0;
 }
 
+static int
+set_slot_size(struct cache_disk_config *disk, const char *value, char *error, size_t error_size)
+{
+	uint64_t size;
+
+	if (units_parse_size(value, &size, error, error_size) != 0 || size < CACHE_DISK_SLOT_SIZE ||
+	    size > LIMIT_BLOCK_SIZE_MAX || (size & (size - 1)) != 0)
+		return fail(error, error_size, "right would be 4K, 8K, 16K or 32K");
+	disk->slot_size = (uint32_t)size;
+	return 0;
+}
+
+// PATH:SIZE[,OPTION...]; ${text} is changed.
+static int
+parse_disk(char *text, struct cache_disk_config *disk, char *error, size_t error_size)
+{
+	char *options = strrchr(text, ':'), why[256], *rest = NULL;
+	const char *size;
+
+	if (options == NULL || options == text || (size_t)(options - text) >= sizeof(disk->path))
+		return fail(error, error_size, "disk:%.64s: right would be disk:PATH:SIZE", text);
+	if (strstr(text, "/mem:") != NULL || strstr(text, "/disk:") != NULL)
+		return fail(error, error_size, "disk:%.64s: one level on a disk can be had, the last", text);
+	*options++ = '\0';
+	*disk = (struct cache_disk_config){.slot_size = CACHE_DISK_SLOT_SIZE};
+	strcpy(disk->path, text);
+	size = strsep(&options, ",");
+	if (set_size(&disk->level, size, why, sizeof(why)) != 0)
+		return fail(error, error_size, "%.64s: %s", size, why);
+	for (char *option; (option = strsep(&options, ",")) != NULL;) {
+		int rc;
+
+		rest = strchr(option, '=');
+		if (rest == NULL || strncmp(option, "size=", 5) == 0)
+			return fail(error, error_size, "%.64s: right would be ways=N, hash=NAME, policy=NAME or block=SIZE",
+				    option);
+		*rest++ = '\0';
+		rc = strcmp(option, "block") == 0 ? set_slot_size(disk, rest, why, sizeof(why))
+						  : cache_spec_set(&disk->level, option, rest, why, sizeof(why));
+		if (rc != 0)
+			return fail(error, error_size, "%.64s=%.64s: %s", option, rest, why);
+	}
+	return 0;
+}
+
 int
-cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count, char *error,
-		 size_t error_size)
+cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count,
+		 struct cache_disk_config *disk, char *error, size_t error_size)
 {
 	struct level_config parsed[STACK_LEVELS_MAX];
+	struct cache_disk_config parsed_disk = {.slot_size = CACHE_DISK_SLOT_SIZE};
+	char *on_disk;
 	char copy[TEXT_SIZE_MAX];
 	char *rest = copy;
 	uint32_t count = 0;
@@ -151,6 +198,14 @@ cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX],
 	if (strlen(text) >= sizeof(copy))
 		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
 	strcpy(copy, text);
+	on_disk = strstr(copy, "/disk:");
+	if (strncmp(copy, "disk:", 5) == 0)
+		return fail(error, error_size, "%.64s: a level in memory must be above it: mem:SIZE/disk:PATH:SIZE", text);
+	if (on_disk != NULL) {
+		*on_disk = '\0';
+		if (parse_disk(on_disk + 6, &parsed_disk, error, error_size) != 0)
+			return -1;
+	}
 	for (const char *level; (level = strsep(&rest, "/")) != NULL; count++) {
 		if (count == STACK_LEVELS_MAX)
 			return fail(error, error_size, "more than %d levels", STACK_LEVELS_MAX);
@@ -159,6 +214,7 @@ cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX],
 	}
 	memcpy(levels, parsed, count * sizeof(parsed[0]));
 	*ret_count = count;
+	*disk = parsed_disk;
 	return 0;
 }
 

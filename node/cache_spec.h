@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Levels of the cache as users write them: mem:SIZE[,ways=N][,hash=NAME][,policy=NAME], top to bottom with / between.
+// Levels of the cache as users write them: mem:SIZE[,ways=N][,hash=NAME][,policy=NAME], top to bottom with / between,
+// and at the end perhaps disk:PATH:SIZE[,ways=N][,hash=NAME][,policy=NAME][,block=SIZE].
 #ifndef HVFS_NODE_CACHE_SPEC_H
 #define HVFS_NODE_CACHE_SPEC_H
 
 #include "cache/stack.h"
 
-// "mem:1G,ways=16/mem:4G" into ${levels}, their number in *ret_count; neither changes when something is wrong. Returns 0,
+// A level of the cache on a disk.
+struct cache_disk_config {
+	char path[4096]; // "": none
+	struct level_config level;
+	uint32_t slot_size; // the largest block that it has room for
+};
+
+enum { CACHE_DISK_WAYS = 16, CACHE_DISK_SLOT_SIZE = 4096 }; // unless others are asked for
+
+// "mem:1G,ways=16/mem:4G/disk:/var/cache/hvfs:100G" into ${levels}, their number in *ret_count, and ${disk}; none changes when something is wrong. Returns 0,
 // or -1 and a sentence in ${error} that names the level, the value and what would be right.
-int cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count, char *error,
-		     size_t error_size);
+int cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count,
+		     struct cache_disk_config *disk, char *error, size_t error_size);
 
 // One level: "mem:1G,ways=16". Returns as above.
 int cache_spec_parse_level(const char *text, struct level_config *ret_level, char *error, size_t error_size);

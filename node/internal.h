@@ -6,7 +6,7 @@
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
-//   cache.c    the cache changes while it is used
+//   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
@@ -31,6 +31,7 @@
 #include <limits.h>
 
 struct control;
+struct cache_disk;
 struct record;
 struct rescue;
 
@@ -87,6 +88,7 @@ struct node {
 	struct core *core;
 	struct actions *actions;
 	struct stack *cache;
+	struct cache_disk *cache_disk; // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
 	bool stepping;
@@ -227,6 +229,17 @@ void node_check_ready(struct node *node);
 void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Bytes of ${volume} (-1: of all) that are not yet at the root.
 uint64_t node_dirty_bytes(struct node *node, int volume);
+
+// ---- cache_disk.c ----
+// Open and lock the file or device of the disk level, if one is configured; then, below the cache, take over what is there.
+int node_cache_disk_init(struct node *node, char *error, size_t error_size);
+int node_cache_disk_open(struct node *node, char *error, size_t error_size);
+// Begin what was submitted since the last call.
+void node_cache_disk_kick(struct node *node);
+// Is something under way?
+bool node_cache_disk_is_busy(const struct node *node);
+// Nothing may be. After the cache.
+void node_cache_disk_fini(struct node *node);
 
 // ---- cache.c ----
 int node_cache_init(struct node *node);

@@ -98,8 +98,8 @@ cache_block_size(const struct volume *opened)
 	return block_size != 0 ? block_size : BLOCK_SIZE_USUAL;
 }
 
-static void
-core_start(struct node *node, const struct volume *opened)
+static int
+core_start(struct node *node, const struct volume *opened, char *error, size_t error_size)
 {
 	uint32_t block_size = cache_block_size(opened);
 	struct core_config config;
@@ -109,7 +109,10 @@ core_start(struct node *node, const struct volume *opened)
 	copies = stack_copies(node->cache);
 	node->block_size = block_size;
 	core_configure(node, opened, block_size, &config);
+	if (node_cache_disk_open(node, error, error_size) != 0)
+		return -1;
 	node->core = core_create(&config, &copies);
+	return 0;
 }
 
 static int
@@ -122,9 +125,11 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
-	if (node_volumes_open(node, opened, error, error_size) != 0)
+	if (node_cache_disk_init(node, error, error_size) != 0 ||
+	    node_volumes_open(node, opened, error, error_size) != 0)
 		return -1;
-	core_start(node, opened);
+	if (core_start(node, opened, error, error_size) != 0)
+		return -1;
 	if (node_volumes_add(node, opened, error, error_size) != 0)
 		return -1;
 	if (node->config.control[0] != '\0') {
@@ -201,7 +206,7 @@ node_destroy(struct node *node)
 		return;
 	if (!node->left && node->base != NULL)
 		node_leave(node);
-	if (node->store_operations > 0 || worker_is_busy(node->worker))
+	if (node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node))
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
@@ -209,12 +214,15 @@ node_destroy(struct node *node)
 		node_rescue_fini(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		free(node->volumes[i].latencies);
+	if (node->cache != NULL)
+		stack_abandon_disk(node->cache);
 	if (node->core != NULL)
 		core_destroy(node->core);
 	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
 	node_cache_fini(node);
+	node_cache_disk_fini(node);
 	node_perform_fini(node);
 	if (node->base != NULL)
 		event_base_free(node->base);

@@ -4,7 +4,7 @@
 #ifndef HVFS_NODE_NODE_H
 #define HVFS_NODE_NODE_H
 
-#include "cache/stack.h"
+#include "node/cache_spec.h"
 #include "core/core.h"
 #include "net/address.h"
 #include "node/settings.h"
@@ -31,6 +31,7 @@ struct node_config {
 	char rescue[4096];     // directory for what can not be brought to the root any more; "": it is lost
 	struct level_config levels[STACK_LEVELS_MAX]; // of the cache, top first
 	uint32_t level_count;
+	struct cache_disk_config cache_disk; // below them
 	struct settings settings;
 	bool read_only;        // every volume
 	bool insecure;         // TCP beyond loopback allowed

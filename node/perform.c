@@ -239,6 +239,7 @@ node_end_batch(struct node *node)
 		link_flush(link->link);
 	}
 	node_stores_kick(node);
+	node_cache_disk_kick(node);
 	if (node->rescue_due)
 		node_rescue_write(node);
 	if (!node->left && node->core != NULL)

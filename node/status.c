@@ -3,6 +3,7 @@
 #include "node/internal.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 // A name from the network may be anything; JSON takes UTF-8 only.
@@ -130,12 +131,46 @@ cache_level(const struct node *node, uint32_t position)
 }
 
 static json_t *
+cache_disk(const struct node *node, uint32_t position)
+{
+	struct disk_level_stats stats;
+	uint64_t hits, misses;
+	json_t *level;
+
+	disk_level_get_stats(stack_disk(node->cache), &stats);
+	stack_get_disk_lookups(node->cache, &hits, &misses);
+	level = json_pack("{sisssIsisssssIsIsisIsIsIsIsI}", "level", (int)position, "kind", "disk", "size",
+			  (json_int_t)stats.config.size, "ways", (int)stats.config.ways, "hash",
+			  hash_name(stats.config.hash), "policy", policy_name(stats.config.policy), "used",
+			  (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "dirty", 0, "hits",
+			  (json_int_t)hits, "misses", (json_int_t)misses, "evictions", (json_int_t)stats.replaced,
+			  "promotions", (json_int_t)0, "demotions", (json_int_t)0);
+	json_object_set_new(level, "promotions_out", json_integer((json_int_t)hits));
+	json_object_set_new(level, "demotions_in", json_integer((json_int_t)stats.written));
+	json_object_set_new(level, "index_bytes", json_integer((json_int_t)stats.index));
+	json_object_set_new(level, "state", json_string(stats.sys_errno != 0 ? "failed" : ""));
+	json_object_set_new(level, "moving", json_integer(0));
+	json_object_set_new(level, "moving_total", json_integer(0));
+	json_object_set_new(level, "path", text(node->config.cache_disk.path));
+	json_object_set_new(level, "slot_size", json_integer((json_int_t)stats.slot_size));
+	json_object_set_new(level, "found", json_integer((json_int_t)stats.found));
+	json_object_set_new(level, "unconfirmed", json_integer((json_int_t)stats.unknown));
+	json_object_set_new(level, "confirmed", json_integer((json_int_t)stats.confirmed));
+	json_object_set_new(level, "damaged", json_integer((json_int_t)stats.damaged));
+	json_object_set_new(level, "not_written", json_integer((json_int_t)stats.passed));
+	json_object_set_new(level, "error", text(stats.sys_errno != 0 ? strerror(stats.sys_errno) : ""));
+	return level;
+}
+
+static json_t *
 cache_levels(const struct node *node)
 {
 	json_t *levels = json_array();
 
 	for (uint32_t i = 0; i < stack_level_count(node->cache); i++)
 		json_array_append_new(levels, cache_level(node, i));
+	if (stack_disk(node->cache) != NULL)
+		json_array_append_new(levels, cache_disk(node, stack_level_count(node->cache)));
 	return levels;
 }
 

@@ -103,6 +103,8 @@ waiting_list(const struct node *node)
 		add(list, "parent %s has not answered the good-bye", node_parent_address(node));
 	if (node->left && node->store_operations > 0)
 		add(list, "the storage does not answer");
+	if (node->left && node_cache_disk_is_busy(node))
+		add(list, "the disk of the cache does not answer");
 	if (worker_is_busy(node->worker))
 		add(list, "a file is being written beside the storage, or for the user");
 	return list;

@@ -8,12 +8,13 @@
 
 static struct level_config levels[STACK_LEVELS_MAX];
 static uint32_t count;
+static struct cache_disk_config disk;
 static char error[256];
 
 static int
 parse(const char *text)
 {
-	return cache_spec_parse(text, levels, &count, error, sizeof(error));
+	return cache_spec_parse(text, levels, &count, &disk, error, sizeof(error));
 }
 
 static void
@@ -39,6 +40,32 @@ START_TEST(levels_are_read_top_to_bottom)
 	ck_assert_int_eq(levels[1].policy, POLICY_LRU);
 	ck_assert_uint_eq(levels[2].size, 2097153);
 	ck_assert_int_eq(levels[2].policy, POLICY_ADAPTIVE);
+}
+END_TEST
+
+START_TEST(the_last_may_be_on_a_disk)
+{
+	ck_assert_msg(parse("mem:64M/mem:1G/disk:/var/cache/a:b:2G,ways=8,hash=xxh,policy=s3fifo,block=32K") == 0, "%s", error);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(disk.path, "/var/cache/a:b");
+	ck_assert_uint_eq(disk.level.size, UINT64_C(2) << 30);
+	ck_assert_uint_eq(disk.level.ways, 8);
+	ck_assert_int_eq(disk.level.hash, HASH_XXH);
+	ck_assert_int_eq(disk.level.policy, POLICY_S3FIFO);
+	ck_assert_uint_eq(disk.slot_size, 32768);
+	ck_assert_int_eq(parse("mem:64M/disk:x:1M"), 0);
+	ck_assert_str_eq(disk.path, "x");
+	ck_assert_uint_eq(disk.slot_size, CACHE_DISK_SLOT_SIZE);
+	ck_assert_int_eq(parse("mem:64M"), 0);
+	ck_assert_str_eq(disk.path, "");
+	assert_refused("disk:x:1G", "must be above");
+	assert_refused("mem:1M/disk:x", "disk:PATH:SIZE");
+	assert_refused("mem:1M/disk::1G", "disk:PATH:SIZE");
+	assert_refused("mem:1M/disk:x:1G/mem:1G", "the last");
+	assert_refused("mem:1M/disk:x:1G/disk:y:1G", "the last");
+	assert_refused("mem:1M/disk:x:1K", "at least 1M");
+	assert_refused("mem:1M/disk:x:1G,block=2K", "4K, 8K");
+	assert_refused("mem:1M/disk:x:1G,size=2K", "ways=N");
 }
 END_TEST
 
@@ -84,7 +111,6 @@ START_TEST(what_is_wrong_is_named)
 	assert_refused("/mem:1M", "right would be mem:SIZE");
 	assert_refused("mem:1M//mem:1M", "right would be mem:SIZE");
 	assert_refused("mem:1M/floppy:1M", "floppy:1M: right would be mem:SIZE");
-	assert_refused("mem:1M/disk:/var/cache:1G", "disk:: levels on disk are not supported yet");
 	assert_refused("mem:1M,", "right would be ways=N");
 	assert_refused("mem:1M,ways", "ways: right would be ways=N");
 	assert_refused("mem:1M,ways=", "ways=: right would be 1 to 256");
@@ -140,6 +166,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(tcase, levels_are_read_top_to_bottom);
+	tcase_add_test(tcase, the_last_may_be_on_a_disk);
 	tcase_add_test(tcase, what_is_printed_is_read_again);
 	tcase_add_test(tcase, every_name_is_known);
 	tcase_add_test(tcase, what_is_wrong_is_named);

@@ -307,7 +307,7 @@ START_TEST(bad_flags_are_named_with_their_value)
 	assert_refused("--volume v=d --cache mem:16M,ways=0", "ways=0");
 	assert_refused("--volume v=d --cache mem:16M,ways=257", "ways=257"); // the cache would stop the process
 	assert_refused("--volume v=d --cache mem:16M,hash=x", "hash=x");
-	assert_refused("--volume v=d --cache mem:1G/disk:c:1G", "disk:c:1G: levels on disk are not supported yet");
+	assert_refused("--volume v=d --cache disk:c:1G", "a level in memory must be above it");
 	assert_refused("--volume v=d --read-only=maybe", "--read-only maybe: neither");
 	assert_refused("--volume v=d --bogus 1", "--bogus: no such flag");
 	assert_refused("--volume v=d --mount", "--mount: its value is missing");

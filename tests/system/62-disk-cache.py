@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""A cache on a disk: a leaf that is started again reads what it had without getting it from its parent; what is damaged
+there is found; a file that is not ours, or in use, is left alone; a disk that is full is given up."""
+import os
+import random
+import socket
+import threading
+
+from lab import HVFS, check, main, need_fuse, read_at, run, write_at
+
+MIB = 1 << 20
+SIZE = 32 * MIB
+CHUNK = 128 << 10
+CACHE = "mem:8M/disk:leaf.cache:64M"
+
+
+class Relay:
+    """Between a leaf and its parent, counting what comes down."""
+
+    def __init__(self, path, to):
+        self.to, self.down = to, 0
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            child, _ = self.socket.accept()
+            parent = socket.socket(socket.AF_UNIX)
+            parent.connect(self.to)
+            threading.Thread(target=self.copy, args=(child, parent, False), daemon=True).start()
+            threading.Thread(target=self.copy, args=(parent, child, True), daemon=True).start()
+
+    def copy(self, source, target, is_down):
+        try:
+            while data := source.recv(1 << 18):
+                self.down += len(data) * is_down
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def read_all(leaf, data):
+    for offset in range(0, SIZE, CHUNK):
+        check(read_at(leaf.image(), offset, CHUNK) == data[offset:offset + CHUNK], f"{leaf.name} at {offset}")
+
+
+def disk(node):
+    level = node.volume()["cache"][-1]
+    check(level["kind"] == "disk", level)
+    return level
+
+
+def leaf(lab, cache=CACHE):
+    return lab.leaf("leaf", "--cache", cache, parent="relay")
+
+
+def again(lab, relay, data, how, cache=CACHE):
+    """Start the leaf again, read everything; how many bytes came from the parent."""
+    node = leaf(lab, cache)
+    found = disk(node)["found"]
+    before = relay.down
+    read_all(node, data)
+    down = relay.down - before
+    print(f"{how}: {found} blocks found, {disk(node)['confirmed']} confirmed, {down} bytes came down, "
+          f"{100 * down / SIZE:.2f}% of what was read")
+    return node, down
+
+
+def refused(cache, *words, status=1):
+    out = run(HVFS, "serve", "--name", "x", "--control", "x.ctl", "--volume", "v", "--parent", "unix:root.sock", "--cache",
+              cache, status=status)
+    for word in words:
+        check(word in out.stderr, f"{cache}: {out.stderr!r} does not say {word!r}")
+
+
+def warm_restarts(lab, relay, data):
+    one = leaf(lab)
+    read_all(one, data)
+    check(disk(one)["entries"] == SIZE // 4096, disk(one))
+    one.stop()
+    two, down = again(lab, relay, data, "after a stop")
+    check(down < SIZE // 50, f"{down} bytes came down")
+    two.kill()
+    three, down = again(lab, relay, data, "after kill -9")
+    check(down < SIZE // 50, f"{down} bytes came down")
+    refused("mem:8M/disk:leaf.cache:64M", "leaf.cache", "in use by process")
+    return three
+
+
+def changed_while_away(lab, relay, data, root, node):
+    node.stop()
+    write_at(root.image(), 5 * MIB, b"n" * MIB)
+    data = data[:5 * MIB] + b"n" * MIB + data[6 * MIB:]
+    node, down = again(lab, relay, data, "a 32nd part was written over")
+    check(MIB < down < MIB + SIZE // 50, f"{down} bytes came down")
+    return node, data
+
+
+def damaged(lab, relay, data, node):
+    node.stop()
+    rng = random.Random(1)
+    with open("leaf.cache", "r+b") as file:
+        size = os.path.getsize("leaf.cache")
+        for _ in range(1000):
+            file.seek(rng.randrange(2 * MIB, size))
+            file.write(rng.randbytes(1))
+    node, down = again(lab, relay, data, "1000 bytes of the file were damaged")
+    check(disk(node)["damaged"] > 100 and down < 1000 * 4096 * 2, disk(node))
+    return node
+
+
+def foreign_files(node):
+    node.stop()
+    with open("foreign", "wb") as file:
+        file.write(b"somebody's" * 100000)
+    refused("mem:8M/disk:foreign:64M", "foreign", "something else")
+    check(open("foreign", "rb").read() == b"somebody's" * 100000, "it was left alone")
+    os.truncate("leaf.cache", 5 * MIB)
+    refused("mem:8M/disk:leaf.cache:64M", "leaf.cache", "was cut")
+    refused("mem:8M/disk:.:64M", "neither a file nor a block device")
+    refused("disk:leaf.cache:64M", "a level in memory must be above it", status=2)
+
+
+def full_disk(lab, relay, data):
+    """RLIMIT_FSIZE would end the process: a file system that is full."""
+    os.mkdir("small")
+    if run("mount", "-t", "tmpfs", "-o", "size=4M", "none", "small", status=None).returncode != 0:
+        print("no file system of its own: what a full disk does is not tested")
+        return
+    lab.mounts.append("small")
+    node, down = again(lab, relay, data, "on a disk that is full", "mem:8M/disk:small/leaf.cache:64M")
+    check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0, disk(node))
+    check("No space left" in open("leaf.log").read(), "the log says it")
+    read_all(node, data)
+    node.stop()
+
+
+def test(lab):
+    need_fuse()
+    root = lab.root("--hb-ttl", "2s", size=str(SIZE))
+    relay = Relay("relay.sock", "root.sock")
+    data = random.Random(62).randbytes(SIZE)
+    for offset in range(0, SIZE, MIB):
+        write_at(root.image(), offset, data[offset:offset + MIB])
+    node = warm_restarts(lab, relay, data)
+    node, data = changed_while_away(lab, relay, data, root, node)
+    node = damaged(lab, relay, data, node)
+    foreign_files(node)
+    full_disk(lab, relay, data)
+    lab.stop_all()
+
+
+main(test)
