@@ -291,12 +291,14 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 	return true;
 }
 
-// It could not be written just now: later, if it is still in memory.
+// It could not be written just now, as too much is under way, its group is busy, or its volume's name is not on the disk
+// yet: later, if it is still in memory.
 static void
-put_later(struct disk_level *level, block_key told_key)
+put_later(struct disk_level *level, block_key told_key, const struct buf *buf)
 {
 	level->stats.passed++;
-	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX)
+	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX ||
+	    buf_size(buf) > level->superblock.slot_size)
 		return;
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
@@ -323,14 +325,17 @@ disk_level_put(struct disk_level *level, block_key key, struct buf *buf)
 	}
 	if (put_new(level, key, told_key, buf, digest))
 		return true;
-	put_later(level, told_key);
+	put_later(level, told_key, buf);
 	return false;
 }
 
+// Each that is still in the way comes to the end of the row: so not more of them than there are, nor too many at once.
 static void
 write_later(struct disk_level *level)
 {
-	while (level->later_count > 0 && level->writes < DISK_WRITES_MAX / 2 && disk_records_room(level)) {
+	uint32_t count = level->later_count < DISK_LATER_TRIES ? level->later_count : DISK_LATER_TRIES;
+
+	while (count-- > 0 && level->writes < DISK_WRITES_MAX / 2 && disk_records_room(level)) {
 		block_key key = level->later[level->later_first];
 		struct buf *buf;
 

@@ -10,6 +10,7 @@
 enum {
 	DISK_WRITES_MAX = 512,   // blocks being written at once
 	DISK_LATER_MAX = 16384,  // blocks in memory that wait to be written
+	DISK_LATER_TRIES = DISK_WRITES_MAX, // of them looked at in one step
 	DISK_PAGES_MAX = 256,    // pages of records written together
 	DISK_PURGE_GROUPS = 512, // emptied in one step of a level that has failed
 	DISK_OP_BUCKETS = 4096,

@@ -79,6 +79,8 @@ page_written(struct medium_io *io, int sys_errno)
 	if (sys_errno != 0)
 		disk_level_fail(level, true, sys_errno);
 	disk_records_pump(level);
+	if (level->later_count > 0)
+		level->listener.wake(level->listener.arg);
 }
 
 // One write for pages that lie next to each other.
@@ -129,6 +131,8 @@ superblock_written(struct medium_io *io, int sys_errno)
 		disk_level_fail(level, true, sys_errno);
 	else
 		level->volumes_written = level->volumes_being_written;
+	if (level->later_count > 0)
+		level->listener.wake(level->listener.arg);
 	superblock_pump(level);
 }
 

@@ -10,8 +10,8 @@ replaced(void *arg, block_key key)
 	struct stack *stack = arg;
 	struct spot spot;
 
-	if (stack_find(stack, key, &spot))
-		return; // in memory, too
+	if (key + 1 == stack->keep_tag || stack_find(stack, key, &spot))
+		return; // in memory, too, or about to be
 	stack->evictions++;
 	if (stack->evicted != NULL)
 		stack->evicted(stack->evicted_arg, key);

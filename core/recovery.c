@@ -146,7 +146,10 @@ recovery_block(struct core *core, struct entry *entry)
 		dirty_before_barriers(core, entry);
 	if (work != NULL && work->put_unknown && (lapsed || may_come_late(volume)))
 		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since, or write before
-	if (entry->held != PERM_WRITE || ((entry->copy == COPY_ABSENT || entry->stale) && !below)) {
+	if (below)
+		entry_drop_unless_in_memory(core, entry);
+	// What is clean and not in memory is no more than a hint: what the parent may have lost could not be sent again.
+	if (entry->held != PERM_WRITE || ((entry->copy == COPY_ABSENT || entry->stale || !entry_in_memory(core, entry)) && !below)) {
 		if (work != NULL && work->claim)
 			claim_end(core, entry, work);
 		give_up_claim(core, entry);

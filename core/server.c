@@ -622,8 +622,10 @@ server_link_down(struct core *core, uint32_t index)
 static void
 reclaim_write(struct core *core, struct entry *entry)
 {
-	enum copy was = entry->copy;
+	enum copy was;
 
+	entry_drop_unless_in_memory(core, entry);
+	was = entry->copy;
 	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;

@@ -313,6 +313,13 @@ entry_bytes_ready(struct core *core, struct entry *entry)
 }
 
 void
+entry_drop_unless_in_memory(struct core *core, struct entry *entry)
+{
+	if (entry->copy == COPY_CLEAN && !entry_in_memory(core, entry))
+		entry_drop_copy(core, entry);
+}
+
+void
 entry_loaded(struct core *core, block_key key)
 {
 	struct entry *entry = table_find(&core->table, key);

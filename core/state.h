@@ -412,6 +412,9 @@ bool entry_in_memory(const struct core *core, const struct entry *entry);
 // touched then.
 bool entry_bytes_ready(struct core *core, struct entry *entry);
 
+// What goes on needs the copy in memory: a clean one that is not there is dropped, as if it had been evicted before.
+void entry_drop_unless_in_memory(struct core *core, struct entry *entry);
+
 // A read of the cache has ended: the bytes are in memory, or the copy is gone.
 void entry_loaded(struct core *core, block_key key);
 

@@ -31,6 +31,8 @@ process_create(struct node *node, const struct core_config *base)
 	config.trace_arg = node;
 	memset(node->names, 0, sizeof node->names);
 	node->cache = stack_create(node->world->block_size, &level, 1);
+	if (node->drive != NULL)
+		drive_open(node);
 	copies = stack_copies(node->cache);
 	node->core = core_create(&config, &copies);
 	node->losses_told = 0;
@@ -45,6 +47,7 @@ process_create(struct node *node, const struct core_config *base)
 static void
 process_destroy(struct node *node)
 {
+	drive_close(node);
 	core_destroy(node->core);
 	stack_destroy(node->cache);
 	node->core = NULL;
@@ -79,6 +82,7 @@ void
 node_destroy(struct node *node)
 {
 	process_destroy(node);
+	drive_destroy(node);
 	for (int i = 0; i < WORLD_VOLUMES; i++)
 		disk_destroy(node->disks[i]);
 	free(node->metadata.evictions);
@@ -156,6 +160,7 @@ process_end(struct node *node)
 		world_forget(&node->deferred[i]);
 	node->deferred_count = 0;
 	ios_die(node);
+	drive_crash(node);
 }
 
 void

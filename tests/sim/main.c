@@ -58,7 +58,7 @@ usage(void)
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
-		"           [--recovery [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
+		"           [--recovery [--disk-level] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\nthings to break:");
@@ -153,7 +153,8 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->disk_level ? " --disk-level" : "",
 			    plan->broken != BREAK_NOTHING ? " --break " : "",
 			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
 			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
@@ -345,6 +346,7 @@ options_parse(int argc, char **argv)
 		{"find", no_argument, NULL, 'F'},
 		{"twice", no_argument, NULL, '2'},
 		{"recovery", no_argument, NULL, 'r'},
+		{"disk-level", no_argument, NULL, 'd'},
 		{"off", required_argument, NULL, 'o'},
 		{"only", required_argument, NULL, 'O'},
 		{"fair", required_argument, NULL, 'a'},
@@ -390,6 +392,9 @@ options_parse(int argc, char **argv)
 			break;
 		case 'r':
 			options.plan.recovery = true;
+			break;
+		case 'd':
+			options.plan.disk_level = true;
 			break;
 		case 'o':
 			options.plan.kinds_off = kinds_parse(optarg);

@@ -17,6 +17,7 @@ struct plan_options {
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
 	bool aborts;        // CHAOS_ABORT, too
 	enum world_break broken;
+	bool disk_level; // recovery runs: some nodes have a disk below their cache
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
 
@@ -40,6 +41,7 @@ struct plan_node {
 	struct core_config core;
 	uint64_t cache_blocks;
 	uint32_t cache_ways;
+	struct drive_config drive; // slots 0: none
 	moment_us timer_late_us, answer_late_us;
 	moment_us dial_after_us;
 	int64_t clock_offset_us, clock_drift_ppm;

@@ -92,6 +92,28 @@ draw_chaos(struct rng *rng, struct plan *plan, uint32_t off, bool aborts)
 	plan->chaos.stay_dead_percent = rng_chance(rng, 50) ? 20 : 0;
 }
 
+// By chances of their own, too: the rest of the plan is as without.
+static void
+draw_drives(struct plan *plan)
+{
+	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 3};
+	unsigned latency_us = (unsigned)rng_between(&rng, 1, rng_chance(&rng, 50) ? 200 : 50000);
+	unsigned fail_ppm = rng_chance(&rng, 20) ? 2000 : 0, rot = rng_chance(&rng, 30) ? 20 : 0;
+
+	for (int i = 1; i < plan->node_count; i++) {
+		if (rng_chance(&rng, 30))
+			continue;
+		plan->nodes[i].drive = (struct drive_config){
+			.seed = rng_next(&rng),
+			.slots = rng_between(&rng, 1, 2 * plan->block_count),
+			.ways = (uint32_t)rng_between(&rng, 1, 4),
+			.latency_us = latency_us,
+			.fail_ppm = fail_ppm,
+			.rot = rot,
+		};
+	}
+}
+
 void
 plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 {
@@ -110,6 +132,8 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	plan->versions_size = rng_chance(&rng, 30) ? rng_between(&rng, 200, 5000) : 0;
 	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)
 		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
+	if (options->disk_level)
+		draw_drives(plan);
 	if (options->faults < 0)
 		plan->chaos = (struct chaos_plan){.longest_us = 1};
 }

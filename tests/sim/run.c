@@ -360,6 +360,8 @@ run_add_node(struct run *run, int index)
 	snprintf(name, sizeof name, "n%d", index);
 	node = world_add_node(run->world, name, &plan->core, plan->cache_blocks * run->plan->block_size,
 			      plan->cache_ways);
+	if (plan->drive.slots > 0)
+		world_add_drive(node, &plan->drive);
 	node->timer_late_us = plan->timer_late_us;
 	node->answer_late_us = plan->answer_late_us;
 	node->clock_offset_us = plan->clock_offset_us;

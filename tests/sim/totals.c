@@ -15,6 +15,7 @@ struct totals {
 	uint64_t longest_us[2],
 		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
 	uint64_t restarts, evictions, rescues, moves, reads, writes, claims;
+	uint64_t loaded, confirmed, damaged; // blocks of disks below caches
 };
 
 static struct totals *totals;
@@ -42,6 +43,16 @@ raise_to(uint64_t *most, uint64_t number)
 		;
 }
 
+static void
+add_drive(const struct node *node)
+{
+	if (node->drive == NULL)
+		return;
+	add(&totals->loaded, node->drive->loaded);
+	add(&totals->confirmed, node->drive->confirmed);
+	add(&totals->damaged, node->drive->damaged);
+}
+
 void
 totals_add(const struct run *run)
 {
@@ -52,6 +63,8 @@ totals_add(const struct run *run)
 	add(&totals->time_us, run->world->now);
 	for (int i = 0; i < run->world->node_count; i++)
 		add(&totals->host_time_us, world_ran(run->world->nodes[i]));
+	for (int i = 0; i < run->world->node_count; i++)
+		add_drive(run->world->nodes[i]);
 	add(&totals->steps, run->world->steps);
 	add(&totals->operations, run->world->serial); // each request of a client has one
 	add(&totals->fair_runs, run->plan->fair);
@@ -101,6 +114,10 @@ print_kinds(FILE *out)
 		"judged: %" PRIu64 " steps, %" PRIu64 " registers written, %" PRIu64 " read, %" PRIu64
 		" promises; %" PRIu64 " runs were fair\n",
 		totals->steps, totals->writes, totals->reads, totals->claims, totals->fair_runs);
+	if (totals->loaded > 0)
+		fprintf(out, "disks below caches: %" PRIu64 " blocks read, %" PRIu64 " confirmed after a restart, %" PRIu64
+			" damaged\n",
+			totals->loaded, totals->confirmed, totals->damaged);
 	for (int fair = 0; fair < 2; fair++)
 		fprintf(out, "longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
 			fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);

@@ -12,6 +12,7 @@
 
 #include "cache/stack.h"
 #include "core/core.h"
+#include "tests/sim/memory_medium.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/heap.h"
 #include "tests/sim/rng.h"
@@ -88,6 +89,24 @@ struct metadata {
 	uint32_t claims_since[WORLD_VOLUMES];
 };
 
+// A disk below the cache of a node.
+struct drive_config {
+	uint64_t seed;
+	uint64_t slots;
+	uint32_t ways;
+	unsigned latency_us; // mean
+	unsigned fail_ppm;   // of its operations fail, of a million
+	unsigned rot;        // bits that change while no process runs
+};
+
+struct drive {
+	struct drive_config config;
+	struct rng rng;
+	struct memory_medium medium;
+	bool wanted;                         // EVENT_COPIES is on its way
+	uint64_t loaded, confirmed, damaged; // blocks, of all processes that have ended
+};
+
 struct node {
 	// What the oracle asks of each node again and again stands together.
 	struct world *world;
@@ -99,6 +118,7 @@ struct node {
 	bool in_order; // it was asked to stop when nobody could come any more with what he held of the root before
 	char name[WORLD_NAME_SIZE];
 	struct stack *cache;
+	struct drive *drive; // of its cache, or NULL
 	struct core_config config; // as given to world_add_node, for the next start
 	uint64_t cache_size;
 	uint32_t cache_ways;
@@ -257,6 +277,9 @@ void world_resume(struct node *node);
 struct node *world_add_node(struct world *world, const char *name, const struct core_config *config,
 			    uint64_t cache_size, uint32_t cache_ways);
 
+// ${node} has a disk below its cache, which outlives its processes. Before its first step.
+void world_add_drive(struct node *node, const struct drive_config *config);
+
 // ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
 int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);
 
@@ -284,6 +307,14 @@ struct node *world_find_id(const struct world *world, uint64_t node_id);
 
 // Free what it has; the world ends.
 void node_destroy(struct node *node);
+
+// ---- drive.c; without a disk below the cache they do nothing, but for drive_open ----
+
+// A new process uses it; a process dies: of what was under way a part arrives; its cache goes; the world ends.
+void drive_open(struct node *node);
+void drive_crash(struct node *node);
+void drive_close(struct node *node);
+void drive_destroy(struct node *node);
 
 // ---- pipe.c ----
 

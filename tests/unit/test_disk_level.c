@@ -633,6 +633,148 @@ START_TEST(what_can_not_be_written_at_once_is_written_later)
 }
 END_TEST
 
+// More blocks of one group than it has ways, while all are being written; and before the volume's name is on the disk.
+START_TEST(what_waits_for_its_group_is_tried_once_a_step)
+{
+	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed};
+	struct level_config config = disk_config;
+	const struct medium m = memory_medium(&medium);
+	struct disk_level *level;
+	block_key key;
+	bool emptied;
+
+	config.size = (uint64_t)2 * SLOT;
+	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
+	ck_assert_ptr_nonnull(level);
+	stack = stack_create(BLOCK, &memory_config, 1);
+	stack_set_disk(stack, level, &hooks);
+	copies = stack_copies(stack);
+	copies.ops->on_evicted(copies.self, on_evicted, NULL);
+	copies.ops->set_volume(copies.self, VOLUME, "disk");
+	put(0);
+	ck_assert_uint_eq(stats().entries, 0);
+	memory_medium_end_all(&medium);
+	ck_assert_int_gt(wakes, 0);
+	for (uint64_t block = 1; block < 5; block++)
+		put(block);
+	ck_assert_uint_eq(stats().entries, 2);
+	ck_assert(!copies.ops->next_loaded(copies.self, &key)); // and comes back
+	ck_assert_uint_eq(stats().entries, 2);
+	memory_medium_end_all(&medium);
+	ck_assert(!copies.ops->next_loaded(copies.self, &key));
+	memory_medium_end_all(&medium);
+	ck_assert_uint_eq(stats().written, 4);
+	ck_assert_uint_eq(evicted_count, 0);
+}
+END_TEST
+
+// ---- any order of calls ----
+
+enum { MODEL_BLOCKS = 24 };
+
+static struct model {
+	bool there, dirty, loading;
+	uint64_t version;
+} model[MODEL_BLOCKS];
+
+static void
+model_evicted(void *arg, block_key key)
+{
+	struct model *block = &model[block_key_block(key)];
+
+	(void)arg;
+	ck_assert(block->there && !block->dirty);
+	block->there = false;
+}
+
+static void
+model_call(uint64_t number)
+{
+	struct model *block = &model[number];
+	uint64_t loaded_number;
+	block_key key;
+
+	switch (rand() % 8) {
+	case 0:
+	case 1:
+		block->there = true;
+		block->dirty = rand() % 3 == 0;
+		block->version = (uint64_t)rand() % 3;
+		put_version(number, block->version, block->dirty);
+		break;
+	case 2:
+		if (block->there && copies.ops->peek(copies.self, key_of(number)) != NULL) {
+			block->dirty = rand() & 1;
+			copies.ops->set_dirty(copies.self, key_of(number), block->dirty);
+		}
+		break;
+	case 3:
+		block->there = block->dirty = false;
+		copies.ops->drop(copies.self, key_of(number));
+		break;
+	case 4:
+	case 5:
+		if (!block->there || block->loading)
+			break;
+		if (!copies.ops->ready(copies.self, key_of(number), pool))
+			block->loading = true;
+		else
+			ck_assert(read_version(number, block->version));
+		break;
+	case 6:
+		if (medium.pending_count > 0)
+			memory_medium_end(&medium, medium.pending[(size_t)rand() % medium.pending_count]);
+		break;
+	default:
+		while (copies.ops->next_loaded(copies.self, &key)) {
+			loaded_number = block_key_block(key);
+			ck_assert(model[loaded_number].loading);
+			model[loaded_number].loading = false;
+		}
+	}
+}
+
+static void
+model_check(void)
+{
+	for (uint64_t i = 0; i < MODEL_BLOCKS; i++) {
+		ck_assert(!model[i].dirty || copies.ops->peek(copies.self, key_of(i)) != NULL);
+		ck_assert(!model[i].there || digest_is_right(i, model[i].version));
+	}
+}
+
+// Whoever is told as evicted was there and clean, whatever is there is in memory or on the disk, with the right bytes.
+START_TEST(copies_in_any_order_of_calls)
+{
+	const struct level_config levels[] = {
+		{.size = 2 * BLOCK, .ways = 2, .hash = HASH_NEIGHBOURS}, {.size = 3 * BLOCK, .ways = 1, .hash = HASH_XXH}};
+	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed};
+	const struct medium m = memory_medium(&medium);
+	struct level_config config = disk_config;
+	struct disk_level *level;
+	bool emptied;
+
+	srand(_i);
+	memset(model, 0, sizeof(model));
+	config.size = (uint64_t)(1 + rand() % 16) * SLOT;
+	config.ways = (uint32_t)(1 + rand() % 4);
+	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
+	stack = stack_create(BLOCK, levels, 2);
+	stack_set_disk(stack, level, &hooks);
+	copies = stack_copies(stack);
+	copies.ops->on_evicted(copies.self, model_evicted, NULL);
+	copies.ops->set_volume(copies.self, VOLUME, "disk");
+	for (int n = 0; n < 3000; n++) {
+		model_call((uint64_t)rand() % MODEL_BLOCKS);
+		if (n == 2500 && _i % 4 == 0)
+			medium.write_errno = medium.read_errno = EIO;
+		model_check();
+		disk_level_check(level);
+	}
+	stack_check(stack);
+}
+END_TEST
+
 static Suite *
 disk_level_suite(void)
 {
@@ -658,6 +800,8 @@ disk_level_suite(void)
 	tcase_add_test(tcase, damaged_bytes_are_found);
 	tcase_add_loop_test(tcase, a_medium_that_fails_is_given_up, 0, 2);
 	tcase_add_test(tcase, what_can_not_be_written_at_once_is_written_later);
+	tcase_add_test(tcase, what_waits_for_its_group_is_tried_once_a_step);
+	tcase_add_loop_test(tcase, copies_in_any_order_of_calls, 0, 40);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
