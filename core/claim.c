@@ -220,6 +220,16 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	server_grant_claim(core, entry, want, told);
 }
 
+static void
+acknowledged(struct core *core, const struct want *want, bool kept)
+{
+	struct child *child = core->children[want->child];
+
+	child->acknowledged += !want->orphan;
+	if (!kept)
+		child->passed_on = child->acknowledged;
+}
+
 // Bytes that were sent up before and may have been lost.
 static void
 take(struct core *core, struct entry *entry, const struct want *want)
@@ -238,7 +248,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    !known && stored_is_newer(bounds, want->version))
 		server_absorb(core, entry, &item);
-	core->children[want->child]->acknowledged += !want->orphan;
+	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
@@ -251,7 +261,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 static void
 taken_above(struct core *core, const struct entry *entry, const struct want *want)
 {
-	core->children[want->child]->acknowledged++;
+	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
 }
 
