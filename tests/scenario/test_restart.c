@@ -441,6 +441,43 @@ START_TEST(claim_older_than_what_was_brought)
 }
 END_TEST
 
+// P has sent up what it had of C's, and waits for the end of the root's grace time; meanwhile newer bytes of C's come to it by
+// Q. The answer is for the older ones: the newer ones have to go up as well. (seed 7700)
+START_TEST(newer_bytes_while_older_ones_are_brought)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "C", 'd');
+	steps_read(scenario, "B", 'd');
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, LEASE_MS / 4);
+	steps_cut(scenario, "C", "Q", LEASE_MS * 3 / 2 + 300);
+	steps_cut(scenario, "C", "P", EVICTED_MS);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	scenario_run(scenario, LEASE_MS * 3 / 2);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -464,6 +501,7 @@ main(void)
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
+	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
