@@ -238,16 +238,21 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	struct bounds bounds = stored_bounds(core, entry, want);
 	struct volume *volume = entry_volume(core, entry);
 	bool lacks = entry->copy == COPY_ABSENT && (volume->is_root || entry->held < PERM_READ);
-	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
+	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version), beyond;
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	// Who claimed a newer version is gone, and it with him: its number is not used again (R11).
-	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
-		item.version = entry->version + 1;
-	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
-	    !known && stored_is_newer(bounds, want->version))
+	// Who claimed a newer version is gone, and it with him: its number is not used again (R11). Others may still bring what
+	// has come between: the bytes taken do not stand for those.
+	beyond = want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL &&
+		 want->version >= bounds.high;
+	if ((beyond || item.version > entry->version || (item.version == entry->version && lacks)) && !known &&
+	    stored_is_newer(bounds, want->version)) {
+		version_t number = beyond ? entry->version + 1 : item.version;
+
 		server_absorb(core, entry, &item);
+		entry->version = number;
+	}
 	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
