@@ -185,7 +185,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	if (old->link >= 0 && old->node_id != child->node_id && old->node_id != claimant->node_id) {
 		directory_set_revoked(&old->dir, record, true);
 		table_work_make(&core->table, entry)->revoked = true;
-		recall_for(core, entry, record, want->live, claimant);
+		recall_for(core, entry, record, PERM_NO, want->live, claimant);
 		return;
 	}
 	old->moved |= old->node_id != child->node_id;
@@ -340,6 +340,19 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 	return true;
 }
 
+// The block is recalled for the claimant that ${message} names.
+static bool
+recall_named(struct core *core, struct work *work, const struct message *message, bool bytes)
+{
+	uint32_t claimant = claimant_take(core, message);
+
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = claimant;
+	work->recall_live = message->ttl_ms > 0;
+	work->recall_bytes = bytes;
+	return claimant != 0 || bytes; // without a name: an ordinary recall
+}
+
 bool
 claim_recall(struct core *core, struct entry *entry, const struct message *message)
 {
@@ -347,19 +360,19 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	struct dir_record *record = directory_writer(&core->directory, entry);
 	struct child *child = record != NULL ? core->children[record->child] : NULL;
 	bool is_mover = child != NULL && child->node_id == message->node_id, named = is_mover;
-	uint32_t claimant;
+	bool bytes = message->perm != PERM_NO;
 
 	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
 		named |= message->path[i] == child->node_id;
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
 	if (child == NULL || (child->link < 0 && !named))
-		return false;
+		return bytes;
 	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
 		child->moved = true; // it may have the block by right; but has to say so
-		return false;
+		return bytes && recall_named(core, work, message, bytes);
 	}
-	if (is_mover && child->number >= message->link_number)
-		return false; // it has come back since, though it may be away again
+	if (is_mover && child->number >= message->link_number) // it has come back since, though it may be away again
+		return bytes && recall_named(core, work, message, bytes);
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)
@@ -367,11 +380,15 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
 		return true;
 	}
-	claimant = claimant_take(core, message);
-	claimant_release(core, work->recall_mover);
-	work->recall_mover = claimant;
-	work->recall_live = message->ttl_ms > 0;
-	return claimant != 0;
+	return recall_named(core, work, message, bytes);
+}
+
+bool
+claim_makes_room(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return work != NULL && work->recall_open && work->recall_mover != 0;
 }
 
 bool

@@ -52,10 +52,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed, bool live,
 	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant, live);
+	return invalidate(core, entry, record, allowed, claimant, live);
 }
 
 bool
@@ -86,7 +86,8 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_live);
+		invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
+			   work != NULL && work->recall_live);
 	}
 	return done;
 }

@@ -135,8 +135,8 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 
 	if (want->asked == child)
 		return;
-	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE && want->live,
-				     claimant_get(core, want->claimant));
+	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE ? PERM_NO : PERM_READ,
+				     want->perm == PERM_WRITE && want->live, claimant_get(core, want->claimant));
 	want->asked = want->asked_xid != 0 ? child : -1;
 }
 
@@ -257,6 +257,14 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	return refuse(want, STATUS_EVICTED);
 }
 
+// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
+// was written over them.
+static bool
+came_before_eviction(const struct entry *entry, const struct want *want)
+{
+	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeded && want->version >= entry->version));
+}
+
 // R18: the answer to a recall that is under way would be taken for one to what is granted now.
 static bool
 is_recalled(const struct core *core, const struct entry *entry, const struct want *want)
@@ -281,7 +289,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return is_recalled(core, entry, want) ? CLAIM_WAITS : CLAIM_GRANTED;
 	if (want->cleared)
 		return CLAIM_TAKEN;
-	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
+	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)) && !came_before_eviction(entry, want))
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);

@@ -469,6 +469,103 @@ START_TEST(claim_granted_on_a_link_that_breaks)
 }
 END_TEST
 
+// F4, F5: X's bytes are with C, too, which has the block from G; X goes past both to A. G's own bytes are older. When C is dead
+// (0: before X comes, 1: after) G has to give it up, and must not bring up its bytes as if they were newer than X's.
+START_TEST(bytes_that_move_past_a_dead_writer)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_read(scenario, "C", 'x');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	if (_i == 0)
+		scenario_kill(scenario, "C");
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 500);
+	sync = scenario_sync(scenario, "X");
+	scenario_run(scenario, 500);
+	if (_i == 1)
+		scenario_kill(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read_at_last(scenario, "B", 'x');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'x');
+	steps_work_again(scenario, "X");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but C lives, and has written over them: it gives the block back.
+START_TEST(bytes_that_move_past_a_writer)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "X", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_kill(scenario, "C");
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3: what C sent to G is lost with their link, and what it brings to Q with Q's death. It comes to A from a third session, and
+// G still has the block for C's first name.
+START_TEST(bytes_of_a_session_before_the_last)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "E", "G", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "C", 'c');
+	world_block(scenario_node(scenario, "C"), scenario_node(scenario, "G"), MOMENT_NEVER);
+	scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	world_block(scenario_node(scenario, "G"), scenario_node(scenario, "C"), MOMENT_NEVER);
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "A"), MOMENT_NEVER);
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> Q  RECOVER RECOVERY_OP volume=3 block=7 perm=READ data"), 1);
+	scenario_kill(scenario, "Q");
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=READ data"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "B", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -490,6 +587,9 @@ main(void)
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
+	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
+	tcase_add_test(tcase, bytes_that_move_past_a_writer);
+	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
