@@ -395,21 +395,24 @@ bool
 claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool any = false;
 
 	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
+		if (want->asked != (int32_t)index || (want->asked_xid != message->xid && want->perm == PERM_WRITE))
 			continue;
+		any = true;
 		want->asked = -1;
+		if (want->asked_xid != message->xid)
+			continue; // a claim took the place of the question: it is asked again, if it has to be
 		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
 		if (want->perm != PERM_WRITE)
-			return true;
+			continue;
 		want->cleared = message->opcode == OP_OK_REPLY;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
-		return true;
 	}
-	return false;
+	return any;
 }
 
 void

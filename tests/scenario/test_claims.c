@@ -530,6 +530,35 @@ START_TEST(bytes_that_move_past_a_writer)
 }
 END_TEST
 
+// C is away when X's bytes come to A, and comes to A itself with what it wrote over them: G lets go for it, and does not wait
+// until it is evicted. (seed 60434)
+START_TEST(bytes_that_move_past_a_writer_who_moves)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_leave(scenario, "C", "A", _i * LEASE_MS + 500);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7 perm=READ"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7 perm=NO"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "X", ERR_OK);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F3: what C sent to G is lost with their link, and what it brings to Q with Q's death. It comes to A from a third session, and
 // G still has the block for C's first name.
 START_TEST(bytes_of_a_session_before_the_last)
@@ -589,6 +618,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
+	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
