@@ -559,6 +559,37 @@ START_TEST(bytes_that_move_past_a_writer_who_moves)
 }
 END_TEST
 
+// R18: A wants the block back from G. C has it there, and claims it anew; G's own lease of it is over, so that A has to decide.
+// Neither waits for the other. (X's bytes have come to A: so C's session at G is not resumed.)
+START_TEST(claim_of_a_block_that_is_recalled)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	scenario->config.ttl_ms = 2000;
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 2500);
+	scenario_forget(scenario);
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_leave(scenario, "C", "G", 500);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "G -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	steps_sync(scenario, "X", ERR_OK);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F3: what C sent to G is lost with their link, and what it brings to Q with Q's death. It comes to A from a third session, and
 // G still has the block for C's first name.
 START_TEST(bytes_of_a_session_before_the_last)
@@ -619,6 +650,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
+	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
