@@ -406,6 +406,8 @@ claim_answered(struct core *core, struct entry *entry, uint32_t index, const str
 		want->asked = -1;
 		if (want->asked_xid != message->xid)
 			continue; // a claim took the place of the question: it is asked again, if it has to be
+		if (want->asked_before && message->opcode != OP_OK_REPLY)
+			continue; // of the earlier one, that may be: it is asked again
 		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
 		if (want->perm != PERM_WRITE)
 			continue;

@@ -248,12 +248,18 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	ask_end(core, work);
 }
 
-// A FLUSH was acknowledged: that version, or a newer one, is above.
+// A FLUSH, or bytes that were sent again, were acknowledged: that version, or a newer one, is above. Newer bytes that have come
+// meanwhile, from below, are still covered by nothing.
 static void
 client_flushed(struct core *core, struct entry *entry)
 {
-	table_work(&core->table, entry)->resend = false;
+	struct work *work = table_work(&core->table, entry);
+	bool uncovered = work->resend && work->again && entry->held != PERM_WRITE;
+
+	work->resend = false;
 	dirty_flushed(core, entry);
+	if (uncovered && entry->copy == COPY_DIRTY)
+		recovery_uncovered(core, entry);
 	if (entry->copy == COPY_CLEAN && entry->held == PERM_NO)
 		entry_drop_copy(core, entry);
 }

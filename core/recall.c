@@ -53,6 +53,8 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 		child->answered_at = core->now;
 	core_wake(core, child->answered_at + recall_limit_us(core));
 	record->recall_moves = claimant != NULL;
+	if (claimant != NULL)
+		table_work_make(&core->table, entry)->asked_for = claimant->node_id;
 	record->recall_perm = (uint8_t)allowed;
 	record->recall_xid = outbox_say(core, &say)->xid;
 	return record->recall_xid;
@@ -192,7 +194,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	table_touch(&core->table, entry);
 }
 
-// Recalls that were under way will not be answered: what still needs them sends them again.
+// Recalls that were under way will not be answered: what still needs them sends them again. A child that has not heard who
+// has left it has to say anew what it holds: asked without a name, it would take who is gone for one who has died.
 void
 recall_unsent(struct core *core, struct child *child)
 {
@@ -204,6 +207,7 @@ recall_unsent(struct core *core, struct child *child)
 		if (!record->recall_open)
 			continue;
 		directory_set_recall(&core->directory, &child->dir, record, false);
+		child->moved |= record->recall_moves && record->revoked;
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

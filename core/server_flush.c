@@ -106,7 +106,8 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_BAD_PARAM_VALUE);
 		return;
 	}
-	if (record == NULL || record->perm != PERM_WRITE) {
+	if (record == NULL || record->perm != PERM_WRITE ||
+	    (record->revoked && directory_writer(&core->directory, entry) != NULL)) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
 			flush_wait(core, child, entry, message, item->version, sync);

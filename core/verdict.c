@@ -127,7 +127,8 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
 }
 
-// Has the claimant left the child that is on record (F5)?
+// Has the claimant left the child that is on record (F5)? He may have made an earlier claim, on a link that broke, for which that
+// child has been asked and has not answered: it lets the block go for him once.
 static void
 ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
 {
@@ -135,6 +136,14 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 
 	if (want->asked == child)
 		return;
+	want->asked_before = record->recall_open && record->recall_moves &&
+			     (want->perm != PERM_WRITE || record->recall_perm == PERM_NO) &&
+			     table_work(&core->table, entry)->asked_for == claimant_get(core, want->claimant)->node_id;
+	if (want->asked_before) {
+		want->asked = child;
+		want->asked_xid = record->recall_xid;
+		return;
+	}
 	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE ? PERM_NO : PERM_READ,
 				     want->perm == PERM_WRITE && want->live, claimant_get(core, want->claimant));
 	want->asked = want->asked_xid != 0 ? child : -1;
@@ -229,12 +238,16 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	return true;
 }
 
+// Who has the block for writing need not be named: his child may know him by an earlier name only. Bytes newer than his can
+// come from below him alone; others, above, may not take them beside him. Of older ones he does not know whether they are lost.
 static bool
-decides_bytes(const struct core *core, const struct volume *volume, const struct want *want)
+decides_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
+	const struct volume *volume = entry_volume(core, entry);
 
-	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
+	       (!volume->is_root && entry_held(core, entry) == PERM_WRITE && !entry->stale && want->version > entry->version);
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
@@ -306,7 +319,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
-	if (decides_bytes(core, volume, want)) {
+	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
 		if (want->perm == PERM_NO && volume->is_root &&
 		    (want->early || version_epoch(want->version) < volume->epoch))

@@ -339,6 +339,35 @@ START_TEST(what_came_in_the_grace_time)
 }
 END_TEST
 
+// F6: a root that is stopped in its grace time leaves what C may still come with, which was away all the time: the next one
+// waits for it anew.
+START_TEST(root_leaves_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "A", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, LEASE_MS / 2);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, LEASE_MS);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, R11: P has claimed the block for C and is gone; C comes with its lease over, so that it gets the block when P has been
 // evicted. B's older bytes, which came before C, wait for C's: in their place, with P's version or the one behind it, they
 // would look like C's.
@@ -412,6 +441,43 @@ START_TEST(claim_older_than_what_was_brought)
 }
 END_TEST
 
+// P has sent up what it had of C's, and waits for the end of the root's grace time; meanwhile newer bytes of C's come to it by
+// Q. The answer is for the older ones: the newer ones have to go up as well. (seed 7700)
+START_TEST(newer_bytes_while_older_ones_are_brought)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "C", 'd');
+	steps_read(scenario, "B", 'd');
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, LEASE_MS / 4);
+	steps_cut(scenario, "C", "Q", LEASE_MS * 3 / 2 + 300);
+	steps_cut(scenario, "C", "P", EVICTED_MS);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	scenario_run(scenario, LEASE_MS * 3 / 2);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -431,9 +497,11 @@ main(void)
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
+	tcase_add_test(tcase, root_leaves_in_the_grace_time);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
+	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
