@@ -236,8 +236,10 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
-	    !known && stored_is_newer(bounds, want->version))
+	    !known && stored_is_newer(bounds, want->version)) {
 		server_absorb(core, entry, &item);
+		stored_brought(volume, block_key_block(entry->key), want->version);
+	}
 	core->children[want->child]->acknowledged += !want->orphan;
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
