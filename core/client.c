@@ -443,14 +443,16 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 {
 	uint64_t block = message->block + i;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
+	bool recovery = (message->flags & FLAG_RECOVERY_OP) != 0;
+	enum perm left = recovery ? PERM_NO : message->perm;
 	struct work *work;
 
 	volume->recalled++;
-	if ((message->flags & FLAG_RECOVERY_OP) && (entry == NULL || !claim_recall(core, entry, message))) {
+	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
-	if (entry == NULL || (entry->held <= message->perm && entry->dir == 0)) {
+	if (entry == NULL || (entry->held <= left && entry->dir == 0)) {
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
 	}
@@ -459,8 +461,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || message->perm < (enum perm)work->recall_perm)
-		work->recall_perm = (uint8_t)message->perm;
+	if (!work->recall_open || left < (enum perm)work->recall_perm)
+		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);

@@ -151,6 +151,7 @@ struct volume {
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
+	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
