@@ -469,6 +469,42 @@ START_TEST(claim_granted_on_a_link_that_breaks)
 }
 END_TEST
 
+// F3, F5: Q has the block for writing on P's record, but has never heard of that. It moves to A with bytes that it held to the
+// end, and D below it may read them as long as it has not heard that they are revoked: B has to wait for it, though P has let Q go.
+// _i & 1: the question to P goes through G.
+START_TEST(bytes_that_move_while_they_are_read)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	if (_i & 1)
+		steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "P", _i & 1 ? "G" : "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "Q", 'q');
+	steps_read(scenario, "B", 'q');
+	steps_read(scenario, "D", 'q');
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "Q"), scenario->world->now + LEASE_MS * 1000);
+	write = scenario_write(scenario, "D", 7, 'd');
+	scenario_run(scenario, 200);
+	request_expect_waiting(write);
+	steps_cut(scenario, "Q", "D", 1000);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "Q", "A", 10);
+	scenario_run(scenario, 500);
+	request_expect_waiting(write);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "Q", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, F5: X's bytes are with C, too, which has the block from G; X goes past both to A. G's own bytes are older. When C is dead
 // (0: before X comes, 1: after) G has to give it up, and must not bring up its bytes as if they were newer than X's.
 START_TEST(bytes_that_move_past_a_dead_writer)
@@ -675,6 +711,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
+	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
