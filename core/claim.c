@@ -220,6 +220,16 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	server_grant_claim(core, entry, want, told);
 }
 
+static void
+acknowledged(struct core *core, const struct want *want, bool kept)
+{
+	struct child *child = core->children[want->child];
+
+	child->acknowledged += !want->orphan;
+	if (!kept)
+		child->passed_on = child->acknowledged;
+}
+
 // Bytes that were sent up before and may have been lost.
 static void
 take(struct core *core, struct entry *entry, const struct want *want)
@@ -240,7 +250,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		server_absorb(core, entry, &item);
 		stored_brought(volume, block_key_block(entry->key), want->version);
 	}
-	core->children[want->child]->acknowledged += !want->orphan;
+	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
@@ -253,7 +263,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 static void
 taken_above(struct core *core, const struct entry *entry, const struct want *want)
 {
-	core->children[want->child]->acknowledged++;
+	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
 }
 

@@ -604,6 +604,8 @@ client_link_down(struct core *core)
 void
 client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
+	if (!resumed)
+		recovery_below(core, volume);
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
 		struct work *work;

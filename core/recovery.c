@@ -189,6 +189,25 @@ recovery_block(struct core *core, struct entry *entry)
 	}
 }
 
+static void
+end_session(struct core *core, struct child *child)
+{
+	child->moved = true;
+	if (child->link >= 0)
+		outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+}
+
+void
+recovery_below(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->passed_on > child->synced)
+			end_session(core, child);
+	}
+}
+
 static struct saying
 recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 {
@@ -266,13 +285,8 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 {
 	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
 	     record = directory_next(&core->directory, record)) {
-		struct child *child = core->children[record->child];
-
-		if (record->perm != PERM_WRITE)
-			continue;
-		child->moved = true;
-		if (child->link >= 0)
-			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+		if (record->perm == PERM_WRITE)
+			end_session(core, core->children[record->child]);
 	}
 	client_learn_version(entry, version);
 }

@@ -229,6 +229,7 @@ struct child {
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
+	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed

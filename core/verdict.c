@@ -113,6 +113,19 @@ has_newer_claim(const struct core *core, const struct work *work, const struct w
 	return false;
 }
 
+// Bytes below a version that somebody has claimed, and is gone with, are given a number beyond it: the newest of them, first.
+static bool
+has_newer_bytes(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm != PERM_WRITE && other->early && other->refusal == STATUS_NONE && other->version > want->version)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 {
@@ -283,6 +296,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
+	if (entry->claimed && has_newer_bytes(core, table_work(&core->table, entry), want))
+		return CLAIM_WAITS;
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
 	if (entry->version < want->version) { // there was one (R11)
