@@ -307,14 +307,33 @@ claim_wants_write(const struct core *core, const struct work *work)
 
 // ---- what others say ----
 
+// Who gets what is granted to ${want}: itself, or, when its lease was over and others could have had the block since, who claims
+// a newer version of it behind.
+static struct want *
+newest_behind(struct core *core, const struct work *work, struct want *want)
+{
+	struct want *newest = want;
+
+	for (uint32_t i = work->claim_head; i != 0 && !want->live; i = table_want(&core->table, i)->next) {
+		struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE && !other->orphan && other->version > newest->version)
+			newest = other;
+	}
+	return newest;
+}
+
 static void
 passed_on_granted(struct core *core, struct entry *entry, struct want *want, const struct message *message,
 		  const struct item *item)
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	want->cleared = true;
-	if (want->perm != PERM_WRITE) {
+	if (want->perm == PERM_WRITE) {
+		want->up_xid = 0;
+		newest_behind(core, table_work(&core->table, entry), want)->cleared = true;
+	} else {
+		want->cleared = true;
 		volume->unsynced = true; // a barrier of the child's has to go up, too
 		return;
 	}

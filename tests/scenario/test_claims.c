@@ -688,6 +688,35 @@ START_TEST(claim_made_again_while_its_question_is_open)
 }
 END_TEST
 
+// F4: C and D, which was below E and C, claim the block through Q when their leases are over. Q passes one claim on at a time, that of C
+// first; it is granted when P is evicted. The newest version wins all the same: D's. (seed 10266)
+START_TEST(newest_claim_behind_another)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "C", true);
+	steps_child(scenario, "D", "E", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "E");
+	steps_leave(scenario, "D", "Q", LEASE_MS + 500);
+	steps_leave(scenario, "C", "Q", LEASE_MS + 200);
+	steps_read_at_last(scenario, "B", 'd');
+	steps_sync(scenario, "D", ERR_OK);
+	steps_sync(scenario, "C", ERR_LOST); // what it wrote before, under P's name
+	steps_read_at_last(scenario, "C", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -717,6 +746,7 @@ main(void)
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
+	tcase_add_test(tcase, newest_claim_behind_another);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
