@@ -189,6 +189,8 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
+	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
 	uint32_t reading;            // blocks that the root's store reads
@@ -229,6 +231,7 @@ struct child {
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
 	uint64_t number;          // of its link, as it says
+	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
 	bool lapsed;              // absent, and its lease is over
