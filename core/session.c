@@ -386,8 +386,15 @@ session_parent_left(struct core *core, struct volume *volume)
 	unstable_all_committed(core, volume);
 	volume->session = 0;
 	volume->lease_end = core->now;
-	if (volume->dirty_count == 0) // else something that a child has sent may still get lost here
+	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here
+}
+
+void
+session_pump(struct core *core, struct volume *volume)
+{
+	if (volume->children_leave)
 		admission_leave(core, volume);
+	volume->children_leave = false;
 }
 
 bool
