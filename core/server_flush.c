@@ -141,6 +141,7 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 	version_t version = message->items[i].version;
 
 	table_touch(&core->table, entry);
+	child->forwarded = true;
 	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
 		return;

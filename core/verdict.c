@@ -209,16 +209,25 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	return CLAIM_WAITS;
 }
 
+// A block is this node's to decide until it gives it back, or its session ends. The block's own lease may be over meanwhile: it
+// says how long the block may be used (T2).
+static bool
+has_write(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return volume->is_root || (entry->held == PERM_WRITE && volume->lease_end > core->now);
+}
+
 static enum verdict
 decide_write(struct core *core, struct entry *entry, struct want *want)
 {
-	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 	struct dir_record *record;
 
 	if (work->claim)
 		return CLAIM_WAITS;
-	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
+	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
 	if (want->version < stored_bounds(core, entry, want).low ||
@@ -260,7 +269,7 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	const struct volume *volume = entry_volume(core, entry);
 
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
-	       (!volume->is_root && entry_held(core, entry) == PERM_WRITE && !entry->stale && want->version > entry->version);
+	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,

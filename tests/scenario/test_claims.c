@@ -227,9 +227,9 @@ START_TEST(proxy_keeps_bytes_older_than_a_claim)
 }
 END_TEST
 
-// F5: C goes from Q to P, whose own lease of the block is over, so that P's parent decides, and Q is not asked. Q has to learn
-// that C is gone: D, below Q, does not wait until C could be evicted.
-START_TEST(claim_decided_above_the_child_that_was_left)
+// F5: C goes from Q to P, whose own lease of the block is over: P decides all the same, and asks Q, which learns that C is
+// gone: D, below Q, does not wait until C could be evicted.
+START_TEST(claim_at_the_parent_of_the_child_that_was_left)
 {
 	struct scenario *scenario = steps_create();
 	struct request *d;
@@ -246,7 +246,8 @@ START_TEST(claim_decided_above_the_child_that_was_left)
 	steps_leave(scenario, "C", "P", 0);
 	scenario_forget(scenario);
 	scenario_run(scenario, 300);
-	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP"), 1);
 	d = scenario_read(scenario, "D", 7);
 	scenario_run(scenario, LEASE_MS / 3);
 	request_expect_letter(d, 'c');
@@ -595,7 +596,7 @@ START_TEST(bytes_that_move_past_a_writer_who_moves)
 }
 END_TEST
 
-// R18: A wants the block back from G. C has it there, and claims it anew; G's own lease of it is over, so that A has to decide.
+// R18: A wants the block back from G. C has it there, and claims it anew; G's own lease of it is over, but G decides.
 // Neither waits for the other. (X's bytes have come to A: so C's session at G is not resumed.)
 START_TEST(claim_of_a_block_that_is_recalled)
 {
@@ -618,7 +619,6 @@ START_TEST(claim_of_a_block_that_is_recalled)
 	steps_leave(scenario, "C", "G", 500);
 	steps_leave(scenario, "X", "A", 0);
 	scenario_run(scenario, 1000);
-	ck_assert_uint_eq(scenario_count(scenario, "G -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
 	steps_sync(scenario, "X", ERR_OK);
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
@@ -717,6 +717,34 @@ START_TEST(newest_claim_behind_another)
 }
 END_TEST
 
+// P has the block for writing until it gives it back, though not to use any more: B wants it, and Q, which has it, has died.
+// C's claim is P's to decide. The root, which waits for P's answer, would have it wait until Q is evicted, and the lease over.
+START_TEST(claim_where_the_block_lease_is_over)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	scenario->config.ttl_ms = 1000;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 1500);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "Q");
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP"), 2);
+	request_expect_letter(read, 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER"), 0);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -732,7 +760,7 @@ main(void)
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
-	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
+	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
 	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
@@ -747,6 +775,7 @@ main(void)
 
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
+	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

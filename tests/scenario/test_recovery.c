@@ -638,6 +638,63 @@ START_TEST(forwarded_copies_may_be_lost)
 }
 END_TEST
 
+// The node that P sent it to dies alone: P has it, and brings it up again, though C has to claim anew what it holds.
+START_TEST(forwarded_copies_are_with_the_parent)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A barrier was on its way when C left bytes to the others: it does not cover them.
+START_TEST(forwarded_copies_behind_a_barrier)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *sync, *write;
+
+	scenario->disk->sync_us = 3000 * 1000;
+	steps_write_block(scenario, "C", 0, 'c');
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 100);
+	for (unsigned i = 1; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 100);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	request_expect_waiting(sync);
+	while (!sync->ended)
+		scenario_run(scenario, 10);
+	request_expect_ok(sync);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario->disk->sync_us = 0;
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -700,6 +757,8 @@ main(void)
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
+	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
+	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
