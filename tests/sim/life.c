@@ -256,6 +256,7 @@ world_restart(struct node *node, moment_us dial_us)
 	}
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s starts again, grace %u ms", node->name, config.grace_ms);
 	process_create(node, &config);
+	node->grace_end = world_clock(node) + (moment_us)config.grace_ms * 1000;
 	node->stopped = node->stopping = false;
 	node->backoff_us = 0;
 	for (int i = 0; i < node->volume_count; i++) {

@@ -256,6 +256,7 @@ world_stop(struct node *node)
 {
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s is asked to stop", node->name);
 	node->stopping = true;
+	node->in_order = world_clock(node) >= node->grace_end; // as node/stop.c has it
 	node_stop(node->world, node, 0);
 }
 

@@ -95,7 +95,8 @@ struct node {
 	int64_t clock_offset_us; // its clock is true time + offset + drift
 	int64_t clock_drift_ppm;
 	int index;
-	bool stopping, stopped;
+	moment_us grace_end; // a root's, by its clock: before, it can not leave in order
+	bool stopping, stopped, in_order;
 	char name[WORLD_NAME_SIZE];
 	struct set_cache *cache;
 	struct core_config config; // as given to world_add_node, for the next start
