@@ -321,12 +321,10 @@ dispatch(struct core *core, const struct event *event)
 		session_link_up(core, event->link, event->role, event->address);
 		break;
 	case EVENT_LINK_DOWN:
+	case EVENT_LINK_ALIVE:
 		break; // core_step
 	case EVENT_LINK_ROOM:
 		link_room(core, event);
-		break;
-	case EVENT_LINK_ALIVE:
-		session_link_alive(core, event->link);
 		break;
 	case EVENT_MESSAGE:
 		route_message(core, event->link, event->message);
@@ -465,6 +463,8 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	core->actions = actions;
 	if (event->type == EVENT_LINK_DOWN)
 		session_link_down(core, event->link); // first: nothing may be sent on it any more
+	if (event->type == EVENT_LINK_ALIVE)
+		session_link_alive(core, event->link); // first: it is about the interval that ends now
 	if (now >= core->deadline)
 		timers(core);
 	dispatch(core, event);

@@ -152,6 +152,7 @@ struct volume {
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
+	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
@@ -231,6 +232,7 @@ struct child {
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
+	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
 	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere

@@ -54,6 +54,41 @@ START_TEST(newer_claim_wins)
 }
 END_TEST
 
+// R13: the new P passes on what C brings, or has a copy of it from the root already, and so does not keep it. When the root
+// has lost it with its power, C has to bring it again, though its own session stands.
+START_TEST(bytes_that_were_passed_on_are_brought_again)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	if (_i == 1)
+		steps_cut(scenario, "C", "P", 500);
+	scenario_kill(scenario, "P");
+	scenario_restart(scenario, "P");
+	if (_i == 1) {
+		scenario_run(scenario, 200);
+		steps_read(scenario, "P", 'c');
+	}
+	scenario_forget(scenario);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R13: E died together with P; what C wrote before is still there.
 START_TEST(older_bytes_come_back_when_the_newer_are_lost)
 {
@@ -699,6 +734,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, leaves_move_to_the_grandparent);
 	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
+	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 2);
 	tcase_add_test(tcase, older_bytes_come_back_when_the_newer_are_lost);
 	tcase_add_test(tcase, parent_restarts_faster_than_its_lease);
 	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);

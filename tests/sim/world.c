@@ -247,8 +247,10 @@ node_stop(void *context, void *arg, uint64_t number)
 {
 	struct node *node = arg;
 
-	if (!world_defer(node, node_stop, arg, number))
-		world_step(node, &(struct event){.type = EVENT_STOP});
+	if (world_defer(node, node_stop, arg, number))
+		return;
+	node->in_order = world_clock(node) >= node->grace_end;
+	world_step(node, &(struct event){.type = EVENT_STOP});
 }
 
 void
@@ -256,7 +258,6 @@ world_stop(struct node *node)
 {
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s is asked to stop", node->name);
 	node->stopping = true;
-	node->in_order = world_clock(node) >= node->grace_end; // as node/stop.c has it
 	node_stop(node->world, node, 0);
 }
 
