@@ -137,6 +137,7 @@ struct work {
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
+	bool recall_bytes;     // and who does not claim it, but brings bytes
 	bool recall_live;      // he claims it, and his lease is not over
 	// Dirty: what is to go up, and what is on its way.
 	bool in_dirty;                   // on the volume's dirty list

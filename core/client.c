@@ -447,14 +447,18 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 {
 	uint64_t block = message->block + i;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
+	bool recovery = (message->flags & FLAG_RECOVERY_OP) != 0;
+	// Who brings bytes may have readers below him, who had the block from us: so READ is left for him, where he was.
+	bool readers = recovery && message->perm != PERM_NO && entry != NULL && directory_writer(&core->directory, entry) != NULL;
+	enum perm left = recovery && !readers ? PERM_NO : message->perm;
 	struct work *work;
 
 	volume->recalled++;
-	if ((message->flags & FLAG_RECOVERY_OP) && (entry == NULL || !claim_recall(core, entry, message))) {
+	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
-	if (entry == NULL || (entry->held <= message->perm && entry->dir == 0)) {
+	if (entry == NULL || (entry->held <= left && entry->dir == 0)) {
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
 	}
@@ -463,8 +467,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || message->perm < (enum perm)work->recall_perm)
-		work->recall_perm = (uint8_t)message->perm;
+	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
+		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
@@ -514,8 +518,10 @@ client_answer_recall(struct core *core, struct entry *entry)
 		return;
 	if (entry->held > work->recall_perm)
 		entry_set_held(core, entry, work->recall_perm);
-	if (entry->held == PERM_NO && entry->copy == COPY_CLEAN)
+	if ((entry->held == PERM_NO || work->recall_bytes) && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
+	entry->stale |= work->recall_bytes && entry->held != PERM_NO && entry->copy != COPY_ABSENT; // those bytes may be newer
+	work->recall_bytes = false;
 	if (connected)
 		say_recalled(core, entry, block_key_block(entry->key), volume, work->recall_xid);
 }
@@ -606,6 +612,8 @@ client_link_down(struct core *core)
 void
 client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
+	if (!resumed)
+		recovery_below(core, volume);
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
 		struct work *work;

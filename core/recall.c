@@ -15,6 +15,13 @@ recall_limit_us(const struct core *core)
 	return ((moment_us)core->config.hb_ttl_ms * RECALL_LEASES + RECALL_MIN_MS) * 1000;
 }
 
+// A claim goes before bytes: these may be waiting for the claimant himself, until he would be evicted.
+static bool
+overrides(const struct dir_record *record, enum perm allowed)
+{
+	return record->recall_perm == PERM_READ && allowed == PERM_NO;
+}
+
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
 	   const struct claimant *claimant, bool live)
@@ -39,7 +46,7 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 			eviction_begin(core, child);
 		return 0;
 	}
-	if (record->recall_open && (claimant == NULL || record->recall_moves))
+	if (record->recall_open && (claimant == NULL || (record->recall_moves && !overrides(record, allowed))))
 		return 0;
 	directory_set_recall(&core->directory, &child->dir, record, true);
 	if (child->dir.open_recalls == 1)
@@ -54,10 +61,10 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed, bool live,
 	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant, live);
+	return invalidate(core, entry, record, allowed, claimant, live);
 }
 
 bool
@@ -88,7 +95,8 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_live);
+		invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
+			   work != NULL && work->recall_live);
 	}
 	return done;
 }

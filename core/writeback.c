@@ -232,7 +232,7 @@ static void
 commit_pump(struct core *core, struct volume *volume)
 {
 	bool any = volume->unstable.head != 0 || volume->keeper != 0;
-	bool old = any && volume->unstable_since + COMMIT_AGE_US <= core->now;
+	bool old = any && (volume->keeper_gone || volume->unstable_since + COMMIT_AGE_US <= core->now);
 
 	if (volume->claims > 0) // what is claimed can not be made durable yet
 		return;

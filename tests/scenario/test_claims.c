@@ -227,9 +227,9 @@ START_TEST(proxy_keeps_bytes_older_than_a_claim)
 }
 END_TEST
 
-// F5: C goes from Q to P, whose own lease of the block is over, so that P's parent decides, and Q is not asked. Q has to learn
-// that C is gone: D, below Q, does not wait until C could be evicted.
-START_TEST(claim_decided_above_the_child_that_was_left)
+// F5: C goes from Q to P, whose own lease of the block is over: P decides all the same, and asks Q, which learns that C is
+// gone: D, below Q, does not wait until C could be evicted.
+START_TEST(claim_at_the_parent_of_the_child_that_was_left)
 {
 	struct scenario *scenario = steps_create();
 	struct request *d;
@@ -246,7 +246,8 @@ START_TEST(claim_decided_above_the_child_that_was_left)
 	steps_leave(scenario, "C", "P", 0);
 	scenario_forget(scenario);
 	scenario_run(scenario, 300);
-	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP"), 1);
 	d = scenario_read(scenario, "D", 7);
 	scenario_run(scenario, LEASE_MS / 3);
 	request_expect_letter(d, 'c');
@@ -495,6 +496,63 @@ START_TEST(claim_made_again_while_its_question_is_open)
 }
 END_TEST
 
+// F4: C and D, which was below E and C, claim the block through Q when their leases are over. Q passes one claim on at a time, that of C
+// first; it is granted when P is evicted. The newest version wins all the same: D's. (seed 10266)
+START_TEST(newest_claim_behind_another)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "C", true);
+	steps_child(scenario, "D", "E", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "E");
+	steps_leave(scenario, "D", "Q", LEASE_MS + 500);
+	steps_leave(scenario, "C", "Q", LEASE_MS + 200);
+	steps_read_at_last(scenario, "B", 'd');
+	steps_sync(scenario, "D", ERR_OK);
+	steps_sync(scenario, "C", ERR_LOST); // what it wrote before, under P's name
+	steps_read_at_last(scenario, "C", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// P has the block for writing until it gives it back, though not to use any more: B wants it, and Q, which has it, has died.
+// C's claim is P's to decide. The root, which waits for P's answer, would have it wait until Q is evicted, and the lease over.
+START_TEST(claim_where_the_block_lease_is_over)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	scenario->config.ttl_ms = 1000;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 1500);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "Q");
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP"), 2);
+	request_expect_letter(read, 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER"), 0);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -510,13 +568,15 @@ main(void)
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
-	tcase_add_test(tcase, claim_decided_above_the_child_that_was_left);
+	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
 	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
+	tcase_add_test(tcase, newest_claim_behind_another);
+	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
