@@ -6,6 +6,7 @@
 // A block that is forgotten or replaced leaves its record on the disk as it was: after a restart it is a block of an
 // earlier run like others, whose digest is confirmed by nobody, or whose bytes are found to be others.
 #include "cache/disk_level_internal.h"
+#include "cache/sum.h"
 #include "core/check.h"
 
 #include <sodium.h>
@@ -233,15 +234,16 @@ may_replace(const void *arg, const struct slot *slot)
 	return !slot->busy;
 }
 
-// A place in ${group} for one more. Whoever had it is told.
+// A place in ${group} for one more, and the ghost that was there. Whoever had it is told.
 static bool
-make_room(struct disk_level *level, block_key key, uint64_t group)
+make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_ghost)
 {
 	struct assoc_place place;
 	struct slot *slot;
 	bool known;
 	block_key told = 0;
 
+	*ret_ghost = 0;
 	if (assoc_has_room(level->table, key))
 		return true;
 	if (!assoc_choose(level->table, group, may_replace, NULL, &place))
@@ -250,6 +252,7 @@ make_room(struct disk_level *level, block_key key, uint64_t group)
 	known = slot->known;
 	if (known)
 		told = core_key(level, slot);
+	*ret_ghost = slot->ghost;
 	take(level, &place);
 	level->stats.replaced++;
 	if (known)
@@ -271,18 +274,22 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 {
 	struct slot slot = {.tag = key + 1, .on_disk = 1, .known = 1};
 	uint64_t group = hash_group(level->table->hash, key, level->table->group_count);
+	uint8_t ghost = 0;
 	struct assoc_place place;
 
-	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group))
+	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group, &ghost))
 		return false;
+	slot.ghost = ghost;
 	slot.way = (uint16_t)free_way(level, group);
-	slot.size = (uint32_t)buf_size(buf);
+	slot_set_disk_size(&slot, (uint32_t)buf_size(buf));
+	slot.sum = sum32(buf_bytes(buf), buf_size(buf));
+	slot.checked = 1;
 	if (slot.way == level->table->way_count)
 		return false;
 	memcpy(level->digests[disk_slot_number(level, group, slot.way)], digest, BLOCK_DIGEST_SIZE);
 	assoc_insert(level->table, &slot);
 	CHECK(assoc_find(level->table, key, &place));
-	if (slot.size == 0) {
+	if (slot.size_log == 0) {
 		disk_record_due(level, disk_slot_number(level, group, slot.way));
 		return true;
 	}
@@ -303,30 +310,93 @@ put_later(struct disk_level *level, block_key told_key, const struct buf *buf)
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
 
-bool
-disk_level_put(struct disk_level *level, block_key key, struct buf *buf)
+// A full group takes only who has proved himself: who was used again in memory, or has been brought before not long ago. So
+// a scan does not push out what is used, nor does it wear the disk. Who was refused is remembered by eight bits of his, the
+// ghost in one slot or another of his group: as many of them as there are slots, which costs no memory. One in
+// 255 / ways is taken for another.
+static bool
+has_proved_itself(struct disk_level *level, block_key key, enum disk_why why)
+{
+	struct group group;
+	uint8_t ghost = (uint8_t)(hash_mix(key) % UINT8_MAX + 1);
+
+	if (why == DISK_USED || assoc_has_room(level->table, key))
+		return true;
+	if (why == DISK_NOT_USED)
+		return false;
+	group = assoc_group(level->table, hash_group(level->table->hash, key, level->table->group_count));
+	for (uint32_t i = 0; i < group.used; i++)
+		if (group.slots[i].ghost == ghost) {
+			group.slots[i].ghost = 0;
+			return true;
+		}
+	group.slots[level->stats.refused % group.used].ghost = ghost;
+	return false;
+}
+
+static bool
+put(struct disk_level *level, block_key key, block_key told_key, struct buf *buf)
 {
 	uint8_t digest[BLOCK_DIGEST_SIZE] = {0}; // of a block of zeros it depends on the size
+
+	if (level->stats.sys_errno == 0 && buf_size(buf) > 0)
+		bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+	if (put_new(level, key, told_key, buf, digest))
+		return true;
+	put_later(level, told_key, buf);
+	return false;
+}
+
+// Whether the bytes at ${place} are those of ${buf}.
+static bool
+is_same(const struct disk_level *level, const struct assoc_place *place, struct buf *buf)
+{
+	const struct slot *slot = assoc_slot(place);
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	if (level->stats.sys_errno != 0 || slot_disk_size(slot) != buf_size(buf))
+		return false;
+	if (buf_size(buf) == 0)
+		return true;
+	bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+	return memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) == 0;
+}
+
+bool
+disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum disk_why why)
+{
 	block_key told_key = key;
 	struct assoc_place place;
 
 	if (!to_number(level, &key))
 		return false;
-	if (level->stats.sys_errno == 0 && buf_size(buf) > 0)
-		bytes_digest(buf_bytes(buf), buf_size(buf), digest);
 	if (assoc_find(level->table, key, &place)) {
-		if (level->stats.sys_errno == 0 && assoc_slot(&place)->size == buf_size(buf) &&
-		    memcmp(digest_at(level, &place), digest, BLOCK_DIGEST_SIZE) == 0) {
+		if (is_same(level, &place, buf)) {
 			set_known(level, assoc_slot(&place));
 			assoc_use(&place);
 			return true;
 		}
 		disk_level_forget(level, told_key);
+		return put(level, key, told_key, buf); // in its own place
 	}
-	if (put_new(level, key, told_key, buf, digest))
-		return true;
-	put_later(level, told_key, buf);
+	if (has_proved_itself(level, key, why))
+		return put(level, key, told_key, buf);
+	level->stats.refused++;
 	return false;
+}
+
+static void
+put_again(struct disk_level *level, block_key told_key, struct buf *buf)
+{
+	block_key key = told_key;
+	struct assoc_place place;
+
+	if (!to_number(level, &key))
+		return;
+	if (assoc_find(level->table, key, &place)) // of an earlier run
+		disk_level_put(level, told_key, buf, DISK_USED);
+	else
+		put(level, key, told_key, buf);
 }
 
 // Each that is still in the way comes to the end of the row: so not more of them than there are, nor too many at once.
@@ -343,7 +413,7 @@ write_later(struct disk_level *level)
 		level->later_count--;
 		buf = level->listener.clean_copy(level->listener.arg, key);
 		if (buf != NULL && !disk_level_has(level, key))
-			disk_level_put(level, key, buf);
+			put_again(level, key, buf);
 	}
 }
 
@@ -384,7 +454,7 @@ disk_level_use(struct disk_level *level, block_key key)
 static bool
 is_whole(const struct disk_level *level, const struct slot *slot, size_t size)
 {
-	return (slot->size == size || slot->size == 0) && (slot->known || level->stats.sys_errno == 0);
+	return (slot_disk_size(slot) == size || slot->size_log == 0) && (slot->known || level->stats.sys_errno == 0);
 }
 
 bool
@@ -394,7 +464,7 @@ disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t 
 
 	if (!find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
 		return false;
-	if (assoc_slot(&place)->size == 0)
+	if (assoc_slot(&place)->size_log == 0)
 		bytes_digest(buf_bytes(buf_zero()), size, ret);
 	else
 		memcpy(ret, digest_at(level, &place), BLOCK_DIGEST_SIZE);
@@ -420,9 +490,27 @@ disk_level_buffered(struct disk_level *level, block_key key)
 
 	if (!find(level, key, &place))
 		return NULL;
-	if (assoc_slot(&place)->size == 0)
+	if (assoc_slot(&place)->size_log == 0)
 		return buf_zero();
 	return assoc_slot(&place)->writing ? op_find(level, &place)->buf : NULL;
+}
+
+// Whether these bytes, just read, are those of ${place}. What an earlier run has written, and a crash perhaps has not, is
+// compared by its digest; what this run has written or read before, by a sum, at a tenth of the time.
+static bool
+is_right(struct disk_level *level, const struct assoc_place *place, const uint8_t *bytes, size_t size)
+{
+	struct slot *slot = assoc_slot(place);
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	if (slot->checked)
+		return sum32(bytes, size) == slot->sum;
+	bytes_digest(bytes, size, digest);
+	if (memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) != 0)
+		return false;
+	slot->sum = sum32(bytes, size);
+	slot->checked = 1;
+	return true;
 }
 
 static void
@@ -430,15 +518,13 @@ loaded(struct medium_io *io, int sys_errno)
 {
 	struct disk_op *op = (struct disk_op *)io;
 	struct disk_level *level = op->level;
-	uint8_t digest[BLOCK_DIGEST_SIZE];
 	struct assoc_place place;
 
 	if (sys_errno != 0) {
 		op->failed = true;
 		disk_level_fail(level, false, sys_errno);
 	} else if (op_place(level, op, &place)) {
-		bytes_digest(io->bytes, io->size, digest);
-		op->failed = memcmp(digest, digest_at(level, &place), BLOCK_DIGEST_SIZE) != 0;
+		op->failed = !is_right(level, &place, io->bytes, io->size);
 		level->stats.damaged += op->failed;
 	}
 	*level->ended_tail = op;
@@ -452,7 +538,7 @@ disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
 	struct assoc_place place;
 	struct buf *buf = buf_alloc(pool);
 
-	CHECK(find(level, key, &place) && assoc_slot(&place)->known && assoc_slot(&place)->size == buf_size(buf));
+	CHECK(find(level, key, &place) && assoc_slot(&place)->known && slot_disk_size(assoc_slot(&place)) == buf_size(buf));
 	assoc_use(&place);
 	op_begin(level, &place, key, buf, false, loaded);
 }

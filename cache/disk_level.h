@@ -38,6 +38,7 @@ struct disk_level_stats {
 	uint64_t found;           // entries when it was opened
 	uint64_t confirmed;       // of these, taken over since
 	uint64_t written, passed; // blocks; blocks that were not written as too much was under way
+	uint64_t refused;         // blocks that were not written as they have not proved themselves
 	uint64_t loaded;          // blocks
 	uint64_t damaged;         // that were not what they should be when they were read
 	uint64_t replaced;
@@ -59,8 +60,15 @@ void disk_level_listen(struct disk_level *level, const struct disk_level_listene
 // The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
 void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);
 
+// How a block comes here.
+enum disk_why {
+	DISK_BROUGHT,   // to memory, clean, or it became clean there
+	DISK_USED,      // it falls out of memory, where it was used again
+	DISK_NOT_USED,  // it falls out of memory, where it was not
+};
+
 // ${key}, which the core has or is about to have, has these bytes. True: it is here, or on its way. False: it is not.
-bool disk_level_put(struct disk_level *level, block_key key, struct buf *buf);
+bool disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum disk_why why);
 
 // ${key} has no copy any more, or another one.
 void disk_level_forget(struct disk_level *level, block_key key);

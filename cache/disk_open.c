@@ -148,11 +148,11 @@ record_found(struct disk_level *level, uint64_t number, const struct disk_record
 	struct slot slot = {
 		.tag = block_key_make(record->number, record->block) + 1,
 		.on_disk = 1,
-		.size = record->size,
 		.way = (uint16_t)(number % ways),
 	};
 	struct assoc_place place;
 
+	slot_set_disk_size(&slot, record->size);
 	if (hash_group(level->table->hash, slot_key(&slot), level->table->group_count) != number / ways ||
 	    assoc_find(level->table, slot_key(&slot), &place))
 		return; // a record that a crash has left beside a newer one

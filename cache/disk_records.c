@@ -49,7 +49,7 @@ group_write(const struct disk_level *level, uint64_t group, uint64_t first, uint
 		struct disk_record record = {
 			.number = block_key_volume(slot_key(slot)),
 			.block = block_key_block(slot_key(slot)),
-			.size = slot->size,
+			.size = slot_disk_size(slot),
 		};
 
 		if (number < first || number >= first + DISK_PAGE_RECORDS || slot->writing)

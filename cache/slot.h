@@ -21,9 +21,12 @@ struct slot {
 	union {
 		struct buf *buf;
 		struct {
-			uint32_t size; // on disk: of the block's bytes; 0 is a block of zeros
-			uint16_t way;  // where in the group's place
-			bool writing;  // busy because it is being written
+			uint32_t sum;         // on disk: of the bytes (sum.h), once checked
+			uint16_t way;         // where in the group's place
+			uint8_t size_log : 5; // of the bytes' number; 0: a block of zeros, which has none
+			uint8_t writing : 1;  // busy because it is being written
+			uint8_t checked : 1;  // written by this run, or read and found right
+			uint8_t ghost;        // of another block of the group, that was not written (disk_level.c)
 		};
 	};
 };
@@ -39,11 +42,25 @@ slot_key(const struct slot *slot)
 	return slot->tag - 1;
 }
 
+// Of a slot of a disk level: the bytes there; 0: a block of zeros.
+static inline uint32_t
+slot_disk_size(const struct slot *slot)
+{
+	return slot->size_log == 0 ? 0 : UINT32_C(1) << slot->size_log;
+}
+
+// ${size}: 0, or a power of two.
+static inline void
+slot_set_disk_size(struct slot *slot, uint32_t size)
+{
+	slot->size_log = size == 0 ? 0 : (uint8_t)(31 - __builtin_clz(size)) & 31;
+}
+
 // Bytes of data that it stands for.
 static inline size_t
 slot_bytes(const struct slot *slot)
 {
-	return slot->on_disk ? slot->size : buf_size(slot->buf);
+	return slot->on_disk ? slot_disk_size(slot) : buf_size(slot->buf);
 }
 
 // The same block as it comes to another level, where it has yet to prove itself.

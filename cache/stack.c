@@ -46,7 +46,8 @@ stack_tell(struct stack *stack, const struct slot *slot)
 
 	CHECK(stack->may_tell && !slot->dirty);
 	stays = stack->disk != NULL &&
-		(disk_level_use(stack->disk, slot_key(slot)) || stack_disk_put(stack, slot_key(slot), slot->buf));
+		(disk_level_use(stack->disk, slot_key(slot)) ||
+		 stack_disk_put(stack, slot_key(slot), slot->buf, slot->uses > 0 ? DISK_USED : DISK_NOT_USED));
 	buf_unref(slot->buf);
 	if (stays)
 		return;
@@ -105,6 +106,7 @@ demote(struct stack *stack, uint32_t level, const struct slot *out)
 
 	if (below == stack->count) {
 		stack->levels[level]->evicted++;
+		slot.uses = out->uses; // by which a disk level judges
 		stack_fall_out(stack, &slot);
 		return;
 	}
@@ -278,7 +280,7 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 	if (dirty)
 		stack_disk_forget(stack, key);
 	else
-		stack_disk_put(stack, key, buf);
+		stack_disk_put(stack, key, buf, DISK_BROUGHT);
 	if (stack_find(stack, key, &spot))
 		put_again(stack, &spot, buf, dirty);
 	else
@@ -310,7 +312,7 @@ keep_clean(struct stack *stack, const struct spot *spot)
 	const struct slot *slot = spot->level < stack->count ? assoc_slot(&spot->place) : victim_slot(spot->victim);
 
 	if (slot->dirty)
-		stack_disk_put(stack, slot_key(slot), slot->buf);
+		stack_disk_put(stack, slot_key(slot), slot->buf, DISK_BROUGHT);
 }
 
 static void

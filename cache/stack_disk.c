@@ -85,9 +85,9 @@ stack_get_disk_lookups(const struct stack *stack, uint64_t *ret_hits, uint64_t *
 }
 
 bool
-stack_disk_put(struct stack *stack, block_key key, struct buf *buf)
+stack_disk_put(struct stack *stack, block_key key, struct buf *buf, enum disk_why why)
 {
-	return stack->disk != NULL && disk_level_put(stack->disk, key, buf);
+	return stack->disk != NULL && disk_level_put(stack->disk, key, buf, why);
 }
 
 void

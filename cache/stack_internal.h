@@ -61,7 +61,7 @@ void stack_fall_out(struct stack *stack, const struct slot *slot);
 // ---- stack_disk.c; without a disk level they do nothing ----
 
 // The core's copy of ${key} is ${buf}, clean: it is kept on the disk, too, if that is possible now. True: it is.
-bool stack_disk_put(struct stack *stack, block_key key, struct buf *buf);
+bool stack_disk_put(struct stack *stack, block_key key, struct buf *buf, enum disk_why why);
 
 // The core's copy of ${key} is another one, or dirty, or gone.
 void stack_disk_forget(struct stack *stack, block_key key);

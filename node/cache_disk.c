@@ -16,6 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// Submitted, and not yet told to the system. Not more, though that costs a system call: the disk is to work already
+// while the loop goes on with the requests of this turn.
+enum { UNTOLD_MAX = 16 };
+
 struct cache_disk {
 	struct node *node;
 	const char *path;
@@ -25,7 +29,7 @@ struct cache_disk {
 	struct event *readable, *due; // its poll_fd; it wants to be looked at though that is not readable
 	struct event *wake;
 	bool wanted;      // the core is to be told
-	bool kick;        // something was submitted since the last kick
+	unsigned untold;  // submitted since the last kick
 	uint64_t running; // submitted, not done
 };
 
@@ -35,6 +39,25 @@ struct transfer_io {
 	struct medium_io *medium_io;
 	struct cache_disk *disk;
 };
+
+static void
+look_again(struct cache_disk *disk)
+{
+	struct store *store = &disk->file->store;
+	unsigned due_ms = store->ops->due_ms(store);
+	struct timeval due = {.tv_sec = due_ms / 1000, .tv_usec = due_ms % 1000 * 1000};
+
+	if (due_ms > 0)
+		evtimer_add(disk->due, &due);
+}
+
+static void
+kick(struct cache_disk *disk)
+{
+	disk->untold = 0;
+	disk->file->store.ops->kick(&disk->file->store);
+	look_again(disk);
+}
 
 // ---- the medium ----
 
@@ -68,9 +91,10 @@ disk_submit(void *self, struct medium_io *medium_io)
 		.done = transfer_done,
 	};
 	disk->running++;
-	disk->kick = true;
 	disk->file->store.ops->submit(&disk->file->store, &transfer->io);
 	disk->node->batch_due = true;
+	if (++disk->untold >= UNTOLD_MAX)
+		kick(disk);
 }
 
 static int
@@ -109,6 +133,12 @@ disk_grow(void *self, uint64_t size)
 
 	if (disk->is_device)
 		return ENOSPC;
+	// In one piece, if the file system can: a file that grows block by block, in any order, is found slowly later. And a
+	// disk that is too small says so now.
+	if (fallocate(disk->fd, 0, 0, (off_t)size) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return errno;
 	return ftruncate(disk->fd, (off_t)size) == 0 ? 0 : errno;
 }
 
@@ -132,23 +162,12 @@ tell_core(struct cache_disk *disk)
 }
 
 static void
-look_again(struct cache_disk *disk)
-{
-	struct store *store = &disk->file->store;
-	unsigned due_ms = store->ops->due_ms(store);
-	struct timeval due = {.tv_sec = due_ms / 1000, .tv_usec = due_ms % 1000 * 1000};
-
-	if (due_ms > 0)
-		evtimer_add(disk->due, &due);
-}
-
-static void
 reap(evutil_socket_t fd, short what, void *arg)
 {
 	struct cache_disk *disk = arg;
 
 	disk->file->store.ops->reap(&disk->file->store);
-	disk->kick = false;
+	disk->untold = 0;
 	look_again(disk);
 	tell_core(disk);
 }
@@ -182,11 +201,8 @@ node_cache_disk_kick(struct node *node)
 {
 	struct cache_disk *disk = node->cache_disk;
 
-	if (disk == NULL || !disk->kick)
-		return;
-	disk->kick = false;
-	disk->file->store.ops->kick(&disk->file->store);
-	look_again(disk);
+	if (disk != NULL && disk->untold > 0)
+		kick(disk);
 }
 
 bool

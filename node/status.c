@@ -158,6 +158,7 @@ cache_disk(const struct node *node, uint32_t position)
 	json_object_set_new(level, "confirmed", json_integer((json_int_t)stats.confirmed));
 	json_object_set_new(level, "damaged", json_integer((json_int_t)stats.damaged));
 	json_object_set_new(level, "not_written", json_integer((json_int_t)stats.passed));
+	json_object_set_new(level, "refused", json_integer((json_int_t)stats.refused));
 	json_object_set_new(level, "error", text(stats.sys_errno != 0 ? strerror(stats.sys_errno) : ""));
 	return level;
 }

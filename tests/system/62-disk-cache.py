@@ -131,6 +131,9 @@ def full_disk(lab, relay, data):
         print("no file system of its own: what a full disk does is not tested")
         return
     lab.mounts.append("small")
+    refused("mem:8M/disk:small/leaf.cache:64M", "No space left", "ask for less")
+    with open("small/leaf.cache", "wb") as file:
+        file.truncate(80 * MIB)  # has that size, and no space
     node, down = again(lab, relay, data, "on a disk that is full", "mem:8M/disk:small/leaf.cache:64M")
     check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0, disk(node))
     check("No space left" in open("leaf.log").read(), "the log says it")

@@ -149,6 +149,14 @@ put(uint64_t block)
 	put_version(block, 0, false);
 }
 
+// It has been brought before: a full group takes it.
+static void
+put_proven(uint64_t block)
+{
+	put(block);
+	put(block);
+}
+
 // As the core reads a copy that there is. False: it was evicted.
 static bool
 read_version(uint64_t block, uint64_t version)
@@ -373,6 +381,55 @@ START_TEST(what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory)
 }
 END_TEST
 
+// What is used stays, and a scan costs hardly any write; what comes again is taken.
+START_TEST(a_scan_leaves_a_full_disk_as_it_is)
+{
+	uint64_t before, kept = 0, again = 0;
+
+	start();
+	for (uint64_t block = 0; block < 200; block++) {
+		put(block); // until all groups are full
+		memory_medium_end_all(&medium);
+	}
+	ck_assert_uint_eq(stats().entries, SLOTS);
+	before = stats().written;
+	for (uint64_t block = 1000; block < 3000; block++) {
+		evicted_count = 0;
+		put(block);
+		memory_medium_end_all(&medium);
+	}
+	ck_assert_uint_le(stats().written - before, 2000 * 4 * 2 / 255); // four ways: so many are taken for another, or two
+	ck_assert_uint_ge(stats().refused, 1900);
+	for (uint64_t block = 0; block < 200; block++)
+		kept += disk_level_has(stack_disk(stack), key_of(block));
+	ck_assert_uint_ge(kept, SLOTS - 40);
+	for (int round = 0; round < 2; round++)
+		for (uint64_t block = 5000; block < 5020; block++)
+			put(block);
+	memory_medium_end_all(&medium);
+	for (uint64_t block = 5000; block < 5020; block++)
+		again += disk_level_has(stack_disk(stack), key_of(block));
+	ck_assert_uint_ge(again, 12); // 20 in 16 groups, each of which remembers four
+}
+END_TEST
+
+START_TEST(what_is_used_in_memory_is_kept_when_it_falls_out)
+{
+	start();
+	for (uint64_t block = 0; block < 200; block++) {
+		put(block);
+		memory_medium_end_all(&medium);
+	}
+	put(1000);
+	for (int n = 0; n < 3; n++)
+		ck_assert_ptr_nonnull(copies.ops->get(copies.self, key_of(1000)));
+	for (uint64_t block = 2000; block < 2010; block++)
+		put(block);
+	ck_assert_ptr_null(copies.ops->peek(copies.self, key_of(1000)));
+	ck_assert(disk_level_has(stack_disk(stack), key_of(1000)));
+}
+END_TEST
+
 START_TEST(dirty_and_dropped_copies_are_not_on_the_disk)
 {
 	uint8_t digest[BLOCK_DIGEST_SIZE];
@@ -578,7 +635,7 @@ START_TEST(a_medium_that_fails_is_given_up)
 	else
 		medium.read_errno = EIO;
 	if (writing)
-		put(50);
+		put_proven(50);
 	else
 		ck_assert(!copies.ops->ready(copies.self, key_of(0), pool));
 	memory_medium_end_all(&medium);
@@ -656,7 +713,7 @@ START_TEST(what_waits_for_its_group_is_tried_once_a_step)
 	memory_medium_end_all(&medium);
 	ck_assert_int_gt(wakes, 0);
 	for (uint64_t block = 1; block < 5; block++)
-		put(block);
+		put_proven(block);
 	ck_assert_uint_eq(stats().entries, 2);
 	ck_assert(!copies.ops->next_loaded(copies.self, &key)); // and comes back
 	ck_assert_uint_eq(stats().entries, 2);
@@ -790,6 +847,8 @@ disk_level_suite(void)
 	tcase_add_test(tcase, another_shape_empties_it);
 	tcase_add_test(tcase, what_falls_out_of_memory_is_on_the_disk);
 	tcase_add_test(tcase, what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory);
+	tcase_add_test(tcase, a_scan_leaves_a_full_disk_as_it_is);
+	tcase_add_test(tcase, what_is_used_in_memory_is_kept_when_it_falls_out);
 	tcase_add_test(tcase, dirty_and_dropped_copies_are_not_on_the_disk);
 	tcase_add_test(tcase, what_is_being_written_needs_not_be_read);
 	tcase_add_test(tcase, zeros_take_no_space);
