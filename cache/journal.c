@@ -260,6 +260,9 @@ volume_that_is_due(const struct journal *journal)
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		if (journal->author_due[i])
 			return i;
+	if (journal->stats.blocks == 0 && journal->hold == 0 && journal->tail_on_medium + 1 < journal->sequence &&
+	    journal->authors[journal->last].node_id != 0 && journal->block_sizes[journal->last] != 0)
+		return journal->last; // nothing of what is there is needed: to be said
 	return LIMIT_VOLUMES;
 }
 
@@ -381,6 +384,7 @@ journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t **ret_
 	*record = (struct journal_record){.sequence = journal->sequence++, .page = page, .run = journal->run};
 	record->block_size = journal->block_sizes[volume];
 	record->author = journal->authors[volume];
+	journal->last = volume;
 	memcpy(record->volume, journal->names[volume], sizeof(record->volume));
 	place = journal_place_add(journal, record);
 	add_blocks(journal, place, volume, count, &at);

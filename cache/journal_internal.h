@@ -55,6 +55,7 @@ struct journal {
 	uint32_t block_sizes[LIMIT_VOLUMES];
 	uint64_t counts[LIMIT_VOLUMES]; // blocks in the journal
 	bool author_due[LIMIT_VOLUMES];
+	uint32_t last; // the volume of the last record
 	// The ring: places[first], ... in the order of their sequence.
 	struct journal_place **places;
 	size_t place_count, place_capacity;

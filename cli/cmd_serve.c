@@ -137,6 +137,8 @@ const struct command command_serve = {
 		"  --cache LEVEL[/LEVEL...]  the cache, top to bottom (mem:256M); a LEVEL is\n"
 		"                         mem:SIZE[,ways=N][,hash=NAME][,policy=NAME]. 'hvfs cache' changes it later.\n"
 		"                         The last may be disk:PATH:SIZE: clean blocks, which outlive a restart\n"
+		"  --journal PATH:SIZE    with --durability local: what is not on the root's stable storage is kept in this file\n"
+		"                         or block device, durably, before a fsync returns, and claimed after a crash\n"
 		"  --read-only            no writes through this node\n"
 		"  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
 		"  --ttl DURATION         lease of each block given to a child (20m)\n"

@@ -174,6 +174,27 @@ set_log_file(struct config *config, const char *value, char *error, size_t error
 }
 
 static int
+set_journal(struct config *config, const char *value, char *error, size_t error_size)
+{
+	const char *size = strrchr(value, ':');
+	struct node_config *node = &config->node;
+
+	if (size == NULL || size == value || (size_t)(size - value) >= sizeof node->journal) {
+		snprintf(error, error_size, "right would be PATH:SIZE");
+		return -1;
+	}
+	if (units_parse_size(size + 1, &node->journal_size, error, error_size) != 0)
+		return -1;
+	if (node->journal_size < 1 << 20) {
+		snprintf(error, error_size, "too small; at least 1M");
+		return -1;
+	}
+	memcpy(node->journal, value, (size_t)(size - value));
+	node->journal[size - value] = '\0';
+	return 0;
+}
+
+static int
 set_cache(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return cache_spec_parse(value, config->node.levels, &config->node.level_count, &config->node.cache_disk, error, error_size);
@@ -251,6 +272,7 @@ static const struct key keys[] = {
 	{ { "durability", 0, true }, set_durability, false },
 	{ { "on-disconnect", 0, true }, set_on_disconnect, false },
 	{ { "cache", 0, true }, set_cache, false },
+	{ { "journal", 0, true }, set_journal, false },
 	{ { "read-only", 0, false }, set_read_only, false },
 	{ { "allow-other", 0, false }, set_allow_other, false },
 	{ { "allow-root", 0, false }, set_allow_root, false },
@@ -434,6 +456,8 @@ make_all_absolute(struct config *config)
 			fits = fits && paths_make_absolute(node->listens[i].path, sizeof node->listens[i].path) == 0;
 	if (node->mount[0] != '\0')
 		fits = fits && paths_make_absolute(node->mount, sizeof node->mount) == 0;
+	if (node->journal[0] != '\0')
+		fits = fits && paths_make_absolute(node->journal, sizeof node->journal) == 0;
 	if (node->rescue[0] != '\0')
 		fits = fits && paths_make_absolute(node->rescue, sizeof node->rescue) == 0;
 	if (config->log_file[0] != '\0')

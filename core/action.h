@@ -23,6 +23,9 @@ enum action_type {
 			      // are void unless their lease runs (F6); EVENT_GRACE_ENDED answers
 	ACTION_RESCUE,        // volume, block, version, buf: bytes that were given up; keep them for the user (F2)
 	ACTION_LOST,          // volume, text: what was written here or below may be lost, and why; a fsync is going to fail
+	ACTION_JOURNAL,       // volume, block, version, buf: not durable at the root; to be kept over a crash. No buf: forget it
+	ACTION_JOURNAL_SYNC,  // volume, store_cookie: EVENT_JOURNALED when all of the volume's before it is kept
+	ACTION_JOURNAL_AUTHOR, // volume: core_author says something else now
 	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
 	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect
 	ACTION_CLOSE,         // link, text: close it because of text; EVENT_LINK_DOWN still comes

@@ -170,6 +170,10 @@ struct work {
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
 	bool loading; // the cache reads the copy's bytes
+	// The journal (journaled.c).
+	bool journal_due; // modified since the journal was told: on the volume's list
+	bool journaled;   // the journal may have bytes of it
+	bool restored;    // it was found there, and its claim has not been answered
 	// The root's store.
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile

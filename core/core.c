@@ -8,6 +8,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/journaled.h"
 #include "core/info.h"
 #include "core/local.h"
 #include "core/outbox.h"
@@ -90,6 +91,13 @@ volume_free(struct volume *volume)
 		volume->barriers = barrier->next;
 		free(barrier);
 	}
+	while (volume->journal_waits != NULL) {
+		struct journal_wait *wait = volume->journal_waits;
+
+		volume->journal_waits = wait->next;
+		free(wait);
+	}
+	free(volume->unjournaled.keys);
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
 	free(volume->stored);
@@ -364,6 +372,9 @@ dispatch(struct core *core, const struct event *event)
 		break;
 	case EVENT_GRACE_ENDED:
 		grace_ended(core, core->volumes[event->volume], event->error);
+		break;
+	case EVENT_JOURNALED:
+		journaled_done(core, core->volumes[event->volume], event->store_cookie, event->error);
 		break;
 	case EVENT_COPIES:
 		copies_event(core);

@@ -6,6 +6,7 @@
 #define HVFS_CORE_CORE_H
 
 #include "core/action.h"
+#include "core/author.h"
 #include "core/copies.h"
 #include "core/event.h"
 
@@ -51,6 +52,7 @@ struct core_config {
 	uint32_t grace_ms; // a root after an unclean stop: only CONNECT and RECOVER are served for as long (F6); 0: none
 	bool give_back;  // the sync daemon gives a block's permission back when it flushes it (as the seed's Example Four);
 			 // hvfs does not: it would not learn that others have written over what may still get lost (R13)
+	bool journal;    // there is one: a fsync with DURABILITY_LOCAL waits for it (ACTION_JOURNAL)
 	bool has_parent; // a parent is configured: unknown volumes are asked for there
 	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;
@@ -177,6 +179,16 @@ void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 // nothing is known of them (as without this call).
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
 void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);
+
+// Under which names blocks of ${volume}, which is a parent's, are held; at ACTION_JOURNAL_AUTHOR, or any time.
+void core_author(const struct core *core, uint32_t volume, struct author *ret);
+
+// A crashed process of this node has left bytes that were not durable at the root: ${author} is what it was. They are claimed
+// once there is a parent. Before the first step; then, for each, core_add_uncommitted. Returns -1 if the block can not be one of
+// the volume's.
+void core_set_author(struct core *core, uint32_t volume, const struct author *author);
+int core_add_uncommitted(struct core *core, uint32_t volume, uint64_t block, version_t version, uint32_t block_size,
+			 struct buf *buf);
 
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.

@@ -9,6 +9,7 @@
 // what is only cached.
 #include "core/dirty.h"
 #include "core/check.h"
+#include "core/journaled.h"
 #include "core/unstable.h"
 
 #include <stdlib.h>
@@ -209,6 +210,7 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	struct work *work = table_work_make(&core->table, entry);
 
 	CHECK(entry->copy == COPY_DIRTY);
+	journaled_modified(core, entry);
 	if (was != COPY_DIRTY)
 		volume->dirty_count++;
 	if (work->resend && !work->claim && !volume->is_root) {

@@ -24,6 +24,7 @@ enum event_type {
 	EVENT_STORE_SYNCED, // store_cookie, error
 	EVENT_EVICTED,      // store_cookie, error: the answer to ACTION_EVICT
 	EVENT_GRACE_ENDED,  // volume, error: the answer to ACTION_END_GRACE
+	EVENT_JOURNALED,    // volume, store_cookie, error: the answer to ACTION_JOURNAL_SYNC, and to all before it of the volume
 	EVENT_COPIES,       // the cache has something to tell (copies.h, next_loaded)
 	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
 			    // written here and is not known to be durable is given up, unless children have the volume
@@ -41,12 +42,12 @@ struct event {
 	enum link_role role;           // EVENT_LINK_UP
 	const char *address;           // EVENT_LINK_UP of a parent: as it was dialled, to be told to our children as a way
 				       // further up (F3); or NULL
-	uint32_t volume;               // EVENT_ABORT, EVENT_GRACE_ENDED
+	uint32_t volume;               // EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED
 	uint64_t queued_size;          // EVENT_LINK_ROOM
 	const struct message *message; // EVENT_MESSAGE
 	struct io *io;                 // EVENT_IO, EVENT_IO_CANCEL
-	uint64_t store_cookie;         // EVENT_STORE_*
-	enum hvfs_error error;         // EVENT_STORE_*, EVENT_GRACE_ENDED
+	uint64_t store_cookie;         // EVENT_STORE_*, EVENT_JOURNALED
+	enum hvfs_error error;         // EVENT_STORE_*, EVENT_GRACE_ENDED, EVENT_JOURNALED
 	struct buf **bufs;             // EVENT_STORE_READ
 	uint32_t count;
 };

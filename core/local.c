@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/claim.h"
 #include "core/dirty.h"
+#include "core/journaled.h"
 #include "core/readahead.h"
 
 static struct volume *
@@ -268,6 +269,10 @@ is_cut_off(const struct core *core, const struct io *io)
 static void
 submit_sync(struct core *core, struct volume *volume, struct io *io)
 {
+	if (journaled_suffices(core, volume) && !io->force_sync) {
+		journaled_sync(core, volume, io_enqueue(core, io));
+		return;
+	}
 	if (core->config.durability == DURABILITY_LOCAL && !io->force_sync) {
 		local_finish(core, io, volume->lost ? ERR_LOST : ERR_OK);
 		volume->lost = false;
@@ -323,8 +328,10 @@ local_cancel(struct core *core, struct io *io, enum hvfs_error error)
 		want->io = NULL;
 		table_touch(&core->table, table_entry(&core->table, want->entry));
 	}
-	if (io->kind == IO_SYNC)
+	if (io->kind == IO_SYNC) {
+		journaled_cancel(io_volume(core, io), io);
 		barrier_cancel(core, io_volume(core, io), io);
+	}
 	local_finish(core, io, error);
 }
 

@@ -13,6 +13,7 @@
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/journaled.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -305,6 +306,11 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	}
 	claim_end(core, entry, work);
 	client_take_grant(core, entry, message, work->ask_at);
+	if (entry->copy == COPY_DIRTY && item->version > entry->version) { // from the journal, and others went on since
+		dirty_superseded(core, entry);
+		entry->stale = 1;
+	}
+	journaled_granted(core, entry);
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		dirty_again(core, entry); // the parent has not got these bytes
 	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)

@@ -14,6 +14,7 @@
 #include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
+#include "core/journaled.h"
 #include "core/server.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
@@ -212,6 +213,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 		volume->parent_epoch = message->epoch;
 	if (message->epoch > volume->epoch)
 		volume->epoch = message->epoch;
+	journaled_author_changed(core, volume);
 	if (volume->claims_end_due)
 		return;
 	epoch_confirmed(volume);
@@ -229,6 +231,7 @@ void
 session_recovered(struct core *core, struct volume *volume)
 {
 	epoch_confirmed(volume);
+	journaled_author_changed(core, volume);
 	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
 	    memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
@@ -247,8 +250,9 @@ connect_answer_valid(const struct volume *volume, const struct message *message)
 	if (message->volume_size % message->block_size != 0 ||
 	    message->volume_size / message->block_size > UINT64_C(1) << BLOCK_KEY_BITS)
 		return false;
-	return !volume->announced ||
-	       (volume->size == message->volume_size && volume->block_size == message->block_size);
+	if (volume->block_size != 0 && volume->block_size != message->block_size) // also of what the journal had
+		return false;
+	return !volume->announced || volume->size == message->volume_size;
 }
 
 static void
@@ -323,6 +327,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	volume->connected = true;
 	core_trace(core, "volume %s: connected, %s", volume->name, resumed ? "session resumed" : "new session");
 	volume_ready(core, volume, message);
+	journaled_author_changed(core, volume);
 	if (!refresh)
 		client_connected(core, volume, resumed, lapsed);
 	eviction_connected(core, volume);

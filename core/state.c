@@ -3,6 +3,7 @@
 #include "core/state.h"
 #include "core/check.h"
 #include "core/claim.h"
+#include "core/journaled.h"
 #include "core/unstable.h"
 
 #include <stdarg.h>
@@ -225,6 +226,8 @@ entry_rest(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
 
+	if (entry->copy < COPY_UNSTABLE)
+		journaled_forget(core, entry);
 	if (!table_work_rest(&core->table, entry) || entry->copy != COPY_ABSENT || entry->dir != 0)
 		return;
 	if (entry->held != PERM_NO) {
@@ -242,6 +245,8 @@ void
 entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
 {
 	CHECK(copy == COPY_CLEAN || copy == COPY_DIRTY);
+	if (copy == COPY_CLEAN)
+		journaled_forget(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
@@ -276,6 +281,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	CHECK(entry->copy != COPY_DIRTY);
 	if (entry->copy == COPY_ABSENT)
 		return;
+	journaled_forget(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = COPY_ABSENT;

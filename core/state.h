@@ -19,6 +19,7 @@
 //   dirty.c        what is dirty, who waits for it
 //   unstable.c     what was sent up and may still be lost there
 //   writeback.c    brings it up; barriers
+//   journaled.c    what a journal has of it
 //   stream.c       sequential reads
 //   readahead.c    ahead of this host's
 //   push.c         ahead of those of children, and what the parent sends ahead
@@ -119,6 +120,13 @@ struct barrier {
 	bool sent; // covered by the barrier that is under way above (or the store's sync)
 };
 
+// A fsync of this host that waits for the journal.
+struct journal_wait {
+	struct journal_wait *next;
+	struct io *io;
+	uint64_t number;
+};
+
 struct volume {
 	char name[LIMIT_NAME_SIZE + 1];
 	uint32_t index;
@@ -202,10 +210,13 @@ struct volume {
 	enum hvfs_error flush_error; // of this step: barriers that wait fail with it
 	// barriers
 	struct barrier *barriers;
+	struct key_list unjournaled;        // blocks of which the journal has not got the newest bytes
+	struct journal_wait *journal_waits; // in the order of their numbers
 	bool barrier_out; // one is under way above
 	uint32_t barriers_sent, barriers_done; // number of the last one sent; of the last one answered well
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
+	bool wrote_before; // the process of this node before, which has left a journal
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
@@ -333,6 +344,7 @@ struct core {
 	moment_us release_at;
 	struct key_list retry; // blocks to look at again at retry_at
 	moment_us retry_at;
+	uint64_t journal_number; // of the last fsync that waits for the journal
 	enum stop_state stop;
 	moment_us stop_deadline;
 	enum hvfs_error stop_error;

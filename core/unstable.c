@@ -3,6 +3,7 @@
 // what it covers, and a block that is modified meanwhile leaves its list in one step.
 #include "core/unstable.h"
 #include "core/check.h"
+#include "core/journaled.h"
 #include "core/outbox.h"
 
 static struct work_list *
@@ -70,6 +71,7 @@ unstable_mark(struct core *core, struct entry *entry)
 void
 unstable_settle(struct core *core, struct entry *entry)
 {
+	journaled_forget(core, entry);
 	unstable_forget(core, entry);
 	entry->copy = COPY_CLEAN;
 	core->copies.ops->set_dirty(core->copies.self, entry->key, false);

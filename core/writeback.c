@@ -6,6 +6,7 @@
 #include "core/claim.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/journaled.h"
 #include "core/local.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
@@ -36,9 +37,9 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 void
 writeback_lost(struct core *core, struct volume *volume, const char *why)
 {
-	bool news = volume->writes > 0 && !volume->lost;
+	bool wrote = volume->writes > 0 || volume->wrote_before, news = wrote && !volume->lost;
 
-	volume->lost = volume->writes > 0;
+	volume->lost = wrote;
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
@@ -134,7 +135,7 @@ may_send(const struct core *core, const struct volume *volume)
 static void
 end_early_barriers(struct core *core, struct volume *volume)
 {
-	bool local = core->config.durability == DURABILITY_LOCAL, lost = volume->lost;
+	bool local = core->config.durability == DURABILITY_LOCAL && !journaled_suffices(core, volume), lost = volume->lost;
 	struct barrier *next;
 
 	if (!local && (core->config.durability != DURABILITY_PARENT || volume->is_root))

@@ -4,16 +4,12 @@
 #include "node/internal.h"
 
 #include "cache/disk_format.h"
+#include "node/disk_file.h"
 #include "store/file.h"
-#include "store/lock.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 // Submitted, and not yet told to the system. Not more, though that costs a system call: the disk is to work already
@@ -22,9 +18,7 @@ enum { UNTOLD_MAX = 16 };
 
 struct cache_disk {
 	struct node *node;
-	const char *path;
-	int fd;              // of the store, once there is one
-	bool is_device;
+	struct disk_file disk_file; // its descriptor is the store's, once there is one
 	struct file_store *file;
 	struct event *readable, *due; // its poll_fd; it wants to be looked at though that is not readable
 	struct event *wake;
@@ -100,46 +94,19 @@ disk_submit(void *self, struct medium_io *medium_io)
 static int
 disk_perform(void *self, struct medium_io *io)
 {
-	struct cache_disk *disk = self;
-	size_t progress = 0;
-
-	while (progress < io->size) {
-		off_t offset = (off_t)(io->offset + progress);
-		ssize_t result = io->write ? pwrite(disk->fd, io->bytes + progress, io->size - progress, offset)
-					   : pread(disk->fd, io->bytes + progress, io->size - progress, offset);
-
-		if (result < 0 && errno == EINTR)
-			continue;
-		if (result <= 0)
-			return result < 0 ? errno : EIO;
-		progress += (size_t)result;
-	}
-	return 0;
+	return disk_file_perform(&((struct cache_disk *)self)->disk_file, io);
 }
 
 static uint64_t
 disk_size(void *self)
 {
-	struct cache_disk *disk = self;
-	off_t size = lseek(disk->fd, 0, SEEK_END);
-
-	return size > 0 ? (uint64_t)size : 0;
+	return disk_file_size(&((struct cache_disk *)self)->disk_file);
 }
 
 static int
 disk_grow(void *self, uint64_t size)
 {
-	struct cache_disk *disk = self;
-
-	if (disk->is_device)
-		return ENOSPC;
-	// In one piece, if the file system can: a file that grows block by block, in any order, is found slowly later. And a
-	// disk that is too small says so now.
-	if (fallocate(disk->fd, 0, 0, (off_t)size) == 0)
-		return 0;
-	if (errno != EOPNOTSUPP)
-		return errno;
-	return ftruncate(disk->fd, (off_t)size) == 0 ? 0 : errno;
+	return disk_file_grow(&((struct cache_disk *)self)->disk_file, size);
 }
 
 static const struct medium_ops medium_ops = {
@@ -193,7 +160,7 @@ on_failed(void *arg, bool writing, int sys_errno)
 	struct cache_disk *disk = arg;
 
 	log_error("--cache disk:%s: cannot be %s: %s; nothing is kept there any more, the node goes on with its memory",
-		  disk->path, writing ? "written" : "read", strerror(sys_errno));
+		  disk->disk_file.path, writing ? "written" : "read", strerror(sys_errno));
 }
 
 void
@@ -213,66 +180,12 @@ node_cache_disk_is_busy(const struct node *node)
 
 // ---- the beginning ----
 
-static int __attribute__((format(printf, 4, 5)))
-refuse(const struct cache_disk *disk, char *error, size_t error_size, const char *format, ...)
-{
-	va_list arguments;
-	int length = snprintf(error, error_size, "--cache disk:%s: ", disk->path);
-
-	va_start(arguments, format);
-	vsnprintf(error + length, error_size - (size_t)length, format, arguments);
-	va_end(arguments);
-	return -1;
-}
-
-// Direct I/O, unless the system has none there or wants more than MEDIUM_ALIGN.
-static void
-try_direct(const struct cache_disk *disk)
-{
-	int flags = fcntl(disk->fd, F_GETFL);
-	uint8_t *bytes = aligned_alloc(DISK_PAGE_SIZE, DISK_PAGE_SIZE);
-
-	CHECK(bytes != NULL);
-	if (fcntl(disk->fd, F_SETFL, flags | O_DIRECT) == 0 &&
-	    pread(disk->fd, bytes + MEDIUM_ALIGN, MEDIUM_ALIGN, MEDIUM_ALIGN) < 0)
-		fcntl(disk->fd, F_SETFL, flags);
-	free(bytes);
-}
-
-static int
-open_path(struct cache_disk *disk, char *error, size_t error_size)
-{
-	struct stat status;
-	bool exists = stat(disk->path, &status) == 0;
-	int sys_errno, flags = O_RDWR | O_CLOEXEC;
-
-	if (exists && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		return refuse(disk, error, error_size, "is neither a file nor a block device");
-	disk->is_device = exists && S_ISBLK(status.st_mode);
-	flags |= disk->is_device ? O_EXCL : O_CREAT; // refused while the device is mounted
-	disk->fd = open(disk->path, flags, 0600);
-	if (disk->fd < 0)
-		return refuse(disk, error, error_size, "cannot be opened: %s", strerror(errno));
-	sys_errno = lock_take(disk->fd, false);
-	if (sys_errno == EAGAIN) {
-		pid_t holder = lock_find_holder(disk->fd);
-
-		return holder > 0 ? refuse(disk, error, error_size, "is in use by process %d; each node needs its own",
-					   (int)holder)
-				  : refuse(disk, error, error_size, "is in use; each node needs its own");
-	}
-	if (sys_errno != 0)
-		return refuse(disk, error, error_size, "cannot be locked: %s", strerror(sys_errno));
-	try_direct(disk);
-	return 0;
-}
-
 static int
 start_engine(struct cache_disk *disk, char *error, size_t error_size)
 {
 	struct node *node = disk->node;
 
-	disk->file = file_store_create(disk->path, disk->fd, error, error_size);
+	disk->file = file_store_create(disk->disk_file.path, disk->disk_file.fd, error, error_size);
 	if (disk->file == NULL)
 		return -1;
 	disk->file->store.size = disk_size(disk);
@@ -292,9 +205,9 @@ tell_found(const struct cache_disk *disk, const struct disk_level *level, bool e
 
 	disk_level_get_stats(level, &stats);
 	if (emptied)
-		log_warnx("--cache disk:%s: it was of another size, ways or hash: what was in it is given up", disk->path);
+		log_warnx("--cache disk:%s: it was of another size, ways or hash: what was in it is given up", disk->disk_file.path);
 	else if (stats.found > 0)
-		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->path, stats.found);
+		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->disk_file.path, stats.found);
 }
 
 int
@@ -317,7 +230,7 @@ node_cache_disk_open(struct node *node, char *error, size_t error_size)
 	opened = disk_level_open(&(struct medium){.ops = &medium_ops, .self = disk}, &level, config->slot_size, &emptied,
 				 why, sizeof(why));
 	if (opened == NULL)
-		return refuse(disk, error, error_size, "%s", why);
+		return disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
 	stack_set_disk(node->cache, opened, &hooks);
 	tell_found(disk, opened, emptied);
 	return start_engine(disk, error, error_size);
@@ -333,10 +246,8 @@ node_cache_disk_init(struct node *node, char *error, size_t error_size)
 	disk = calloc(1, sizeof(*disk));
 	CHECK(disk != NULL);
 	disk->node = node;
-	disk->path = node->config.cache_disk.path;
-	disk->fd = -1;
 	node->cache_disk = disk;
-	return open_path(disk, error, error_size);
+	return disk_file_open(&disk->disk_file, "--cache disk:", node->config.cache_disk.path, error, error_size);
 }
 
 void
@@ -354,8 +265,8 @@ node_cache_disk_fini(struct node *node)
 		event_free(disk->wake);
 	if (disk->file != NULL)
 		disk->file->store.ops->close(&disk->file->store);
-	else if (disk->fd >= 0)
-		close(disk->fd);
+	else if (disk->disk_file.fd >= 0)
+		close(disk->disk_file.fd);
 	free(disk);
 	node->cache_disk = NULL;
 }

@@ -89,6 +89,7 @@ struct node {
 	struct actions *actions;
 	struct stack *cache;
 	struct cache_disk *cache_disk; // or NULL
+	struct node_journal *journal;  // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
 	bool stepping;
@@ -240,6 +241,18 @@ void node_cache_disk_kick(struct node *node);
 bool node_cache_disk_is_busy(const struct node *node);
 // Nothing may be. After the cache.
 void node_cache_disk_fini(struct node *node);
+
+// ---- journal.c ----
+// Open and lock the journal, if one is configured; then, with a core that has the volumes, take over what is there.
+int node_journal_init(struct node *node, char *error, size_t error_size);
+int node_journal_open(struct node *node, char *error, size_t error_size);
+void node_journal_perform(struct node *node, const struct action *action);
+// Write what is due.
+void node_journal_kick(struct node *node);
+bool node_journal_is_busy(const struct node *node);
+json_t *node_journal_status(const struct node *node);
+// Nothing may be under way. Before the core goes.
+void node_journal_fini(struct node *node);
 
 // ---- cache.c ----
 int node_cache_init(struct node *node);

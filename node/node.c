@@ -81,6 +81,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->durability = config->settings.durability;
 	ret->disconnect_ms = config->settings.disconnect_ms;
 	ret->grace_ms = node_stores_grace_ms(opened);
+	ret->journal = config->journal[0] != '\0';
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
 	ret->trace = trace_line; // the level may change
@@ -125,12 +126,12 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
-	if (node_cache_disk_init(node, error, error_size) != 0 ||
+	if (node_cache_disk_init(node, error, error_size) != 0 || node_journal_init(node, error, error_size) != 0 ||
 	    node_volumes_open(node, opened, error, error_size) != 0)
 		return -1;
 	if (core_start(node, opened, error, error_size) != 0)
 		return -1;
-	if (node_volumes_add(node, opened, error, error_size) != 0)
+	if (node_volumes_add(node, opened, error, error_size) != 0 || node_journal_open(node, error, error_size) != 0)
 		return -1;
 	if (node->config.control[0] != '\0') {
 		node->control = control_create(node, node->config.control, error, error_size);
@@ -206,7 +207,8 @@ node_destroy(struct node *node)
 		return;
 	if (!node->left && node->base != NULL)
 		node_leave(node);
-	if (node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node))
+	if (node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node) ||
+	    node_journal_is_busy(node))
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
@@ -214,6 +216,7 @@ node_destroy(struct node *node)
 		node_rescue_fini(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		free(node->volumes[i].latencies);
+	node_journal_fini(node);
 	if (node->cache != NULL)
 		stack_abandon_disk(node->cache);
 	if (node->core != NULL)

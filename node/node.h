@@ -32,6 +32,8 @@ struct node_config {
 	struct level_config levels[STACK_LEVELS_MAX]; // of the cache, top first
 	uint32_t level_count;
 	struct cache_disk_config cache_disk; // below them
+	char journal[4096];    // what is not durable at the root is kept there for --durability local; "": nowhere
+	uint64_t journal_size;
 	struct settings settings;
 	bool read_only;        // every volume
 	bool insecure;         // TCP beyond loopback allowed

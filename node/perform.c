@@ -153,6 +153,11 @@ perform(struct node *node, const struct action *action)
 	case ACTION_LOST:
 		node_tell_lost(node, action);
 		break;
+	case ACTION_JOURNAL:
+	case ACTION_JOURNAL_SYNC:
+	case ACTION_JOURNAL_AUTHOR:
+		node_journal_perform(node, action);
+		break;
 	case ACTION_VOLUME_READY:
 		node_volume_ready(node, action->volume);
 		break;
@@ -240,6 +245,7 @@ node_end_batch(struct node *node)
 	}
 	node_stores_kick(node);
 	node_cache_disk_kick(node);
+	node_journal_kick(node);
 	if (node->rescue_due)
 		node_rescue_write(node);
 	if (!node->left && node->core != NULL)

@@ -322,5 +322,6 @@ node_status(struct node *node)
 			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
 	json_object_set_new(status, "directory", directory_status(node));
 	json_object_set_new(status, "memory", memory_status(node));
+	json_object_set_new(status, "journal", node_journal_status(node));
 	return status;
 }

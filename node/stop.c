@@ -229,7 +229,9 @@ node_leave(struct node *node)
 	node->driver = NULL;
 	node_parent_fini(node);
 	node_links_fini(node);
-	while ((node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node)) && !node->hurry)
+	while ((node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node) ||
+		node_journal_is_busy(node)) &&
+	       !node->hurry)
 		event_base_loop(node->base, EVLOOP_ONCE);
 	limits_fini(node);
 	if (node->in_order && node->status == 0)

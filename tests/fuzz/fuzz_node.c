@@ -177,6 +177,10 @@ perform(struct fuzz_node *node, const struct action *action)
 		CHECK(action->buf != NULL);
 		memcpy(scratch, buf_bytes(action->buf), LIMIT_BLOCK_SIZE_MIN);
 		break;
+	case ACTION_JOURNAL:
+	case ACTION_JOURNAL_SYNC:
+	case ACTION_JOURNAL_AUTHOR:
+		break; // no node has a journal
 	case ACTION_LOST:
 		session_trace("    %s tells of a loss: %s", node->config.name, action->text);
 		break;

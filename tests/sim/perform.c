@@ -164,6 +164,10 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_RESCUE:
 			storage_rescue(node, action);
 			break;
+		case ACTION_JOURNAL:
+		case ACTION_JOURNAL_SYNC:
+		case ACTION_JOURNAL_AUTHOR:
+			break; // no node has a journal
 		case ACTION_LOST:
 			node->losses_told++;
 			node->has_told_of_loss = true;
