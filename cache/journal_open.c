@@ -431,35 +431,17 @@ journal_found(const struct journal *journal, size_t i, struct journal_found *ret
 	return true;
 }
 
-static void
-add_name(struct author *author, uint64_t name)
-{
-	for (uint32_t i = 0; i < author->name_count; i++)
-		if (author->names[i] == name)
-			return;
-	if (author->name_count < LIMIT_HOPS)
-		author->names[author->name_count++] = name;
-}
-
-// The newest one, and the names of those before him: their blocks may still be on record.
+// The newest one: earlier names of his may have been evicted since, when nothing was held under them any more.
 bool
 journal_found_author(const struct journal *journal, const char *volume, struct author *ret)
 {
-	bool any = false;
-
 	for (size_t i = journal->record_count; i-- > 0;) {
 		const struct journal_record *record = &journal->records[i];
 
 		if (strcmp(record->volume, volume) != 0)
 			continue;
-		if (!any)
-			*ret = record->author;
-		any = true;
-		add_name(ret, record->author.node_id);
-		for (uint32_t n = 0; n < record->author.name_count; n++)
-			add_name(ret, record->author.names[n]);
-		if (record->author.number > ret->number)
-			ret->number = record->author.number;
+		*ret = record->author;
+		return true;
 	}
-	return any;
+	return false;
 }

@@ -177,11 +177,13 @@ void
 core_author(const struct core *core, uint32_t index, struct author *ret)
 {
 	const struct volume *volume = core->volumes[index];
-	struct claimant names = volume->own_before;
+	struct claimant names = {.path_count = 0};
 
-	if (volume->claims_end_due)
+	if (volume->claims_end_due) {
+		names = volume->own_before;
 		for (uint32_t i = 0; i < volume->own.path_count; i++)
 			claimant_add_name(&names, volume->own.path[i]);
+	}
 	claimant_add_name(&names, volume->node_id);
 	if (volume->name_before != 0)
 		claimant_add_name(&names, volume->name_before);

@@ -245,8 +245,6 @@ void
 entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum copy copy)
 {
 	CHECK(copy == COPY_CLEAN || copy == COPY_DIRTY);
-	if (copy == COPY_CLEAN)
-		journaled_forget(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;

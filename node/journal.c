@@ -85,7 +85,7 @@ node_journal_kick(struct node *node)
 {
 	struct node_journal *journal = node->journal;
 
-	if (journal == NULL || worker_is_busy(journal->worker))
+	if (journal == NULL || journal->journal == NULL || worker_is_busy(journal->worker))
 		return;
 	if (journal_take(journal->journal, &journal->offset, &journal->bytes, &journal->size)) {
 		journal->task = (struct task){.run = run, .done = written};
@@ -328,7 +328,7 @@ node_journal_status(const struct node *node)
 {
 	struct journal_stats stats;
 
-	if (node->journal == NULL)
+	if (node->journal == NULL || node->journal->journal == NULL)
 		return json_null();
 	journal_get_stats(node->journal->journal, &stats);
 	return json_pack("{sssIsIsIsIsIsIsIss}", "path", node->config.journal, "size", (json_int_t)stats.size, "blocks",

@@ -8,7 +8,7 @@ import signal
 import struct
 import threading
 
-from lab import BLOCK, Direct, check, main, need_fuse, read_at, write_at
+from lab import BLOCK, HVFS, Direct, check, main, need_fuse, read_at, run, write_at
 
 BLOCKS = 64
 SIZE = 8 << 20
@@ -58,8 +58,8 @@ class Writer(threading.Thread):
                 pass
 
 
-def start(lab):
-    return lab.leaf("leaf", *FLAGS)
+def start(lab, parent="root"):
+    return lab.leaf("leaf", *FLAGS, parent=parent)
 
 
 def journal(node):
@@ -75,32 +75,50 @@ def check_promised(image, written, promised, who):
     return numbers
 
 
-def one_round(lab, node, rng, written, promised):
+def start_root(lab):
+    return lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "1s")
+
+
+def one_round(lab, root, node, rng, written, promised, parents):
     writer = Writer(node.image(), rng, written, promised, rng.randint(1, 12))
     writer.start()
     writer.reached.wait()
     signal.pidfd_send_signal(node.pidfd, signal.SIGKILL)
     writer.join()
     node.kill()
-    node = start(lab)
+    if rng.random() < 0.2:  # the leaf's claims meet a root that was left uncleanly
+        root.kill()
+        root = start_root(lab)
+    node = start(lab, rng.choice(parents))
     numbers = check_promised(node.image(), written, promised, "the leaf")
     promised.update({block: number for block, number in enumerate(numbers) if number})
     if rng.random() < 0.3:
         node.flush()
         check(journal(node)["blocks"] == 0, journal(node))
-    return node
+    return root, node
 
 
-def kills(lab, rounds):
-    rng = random.Random(63)
-    written, promised, found = [0] * BLOCKS, {}, 0
+def fill(node, first, count):
+    """Dirty blocks, one fsync."""
+    direct = Direct(node.image())
+    for block in range(first, first + count):
+        direct.write(block, content(block, 1))
+    direct.sync()
+    direct.close()
+
+
+def kills(lab, root, rounds, parents):
+    rng = random.Random(len(parents))
+    written, promised, found = [1] * BLOCKS, {}, 0
     node = start(lab)
+    fill(node, 0, BLOCKS)
+    promised.update({block: 1 for block in range(BLOCKS)})
     for _ in range(rounds):
-        node = one_round(lab, node, rng, written, promised)
+        root, node = one_round(lab, root, node, rng, written, promised, parents)
         check(journal(node)["damaged"] == 0, journal(node))
         found += journal(node)["found"]
     check(found > rounds, f"{found} blocks were found in {rounds} rounds")
-    print(f"{rounds} times killed: {found} blocks came back from the journal")
+    print(f"{rounds} times killed below {' or '.join(parents)}: {found} blocks came back from the journal")
     node.flush()
     other = lab.leaf("other")
     check_promised(other.image(), written, promised, "another leaf")
@@ -108,7 +126,7 @@ def kills(lab, rounds):
     node.stop()
     node = start(lab)
     check(journal(node)["found"] == 0, journal(node))
-    return node, written, promised
+    return root, node
 
 
 def others_went_on(lab, node):
@@ -136,6 +154,80 @@ def others_went_on(lab, node):
     node.stop()
 
 
+def check_all(image, first, count):
+    for block in range(first, first + count):
+        check(number_of(read_at(image, block * BLOCK, BLOCK), block) == 1, f"block {block}")
+
+
+def more_than_it_has_room_for(lab):
+    """Then the root has it when the fsync returns."""
+    node = lab.leaf("small", "--durability", "local", "--journal", "small.journal:1M", "--writeback", "1h")
+    fill(node, 200, 20)
+    check(node.volume()["dirty_bytes"] >= 20 * BLOCK, "they are here only", node.volume())
+    fill(node, 300, 400)
+    node.kill()
+    check_all("disk.img", 300, 400)
+    node = lab.leaf("small", "--durability", "local", "--journal", "small.journal:1M")
+    check_all(node.image(), 200, 20)
+    check_all(node.image(), 300, 400)
+    node.stop()
+
+
+def says(log, words):
+    with open(log) as file:
+        return words in file.read()
+
+
+def damaged(lab):
+    """It is found, and told; what is whole comes back."""
+    node = start(lab)
+    fill(node, 800, 10)
+    fill(node, 900, 10)
+    node.kill()
+    with open("leaf.journal", "r+b") as file:
+        data = file.read()
+        at = data.index(content(805, 1))
+        file.seek(at + 100)
+        file.write(b"?")
+    node = start(lab)
+    check(journal(node)["found"] == 19 and journal(node)["damaged"] == 1, journal(node))
+    check(says("leaf.log", "DAMAGED"), "the log says it")
+    check_all(node.image(), 800, 5)
+    check_all(node.image(), 806, 4)
+    check_all(node.image(), 900, 10)
+    node.stop()
+
+
+def refused(flags, *words):
+    out = run(HVFS, "serve", "--name", "x", "--control", "x.ctl", "--volume", "other", "--parent", "unix:root.sock", *flags,
+              status=None)
+    check(out.returncode != 0, flags)
+    for word in words:
+        check(word in out.stderr, f"{flags}: {out.stderr!r} does not say {word!r}")
+
+
+def not_ours(lab):
+    with open("foreign", "wb") as file:
+        file.write(b"somebody's" * 200000)
+    refused(["--journal", "foreign:2M"], "--journal foreign", "something else")
+    check(open("foreign", "rb").read() == b"somebody's" * 200000, "it was left alone")
+    refused(["--journal", "x:1K"], "at least 1M")
+    refused(["--journal", "x"], "PATH:SIZE")
+    node = start(lab)
+    refused(["--journal", "leaf.journal:4M"], "in use by process")
+    fill(node, 700, 1)
+    node.kill()
+    refused(["--journal", "leaf.journal:4M"], "bytes of v that are not at its root yet")
+    with open("leaf.journal", "r+b") as file:
+        whole = os.path.getsize("leaf.journal")
+        file.truncate(whole // 2)
+    refused(["--journal", "leaf.journal:4M"], "was cut")
+    os.remove("leaf.journal")
+    node = start(lab)
+    check(number_of(read_at(node.image(), 700 * BLOCK, BLOCK), 700) == 0, "it was only there")
+    node.stop()
+
+
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=12)
@@ -144,9 +236,16 @@ def options():
 
 def test(lab):
     need_fuse()
-    lab.root("--hb-ttl", "2s", size=str(SIZE))
-    node, _, _ = kills(lab, options().rounds)
+    lab.create(size=str(SIZE))
+    root, node = kills(lab, start_root(lab), options().rounds, ["root"])
+    node.stop()
+    proxy = lab.proxy("proxy")
+    root, node = kills(lab, root, options().rounds // 2, ["root", "proxy"])
+    proxy.stop()
     others_went_on(lab, node)
+    more_than_it_has_room_for(lab)
+    damaged(lab)
+    not_ours(lab)
     lab.stop_all()
 
 
