@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Records are written one after the other, each durably before the next: so after a crash only the last one may be torn,
-// and it was not reported as done. A record says from which sequence on records count (the tail); places of older ones
-// are used again only once that is on the medium. What is live in the oldest records is written again before the ring is full.
-#include "cache/journal_internal.h"
+// Records are written one after the other, each durably before the next: so after a crash only the last one may be
+// torn, and it was not reported as done. A record says from which sequence on records count (the tail); places of older
+// ones are used again only once that is on the medium. What is live in the oldest records is written again before the
+// ring is full.
 #include "cache/hash.h"
+#include "cache/journal_internal.h"
 #include "cache/sum.h"
 #include "core/check.h"
 

@@ -35,7 +35,8 @@ struct journal_stats {
 	int sys_errno;             // it could not be written: nothing is kept there any more; 0: all is well
 };
 
-// Take over ${medium}, of ${size} bytes; it is formatted if it is empty, or has nothing in it that is needed and is of another size.
+// Take over ${medium}, of ${size} bytes; it is formatted if it is empty, or of another size and has nothing in it that is
+// needed.
 // ${pool} (${arg}, block size) gives the pools for the blocks that are found. Returns NULL and a sentence without the
 // medium's name: what is wrong, what to do.
 struct journal *journal_open(const struct medium *medium, uint64_t size, struct buf_pool *(*pool)(void *arg, uint32_t size),
@@ -54,8 +55,8 @@ void journal_set_volume(struct journal *journal, uint32_t index, const char *nam
 // All that was found has been put again: its records count until that is written.
 void journal_taken_over(struct journal *journal);
 
-// Under which names blocks of volume ${index} are held from now on. It goes along with the next record of the volume; if there are
-// blocks of it in the journal already one becomes due.
+// Under which names blocks of volume ${index} are held from now on. It goes along with the next record of the volume; if
+// there are blocks of it in the journal already one becomes due.
 void journal_set_author(struct journal *journal, uint32_t index, const struct author *author);
 
 // ${key} has these bytes, which are not at the root. Takes a count.
@@ -70,14 +71,15 @@ bool journal_is_due(const struct journal *journal);
 // What journal_done reports as done, once all that was put until now is written.
 uint64_t journal_point(const struct journal *journal);
 
-// The next record: write it, durably, then call journal_written. False: there is no room (then all of it waits until there is), or
-// nothing to write, or one is being written.
+// The next record: write it, durably, then call journal_written. False: there is no room (then all of it waits until there
+// is), or nothing to write, or one is being written.
 bool journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t **ret_bytes, size_t *ret_size);
 void journal_written(struct journal *journal, int sys_errno);
 
 // All points up to this one are done.
 uint64_t journal_done(const struct journal *journal);
 
+// At this moment.
 void journal_get_stats(const struct journal *journal, struct journal_stats *ret);
 
 // What must be true whatever happened; stops the process when it is not. For tests.

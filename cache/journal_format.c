@@ -166,8 +166,10 @@ journal_record_read(const struct journal_superblock *superblock, uint64_t page, 
 		.page = page,
 		.block_size = get32(bytes + AT_BLOCK_SIZE),
 		.count = get32(bytes + AT_COUNT),
-		.author = {.node_id = get64(bytes + AT_NODE_ID), .number = get64(bytes + AT_NUMBER),
-			   .epoch = get32(bytes + AT_EPOCH), .name_count = get32(bytes + AT_NAME_COUNT)},
+		.author = {.node_id = get64(bytes + AT_NODE_ID),
+			   .number = get64(bytes + AT_NUMBER),
+			   .epoch = get32(bytes + AT_EPOCH),
+			   .name_count = get32(bytes + AT_NAME_COUNT)},
 	};
 	if (ret->count > JOURNAL_RECORD_BLOCKS || ret->author.name_count > LIMIT_HOPS || ret->author.node_id == 0 ||
 	    !block_size_is_possible(ret->block_size) || ret->tail > ret->sequence)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is found on the medium: all headers of records are looked for, page by page. The newest says from where on records
-// count; of each block the newest bytes do. What is damaged is told, never used.
+// What is found on the medium: all headers of records are looked for, page by page. The newest says from where on
+// records count; of each block the newest bytes do. What is damaged is told, never used.
 #include "cache/journal_internal.h"
 #include "cache/sum.h"
 #include "core/check.h"
@@ -50,8 +50,8 @@ medium_size(const struct opening *opening)
 	return opening->journal->medium.ops->size(opening->journal->medium.self);
 }
 
-// Zeros first: space that is only reserved costs a change of the file system with each first write. The superblock is last: what
-// is cut short before is formatted again.
+// Zeros first: space that is only reserved costs a change of the file system with each first write. The superblock is
+// last: what is cut short before is formatted again.
 static int
 format(struct opening *opening, uint64_t pages, uint8_t *bytes)
 {
@@ -179,8 +179,8 @@ is_torn(struct opening *opening, const struct journal_record *record, bool *ret)
 	return 0;
 }
 
-// As the newest record says that is not torn: what a torn one says is about bytes of its own that may not be there, and it
-// was not reported as done.
+// As the newest record says that is not torn: what a torn one says is about bytes of its own that may not be there, and
+// it was not reported as done.
 static int
 find_tail(struct opening *opening, uint64_t *ret_tail)
 {
@@ -341,14 +341,19 @@ check_empty(struct opening *opening, enum journal_superblock_found found)
 	case JOURNAL_NOTHING:
 		return 0;
 	case JOURNAL_OTHER_VERSION:
-		return refuse(opening, "is a journal of another version of hvfs; start that one with it, or remove it: what was "
-				       "not at the root yet is lost then");
+		return refuse(opening,
+			      "is a journal of another version of hvfs; start that one with it, or remove it: what was "
+			      "not at the root yet is lost then");
 	case JOURNAL_DAMAGED:
-		return refuse(opening, "is a journal of hvfs whose beginning is damaged; remove it, and it is made anew: what was not "
-				       "at the root yet is lost then");
+		return refuse(
+			opening,
+			"is a journal of hvfs whose beginning is damaged; remove it, and it is made anew: what was not "
+			"at the root yet is lost then");
 	default:
-		return refuse(opening, "has something else in it; give another path, or, if nobody needs what is there, remove it (of "
-				       "a device: overwrite its first 4 KiB with zeros)");
+		return refuse(
+			opening,
+			"has something else in it; give another path, or, if nobody needs what is there, remove it (of "
+			"a device: overwrite its first 4 KiB with zeros)");
 	}
 }
 
@@ -372,8 +377,9 @@ take_over(struct opening *opening, uint64_t pages)
 		if (rc == 0)
 			rc = format(opening, pages, bytes);
 	} else if (rc == 0 && journal_offset(journal->superblock.pages) > medium_size(opening)) {
-		rc = refuse(opening, "is a journal of hvfs that was cut: it has %" PRIu64 " of %" PRIu64
-				     " bytes; remove it, and it is made anew: what was not at the root yet is lost then",
+		rc = refuse(opening,
+			    "is a journal of hvfs that was cut: it has %" PRIu64 " of %" PRIu64
+			    " bytes; remove it, and it is made anew: what was not at the root yet is lost then",
 			    medium_size(opening), journal_offset(journal->superblock.pages));
 	} else if (rc == 0) {
 		rc = find_records(opening, bytes);
@@ -400,7 +406,8 @@ journal_open(const struct medium *medium, uint64_t size, struct buf_pool *(*pool
 	     char *error, size_t error_size)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
-	struct opening opening = {.journal = journal, .error = error, .error_size = error_size, .pool = pool, .arg = arg};
+	struct opening opening = {
+		.journal = journal, .error = error, .error_size = error_size, .pool = pool, .arg = arg};
 	const size_t bytes = JOURNAL_PAGE + (size_t)JOURNAL_RECORD_BLOCKS * LIMIT_BLOCK_SIZE_MAX;
 
 	CHECK(journal != NULL && size >= 16 * JOURNAL_PAGE);

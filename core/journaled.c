@@ -12,7 +12,7 @@
 
 enum { LIST_SLACK = 4096 };
 
-#define LINKS_UNSEEN (UINT64_C(1) << 20)   // that the process before may have had since it wrote the journal
+#define LINKS_UNSEEN (UINT64_C(1) << 20) // that the process before may have had since it wrote the journal
 #define VERSIONS_UNSEEN (UINT64_C(1) << 20)
 #define SESSION_GONE UINT64_MAX // no parent has it
 

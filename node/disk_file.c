@@ -54,8 +54,8 @@ disk_file_size(const struct disk_file *file)
 	return size > 0 ? (uint64_t)size : 0;
 }
 
-// In one piece, if the file system can: a file that grows block by block, in any order, is found slowly later. And a disk
-// that is too small says so now.
+// In one piece, if the file system can: a file that grows block by block, in any order, is found slowly later. And a
+// disk that is too small says so now.
 int
 disk_file_grow(const struct disk_file *file, uint64_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The journal's file: a thread of its own writes its records, one at a time, durably. What comes meanwhile goes into the
-// next one, so that many fsyncs share a write. The core is told from the loop, between steps.
+// The journal's file: a thread of its own writes its records, one at a time, durably. What comes meanwhile goes into
+// the next one, so that many fsyncs share a write. The core is told from the loop, between steps.
 #include "node/internal.h"
 
 #include "cache/journal.h"
@@ -74,7 +74,8 @@ written(struct task *task)
 
 	journal_written(journal->journal, journal->sys_errno);
 	if (journal->sys_errno != 0)
-		log_error("--journal %s: can not be written: %s; nothing is kept there any more: a fsync waits for the root",
+		log_error("--journal %s: can not be written: %s; nothing is kept there any more: a fsync waits for the "
+			  "root",
 			  journal->file.path, strerror(journal->sys_errno));
 	answer_soon(journal);
 	node_journal_kick(journal->node);
@@ -95,7 +96,8 @@ node_journal_kick(struct node *node)
 	}
 }
 
-// Those whose bytes are there; when nothing is being written, the others, too: there is no room, or no journal any more.
+// Those whose bytes are there; when nothing is being written, the others, too: there is no room, or no journal any
+// more.
 static void
 answer_waiting(evutil_socket_t fd, short what, void *arg)
 {
@@ -252,7 +254,8 @@ find_volume(const struct node *node, const char *name, uint32_t *ret_index)
 	return false;
 }
 
-// What an earlier process has left is the core's now, and comes into the journal again under the present volumes' indices.
+// What an earlier process has left is the core's now, and comes into the journal again under the present volumes'
+// indices.
 static int
 take_over(struct node_journal *journal, char *error, size_t error_size)
 {
@@ -264,9 +267,11 @@ take_over(struct node_journal *journal, char *error, size_t error_size)
 		struct author author = {0};
 
 		if (!find_volume(journal->node, found.volume, &index))
-			return disk_file_refuse(&journal->file, error, error_size,
-						"has bytes of %s that are not at its root yet; give --volume %s and --parent, or, if "
-						"they are not needed, remove the file", found.volume, found.volume);
+			return disk_file_refuse(
+				&journal->file, error, error_size,
+				"has bytes of %s that are not at its root yet; give --volume %s and --parent, or, if "
+				"they are not needed, remove the file",
+				found.volume, found.volume);
 		if (!known[index]) {
 			CHECK(journal_found_author(journal->journal, found.volume, &author));
 			core_set_author(journal->node->core, index, &author);
@@ -274,10 +279,13 @@ take_over(struct node_journal *journal, char *error, size_t error_size)
 			journal_set_author(journal->journal, index, &author);
 		}
 		known[index] = true;
-		if (core_add_uncommitted(journal->node->core, index, found.block, found.version, found.block_size, found.buf) != 0)
-			return disk_file_refuse(&journal->file, error, error_size, "block %" PRIu64 " of %s is none of its volume",
-						found.block, found.volume);
-		journal_put(journal->journal, block_key_make(index, found.block), found.version, found.buf, found.block_size);
+		if (core_add_uncommitted(journal->node->core, index, found.block, found.version, found.block_size,
+					 found.buf) != 0)
+			return disk_file_refuse(&journal->file, error, error_size,
+						"block %" PRIu64 " of %s is none of its volume", found.block,
+						found.volume);
+		journal_put(journal->journal, block_key_make(index, found.block), found.version, found.buf,
+			    found.block_size);
 	}
 	journal_taken_over(journal->journal);
 	return 0;
@@ -290,12 +298,15 @@ tell_found(const struct node_journal *journal)
 
 	journal_get_stats(journal->journal, &stats);
 	if (stats.found > 0)
-		log_warnx("--journal %s: this node ended before %" PRIu64 " blocks were at the root: they are claimed now",
+		log_warnx("--journal %s: this node ended before %" PRIu64
+			  " blocks were at the root: they are claimed now",
 			  journal->file.path, stats.found);
 	if (stats.torn)
-		log_info("--journal %s: a record was being written when this node ended: it is left out", journal->file.path);
+		log_info("--journal %s: a record was being written when this node ended: it is left out",
+			 journal->file.path);
 	if (stats.damaged > 0)
-		log_error("--journal %s: %" PRIu64 " records or blocks are DAMAGED: bytes that a fsync had promised are lost",
+		log_error("--journal %s: %" PRIu64
+			  " records or blocks are DAMAGED: bytes that a fsync had promised are lost",
 			  journal->file.path, stats.damaged);
 }
 
@@ -332,9 +343,10 @@ node_journal_status(const struct node *node)
 		return json_null();
 	journal_get_stats(node->journal->journal, &stats);
 	return json_pack("{sssIsIsIsIsIsIsIss}", "path", node->config.journal, "size", (json_int_t)stats.size, "blocks",
-			 (json_int_t)stats.blocks, "waiting", (json_int_t)stats.waiting, "found", (json_int_t)stats.found,
-			 "damaged", (json_int_t)stats.damaged, "records", (json_int_t)stats.records, "written",
-			 (json_int_t)stats.written, "error", stats.sys_errno != 0 ? strerror(stats.sys_errno) : "");
+			 (json_int_t)stats.blocks, "waiting", (json_int_t)stats.waiting, "found",
+			 (json_int_t)stats.found, "damaged", (json_int_t)stats.damaged, "records",
+			 (json_int_t)stats.records, "written", (json_int_t)stats.written, "error",
+			 stats.sys_errno != 0 ? strerror(stats.sys_errno) : "");
 }
 
 void

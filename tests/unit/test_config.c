@@ -261,6 +261,9 @@ START_TEST(settings_are_read_as_they_are_printed)
 	ck_assert_int_eq(config.node.settings.durability, DURABILITY_PARENT);
 	ck_assert_uint_eq(config.node.settings.disconnect_ms, 5000);
 	ck_assert_str_eq(config.node.rescue, "r");
+	ck_assert_int_eq(load("--volume v=d --durability local --journal a:b/j:64M"), 0);
+	ck_assert_str_eq(config.node.journal, "a:b/j");
+	ck_assert_uint_eq(config.node.journal_size, 64 << 20);
 }
 END_TEST
 
@@ -302,6 +305,8 @@ START_TEST(bad_flags_are_named_with_their_value)
 	assert_refused("--volume v=d --on-disconnect error5s", "--on-disconnect error5s: right would be wait");
 	assert_refused("--volume v=d --rescue=", "--rescue : empty");
 	assert_refused("--volume v=d --log-level loud", "--log-level loud: right would be error");
+	assert_refused("--volume v=d --journal j", "PATH:SIZE");
+	assert_refused("--volume v=d --journal j:512K", "at least 1M");
 	assert_refused("--volume v=d --cache 16M", "--cache 16M: 16M: right would be mem:SIZE");
 	assert_refused("--volume v=d --cache mem:16X", "--cache mem:16X: 16X: no size");
 	assert_refused("--volume v=d --cache mem:16M,ways=0", "ways=0");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The journal: what was reported as written is found after a crash at any moment, whatever of the last write has arrived;
-// what is damaged is told; the ring goes round; what is not ours is left alone.
+// The journal: what was reported as written is found after a crash at any moment, whatever of the last write has
+// arrived; what is damaged is told; the ring goes round; what is not ours is left alone.
 #include "cache/journal.h"
 #include "core/check.h"
 #include "tests/sim/memory_medium.h"
