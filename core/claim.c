@@ -21,15 +21,6 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
-// What was passed on is answered, or will not be.
-static void
-credit_back(struct core *core, struct want *want)
-{
-	if (want->counted)
-		core->parent.outstanding--;
-	want->counted = false;
-}
-
 static void
 want_free(struct core *core, uint32_t *link)
 {
@@ -40,16 +31,10 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
-	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
-	if (want->orphan) {
-		if (--child->orphans == 0)
-			core_wake(core, core->now); // nothing may be left of its session
-	} else if (want->perm == PERM_WRITE) {
-		CHECK(child->pending > 0);
-		child->pending--;
-	}
+	if (want->orphan && --child->orphans == 0)
+		core_wake(core, core->now); // nothing may be left of its session
 	pool_free(&core->table.wants, index);
 }
 
@@ -100,6 +85,10 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
 		return;
 	}
+	if (core->table.wants.used >= LIMIT_CLAIMS) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
+		return;
+	}
 	work = table_work(&core->table, entry);
 	index = pool_alloc(&core->table.wants);
 	want = table_want(&core->table, index);
@@ -121,7 +110,6 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
-	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;
@@ -360,7 +348,6 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		index = table_want(&core->table, index)->next;
 	if (index == 0)
 		return false;
-	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (!table_want(&core->table, index)->orphan &&
@@ -531,7 +518,6 @@ claim_link_down(struct core *core, struct work *work)
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		credit_back(core, want);
 		want->up_xid = 0;
 		if (!want->orphan)
 			continue;
