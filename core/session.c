@@ -305,6 +305,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
 	if (!resumed)
 		recovery_remember(core, volume);
+	volume->elsewhere |= !resumed && volume->unsynced;
 	learn_way_up(core, volume, message);
 	if (volume->keeper != 0)
 		look_for_keepers(core, volume, resumed, (message->connect_flags & CONNECT_KNOWN) != 0);

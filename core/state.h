@@ -205,6 +205,7 @@ struct volume {
 	uint32_t barriers_sent, barriers_done; // number of the last one sent; of the last one answered well
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
+	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
