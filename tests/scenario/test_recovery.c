@@ -695,6 +695,42 @@ START_TEST(forwarded_copies_behind_a_barrier)
 }
 END_TEST
 
+// C sends a barrier while P sends on what C wants to drop: that was brought up before, so the barrier covers it. When both of
+// those who had it are gone, nothing is lost.
+START_TEST(forwarded_copies_before_a_barrier)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *sync;
+
+	scenario_hold(scenario, "A", "P", true); // but for grants
+	for (unsigned i = 0; i < 4; i++) {
+		struct request *write = scenario_write(scenario, "C", i, 'c');
+
+		for (unsigned k = 0; k < 2; k++) {
+			scenario_run(scenario, 50);
+			scenario_deliver(scenario, "A", "P", 1);
+		}
+		scenario_run(scenario, 50);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 100);
+	request_expect_waiting(sync);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 200);
+	request_expect_ok(sync);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -759,6 +795,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
 	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
+	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
