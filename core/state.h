@@ -191,7 +191,7 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
-	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	uint32_t keeper_barrier;               // the last barrier that was sent before all of it was: one that comes later covers it
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
