@@ -95,7 +95,6 @@ struct parent {
 	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
 	struct key_list waiting; // blocks that wait for credits
-	struct key_list claims_waiting; // blocks whose claim waits for credits
 	uint64_t number;                // of this link: it grows with each
 	char address[LIMIT_ADDRESS_SIZE + 1]; // as it was dialled
 	moment_us heard_at;             // when the last message came
@@ -349,7 +348,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM, WAIT_PLACE };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_PLACE };
 
 // The block waits, at the end of the list, unless it does already. It has a work record.
 void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);
