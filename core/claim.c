@@ -21,16 +21,6 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
-<<<<<<< HEAD
-// What was passed on is answered, or will not be.
-static void
-credit_back(struct core *core, struct want *want)
-{
-	if (want->counted)
-		core->parent.outstanding--;
-	want->counted = false;
-}
-
 // One of the answers is here that the eviction of an absent child waits for (claim_may_be_granted).
 static void
 evictable(struct core *core, struct child *child)
@@ -40,8 +30,6 @@ evictable(struct core *core, struct child *child)
 	core_wake(core, core->now);
 }
 
-=======
->>>>>>> lab
 static void
 want_free(struct core *core, uint32_t *link)
 {
@@ -54,18 +42,10 @@ want_free(struct core *core, uint32_t *link)
 	volume->early_claims -= want->early;
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
-<<<<<<< HEAD
 	if (want->orphan) {
 		child->orphans--;
 		evictable(core, child); // or nothing is left of its session
-	} else if (want->perm == PERM_WRITE) {
-		CHECK(child->pending > 0);
-		child->pending--;
 	}
-=======
-	if (want->orphan && --child->orphans == 0)
-		core_wake(core, core->now); // nothing may be left of its session
->>>>>>> lab
 	pool_free(&core->table.wants, index);
 }
 
