@@ -149,6 +149,7 @@ struct volume {
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
+	uint64_t parent_before; // another name that the parent, the same process, had before; 0: none
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
@@ -233,6 +234,7 @@ struct child {
 	uint64_t acknowledged, covered, synced;
 	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
+	bool returns;             // its session before was one of this process
 	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
