@@ -21,15 +21,6 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
-// What was passed on is answered, or will not be.
-static void
-credit_back(struct core *core, struct want *want)
-{
-	if (want->counted)
-		core->parent.outstanding--;
-	want->counted = false;
-}
-
 // One of the answers is here that the eviction of an absent child waits for (claim_may_be_granted).
 static void
 evictable(struct core *core, struct child *child)
@@ -49,15 +40,11 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
-	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
 		child->orphans--;
 		evictable(core, child); // or nothing is left of its session
-	} else if (want->perm == PERM_WRITE) {
-		CHECK(child->pending > 0);
-		child->pending--;
 	}
 	pool_free(&core->table.wants, index);
 }
@@ -109,6 +96,10 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
 		return;
 	}
+	if (core->table.wants.used >= LIMIT_CLAIMS) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
+		return;
+	}
 	work = table_work(&core->table, entry);
 	index = pool_alloc(&core->table.wants);
 	want = table_want(&core->table, index);
@@ -130,7 +121,6 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
-	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;
@@ -369,7 +359,6 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		index = table_want(&core->table, index)->next;
 	if (index == 0)
 		return false;
-	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (!table_want(&core->table, index)->orphan &&
@@ -571,7 +560,6 @@ claim_link_down(struct core *core, struct work *work)
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		credit_back(core, want);
 		want->up_xid = 0;
 		if (!want->orphan)
 			continue;

@@ -57,9 +57,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_LOOP_DETECTED);
 	if (!recovery_may_claim(core, volume))
 		return CLAIM_WAITS;
-	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
-		return CLAIM_WAITS;
-	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
+	if (!server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
 	say = (struct saying){
 		.link = (uint32_t)core->parent.link,
@@ -79,8 +77,6 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
-	want->counted = want->perm == PERM_WRITE;
-	core->parent.outstanding += want->counted;
 	return CLAIM_WAITS;
 }
 
