@@ -126,6 +126,9 @@ struct volume_info {
 uint32_t core_volume_count(const struct core *core);
 void core_volume_info(const struct core *core, uint32_t volume, moment_us now, struct volume_info *ret);
 
+// May somebody come yet with what he held of the root before: is there a grace time whose end is not on record?
+bool core_in_grace(const struct core *core);
+
 // What a child is doing.
 enum child_phase {
 	CHILD_CONNECTED,

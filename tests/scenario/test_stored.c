@@ -250,6 +250,77 @@ START_TEST(author_is_cut_off_in_the_grace_time)
 }
 END_TEST
 
+// Whether A's last sync, of E's bytes, was done is not known. C's older ones, which come first, are refused: the storage may have
+// newer ones. B's, which were written over E's, are newer than any that the storage may have, and are taken; they do not become
+// older than E's by that. (What D had written over them is lost with it.) (seed 4744)
+START_TEST(newest_bytes_behind_refused_ones)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", '2');
+	steps_read(scenario, "A", '2');
+	steps_write(scenario, "E", 'e');
+	steps_read(scenario, "A", 'e');
+	steps_sync(scenario, "A", ERR_OK);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "D");
+	steps_cut(scenario, "B", "A", LEASE_MS / 4);
+	steps_cut(scenario, "E", "A", LEASE_MS / 2);
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_run(scenario, LEASE_MS);
+	sync = scenario_sync(scenario, "B");
+	steps_read_at_last(scenario, "C", 'b');
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C, who was below Q and P and away for longer than its lease, has brought newer bytes than P has past it, and they are durable.
+// P may still read; but what it has is not what it may read, and it did not hold that to the end: A, which loses power and does
+// not know whether its last sync was done, must not take it.
+START_TEST(bytes_that_were_gone_past)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c'); // P has these bytes
+	steps_write(scenario, "C", 'C');
+	scenario_kill(scenario, "Q");
+	steps_cut(scenario, "C", "A", LEASE_MS * 3 / 2);
+	steps_cut(scenario, "C", "P", 60 * 1000);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	scenario_kill(scenario, "C");
+	scenario_forget(scenario);
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	steps_read_at_last(scenario, "B", 'C');
+	steps_work_again(scenario, "P");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C was below P, who did not answer any more (_i & 1: below Q, a child of P's), and has gone past it to A, with newer bytes
 // than P ever had, which are durable; then C dies and A loses power, so that nobody knows whether A's last sync was done. P, who
 // has heard of nothing, claims the block, which it believes to be with C (or Q): what it has itself is not what was synced.
@@ -307,6 +378,8 @@ main(void)
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
 	tcase_add_test(tcase, author_is_cut_off_in_the_grace_time);
+	tcase_add_test(tcase, bytes_that_were_gone_past);
+	tcase_add_test(tcase, newest_bytes_behind_refused_ones);
 	tcase_add_loop_test(tcase, claim_that_was_gone_past, 0, 4);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

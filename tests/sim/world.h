@@ -107,7 +107,6 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
-	moment_us grace_end;             // of a root: until then children of the root before may come with what they hold
 	moment_us ran_us;                // how long those before it ran, together
 	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
