@@ -175,10 +175,12 @@ int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint
 void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 // A root volume was left uncleanly, and its version log tells (protocol.md F6): ${block} has the content of version
 // ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Before the
-// first step. Whether of all other blocks nothing was ever made durable (${complete}), or
-// nothing is known of them (as without this call).
+// first step.
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
-void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);
+
+// Nothing was made durable of all other blocks since a root of ${epoch} began behind one that had left in order, with all that
+// it had on stable storage. Without this call nothing is known of them.
+void core_set_versions_complete(struct core *core, uint32_t volume, uint32_t epoch);
 
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.

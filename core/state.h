@@ -141,7 +141,7 @@ struct volume {
 	// of a root that was left uncleanly (stored.c)
 	struct stored *stored; // by block
 	size_t stored_count, stored_capacity;
-	bool stored_complete;  // of the other blocks nothing was ever made durable
+	version_t stored_all;  // versions up to this are on stable storage, of all blocks, or written over; 0: not known
 	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent

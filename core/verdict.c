@@ -109,7 +109,8 @@ has_newer_claim(const struct core *core, const struct work *work, const struct w
 	return false;
 }
 
-// Bytes below a version that somebody has claimed, and is gone with, are given a number beyond it: the newest of them, first.
+// The newest bytes are decided about first. Those below a version that somebody has claimed, and is gone with, are given a number
+// beyond it; and when older ones are refused, their number counts as one that there was.
 static bool
 has_newer_bytes(const struct core *core, const struct work *work, const struct want *want)
 {
@@ -301,7 +302,7 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
-	if (entry->claimed && has_newer_bytes(core, table_work(&core->table, entry), want))
+	if (has_newer_bytes(core, table_work(&core->table, entry), want))
 		return CLAIM_WAITS;
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable

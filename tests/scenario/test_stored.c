@@ -176,6 +176,37 @@ START_TEST(unknown_versions_of_two_who_have_the_same)
 }
 END_TEST
 
+// C's bytes are in doubt: B wrote over them, and nobody knows whether A's last sync was done. E wrote over B's, and then A itself,
+// which is lost. E's count, in whatever order they are brought, and C need not be told of a loss.
+START_TEST(newest_of_three_when_versions_are_in_doubt)
+{
+	static const char *const authors[3][3] = {{"C", "E", "B"}, {"E", "B", "C"}, {"B", "C", "E"}};
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	for (int i = 0; i < 3; i++)
+		steps_child(scenario, authors[_i][i], "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", '1');
+	steps_read(scenario, "E", '1');
+	steps_write(scenario, "B", 'b');
+	steps_sync(scenario, "B", ERR_OK);
+	steps_write(scenario, "B", 'B');
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "A", 'a');
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_run(scenario, 3 * LEASE_MS);
+	steps_read(scenario, "B", 'e');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // What is known to be there need not be sent again.
 START_TEST(synced_bytes_are_not_sent_again)
 {
@@ -375,6 +406,7 @@ main(void)
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
+	tcase_add_loop_test(tcase, newest_of_three_when_versions_are_in_doubt, 0, 3);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
 	tcase_add_test(tcase, author_is_cut_off_in_the_grace_time);

@@ -212,7 +212,7 @@ static void
 versions_give(struct node *node, struct disk *disk, int index)
 {
 	struct world *world = node->world;
-	struct stored_versions versions = {.complete = true};
+	struct stored_versions versions = {.complete = true, .epoch = node->metadata.epoch};
 
 	if (node->metadata.clean) {
 		versions_begin(&disk->versions, node->metadata.epoch);
@@ -230,7 +230,8 @@ versions_give(struct node *node, struct disk *disk, int index)
 		world->doubts += stored->low != stored->high;
 		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
 	}
-	core_set_versions_complete(node->core, (uint32_t)index, versions.complete);
+	if (versions.complete)
+		core_set_versions_complete(node->core, (uint32_t)index, versions.epoch);
 	version_log_free(&versions);
 }
 
