@@ -129,7 +129,7 @@ give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	bool again = work != NULL && work->resend; // no answer came before this session was lost, too
-	bool to_the_end = entry->held == PERM_READ || (again && work->resend_read);
+	bool to_the_end = (entry->held == PERM_READ && !entry->stale) || (again && work->resend_read);
 	uint32_t losses = again ? work->resend_losses : 0;
 	uint32_t epoch = losses > 0 ? work->resend_epoch : entry_volume(core, entry)->held_epoch;
 

@@ -141,7 +141,7 @@ struct volume {
 	// of a root that was left uncleanly (stored.c)
 	struct stored *stored; // by block
 	size_t stored_count, stored_capacity;
-	bool stored_complete;  // of the other blocks nothing was ever made durable
+	version_t stored_all;  // versions up to this are on stable storage, of all blocks, or written over; 0: not known
 	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent
@@ -149,6 +149,7 @@ struct volume {
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
+	uint64_t parent_before; // another name that the parent, the same process, had before; 0: none
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
@@ -190,7 +191,7 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
-	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	uint32_t keeper_barrier;               // the last barrier that was sent before all of it was: one that comes later covers it
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
@@ -234,6 +235,7 @@ struct child {
 	uint64_t acknowledged, covered, synced;
 	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
+	bool returns;             // its session before was one of this process
 	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed

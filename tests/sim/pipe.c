@@ -521,6 +521,17 @@ world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notice
 	conn_schedule_down(conn, PIPE_DOWN, world->now + parent_notices_us);
 }
 
+bool
+world_has_uplink(const struct node *node)
+{
+	const struct conn *conn = node->uplink;
+	bool stands = conn != NULL;
+
+	for (unsigned end = 0; end < 2 && stands; end++)
+		stands = conn->open[end] && !conn->closed[end] && conn->down_at[end] == MOMENT_NEVER;
+	return stands;
+}
+
 // ---- The end of the world ----
 
 void

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 enum {
+	ATTACH_LEASES = 3,        // until everybody is let back,
+	ATTACH_US = 20 * 1000000, // with some dials
 	SETTLE_SYNCS = 5,         // tries until a fsync succeeds
 	SETTLE_GROUP = 32,        // so many requests at once, where they may time out
 	SETTLE_BLOCKS = 16,       // of each volume, everybody reads and writes so many
@@ -38,6 +40,43 @@ all_ready(struct run *run)
 				return false;
 	}
 	return true;
+}
+
+// ---- A way up ----
+
+// Is the way up of everybody whole, down to what he held before, and no root in its grace time?
+static bool
+all_attached(struct run *run)
+{
+	struct volume_info info;
+
+	for (int i = 0; i < run->plan->node_count; i++) {
+		const struct node *node = run->world->nodes[i];
+
+		if (!is_there(run, i))
+			continue;
+		if (i > 0 && !world_has_uplink(node))
+			return false;
+		for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++) {
+			core_volume_info(node->core, volume, world_clock(node), &info);
+			if (info.phase != PHASE_SERVING)
+				return false;
+		}
+	}
+	return true;
+}
+
+// Requests that may not wait, or not for long, rightly fail until their node is let back. That is bounded: a grace time, an
+// eviction behind it (a lease and a quarter), their margins, and some dials and answers that do not come.
+static void
+attach(struct run *run)
+{
+	moment_us lease_us = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000;
+	moment_us limit = run->world->now + ATTACH_LEASES * lease_us + ATTACH_US;
+
+	run_phase(run, "attach", all_attached);
+	if (run->world->now > limit)
+		run_fail(run, "somebody was not let back in time");
 }
 
 // ---- Everybody ----
@@ -199,6 +238,8 @@ settle(struct run *run)
 	run->calm = true;
 	chaos_heal(run);
 	run_phase(run, "heal", all_ready);
+	if (run->plan->may_cut_off || run->plan->may_time_out)
+		attach(run);
 	sync_all(run);
 	run->strict = true;
 	touch_all(run);
