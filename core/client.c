@@ -572,8 +572,9 @@ static void
 work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
-		if (work->put_buf != NULL)
-			work->put_unknown = true; // it may have reached the root
+		// It may have reached the root; but one that has left in order has answered all that it had taken.
+		if (work->put_buf != NULL && entry_volume(core, entry)->session != 0)
+			work->put_unknown = true;
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;

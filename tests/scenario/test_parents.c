@@ -220,6 +220,31 @@ START_TEST(root_leaves_in_order)
 }
 END_TEST
 
+// C's bytes cross the root's farewell: that has answered all that the root has taken, so these are sent again to the next one.
+START_TEST(root_leaves_in_order_as_a_write_arrives)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 1);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_node(scenario, "A")->disks[0] = NULL; // R's now
+	steps_root(scenario, "R");
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
 // is away.
 static void
@@ -270,6 +295,7 @@ main(void)
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
+	tcase_add_test(tcase, root_leaves_in_order_as_a_write_arrives);
 	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
 	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);
 	suite_add_tcase(suite, tcase);
