@@ -64,8 +64,7 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
-	// What is claimed comes first: what others wait for may be held by that.
-	if (core->parent.outstanding >= core->parent.credits || core->parent.claims_waiting.count > 0) {
+	if (core->parent.outstanding >= core->parent.credits) {
 		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;
 	}
@@ -578,7 +577,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;
-	recovery_link_down(core, work);
+	work->claim_xid = 0;
 	unstable_link_down(core, entry, work);
 	claim_link_down(core, work);
 	if (work->flushing)
@@ -603,7 +602,7 @@ client_link_down(struct core *core)
 			work_link_down(core, entry, work);
 	}
 	CHECK(core->parent.outstanding == 0);
-	core->parent.waiting.count = core->parent.claims_waiting.count = 0;
+	core->parent.waiting.count = 0;
 }
 
 void

@@ -181,6 +181,9 @@ void core_set_versions_complete(struct core *core, uint32_t volume, bool complet
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.
 const char *core_ancestor_address(const struct core *core, uint32_t i);
 
+// Is the first of these to be dialled before all others but the parent? It has what this node has left to it (R13).
+bool core_needs_ancestor(const struct core *core);
+
 // For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
 struct block_info {
 	enum perm held; // in time; the root: PERM_WRITE

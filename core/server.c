@@ -131,13 +131,11 @@ items_fit(const struct message *message)
 	return message->items == NULL || message->opcode == OP_PUT;
 }
 
-// Bytes that are brought up, and what is given back, need none (R15).
+// What is brought up, claimed, or given back, needs none (R15).
 static bool
 needs_credit(const struct message *message)
 {
-	if (message->opcode == OP_RECOVER)
-		return message->perm == PERM_WRITE;
-	return message->opcode != OP_FLUSH && message->perm != PERM_NO;
+	return message->opcode != OP_FLUSH && message->opcode != OP_RECOVER && message->perm != PERM_NO;
 }
 
 bool

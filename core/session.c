@@ -198,6 +198,15 @@ is_above(const struct core *core, uint64_t node_id)
 	return false;
 }
 
+bool
+core_needs_ancestor(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->keeper != 0 && is_above(core, core->volumes[i]->keeper))
+			return true;
+	return false;
+}
+
 void
 session_news(struct core *core, struct volume *volume, const struct message *message)
 {

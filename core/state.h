@@ -95,7 +95,6 @@ struct parent {
 	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
 	struct key_list waiting; // blocks that wait for credits
-	struct key_list claims_waiting; // blocks whose claim waits for credits
 	uint64_t number;                // of this link: it grows with each
 	char address[LIMIT_ADDRESS_SIZE + 1]; // as it was dialled
 	moment_us heard_at;             // when the last message came
@@ -191,7 +190,7 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
-	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	uint32_t keeper_barrier;               // the last barrier that was sent before all of it was: one that comes later covers it
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
@@ -349,7 +348,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM, WAIT_PLACE };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_PLACE };
 
 // The block waits, at the end of the list, unless it does already. It has a work record.
 void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);

@@ -128,6 +128,12 @@ stored_is_newer(struct bounds bounds, version_t version)
 	return version > bounds.low || version >= bounds.high;
 }
 
+bool
+stored_goes_past(struct bounds bounds, version_t version)
+{
+	return version < bounds.low || (version < bounds.high && bounds.high != VERSION_MAX);
+}
+
 void
 stored_rest(struct core *core, struct volume *volume)
 {

@@ -57,9 +57,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_LOOP_DETECTED);
 	if (!recovery_may_claim(core, volume))
 		return CLAIM_WAITS;
-	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
-		return CLAIM_WAITS;
-	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
+	if (!server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
 	say = (struct saying){
 		.link = (uint32_t)core->parent.link,
@@ -79,8 +77,6 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
-	want->counted = want->perm == PERM_WRITE;
-	core->parent.outstanding += want->counted;
 	return CLAIM_WAITS;
 }
 
@@ -230,7 +226,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (want->version < stored_bounds(core, entry, want).low ||
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
 	    (want->version < entry->version && !(want->early && want->live)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);

@@ -212,6 +212,40 @@ START_TEST(lost_writes_are_told_to_all_who_wait)
 }
 END_TEST
 
+// G2: B has written one of two blocks when it is evicted, and its fsync says that writes were lost. The other block is written
+// later: the write of both may not succeed then, since no fsync would tell of the first any more. (seed 20780)
+START_TEST(write_that_has_lost_a_part_fails)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *other;
+
+	scenario_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write(scenario, "B", 'a');
+	steps_write_block(scenario, "D", 8, 'd');
+	scenario_hold(scenario, "B", "A", true);
+	write = scenario_write_run(scenario, "B", 7, 2, 'b'); // 7 at once
+	other = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 8000);
+	request_expect_ok(other);
+	scenario_hold(scenario, "D", "A", true);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "B", ERR_LOST);
+	request_expect_waiting(write);
+	scenario_hold(scenario, "D", "A", false);
+	scenario_run(scenario, 1000);
+	request_expect_error(write, ERR_LOST);
+	steps_sync(scenario, "B", ERR_OK);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C gives the block up with its FLUSH, and the FLUSH is refused: the bytes are neither forgotten nor stuck, and who
 // waits for them is told. (P has taken them, and loses them with the session at a root that is killed.)
 START_TEST(flush_refused_after_the_permission_was_given_up)
@@ -407,6 +441,7 @@ main(void)
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
 	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 2);
 	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
+	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
 	tcase_add_test(tcase, stop_while_a_child_waits);
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);

@@ -250,6 +250,45 @@ START_TEST(author_is_cut_off_in_the_grace_time)
 }
 END_TEST
 
+// C was below P, who did not answer any more (_i & 1: below Q, a child of P's), and has gone past it to A, with newer bytes
+// than P ever had, which are durable; then C dies and A loses power, so that nobody knows whether A's last sync was done. P, who
+// has heard of nothing, claims the block, which it believes to be with C (or Q): what it has itself is not what was synced.
+// (_i & 2: P's lease is not over.) (seed 4952)
+START_TEST(claim_that_was_gone_past)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	if (_i & 1)
+		steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", _i & 1 ? "Q" : "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_cut(scenario, "P", "A", EVICTED_MS);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 0);
+	steps_cut(scenario, "C", _i & 1 ? "Q" : "P", EVICTED_MS);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 100);
+	steps_write(scenario, "C", 'C');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "C");
+	if (!(_i & 2))
+		scenario_run(scenario, LEASE_MS);
+	root_again(scenario, ROOT_LOSES_POWER);
+	world_unblock(scenario->world);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'C');
+	steps_read_at_last(scenario, "B", 'C');
+	steps_sync(scenario, "P", ERR_OK); // all that it has is durable, or written over
+	steps_work_again(scenario, "P");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -268,6 +307,7 @@ main(void)
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
 	tcase_add_test(tcase, author_is_cut_off_in_the_grace_time);
+	tcase_add_loop_test(tcase, claim_that_was_gone_past, 0, 4);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -190,6 +190,8 @@ packet_encode(struct conn *conn, unsigned direction, const struct message *messa
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
+	if (message->opcode == OP_RECOVER)
+		packet->data_size = packet->size; // claims wait for room, too (protocol.md R16)
 	return packet;
 }
 

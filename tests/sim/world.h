@@ -34,7 +34,7 @@ struct packet {
 	struct packet *next;
 	struct conn *conn;
 	unsigned direction;
-	uint64_t data_size; // bytes of blocks in it
+	uint64_t data_size; // bytes of blocks in it, and of claims
 	size_t size;
 	uint8_t bytes[];
 };
