@@ -97,6 +97,16 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	core->parent.outstanding++;
 }
 
+// Is the write whose bytes are on their way by PUT still waited for? It is the first in the queue; when its time was over, another
+// one may be.
+static bool
+put_is_awaited(const struct core *core, const struct work *work)
+{
+	const struct want *head = table_want(&core->table, work->want_head);
+
+	return work->put_buf != NULL && head != NULL && head->kind != WANT_NONE && head->buf == work->put_buf;
+}
+
 // The request of this block has ended, one way or the other.
 static void
 ask_end(struct core *core, struct work *work)
@@ -239,7 +249,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	client_take_grant(core, entry, message, work->ask_at);
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
+	if (put_is_awaited(core, work)) {
 		head->applied = true;                                          // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
@@ -267,6 +277,7 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
+	bool concerns_head = work->put_buf == NULL || put_is_awaited(core, work);
 
 	ask_end(core, work);
 	switch (message->status) {
@@ -281,7 +292,8 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
 			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-		work->failed_status = (uint8_t)message->status;
+		if (concerns_head)
+			work->failed_status = (uint8_t)message->status;
 	}
 }
 
@@ -572,8 +584,8 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
 		// It may have reached the root; but one that has left in order has answered all that it had taken.
-		if (work->put_buf != NULL && entry_volume(core, entry)->session != 0)
-			work->put_unknown = true;
+		work->put_unknown = work->put_unknown ||
+				    (put_is_awaited(core, work) && entry_volume(core, entry)->session != 0);
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;

@@ -195,6 +195,37 @@ START_TEST(synchronous_write_that_may_come_late)
 }
 END_TEST
 
+// Its time is over while the link is broken: it has failed with that. A read behind it is another request, and reads. (seed 101236)
+START_TEST(read_behind_a_synchronous_write_that_is_given_up)
+{
+	enum { TIMEOUT_MS = STEPS_HB_TTL_MS / 2 };
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	scenario->config.io_timeout_ms = TIMEOUT_MS;
+	steps_child(scenario, "B", "A", true);
+	steps_cut(scenario, "B", "A", 2 * TIMEOUT_MS);
+	write = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, TIMEOUT_MS - 50);
+	read = scenario_read(scenario, "B", 7);
+	if (_i == 0) { // the link is given up first, or the write
+		steps_cut(scenario, "B", "P", 100);
+		scenario_move(scenario, "B", "P");
+	}
+	scenario_run(scenario, 100);
+	request_expect_error(write, ERR_TIMED_OUT);
+	if (_i == 1)
+		scenario_move(scenario, "B", "P");
+	scenario_run(scenario, TIMEOUT_MS - 200);
+	request_expect_ok(read);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G2: lost writes are told to all that wait, not to the first alone.
 START_TEST(lost_writes_are_told_to_all_who_wait)
 {
@@ -439,6 +470,7 @@ main(void)
 	tcase_add_test(tcase, versions_of_a_silent_writer_are_not_reused);
 	tcase_add_test(tcase, lost_synchronous_write_fails);
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
+	tcase_add_loop_test(tcase, read_behind_a_synchronous_write_that_is_given_up, 0, 2);
 	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 2);
 	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
 	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
