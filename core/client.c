@@ -583,7 +583,9 @@ static void
 work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
-		work->put_unknown = work->put_unknown || put_is_awaited(core, work); // it may have reached the root
+		// It may have reached the root; but one that has left in order has answered all that it had taken.
+		work->put_unknown = work->put_unknown ||
+				    (put_is_awaited(core, work) && entry_volume(core, entry)->session != 0);
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;

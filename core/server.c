@@ -156,7 +156,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 	if (writes && (child->read_only || volume->read_only))
 		return refuse_request(core, link, message, STATUS_READ_ONLY, PARAM_PERMISSIONS, message->perm);
 	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
-	    message->perm != PERM_NO)
+	    message->perm != PERM_NO && message->items == NULL)
 		return refuse_request(core, link, message, STATUS_UNAVAILABLE, 0, 0);
 	if (claim_in_grace(core, volume) && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
 	    message->perm != PERM_NO)
@@ -436,6 +436,10 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 	}
 	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
 		return;
+	if (core->stop != STOP_NO) { // of bytes: only what is here already
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_UNAVAILABLE);
+		return;
+	}
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
 	want->child = now.child;
 	want->xid = now.xid;

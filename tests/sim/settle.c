@@ -13,7 +13,8 @@ enum {
 	ATTACH_LEASES = 3,        // until everybody is let back,
 	ATTACH_US = 20 * 1000000, // with some dials
 	SETTLE_SYNCS = 5,         // tries until a fsync succeeds
-	SETTLE_GROUP = 32,        // so many requests at once, where they may time out
+	SETTLE_GROUP = 32,        // so many requests at once, where they may time out,
+	SETTLE_WRITERS = 2,       // and so many writes
 	SETTLE_BLOCKS = 16,       // of each volume, everybody reads and writes so many
 	SETTLE_US = 10 * 1000000, // longer than the oldest dirty block
 	SPARE_BLOCKS = 160,       // beyond a cache: victims, what is under way
@@ -66,8 +67,8 @@ all_attached(struct run *run)
 	return true;
 }
 
-// Requests that may not wait, or not for long, rightly fail until their node is let back. That is bounded: a grace time, an
-// eviction behind it (a lease and a quarter), their margins, and some dials and answers that do not come.
+// Requests that may not wait, or not for long, rightly fail until their node is let back. That is bounded: a grace
+// time, an eviction behind it (a lease and a quarter), their margins, and some dials and answers that do not come.
 static void
 attach(struct run *run)
 {
@@ -95,12 +96,13 @@ next_first(struct run *run, size_t *at)
 	return NULL;
 }
 
-// The first client of each node that is there makes a request; the phase is over when all have ended. Where a request may
-// time out they come in groups: a hundred writers of one block may rightly take longer than one of them is to wait.
+// The first client of each node that is there makes a request; the phase is over when all have ended. Where a request
+// may time out they come in groups: many writers of one block may rightly take longer than one of them is to wait. (The
+// way of a block from one leaf to another, eight deep, is 32 messages: on slow links 2.6 s, where the limit may be 5.3 s.)
 static void
 everybody(struct run *run, const char *phase, enum io_kind kind, int volume, uint64_t first, uint64_t count)
 {
-	unsigned asked = 0;
+	unsigned asked = 0, group = kind == IO_WRITE ? SETTLE_WRITERS : SETTLE_GROUP;
 	size_t at = 0;
 
 	for (struct client *client; (client = next_first(run, &at)) != NULL;) {
@@ -108,7 +110,7 @@ everybody(struct run *run, const char *phase, enum io_kind kind, int volume, uin
 			continue;
 		run->clients_busy++;
 		workload_request(client, kind, volume, first, count);
-		if (++asked % SETTLE_GROUP == 0 && run->plan->may_time_out)
+		if (++asked % group == 0 && run->plan->may_time_out)
 			run_phase(run, phase, run_clients_idle);
 	}
 	run_phase(run, phase, run_clients_idle);
