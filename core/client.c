@@ -449,6 +449,21 @@ client_refuse_recall(struct core *core, struct entry *entry)
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
 
+// The parent has one INVALIDATE open for each child: this one took the place of that which we have not answered yet. It will be
+// sent again if it is still needed.
+static void
+recall_replaced(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (!work->recall_open)
+		return;
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
+	work->recall_open = false;
+	table_touch(&core->table, entry);
+}
+
 void
 client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
 {
@@ -462,6 +477,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 
 	volume->recalled++;
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
+		if (entry != NULL)
+			recall_replaced(core, entry);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
