@@ -306,7 +306,7 @@ START_TEST(flush_refused_after_the_permission_was_given_up)
 	scenario_run(scenario, 10 * STEPS_HB_TTL_MS);
 	ck_assert_uint_ge(scenario_count(scenario, "P -> C  ERR_REPLY"), 1);
 	request_expect_error(write, ERR_IO);
-	request_expect_error(sync, ERR_IO); // told once
+	request_expect_error(sync, ERR_LOST); // told once
 	steps_sync(scenario, "C", ERR_OK);
 	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
