@@ -310,6 +310,7 @@ client_lost(struct core *core, struct entry *entry, const char *why)
 		action->buf = buf_ref(core->copies.ops->get(core->copies.self, entry->key));
 	}
 	tell_lost(core, entry);
+	recovery_unsynced_below(core, entry_volume(core, entry));
 	dirty_clear(core, entry);
 	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
