@@ -407,6 +407,10 @@ heartbeat_answered(struct core *core, const struct message *message)
 		struct volume *volume = core->volumes[i];
 		moment_us end = moment_after_ms(core->parent.heartbeat_sent, message->hb_ttl_ms);
 
+		if (volume->left) {
+			outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left a volume");
+			return;
+		}
 		if (volume->is_root || !volume->connected)
 			continue;
 		if (volume->lease_end <= core->now) {
@@ -419,6 +423,20 @@ heartbeat_answered(struct core *core, const struct message *message)
 	core_wake(core, core->parent.heartbeat_at); // long past when the answer took longer than the interval
 }
 
+// A volume is taken up again on a new link, as is what crossed the farewell on this one. But the parent may be about to leave the
+// others, too: it says so before it answers another heartbeat.
+static void
+leave_link(struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->connected) {
+			core->parent.heartbeat_at = core->now;
+			core_wake(core, core->now);
+			return;
+		}
+	outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left");
+}
+
 void
 session_parent_left(struct core *core, struct volume *volume)
 {
@@ -426,8 +444,11 @@ session_parent_left(struct core *core, struct volume *volume)
 	volume->unsynced = false;
 	unstable_all_committed(core, volume);
 	volume->session = 0;
-	volume->lease_end = core->now;
+	volume->lease_end = volume->cut_off_at = core->now;
 	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here
+	volume->connected = false; // nothing is asked, or taken, on this link any more
+	volume->left = true;
+	leave_link(core);
 }
 
 void
@@ -634,7 +655,7 @@ session_link_down(struct core *core, uint32_t id)
 				continue;
 			if (volume->connected)
 				volume->cut_off_at = core->now;
-			volume->connected = false;
+			volume->connected = volume->left = false;
 			volume->connect_xid = 0;
 			volume->retry_at = MOMENT_NEVER;
 			barriers_link_down(core, volume);

@@ -174,6 +174,7 @@ struct volume {
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
+	bool left;               // there the parent has ended the session since (DISCONNECT)
 	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
 	moment_us session_asked; // when the CONNECT under way was sent
 	uint32_t connect_xid;
