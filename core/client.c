@@ -54,7 +54,7 @@ say_to_parent(const struct core *core, const struct entry *entry, enum opcode op
 }
 
 void
-client_ask(struct core *core, struct entry *entry, const struct want *want, bool needs_data, struct buf *buf)
+client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
@@ -89,22 +89,13 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		say.digest = digest;
 	else if (say.opcode == OP_GET)
 		core->copies.ops->missed(core->copies.self);
+	want->asks = true;
 	work->ask = ASK_SENT;
 	work->ask_opcode = (uint8_t)say.opcode;
 	work->ask_perm = (uint8_t)perm;
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
-}
-
-// Is the write whose bytes are on their way by PUT still waited for? It is the first in the queue; when its time was over, another
-// one may be.
-static bool
-put_is_awaited(const struct core *core, const struct work *work)
-{
-	const struct want *head = table_want(&core->table, work->want_head);
-
-	return work->put_buf != NULL && head != NULL && head->kind != WANT_NONE && head->buf == work->put_buf;
 }
 
 // The request of this block has ended, one way or the other.
@@ -249,7 +240,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	client_take_grant(core, entry, message, work->ask_at);
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (put_is_awaited(core, work)) {
+	if (work->put_buf != NULL && head != NULL && head->asks) {
 		head->applied = true;                                          // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
@@ -277,7 +268,6 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
-	bool concerns_head = work->put_buf == NULL || put_is_awaited(core, work);
 
 	ask_end(core, work);
 	switch (message->status) {
@@ -292,8 +282,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
 			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-		if (concerns_head)
-			work->failed_status = (uint8_t)message->status;
+		work->failed_status = (uint8_t)message->status;
 	}
 }
 
@@ -605,8 +594,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
 		// It may have reached the root; but one that has left in order has answered all that it had taken.
-		work->put_unknown = work->put_unknown ||
-				    (put_is_awaited(core, work) && entry_volume(core, entry)->session != 0);
+		work->put_unknown |= work->put_buf != NULL && entry_volume(core, entry)->session != 0;
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;

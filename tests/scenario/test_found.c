@@ -226,6 +226,34 @@ START_TEST(read_behind_a_synchronous_write_that_is_given_up)
 }
 END_TEST
 
+// B's read has failed with the time, and then fails at the root, whose disk can not be read. It is nothing to a write of the whole
+// block behind it, which has not asked for anything yet.
+START_TEST(write_behind_a_read_that_is_given_up)
+{
+	enum { TIMEOUT_MS = 200 };
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	scenario->config.io_timeout_ms = TIMEOUT_MS;
+	steps_child(scenario, "B", "A", true);
+	scenario->disk->fail_reads = 100;
+	scenario_hold(scenario, "A", "B", true);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, TIMEOUT_MS - 50);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 80);
+	request_expect_error(read, ERR_TIMED_OUT);
+	scenario_hold(scenario, "A", "B", false);
+	scenario_run(scenario, 50);
+	request_expect_ok(write);
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G2: lost writes are told to all that wait, not to the first alone.
 START_TEST(lost_writes_are_told_to_all_who_wait)
 {
@@ -493,6 +521,7 @@ main(void)
 	tcase_add_test(tcase, lost_synchronous_write_fails);
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
 	tcase_add_loop_test(tcase, read_behind_a_synchronous_write_that_is_given_up, 0, 2);
+	tcase_add_test(tcase, write_behind_a_read_that_is_given_up);
 	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 2);
 	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
 	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
