@@ -478,6 +478,18 @@ claim_kept(struct core *core, struct entry *entry)
 		client_refuse_recall(core, entry);
 }
 
+void
+claim_asked_in_vain(struct core *core, struct entry *entry, struct child *child)
+{
+	struct work *work = table_work(&core->table, entry);
+	const struct claimant *mover = work != NULL ? claimant_get(core, work->recall_mover) : NULL;
+
+	if (mover == NULL || work->recall_bytes || work->recall_live)
+		return;
+	child->moved |= claimant_names(mover, child->node_id); // it may have the block by right; but has to say so
+	client_refuse_recall(core, entry);
+}
+
 bool
 claim_inherits(struct core *core, struct entry *entry, const struct child *child)
 {
