@@ -295,6 +295,11 @@ claim_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, *link);
 		enum verdict verdict = verdict_of(core, entry, want);
 
+		// A PUT with bytes is under way: who decides may take it after this claim, as from one who has the block. Whoever
+		// had it from us then would write beside these bytes. A recall ends before the PUT is taken, and may want the
+		// block from the claimant.
+		if (verdict == CLAIM_GRANTED && work->put_buf != NULL && !work->recall_open)
+			verdict = CLAIM_WAITS;
 		if (verdict == CLAIM_WAITS) {
 			set_awaited(core, want, is_awaited(core, want));
 			link = &want->next;

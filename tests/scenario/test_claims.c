@@ -9,6 +9,37 @@
 
 enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
 
+// P's PUT with bytes waits at the root, behind a read there, when B comes to P with a claim, which is decided first. The root
+// takes the PUT then, as from one who has the block: P must not have given it to E, nor written under the claim's grant.
+START_TEST(claim_is_granted_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p, *e;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 15);
+	e = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 50); // the claim is at A
+	scenario_hold(scenario, "A", "P", true);
+	scenario_run(scenario, 15);
+	ck_assert_uint_gt(scenario_deliver(scenario, "A", "P", 1), 0); // it is granted; the recall for A's read is on its way
+	scenario_run(scenario, 50);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	request_expect_ok(e);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "E", 'p');
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Credits (R15) ----
 
 // A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
@@ -700,6 +731,7 @@ main(void)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, claim_is_granted_while_a_put_with_bytes_is_under_way);
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
