@@ -70,6 +70,7 @@ struct want {
 	bool roomless; // a FLUSH that came when there was no room: answered when there is
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
+	bool asks;     // what its block was last asked for above, or of the store, was for it
 	uint8_t hops_left;
 	uint16_t child;   // index, for a child's want
 	uint32_t xid;     // the child's request
@@ -84,6 +85,7 @@ struct want {
 	// A claim (claim.c).
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
+	bool awaited;      // counted in child.awaited
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
@@ -124,7 +126,7 @@ struct work {
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
 	bool ask_digest;       // the digest of our hint went along
-	uint8_t failed_status; // enum status: the first want in the queue ends with it
+	uint8_t failed_status; // enum status: the first want in the queue ends with it, if it has asked
 	bool gap;              // a writer below fell silent: the bytes go up with a version beyond its own
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)

@@ -54,7 +54,7 @@ say_to_parent(const struct core *core, const struct entry *entry, enum opcode op
 }
 
 void
-client_ask(struct core *core, struct entry *entry, const struct want *want, bool needs_data, struct buf *buf)
+client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
@@ -91,22 +91,13 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 		say.digest = digest;
 	else if (say.opcode == OP_GET)
 		core->copies.ops->missed(core->copies.self);
+	want->asks = true;
 	work->ask = ASK_SENT;
 	work->ask_opcode = (uint8_t)say.opcode;
 	work->ask_perm = (uint8_t)perm;
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
-}
-
-// Is the write whose bytes are on their way by PUT still waited for? It is the first in the queue; when its time was over, another
-// one may be.
-static bool
-put_is_awaited(const struct core *core, const struct work *work)
-{
-	const struct want *head = table_want(&core->table, work->want_head);
-
-	return work->put_buf != NULL && head != NULL && head->kind != WANT_NONE && head->buf == work->put_buf;
 }
 
 // The request of this block has ended, one way or the other.
@@ -253,7 +244,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	client_take_grant(core, entry, message, work->ask_at);
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (put_is_awaited(core, work)) {
+	if (work->put_buf != NULL && head != NULL && head->asks) {
 		head->applied = true;                                          // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
@@ -281,7 +272,6 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
-	bool concerns_head = work->put_buf == NULL || put_is_awaited(core, work);
 
 	ask_end(core, work);
 	switch (message->status) {
@@ -296,8 +286,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
 			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-		if (concerns_head)
-			work->failed_status = (uint8_t)message->status;
+		work->failed_status = (uint8_t)message->status;
 	}
 }
 
@@ -314,6 +303,7 @@ client_lost(struct core *core, struct entry *entry, const char *why)
 		action->buf = buf_ref(core->copies.ops->get(core->copies.self, entry->key));
 	}
 	tell_lost(core, entry);
+	recovery_unsynced_below(core, entry_volume(core, entry));
 	dirty_clear(core, entry);
 	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
@@ -331,6 +321,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 
 	if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);
+	} else if (work->resend && recovery_retries(core, volume, message->status)) {
+		dirty_unsent(core, entry); // there was no room for it yet
+		volume->flush_retry_at = core->now + RETRY_US;
 	} else if (refused) {
 		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
 		dirty_unsent(core, entry);
@@ -453,6 +446,21 @@ client_refuse_recall(struct core *core, struct entry *entry)
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
 
+// The parent has one INVALIDATE open for each child: this one took the place of that which we have not answered yet. It will be
+// sent again if it is still needed.
+static void
+recall_replaced(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (!work->recall_open)
+		return;
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
+	work->recall_open = false;
+	table_touch(&core->table, entry);
+}
+
 void
 client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
 {
@@ -466,6 +474,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 
 	volume->recalled++;
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
+		if (entry != NULL)
+			recall_replaced(core, entry);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
@@ -588,8 +598,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
 		// It may have reached the root; but one that has left in order has answered all that it had taken.
-		work->put_unknown = work->put_unknown ||
-				    (put_is_awaited(core, work) && entry_volume(core, entry)->session != 0);
+		work->put_unknown |= work->put_buf != NULL && entry_volume(core, entry)->session != 0;
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;

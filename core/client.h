@@ -7,7 +7,7 @@
 
 // Ask the parent for what ${want} lacks, unless a request for this block is under way (R7). ${buf}: bytes of a PUT, or
 // NULL. Waits for credits or a connection by itself: the block is touched when it goes on.
-void client_ask(struct core *core, struct entry *entry, const struct want *want, bool needs_data, struct buf *buf);
+void client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf);
 
 // The i-th block of an OK_REPLY or ERR_REPLY from the parent. Touches it.
 void client_reply_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i);

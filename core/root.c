@@ -57,7 +57,7 @@ store_action(struct core *core, struct volume *volume, enum action_type type, ui
 }
 
 void
-root_read(struct core *core, struct entry *entry)
+root_read(struct core *core, struct entry *entry, struct want *want)
 {
 	struct work *work = table_work_make(&core->table, entry);
 
@@ -70,6 +70,7 @@ root_read(struct core *core, struct entry *entry)
 		return;
 	}
 	volume->reading++;
+	want->asks = true;
 	work->store_reading = true;
 	core->copies.ops->missed(core->copies.self);
 	work->read_stale = false;

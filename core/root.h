@@ -6,7 +6,7 @@
 #include "core/state.h"
 
 // Read the block from the store, unless that is under way.
-void root_read(struct core *core, struct entry *entry);
+void root_read(struct core *core, struct entry *entry, struct want *want);
 
 // Write the dirty copy to the store.
 void root_write(struct core *core, struct entry *entry);

@@ -210,17 +210,9 @@ core_needs_ancestor(const struct core *core)
 	return false;
 }
 
-static bool
-is_named(const struct message *message, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < message->path_count; i++)
-		if (message->path[i] == node_id)
-			return true;
-	return false;
-}
-
-// The nodes above get other names when their sessions are lost. ${message} has the new ones of the way up, and those before of
-// the parent and of the node above it as far as they are the same processes. The parent is (${same}), or not.
+// The nodes above get other names when their sessions are lost. ${message} has the new ones of the way up, and behind them those
+// before of the parent and, last, of the node above it, as far as they are the same processes. (Elsewhere the name of that node
+// means that another has come between.) The parent is (${same}), or not.
 static void
 follow_names(const struct core *core, struct volume *volume, const struct message *message, bool same)
 {
@@ -233,7 +225,7 @@ follow_names(const struct core *core, struct volume *volume, const struct messag
 	if (volume->keeper == core->path[0])
 		volume->keeper = message->path[0];
 	else if (core->path_count > 1 && message->path_count > 1 && volume->keeper == core->path[1] &&
-		 is_named(message, volume->keeper))
+		 volume->keeper == message->path[message->path_count - 1])
 		volume->keeper = message->path[1];
 }
 
@@ -413,6 +405,10 @@ heartbeat_answered(struct core *core, const struct message *message)
 		struct volume *volume = core->volumes[i];
 		moment_us end = moment_after_ms(core->parent.heartbeat_sent, message->hb_ttl_ms);
 
+		if (volume->left) {
+			outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left a volume");
+			return;
+		}
 		if (volume->is_root || !volume->connected)
 			continue;
 		if (volume->lease_end <= core->now) {
@@ -425,6 +421,20 @@ heartbeat_answered(struct core *core, const struct message *message)
 	core_wake(core, core->parent.heartbeat_at); // long past when the answer took longer than the interval
 }
 
+// A volume is taken up again on a new link, as is what crossed the farewell on this one. But the parent may be about to leave the
+// others, too: it says so before it answers another heartbeat.
+static void
+leave_link(struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->connected) {
+			core->parent.heartbeat_at = core->now;
+			core_wake(core, core->now);
+			return;
+		}
+	outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left");
+}
+
 void
 session_parent_left(struct core *core, struct volume *volume)
 {
@@ -432,8 +442,11 @@ session_parent_left(struct core *core, struct volume *volume)
 	volume->unsynced = false;
 	unstable_all_committed(core, volume);
 	volume->session = 0;
-	volume->lease_end = core->now;
+	volume->lease_end = volume->cut_off_at = core->now;
 	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here
+	volume->connected = false; // nothing is asked, or taken, on this link any more
+	volume->left = true;
+	leave_link(core);
 }
 
 void
@@ -640,7 +653,7 @@ session_link_down(struct core *core, uint32_t id)
 				continue;
 			if (volume->connected)
 				volume->cut_off_at = core->now;
-			volume->connected = false;
+			volume->connected = volume->left = false;
 			volume->connect_xid = 0;
 			volume->retry_at = MOMENT_NEVER;
 			barriers_link_down(core, volume);

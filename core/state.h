@@ -182,6 +182,7 @@ struct volume {
 	bool parent_is_root;
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
+	bool left;               // there the parent has ended the session since (DISCONNECT)
 	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
 	moment_us session_asked; // when the CONNECT under way was sent
 	uint32_t connect_xid;
@@ -259,6 +260,7 @@ struct child {
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
+	uint32_t awaited;    // of these, how many are still to be answered
 	struct dir_child dir;
 	struct key_list place_wait; // blocks that wait for a place in the directory
 	struct streams *streams;    // its sequential reads, once there is one and PUSH is on

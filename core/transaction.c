@@ -49,7 +49,7 @@ ask(struct core *core, struct entry *entry, struct want *want, bool data)
 	struct buf *buf = NULL;
 
 	if (entry_volume(core, entry)->is_root) {
-		root_read(core, entry);
+		root_read(core, entry, want);
 		return;
 	}
 	if (want->kind == WANT_WRITE)
@@ -223,7 +223,6 @@ transaction_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, work->want_head);
 
 		if (want->kind == WANT_NONE) {
-			work->put_unknown = false; // if it was its PUT: nobody waits for that any more
 			want_end(core, entry);
 			continue;
 		}
@@ -232,7 +231,8 @@ transaction_advance(struct core *core, struct entry *entry)
 			want_end(core, entry);
 			continue;
 		}
-		if (work->failed_status != STATUS_NONE) {
+		// Who asked may have left meanwhile: it is nothing to those behind him.
+		if (work->failed_status != STATUS_NONE && want->asks) {
 			want_fail(core, entry, want, work->failed_status);
 			work->failed_status = STATUS_NONE;
 			want_end(core, entry);

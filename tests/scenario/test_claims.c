@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Claims that are passed on, come late, or meet others (protocol.md F3-F5), while the root stays. What a root decides that was
 // started anew is the matter of test_restart.c.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -141,6 +142,36 @@ START_TEST(bytes_that_are_brought_use_no_credits)
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 9), 'C');
 	steps_read_block(scenario, "C", 0, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// As many others as a node can keep bring something (here: are said to). C's bytes have no room for a while, which is no failure:
+// its fsync waits.
+START_TEST(bytes_that_are_brought_find_no_room)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	inside_claimants(scenario_node(scenario, "A")->core, true);
+	scenario_forget(scenario);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert_uint_gt(scenario_count(scenario, "A -> C  ERR_REPLY status=14"), 1);
+	ck_assert_uint_lt(scenario_count(scenario, "A -> C  ERR_REPLY status=14"), LEASE_MS / 2 / 100);
+	request_expect_waiting(sync);
+	inside_claimants(scenario_node(scenario, "A")->core, false);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -348,6 +379,32 @@ START_TEST(claim_of_who_has_left_again)
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), '3');
 	steps_read_at_last(scenario, "E", '3');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: the same at the root, which has not noticed yet that C has left it for P again when the link to P breaks, and grants C what
+// it had claimed. C has another name now. When that session is evicted the block is P's, whose claim waits. (seed 2651)
+START_TEST(claim_granted_to_who_has_left_again)
+{
+	struct scenario *scenario = steps_tree();
+	struct node *c = scenario_node(scenario, "C"), *p = scenario_node(scenario, "P");
+
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 400);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP"), 1);
+	world_cut(c, 0, 400 * 1000, 0);
+	world_set_parent(c, p, c->pipe, 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7 perm=WRITE"), 1);
+	world_cut(p, 0, 0, 0);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	steps_read_at_last(scenario, "B", 'c');
+	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -678,12 +735,14 @@ main(void)
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
+	tcase_add_test(tcase, bytes_that_are_brought_find_no_room);
 	tcase_add_loop_test(tcase, more_late_claims_than_credits, 0, 2);
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
 	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
+	tcase_add_test(tcase, claim_granted_to_who_has_left_again);
 	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);

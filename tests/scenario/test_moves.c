@@ -214,6 +214,72 @@ START_TEST(fsync_by_another_way)
 }
 END_TEST
 
+// R18, F5: C waits for D, who is cut off, before it answers an INVALIDATE. B, which C has left, claims the block meanwhile: C is
+// asked whether it is with B, and says no. That question took the place of the first INVALIDATE, and whom that was for is gone: so
+// A grants C's request, and C may use it. (C asked again and again, and in the end both could read as one could write: seed 132159)
+START_TEST(question_takes_the_place_of_a_recall)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "B", true);
+	steps_child(scenario, "D", "C", true);
+	steps_write(scenario, "D", 'd');
+	steps_leave(scenario, "C", "A", 0);
+	steps_leave(scenario, "B", "A", LEASE_MS + 500);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> A  RECOVER"), 1);
+	steps_leave(scenario, "D", "C", LEASE_MS);
+	scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  INVALIDATE"), 1);
+	write = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	scenario_kill(scenario, "E");
+	scenario_run(scenario, 500);
+	ck_assert_uint_ge(scenario_count(scenario, "A -> C  INVALIDATE RECOVERY_OP"), 1);
+	ck_assert_uint_le(scenario_count(scenario, "C -> A  LOCK"), 3);
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(write);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: C claims the block at A, with its lease over; P, which is asked, asks Q, and loses its link. P does not wait for Q, which
+// claims the block itself at A: P could not evict Q as long as that claim waits for C's. (They waited for P's recall limit: seed
+// 150021)
+START_TEST(who_was_asked_claims_the_block_elsewhere)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "A", LEASE_MS + 500);
+	scenario_run(scenario, LEASE_MS + 400);
+	steps_cut(scenario, "P", "Q", 1000);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP"), 1);
+	steps_leave(scenario, "Q", "A", 0);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "Q -> A  RECOVER"), 1);
+	steps_write(scenario, "Q", 'q');
+	steps_sync(scenario, "Q", ERR_OK);
+	steps_read_at_last(scenario, "C", 'q');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -230,6 +296,8 @@ main(void)
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
+	tcase_add_test(tcase, question_takes_the_place_of_a_recall);
+	tcase_add_test(tcase, who_was_asked_claims_the_block_elsewhere);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -281,6 +281,42 @@ START_TEST(root_leaves_in_order_as_a_write_is_sent_again)
 }
 END_TEST
 
+// The root is about to leave, so that C's write waits at P: for the next root, to which P goes on. But C has been told the farewell,
+// too: what P grants it after that, in a session that is over, covers nothing that C writes.
+START_TEST(root_leaves_in_order_as_a_write_waits_below)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	scenario->config.hb_ttl_ms = 10 * STEPS_HB_TTL_MS; // C's next heartbeat is far away
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "B", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 50);
+	write = scenario_write_half(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  GET"), 1);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  DISCONNECT"), 1);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 200);
+	scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_uint_le(scenario_count(scenario, "C -> P  LOCK"), 1);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
 // is away.
 static void
@@ -333,6 +369,7 @@ main(void)
 	tcase_add_test(tcase, root_leaves_in_order);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_arrives);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_is_sent_again);
+	tcase_add_test(tcase, root_leaves_in_order_as_a_write_waits_below);
 	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
 	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);
 	suite_add_tcase(suite, tcase);
