@@ -17,6 +17,7 @@ struct plan_options {
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
 	bool aborts;        // CHAOS_ABORT, too
 	enum world_break broken;
+	bool reshape; // caches change while they are used
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
 
@@ -65,6 +66,7 @@ struct plan {
 	struct sim_faults faults;
 	// Recovery runs only.
 	bool recovery;
+	bool reshape;
 	enum world_break broken;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit
