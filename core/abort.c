@@ -48,6 +48,7 @@ forget_barriers(struct volume *volume)
 	}
 	volume->barrier_out = volume->commit_wanted = volume->unsynced = false;
 	volume->keeper = 0;
+	volume->keeper_gone = false;
 }
 
 void

@@ -87,6 +87,7 @@ struct want {
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
+	bool asked_before;    // for an earlier claim of the same claimant
 	bool live;            // the claimant's lease was not over when it said so here
 	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
@@ -110,6 +111,7 @@ struct work {
 	uint32_t want_head, want_tail;
 	uint32_t sync_head;    // wants that wait until their version is accepted above
 	uint32_t claim_head;   // claims of children, in the order of their arrival
+	uint64_t asked_for;    // the node of whom the writer on record was last asked whether it has left him (F5)
 	uint32_t touched_next; // chain of touched blocks
 	bool touched;
 	bool wait_room;  // is on a link's list of blocks that wait for room
@@ -134,6 +136,7 @@ struct work {
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
+	bool recall_bytes;     // and who does not claim it, but brings bytes
 	bool recall_live;      // he claims it, and his lease is not over
 	// Dirty: what is to go up, and what is on its way.
 	bool in_dirty;                   // on the volume's dirty list

@@ -185,7 +185,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	if (old->link >= 0 && old->node_id != child->node_id && old->node_id != claimant->node_id) {
 		directory_set_revoked(&old->dir, record, true);
 		table_work_make(&core->table, entry)->revoked = true;
-		recall_for(core, entry, record, want->live, claimant);
+		recall_for(core, entry, record, PERM_NO, want->live, claimant);
 		return;
 	}
 	old->moved |= old->node_id != child->node_id;
@@ -220,6 +220,16 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	server_grant_claim(core, entry, want, told);
 }
 
+static void
+acknowledged(struct core *core, const struct want *want, bool kept)
+{
+	struct child *child = core->children[want->child];
+
+	child->acknowledged += !want->orphan;
+	if (!kept)
+		child->passed_on = child->acknowledged;
+}
+
 // Bytes that were sent up before and may have been lost.
 static void
 take(struct core *core, struct entry *entry, const struct want *want)
@@ -236,9 +246,11 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
-	    !known && stored_is_newer(bounds, want->version))
+	    !known && stored_is_newer(bounds, want->version)) {
 		server_absorb(core, entry, &item);
-	core->children[want->child]->acknowledged += !want->orphan;
+		stored_brought(volume, block_key_block(entry->key), want->version);
+	}
+	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))
 		server_flush_wait(core, entry, want, want->version); // a synchronous write waits for the root
@@ -251,7 +263,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 static void
 taken_above(struct core *core, const struct entry *entry, const struct want *want)
 {
-	core->children[want->child]->acknowledged++;
+	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
 }
 
@@ -295,14 +307,33 @@ claim_wants_write(const struct core *core, const struct work *work)
 
 // ---- what others say ----
 
+// Who gets what is granted to ${want}: itself, or, when its lease was over and others could have had the block since, who claims
+// a newer version of it behind.
+static struct want *
+newest_behind(struct core *core, const struct work *work, struct want *want)
+{
+	struct want *newest = want;
+
+	for (uint32_t i = work->claim_head; i != 0 && !want->live; i = table_want(&core->table, i)->next) {
+		struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE && !other->orphan && other->version > newest->version)
+			newest = other;
+	}
+	return newest;
+}
+
 static void
 passed_on_granted(struct core *core, struct entry *entry, struct want *want, const struct message *message,
 		  const struct item *item)
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	want->cleared = true;
-	if (want->perm != PERM_WRITE) {
+	if (want->perm == PERM_WRITE) {
+		want->up_xid = 0;
+		newest_behind(core, table_work(&core->table, entry), want)->cleared = true;
+	} else {
+		want->cleared = true;
 		volume->unsynced = true; // a barrier of the child's has to go up, too
 		return;
 	}
@@ -340,6 +371,19 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 	return true;
 }
 
+// The block is recalled for the claimant that ${message} names.
+static bool
+recall_named(struct core *core, struct work *work, const struct message *message, bool bytes)
+{
+	uint32_t claimant = claimant_take(core, message);
+
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = claimant;
+	work->recall_live = message->ttl_ms > 0;
+	work->recall_bytes = bytes;
+	return claimant != 0 || bytes; // without a name: an ordinary recall
+}
+
 bool
 claim_recall(struct core *core, struct entry *entry, const struct message *message)
 {
@@ -347,19 +391,19 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	struct dir_record *record = directory_writer(&core->directory, entry);
 	struct child *child = record != NULL ? core->children[record->child] : NULL;
 	bool is_mover = child != NULL && child->node_id == message->node_id, named = is_mover;
-	uint32_t claimant;
+	bool bytes = message->perm != PERM_NO;
 
 	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
 		named |= message->path[i] == child->node_id;
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
 	if (child == NULL || (child->link < 0 && !named))
-		return false;
+		return bytes;
 	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
 		child->moved = true; // it may have the block by right; but has to say so
-		return false;
+		return bytes && recall_named(core, work, message, bytes);
 	}
-	if (is_mover && child->number >= message->link_number)
-		return false; // it has come back since, though it may be away again
+	if (is_mover && child->number >= message->link_number) // it has come back since, though it may be away again
+		return bytes && recall_named(core, work, message, bytes);
 	if (is_mover || child->link < 0) {
 		child->moved = true;
 		if (child->link >= 0)
@@ -367,32 +411,41 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
 		return true;
 	}
-	claimant = claimant_take(core, message);
-	claimant_release(core, work->recall_mover);
-	work->recall_mover = claimant;
-	work->recall_live = message->ttl_ms > 0;
-	return claimant != 0;
+	return recall_named(core, work, message, bytes);
+}
+
+bool
+claim_makes_room(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return work != NULL && work->recall_open && work->recall_mover != 0;
 }
 
 bool
 claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool any = false;
 
 	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if (want->asked != (int32_t)index || want->asked_xid != message->xid)
+		if (want->asked != (int32_t)index || (want->asked_xid != message->xid && want->perm == PERM_WRITE))
 			continue;
+		any = true;
 		want->asked = -1;
+		if (want->asked_xid != message->xid)
+			continue; // a claim took the place of the question: it is asked again, if it has to be
+		if (want->asked_before && message->opcode != OP_OK_REPLY)
+			continue; // of the earlier one, that may be: it is asked again
 		want->heeded = true; // who still has the block has gone on: of bytes, the versions tell
 		if (want->perm != PERM_WRITE)
-			return true;
+			continue;
 		want->cleared = message->opcode == OP_OK_REPLY;
 		want->refusal = want->cleared ? STATUS_NONE : STATUS_NOT_HOLDER;
-		return true;
 	}
-	return false;
+	return any;
 }
 
 void

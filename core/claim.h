@@ -19,8 +19,13 @@ bool claim_wants_write(const struct core *core, const struct work *work);
 bool claim_reply(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
 
 // The parent takes a block back for somebody who says that he has left us (RECOVERY_OP). True: it is an ordinary recall
-// from here on; false: refused, and answered.
+// from here on; false: refused, and answered. (Not for bytes: the parent takes them when nobody below it has the block any
+// more. What we have would get a version beyond theirs if the child that has it were given up later.)
 bool claim_recall(struct core *core, struct entry *entry, const struct message *message);
+
+// Is the block being recalled for somebody who has newer bytes than are here? When the child that had it is given up, what is
+// here goes up as it is.
+bool claim_makes_room(const struct core *core, const struct entry *entry);
 
 // Child ${index} answers an INVALIDATE: is it a question of one of the claims? Then its claim is cleared, or refused.
 bool claim_answered(struct core *core, struct entry *entry, uint32_t index, const struct message *message);

@@ -248,12 +248,18 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	ask_end(core, work);
 }
 
-// A FLUSH was acknowledged: that version, or a newer one, is above.
+// A FLUSH, or bytes that were sent again, were acknowledged: that version, or a newer one, is above. Newer bytes that have come
+// meanwhile, from below, are still covered by nothing.
 static void
 client_flushed(struct core *core, struct entry *entry)
 {
-	table_work(&core->table, entry)->resend = false;
+	struct work *work = table_work(&core->table, entry);
+	bool uncovered = work->resend && work->again && entry->held != PERM_WRITE;
+
+	work->resend = false;
 	dirty_flushed(core, entry);
+	if (uncovered && entry->copy == COPY_DIRTY)
+		recovery_uncovered(core, entry);
 	if (entry->copy == COPY_CLEAN && entry->held == PERM_NO)
 		entry_drop_copy(core, entry);
 }
@@ -437,14 +443,16 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 {
 	uint64_t block = message->block + i;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
+	bool recovery = (message->flags & FLAG_RECOVERY_OP) != 0;
+	enum perm left = recovery ? PERM_NO : message->perm;
 	struct work *work;
 
 	volume->recalled++;
-	if ((message->flags & FLAG_RECOVERY_OP) && (entry == NULL || !claim_recall(core, entry, message))) {
+	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
-	if (entry == NULL || (entry->held <= message->perm && entry->dir == 0)) {
+	if (entry == NULL || (entry->held <= left && entry->dir == 0)) {
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
 	}
@@ -453,8 +461,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || message->perm < (enum perm)work->recall_perm)
-		work->recall_perm = (uint8_t)message->perm;
+	if (!work->recall_open || left < (enum perm)work->recall_perm)
+		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
@@ -596,6 +604,8 @@ client_link_down(struct core *core)
 void
 client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
+	if (!resumed)
+		recovery_below(core, volume);
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
 		struct work *work;

@@ -328,12 +328,10 @@ dispatch(struct core *core, const struct event *event)
 		session_link_up(core, event->link, event->role, event->address);
 		break;
 	case EVENT_LINK_DOWN:
+	case EVENT_LINK_ALIVE:
 		break; // core_step
 	case EVENT_LINK_ROOM:
 		link_room(core, event);
-		break;
-	case EVENT_LINK_ALIVE:
-		session_link_alive(core, event->link);
 		break;
 	case EVENT_MESSAGE:
 		route_message(core, event->link, event->message);
@@ -472,6 +470,8 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	core->actions = actions;
 	if (event->type == EVENT_LINK_DOWN)
 		session_link_down(core, event->link); // first: nothing may be sent on it any more
+	if (event->type == EVENT_LINK_ALIVE)
+		session_link_alive(core, event->link); // first: it is about the interval that ends now
 	if (now >= core->deadline)
 		timers(core);
 	dispatch(core, event);
@@ -484,8 +484,10 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		recovery_pump(core, core->volumes[i]);
 	transaction_drain(core);
-	for (uint32_t i = 0; i < core->volume_count; i++)
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		session_pump(core, core->volumes[i]);
 		stored_rest(core, core->volumes[i]);
+	}
 	overflow_recall(core);
 	release_pump(core);
 	stop_advance(core);

@@ -211,10 +211,10 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	CHECK(entry->copy == COPY_DIRTY);
 	if (was != COPY_DIRTY)
 		volume->dirty_count++;
-	if (work->resend && !work->claim && entry->held == PERM_WRITE && !volume->is_root) {
-		// What was to be sent again is written over under a permission: that goes up, and does not wait for the answer
-		// to the other, which may wait for it.
-		work->resend = false;
+	if (work->resend && !work->claim && !volume->is_root) {
+		// What was to be sent again is written over, under a permission or by newer bytes from below: these go up, and do
+		// not wait for the answer to the other, which may wait for them, or for the end of a grace time.
+		work->resend = entry->held != PERM_WRITE;
 		if (work->flushing)
 			dirty_unsent(core, entry);
 	}

@@ -69,6 +69,7 @@ eviction_send(struct core *core, struct eviction *eviction)
 		core_wake(core, eviction->not_before);
 		return;
 	}
+	eviction->not_before = 0; // on its way: the timer has nothing to do with it any more
 	if (volume->is_root) {
 		struct action *action = actions_add(core->actions, ACTION_EVICT);
 

@@ -48,7 +48,8 @@ enum {
 	CONNECT_RESUMED = 0x0020,   // answer: the permissions of the session named in CONNECT still stand
 	CONNECT_SEMI_SYNC_WRITE = 0x0040,
 	CONNECT_RECOVERING = 0x0080, // answer: what the parent holds is not confirmed yet under EPOCH
-	CONNECT_ALL = 0x00ff,
+	CONNECT_KNOWN = 0x0100, // answer: not resumed; but this very process has what it took, and sent on, in that session
+	CONNECT_ALL = 0x01ff,
 };
 
 // STATUS of an ERR_REPLY: the seed's Table 4, then ours.

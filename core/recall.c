@@ -15,6 +15,13 @@ recall_limit_us(const struct core *core)
 	return ((moment_us)core->config.hb_ttl_ms * RECALL_LEASES + RECALL_MIN_MS) * 1000;
 }
 
+// A claim goes before bytes: these may be waiting for the claimant himself, until he would be evicted.
+static bool
+overrides(const struct dir_record *record, enum perm allowed)
+{
+	return record->recall_perm == PERM_READ && allowed == PERM_NO;
+}
+
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
 	   const struct claimant *claimant, bool live)
@@ -39,23 +46,25 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 			eviction_begin(core, child);
 		return 0;
 	}
-	if (record->recall_open && (claimant == NULL || record->recall_moves))
+	if (record->recall_open && (claimant == NULL || (record->recall_moves && !overrides(record, allowed))))
 		return 0;
 	directory_set_recall(&core->directory, &child->dir, record, true);
 	if (child->dir.open_recalls == 1)
 		child->answered_at = core->now;
 	core_wake(core, child->answered_at + recall_limit_us(core));
 	record->recall_moves = claimant != NULL;
+	if (claimant != NULL)
+		table_work_make(&core->table, entry)->asked_for = claimant->node_id;
 	record->recall_perm = (uint8_t)allowed;
 	record->recall_xid = outbox_say(core, &say)->xid;
 	return record->recall_xid;
 }
 
 uint32_t
-recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
+recall_for(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed, bool live,
 	   const struct claimant *claimant)
 {
-	return invalidate(core, entry, record, PERM_NO, claimant, live);
+	return invalidate(core, entry, record, allowed, claimant, live);
 }
 
 bool
@@ -86,7 +95,8 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, allowed, mover, work != NULL && work->recall_live);
+		invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
+			   work != NULL && work->recall_live);
 	}
 	return done;
 }
@@ -184,7 +194,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	table_touch(&core->table, entry);
 }
 
-// Recalls that were under way will not be answered: what still needs them sends them again.
+// Recalls that were under way will not be answered: what still needs them sends them again. A child that has not heard who
+// has left it has to say anew what it holds: asked without a name, it would take who is gone for one who has died.
 void
 recall_unsent(struct core *core, struct child *child)
 {
@@ -196,6 +207,7 @@ recall_unsent(struct core *core, struct child *child)
 		if (!record->recall_open)
 			continue;
 		directory_set_recall(&core->directory, &child->dir, record, false);
+		child->moved |= record->recall_moves && record->revoked;
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

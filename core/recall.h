@@ -19,10 +19,10 @@ void recall_revoked_lapsed(struct core *core, struct child *child, struct dir_re
 // Recall what is revoked, once.
 void recall_revoked(struct core *core, struct entry *entry);
 
-// Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). ${live}: he claims it, and
-// his lease is not over; else he claims it late, or only brings bytes of it. Returns the number of the question; 0: not now,
-// as it is being asked about another.
-uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record, bool live,
+// Recall the block from the child of ${record} because ${claimant} says that he has left it (F5). ${allowed}: NO, he claims it,
+// and ${live} if his lease is not over; READ, he brings bytes of it. Returns the number of the question; 0: not now, as it is
+// being asked about another.
+uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed, bool live,
 		    const struct claimant *claimant);
 
 // The block of ${record} is recalled, since its place in the directory is needed (R17). False: the child can not be asked.

@@ -39,13 +39,38 @@ name_present(const struct volume *volume, struct claimant *claimant)
 		claimant_add_name(claimant, volume->above[i]);
 }
 
+static bool
+has_resends(const struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		const struct work *work = pool_get(&core->table.works, i);
+
+		if (pool_is_used(&core->table.works, i) && work->resend && work->resend_losses > 0 &&
+		    block_key_volume(table_entry(&core->table, work->entry)->key) == volume->index)
+			return true;
+	}
+	return false;
+}
+
+// The names of the loss before this one are needed for bytes that are not answered yet.
+static void
+keep_names(const struct core *core, struct volume *volume)
+{
+	if (!has_resends(core, volume))
+		volume->own_before.path_count = 0;
+	else
+		for (uint32_t i = 0; i < volume->own.path_count; i++)
+			claimant_add_name(&volume->own_before, volume->own.path[i]);
+	volume->own.path_count = 0;
+}
+
 void
 recovery_remember(struct core *core, struct volume *volume)
 {
 	if (volume->session == 0)
 		return; // nothing was held
 	if (!volume->claims_end_due) {
-		volume->own.path_count = 0;
+		keep_names(core, volume);
 		volume->claim_lease_end = volume->lease_end;
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
@@ -164,6 +189,25 @@ recovery_block(struct core *core, struct entry *entry)
 	}
 }
 
+static void
+end_session(struct core *core, struct child *child)
+{
+	child->moved = true;
+	if (child->link >= 0)
+		outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+}
+
+void
+recovery_below(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->passed_on > child->synced)
+			end_session(core, child);
+	}
+}
+
 static struct saying
 recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 {
@@ -241,13 +285,8 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 {
 	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
 	     record = directory_next(&core->directory, record)) {
-		struct child *child = core->children[record->child];
-
-		if (record->perm != PERM_WRITE)
-			continue;
-		child->moved = true;
-		if (child->link >= 0)
-			outbox_close_link(core, (uint32_t)child->link, "the child has to say anew what it holds");
+		if (record->perm == PERM_WRITE)
+			end_session(core, core->children[record->child]);
 	}
 	client_learn_version(entry, version);
 }
@@ -297,10 +336,13 @@ recovery_resend(struct core *core, struct entry *entry)
 	struct claimant names = volume->own;
 
 	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
-	if (work->resend_losses > 0) {
+	if (work->resend_losses > 0)
 		names.epoch = work->resend_epoch;
-		say.live_ms = work->resend_losses > 1 ? 0 : say.live_ms; // that is the lease of the last session
-	} else {
+	if (work->resend_losses > 1) {
+		for (uint32_t i = 0; i < volume->own_before.path_count; i++)
+			claimant_add_name(&names, volume->own_before.path[i]);
+		say.live_ms = 0; // there is one for the last session only
+	} else if (work->resend_losses == 0) {
 		names.path_count = 0;
 		name_present(volume, &names);
 	}

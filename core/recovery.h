@@ -12,6 +12,9 @@ void recovery_remember(struct core *core, struct volume *volume);
 // The block was held under the old session: what this node may claim is claimed, the rest is given up.
 void recovery_block(struct core *core, struct entry *entry);
 
+// What children had brought and this node had passed on without a copy may be lost above: they have to bring it again.
+void recovery_below(struct core *core, const struct volume *volume);
+
 // Nothing is held of the block any more, nor may the children keep anything.
 void recovery_give_back(struct core *core, struct entry *entry);
 

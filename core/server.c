@@ -648,7 +648,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
 		bool wrote = record->perm == PERM_WRITE && !record->revoked && !orderly &&
-			     !claim_inherits(core, entry, child);
+			     !claim_inherits(core, entry, child) && !claim_makes_room(core, entry);
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)

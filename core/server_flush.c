@@ -16,7 +16,6 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 
 	entry->version = item->version;
 	entry->claimed = false;
-	stored_brought(entry_volume(core, entry), block_key_block(entry->key), item->version);
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
 	work->read_stale = work->store_reading;
 	work->exposed = true;
@@ -106,7 +105,8 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_BAD_PARAM_VALUE);
 		return;
 	}
-	if (record == NULL || record->perm != PERM_WRITE) {
+	if (record == NULL || record->perm != PERM_WRITE ||
+	    (record->revoked && directory_writer(&core->directory, entry) != NULL)) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
 			flush_wait(core, child, entry, message, item->version, sync);
@@ -120,8 +120,10 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_MISSING_PARAM);
 		return;
 	}
-	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT))
+	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT)) {
 		server_absorb(core, entry, item);
+		stored_brought(volume, block, item->version);
+	}
 	record->used = true;
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
@@ -139,6 +141,7 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 	version_t version = message->items[i].version;
 
 	table_touch(&core->table, entry);
+	child->forwarded = true;
 	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
 		return;

@@ -207,8 +207,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 			return;
 		}
 	learn_way_up(core, volume, message);
-	if (volume->keeper != 0 && !is_above(core, volume->keeper))
-		volume->unstable_since = 0; // one node less has it: make it durable soon
+	volume->keeper_gone |= volume->keeper != 0 && !is_above(core, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
 		volume->parent_epoch = message->epoch;
 	if (message->epoch > volume->epoch)
@@ -267,6 +266,25 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	}
 }
 
+// What we do not keep any more (R13) is with the parent that it was left to, which may still be ours, and with the node above
+// it. Under a new session one of them has to bring it up again, and the other may be gone.
+static void
+look_for_keepers(struct core *core, struct volume *volume, bool resumed, bool known)
+{
+	bool above = is_above(core, volume->keeper);
+
+	volume->keeper_gone |= !resumed || !above;
+	if (resumed || above)
+		return;
+	if (known) {
+		volume->keeper = core->path[0];
+		return;
+	}
+	writeback_lost(core, volume, "they were left to nodes above, which are not there any more");
+	volume->keeper = 0;
+	volume->keeper_gone = false;
+}
+
 static void
 connect_answered(struct core *core, struct volume *volume, const struct message *message)
 {
@@ -288,11 +306,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	if (!resumed)
 		recovery_remember(core, volume);
 	learn_way_up(core, volume, message);
-	if (!resumed && volume->keeper != 0 && !is_above(core, volume->keeper))
-		writeback_lost(core, volume, // what we do not keep any more may be gone (R13)
-			       "they were left to nodes above, which are not there any more");
-	if (!resumed)
-		volume->keeper = 0;
+	if (volume->keeper != 0)
+		look_for_keepers(core, volume, resumed, (message->connect_flags & CONNECT_KNOWN) != 0);
 	volume->name_before = 0; // CONNECT said the new one
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
@@ -371,8 +386,15 @@ session_parent_left(struct core *core, struct volume *volume)
 	unstable_all_committed(core, volume);
 	volume->session = 0;
 	volume->lease_end = core->now;
-	if (volume->dirty_count == 0) // else something that a child has sent may still get lost here
+	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here
+}
+
+void
+session_pump(struct core *core, struct volume *volume)
+{
+	if (volume->children_leave)
 		admission_leave(core, volume);
+	volume->children_leave = false;
 }
 
 bool

@@ -16,6 +16,9 @@ void session_connect(struct core *core, struct volume *volume);
 // The parent leaves in order: what was sent to it is at the root, and the session is over.
 void session_parent_left(struct core *core, struct volume *volume);
 
+// The end of a step: tell the children, behind the answers of this step, that the parent has left.
+void session_pump(struct core *core, struct volume *volume);
+
 // This node is known above by another name from now on (recovery.c).
 void session_renamed(struct core *core, struct volume *volume);
 

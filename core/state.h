@@ -128,6 +128,7 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
+	bool children_leave; // in this step, behind all answers: the parent has left
 	bool aborted;   // every request of the driver fails
 	enum volume_phase phase; // as of the last step
 	moment_us phase_since;
@@ -151,6 +152,7 @@ struct volume {
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
+	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
@@ -189,6 +191,8 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
+	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
 	uint32_t reading;            // blocks that the root's store reads
@@ -228,7 +232,9 @@ struct child {
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
+	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
+	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
 	bool lapsed;              // absent, and its lease is over

@@ -102,11 +102,13 @@ stored_bounds(const struct core *core, const struct entry *entry, const struct w
 void
 stored_brought(struct volume *volume, uint64_t block, version_t version)
 {
-	struct stored *stored;
+	struct stored *stored = stored_find(volume, block);
 
-	if (!volume->is_root || version_epoch(version) >= volume->epoch || volume->stored_count >= LIMIT_STORED)
+	if (!volume->is_root || version_epoch(version) >= volume->epoch ||
+	    (stored == NULL && volume->stored_count >= LIMIT_STORED))
 		return;
-	stored = stored_make(volume, block);
+	if (stored == NULL)
+		stored = stored_make(volume, block);
 	if (stored->brought < version)
 		stored->brought = version;
 }

@@ -142,11 +142,21 @@ commit_first(struct core *core, const struct work_list *list)
 	entry_rest(core, entry);
 }
 
+static void
+keepers_forget(struct volume *volume)
+{
+	volume->keeper = 0;
+	volume->keeper_gone = false;
+}
+
 void
 unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
-	volume->keeper = 0;
+	if (volume->keeper_barrier != volume->barriers_sent)
+		keepers_forget(volume);
+	else
+		volume->unstable_since = core->now; // some was left to them since it was sent
 	while (volume->committing.head != 0) {
 		struct work *work = work_get(core, volume->committing.head);
 
@@ -161,6 +171,7 @@ void
 unstable_all_committed(struct core *core, struct volume *volume)
 {
 	unstable_committed(core, volume);
+	keepers_forget(volume);
 	while (volume->unstable.head != 0)
 		commit_first(core, &volume->unstable);
 }
@@ -246,6 +257,7 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 		volume->unstable_since = core->now;
 	if (volume->keeper == 0)
 		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
+	volume->keeper_barrier = volume->barriers_sent;
 	commit(core, entry);
 	return true;
 }

@@ -113,6 +113,19 @@ has_newer_claim(const struct core *core, const struct work *work, const struct w
 	return false;
 }
 
+// Bytes below a version that somebody has claimed, and is gone with, are given a number beyond it: the newest of them, first.
+static bool
+has_newer_bytes(const struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm != PERM_WRITE && other->early && other->refusal == STATUS_NONE && other->version > want->version)
+			return true;
+	}
+	return false;
+}
+
 static enum verdict
 decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 {
@@ -127,7 +140,8 @@ decide_unrecorded(struct core *core, struct entry *entry, struct want *want)
 	return is_newest(core, table_work(&core->table, entry), want) ? CLAIM_GRANTED : CLAIM_WAITS;
 }
 
-// Has the claimant left the child that is on record (F5)?
+// Has the claimant left the child that is on record (F5)? He may have made an earlier claim, on a link that broke, for which that
+// child has been asked and has not answered: it lets the block go for him once.
 static void
 ask_recorded(struct core *core, struct entry *entry, struct want *want, struct dir_record *record)
 {
@@ -135,9 +149,39 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 
 	if (want->asked == child)
 		return;
-	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE && want->live,
-				     claimant_get(core, want->claimant));
+	want->asked_before = record->recall_open && record->recall_moves &&
+			     (want->perm != PERM_WRITE || record->recall_perm == PERM_NO) &&
+			     table_work(&core->table, entry)->asked_for == claimant_get(core, want->claimant)->node_id;
+	if (want->asked_before) {
+		want->asked = child;
+		want->asked_xid = record->recall_xid;
+		return;
+	}
+	want->asked_xid = recall_for(core, entry, record, want->perm == PERM_WRITE ? PERM_NO : PERM_READ,
+				     want->perm == PERM_WRITE && want->live, claimant_get(core, want->claimant));
 	want->asked = want->asked_xid != 0 ? child : -1;
+}
+
+// R18: the answer to a recall that is under way would be taken for one to what is granted now. But a child that passes on the
+// claim of who has the block below it does not answer before that is decided. So that recall is over, and its answer means
+// nothing; who needs it sends it again, behind the grant. False: the answer has to come (and does, if the claim is the child's
+// own).
+static bool
+end_recall(struct core *core, struct entry *entry, const struct want *claim)
+{
+	struct dir_record *record = directory_find(&core->directory, entry, claim->child);
+	struct work *work = table_work(&core->table, entry);
+
+	if (record == NULL || !record->recall_open)
+		return true;
+	if (record->revoked || claimant_get(core, claim->claimant)->node_id == core->children[claim->child]->node_id)
+		return false;
+	directory_set_recall(&core->directory, &core->children[claim->child]->dir, record, false);
+	record->recall_moves = false;
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->asked == claim->child)
+			table_want(&core->table, i)->asked = -1;
+	return true;
 }
 
 // Somebody else's name is on the record.
@@ -148,7 +192,7 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	struct child *child = core->children[want->child], *old = core->children[record->child];
 
 	if (old == child)
-		return record->recall_open ? CLAIM_WAITS : CLAIM_GRANTED; // R18
+		return end_recall(core, entry, want) ? CLAIM_GRANTED : CLAIM_WAITS;
 	if (old->node_id == child->node_id)
 		return CLAIM_GRANTED;
 	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
@@ -165,16 +209,25 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 	return CLAIM_WAITS;
 }
 
+// A block is this node's to decide until it gives it back, or its session ends. The block's own lease may be over meanwhile: it
+// says how long the block may be used (T2).
+static bool
+has_write(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return volume->is_root || (entry->held == PERM_WRITE && volume->lease_end > core->now);
+}
+
 static enum verdict
 decide_write(struct core *core, struct entry *entry, struct want *want)
 {
-	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 	struct dir_record *record;
 
 	if (work->claim)
 		return CLAIM_WAITS;
-	if (!volume->is_root && entry_held(core, entry) != PERM_WRITE)
+	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
 	if (want->version < stored_bounds(core, entry, want).low ||
@@ -207,12 +260,16 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	return true;
 }
 
+// Who has the block for writing need not be named: his child may know him by an earlier name only. Bytes newer than his can
+// come from below him alone; others, above, may not take them beside him. Of older ones he does not know whether they are lost.
 static bool
-decides_bytes(const struct core *core, const struct volume *volume, const struct want *want)
+decides_bytes(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
+	const struct volume *volume = entry_volume(core, entry);
 
-	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early);
+	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
+	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
@@ -248,6 +305,8 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
+	if (entry->claimed && has_newer_bytes(core, table_work(&core->table, entry), want))
+		return CLAIM_WAITS;
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable
 	if (entry->version < want->version) { // there was one (R11)
@@ -257,13 +316,12 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	return refuse(want, STATUS_EVICTED);
 }
 
-// R18: the answer to a recall that is under way would be taken for one to what is granted now.
+// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
+// was written over them.
 static bool
-is_recalled(const struct core *core, const struct entry *entry, const struct want *want)
+came_before_eviction(const struct entry *entry, const struct want *want)
 {
-	const struct dir_record *record = directory_find(&core->directory, entry, want->child);
-
-	return record != NULL && record->recall_open;
+	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeded && want->version >= entry->version));
 }
 
 enum verdict
@@ -278,14 +336,14 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		want->up_xid = 0;
 	}
 	if (want->cleared && want->perm == PERM_WRITE)
-		return is_recalled(core, entry, want) ? CLAIM_WAITS : CLAIM_GRANTED;
+		return end_recall(core, entry, want) ? CLAIM_GRANTED : CLAIM_WAITS;
 	if (want->cleared)
 		return CLAIM_TAKEN;
-	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)))
+	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)) && !came_before_eviction(entry, want))
 		return refuse(want, STATUS_EVICTED);
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
-	if (decides_bytes(core, volume, want)) {
+	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
 		if (want->perm == PERM_NO && volume->is_root &&
 		    (want->early || version_epoch(want->version) < volume->epoch))

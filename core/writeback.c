@@ -3,6 +3,7 @@
 // message above, and one flush of the store at the root (R14).
 #include "core/writeback.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
@@ -191,7 +192,8 @@ barriers_pump(struct core *core, struct volume *volume)
 static enum perm
 flush_perm(const struct core *core, const struct entry *entry, const struct work *work)
 {
-	if (work->ask != ASK_NONE || work->want_head != 0 || directory_max(&core->directory, entry, -1) == PERM_WRITE)
+	if (work->ask != ASK_NONE || work->want_head != 0 || directory_max(&core->directory, entry, -1) == PERM_WRITE ||
+	    claim_wants_write(core, work))
 		return PERM_WRITE; // R19: a request is under way
 	if (core->config.give_back && entry->dir == 0)
 		return PERM_NO;
@@ -230,7 +232,7 @@ static void
 commit_pump(struct core *core, struct volume *volume)
 {
 	bool any = volume->unstable.head != 0 || volume->keeper != 0;
-	bool old = any && volume->unstable_since + COMMIT_AGE_US <= core->now;
+	bool old = any && (volume->keeper_gone || volume->unstable_since + COMMIT_AGE_US <= core->now);
 
 	if (volume->claims > 0) // what is claimed can not be made durable yet
 		return;

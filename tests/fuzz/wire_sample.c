@@ -168,7 +168,7 @@ random_fields(struct sample *sample, uint64_t *seed)
 		message->field = random_blob(sample, seed, min, max); \
 	}
 	NUMBER(VOLUME_ID, volume_id, 0, UINT32_MAX)
-	NUMBER(CONNECT_FLAGS, connect_flags, 0, 0x7f)
+	NUMBER(CONNECT_FLAGS, connect_flags, 0, 0x17f)
 	NUMBER(PERMISSIONS, perm, 0, 2)
 	NUMBER(TTL, ttl_ms, 0, UINT32_MAX)
 	NUMBER(HB_TTL, hb_ttl_ms, 0, UINT32_MAX)

@@ -35,6 +35,7 @@
 //   claimant is not known to the child he has left   claims      claim_decided_above_the_child_that_was_left
 //   old bytes meet who is away                       claims      old_bytes_take_nothing_from_who_is_away
 //   old bytes below a newer claim                    claims      proxy_keeps_bytes_older_than_a_claim
+//   old bytes meet a writer who dies                 claims      bytes_that_move_past_a_dead_writer
 //   child begins anew, its old session stays         claims      old_session_of_who_began_anew
 //   credit exhaustion while claims are due           recovery    claims_beyond_the_credits
 //                                                    claims      claims_come_before_requests,

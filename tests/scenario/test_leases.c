@@ -127,6 +127,21 @@ START_TEST(slow_link_is_not_silent)
 }
 END_TEST
 
+// F1: nothing gets through for five of the six intervals; in the last one something is on its way again.
+START_TEST(link_that_comes_back_in_time)
+{
+	struct scenario *scenario = pair_create(0);
+	const uint64_t interval_ms = HB_TTL_MS / 24;
+
+	scenario_node(scenario, "B")->pipe[PIPE_UP].bytes_per_s = 15; // a heartbeat takes longer than that
+	world_block(scenario_node(scenario, "B"), scenario_node(scenario, "A"),
+		    scenario->world->now + (6 * interval_ms - 10) * 1000);
+	scenario_run(scenario, 2 * HB_TTL_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT"), 0);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // T3: heartbeats renew the lease: a copy stays usable without any request, much longer than one lease.
 START_TEST(heartbeats_keep_the_lease)
 {
@@ -341,6 +356,7 @@ main(void)
 	tcase_add_test(tcase, lease_ends_between_check_and_acknowledgement);
 	tcase_add_test(tcase, silent_link_ends_the_lease);
 	tcase_add_test(tcase, slow_link_is_not_silent);
+	tcase_add_test(tcase, link_that_comes_back_in_time);
 	tcase_add_test(tcase, heartbeats_keep_the_lease);
 	tcase_add_test(tcase, ttl_ends);
 	tcase_add_test(tcase, credits_are_used_up_while_recalls_are_due);

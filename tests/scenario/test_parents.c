@@ -165,6 +165,38 @@ START_TEST(proxy_leaves_in_order_with_a_writer_below)
 }
 END_TEST
 
+// D's bytes wait at C for room, which C has when P leaves: D hears that they are taken before it hears that P has left.
+START_TEST(proxy_leaves_in_order_above_a_full_one)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 1;
+	scenario_child(scenario, "C", "P", 100, 100, true);
+	scenario_connect(scenario, "C");
+	scenario->config.write_mode = WRITE_ASYNC;
+	scenario->config.dirty_max = 8192;
+	steps_child(scenario, "D", "C", true);
+	scenario_run(scenario, 1000);
+	steps_write(scenario, "D", 'd');
+	scenario_forget(scenario);
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 1000);
+	ck_assert(scenario_node(scenario, "P")->stopped);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  DISCONNECT"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	scenario_move(scenario, "C", "A");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "D", ERR_OK);
+	steps_read(scenario, "D", 'd');
+	steps_work_again(scenario, "D");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 START_TEST(root_leaves_in_order)
 {
 	struct scenario *scenario = steps_create();
@@ -236,6 +268,7 @@ main(void)
 	tcase_add_test(tcase, root_dies_before_it_took_anything);
 	tcase_add_test(tcase, proxy_leaves_in_order);
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
+	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
 	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
 	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);

@@ -54,6 +54,41 @@ START_TEST(newer_claim_wins)
 }
 END_TEST
 
+// R13: the new P passes on what C brings, or has a copy of it from the root already, and so does not keep it. When the root
+// has lost it with its power, C has to bring it again, though its own session stands.
+START_TEST(bytes_that_were_passed_on_are_brought_again)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	if (_i == 1)
+		steps_cut(scenario, "C", "P", 500);
+	scenario_kill(scenario, "P");
+	scenario_restart(scenario, "P");
+	if (_i == 1) {
+		scenario_run(scenario, 200);
+		steps_read(scenario, "P", 'c');
+	}
+	scenario_forget(scenario);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R13: E died together with P; what C wrote before is still there.
 START_TEST(older_bytes_come_back_when_the_newer_are_lost)
 {
@@ -603,6 +638,63 @@ START_TEST(forwarded_copies_may_be_lost)
 }
 END_TEST
 
+// The node that P sent it to dies alone: P has it, and brings it up again, though C has to claim anew what it holds.
+START_TEST(forwarded_copies_are_with_the_parent)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// A barrier was on its way when C left bytes to the others: it does not cover them.
+START_TEST(forwarded_copies_behind_a_barrier)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *sync, *write;
+
+	scenario->disk->sync_us = 3000 * 1000;
+	steps_write_block(scenario, "C", 0, 'c');
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 100);
+	for (unsigned i = 1; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 100);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	request_expect_waiting(sync);
+	while (!sync->ended)
+		scenario_run(scenario, 10);
+	request_expect_ok(sync);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario->disk->sync_us = 0;
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -642,6 +734,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, leaves_move_to_the_grandparent);
 	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
+	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 2);
 	tcase_add_test(tcase, older_bytes_come_back_when_the_newer_are_lost);
 	tcase_add_test(tcase, parent_restarts_faster_than_its_lease);
 	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);
@@ -664,6 +757,8 @@ main(void)
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
+	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
+	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

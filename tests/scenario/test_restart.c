@@ -289,6 +289,47 @@ START_TEST(bytes_of_the_version_that_is_claimed)
 }
 END_TEST
 
+// R11, F6: P has claimed the block for F, with a version beyond those of all bytes, and has none: F is dead. What B brings and
+// the older bytes of C, which may have come first, wait for P's; without any, the newest of them are taken. _i == 2: B comes too
+// late, and is told.
+START_TEST(newest_bytes_below_a_claim_without_any)
+{
+	struct scenario *scenario = steps_create();
+	struct request *b, *c, *f;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "F", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "D");
+	f = scenario_write(scenario, "F", 7, 'f');
+	scenario_run(scenario, EVICTED_MS); // D is evicted: a gap in the versions
+	request_expect_ok(f);
+	scenario_kill(scenario, "F");
+	steps_cut(scenario, _i == 0 ? "C" : "B", "A", _i < 2 ? 500 : 2 * EVICTED_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	b = scenario_sync(scenario, "B");
+	c = scenario_sync(scenario, "C");
+	scenario_run(scenario, 3 * EVICTED_MS);
+	if (_i < 2)
+		request_expect_ok(b);
+	else
+		request_expect_error(b, ERR_LOST);
+	request_expect_ok(c);
+	ck_assert_int_eq(scenario_stored(scenario, 7), _i < 2 ? 'b' : 'c');
+	steps_read_at_last(scenario, "C", _i < 2 ? 'b' : 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: E brings what it held to the end; the root writes it, and its small cache drops it. C brings what E wrote over, and that
 // is decided when the grace time is over: the root must still know that it has had newer bytes, whether the version log tells
 // of older times or not.
@@ -335,6 +376,35 @@ START_TEST(what_came_in_the_grace_time)
 	request_expect_ok(sync);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
 	steps_read_at_last(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: a root that is stopped in its grace time leaves what C may still come with, which was away all the time: the next one
+// waits for it anew.
+START_TEST(root_leaves_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "A", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, LEASE_MS / 2);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, LEASE_MS);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -412,6 +482,43 @@ START_TEST(claim_older_than_what_was_brought)
 }
 END_TEST
 
+// P has sent up what it had of C's, and waits for the end of the root's grace time; meanwhile newer bytes of C's come to it by
+// Q. The answer is for the older ones: the newer ones have to go up as well. (seed 7700)
+START_TEST(newer_bytes_while_older_ones_are_brought)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "C", 'd');
+	steps_read(scenario, "B", 'd');
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, LEASE_MS / 4);
+	steps_cut(scenario, "C", "Q", LEASE_MS * 3 / 2 + 300);
+	steps_cut(scenario, "C", "P", EVICTED_MS);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	scenario_run(scenario, LEASE_MS * 3 / 2);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -430,10 +537,13 @@ main(void)
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
+	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
+	tcase_add_test(tcase, root_leaves_in_the_grace_time);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
+	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

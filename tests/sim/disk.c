@@ -142,12 +142,12 @@ log_apply(struct disk *disk, size_t count)
 }
 
 void
-disk_sync_end(struct disk *disk, uint64_t until)
+disk_sync_end(struct disk *disk, uint64_t until, bool told)
 {
 	size_t count = covered(disk, until);
 
 	log_apply(disk, count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && told; i++)
 		tell_durable(disk, disk->log[i]);
 	log_drop(disk, count);
 	versions_sync_end(&disk->versions);

@@ -55,8 +55,9 @@ const uint8_t *disk_read(const struct disk *disk, uint64_t block);
 // A sync begins: the number up to which it covers the log. Syncs end in the order in which they began, one at a time.
 uint64_t disk_sync_begin(struct disk *disk);
 
-// It ends: what it covers is durable; or it fails, and each block that it covers is or is not.
-void disk_sync_end(struct disk *disk, uint64_t until);
+// It ends: what it covers is durable, and that is ${told} (not if nobody is left to learn of it); or it fails, and each block
+// that it covers is or is not.
+void disk_sync_end(struct disk *disk, uint64_t until, bool told);
 void disk_sync_fail(struct disk *disk, uint64_t until, struct rng *rng);
 
 // The power goes: the log is applied in part, the image is what is durable.

@@ -273,6 +273,7 @@ world_restart(struct node *node, moment_us dial_us)
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;
+	node->grace_end = world_clock(node) + (moment_us)config.grace_ms * 1000;
 	world_step(node, &(struct event){.type = EVENT_TIMER});
 	if (node->home != WORLD_NO_NODE)
 		node->parent = node->home; // it knows of nobody else

@@ -94,7 +94,7 @@ node_stopped(struct node *node, const struct action *action)
 {
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has stopped: %s", node->name,
 		  hvfs_error_text(action->error));
-	if (action->error == ERR_OK) {
+	if (action->error == ERR_OK && node->in_order) {
 		node->metadata.clean = true;
 		node->metadata.eviction_count = 0;
 	}

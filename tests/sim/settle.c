@@ -217,9 +217,26 @@ settle(struct run *run)
 	sync_all(run);
 }
 
+// A root may have been started only just now, and everything since then have been served by copies.
+static bool
+grace_is_over(struct run *run)
+{
+	const struct node *root = run->world->nodes[0];
+	struct volume_info info;
+
+	for (uint32_t volume = 0; is_there(run, 0) && volume < core_volume_count(root->core); volume++) {
+		core_volume_info(root->core, volume, world_clock(root), &info);
+		if (info.phase == PHASE_GRACE)
+			return false;
+	}
+	return true;
+}
+
 void
 settle_check(struct run *run)
 {
+	if (run->plan->recovery)
+		run_phase(run, "grace", grace_is_over);
 	run->phase = "settle";
 	world_run(run->world, run->world->now + SETTLE_US, UINT64_MAX);
 	leftovers_check(run);

@@ -119,6 +119,8 @@ op_fail(struct store_op *op, struct rng *rng)
 	}
 }
 
+// A sync that outlives the process promises nothing to anybody: what it covers need not be in the version log, so that older
+// bytes may be taken over it later (F6).
 static void
 op_do(struct store_op *op)
 {
@@ -133,7 +135,7 @@ op_do(struct store_op *op)
 	if (op->type == ACTION_STORE_WRITE && world->broken == BREAK_VERSIONS && rng_chance(&world->rng, 50))
 		versions_lie(&op->disk->versions);
 	if (op->type == ACTION_STORE_SYNC && world->broken != BREAK_SYNC)
-		disk_sync_end(op->disk, op->sync_until);
+		disk_sync_end(op->disk, op->sync_until, !op->node->stopped);
 }
 
 static void

@@ -247,8 +247,10 @@ node_stop(void *context, void *arg, uint64_t number)
 {
 	struct node *node = arg;
 
-	if (!world_defer(node, node_stop, arg, number))
-		world_step(node, &(struct event){.type = EVENT_STOP});
+	if (world_defer(node, node_stop, arg, number))
+		return;
+	node->in_order = world_clock(node) >= node->grace_end;
+	world_step(node, &(struct event){.type = EVENT_STOP});
 }
 
 void

@@ -96,6 +96,7 @@ struct node {
 	int64_t clock_drift_ppm;
 	int index;
 	bool stopping, stopped;
+	bool in_order; // it was asked to stop when nobody could come any more with what he held of the root before
 	char name[WORLD_NAME_SIZE];
 	struct stack *cache;
 	struct core_config config; // as given to world_add_node, for the next start
@@ -106,6 +107,7 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
+	moment_us grace_end;             // of a root: until then children of the root before may come with what they hold
 	moment_us ran_us;                // how long those before it ran, together
 	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
