@@ -408,7 +408,10 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 		child->moved = true;
 		if (child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "the child has moved to another parent");
-		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, PERM_NO);
+		// Below who brings bytes they may still be read, until that is revoked or its lease is over (F3).
+		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
+			      bytes ? PERM_READ : PERM_NO);
+		work->recall_bytes = bytes;
 		return true;
 	}
 	return recall_named(core, work, message, bytes);

@@ -444,7 +444,9 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	uint64_t block = message->block + i;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
 	bool recovery = (message->flags & FLAG_RECOVERY_OP) != 0;
-	enum perm left = recovery ? PERM_NO : message->perm;
+	// Who brings bytes may have readers below him, who had the block from us: so READ is left for him, where he was.
+	bool readers = recovery && message->perm != PERM_NO && entry != NULL && directory_writer(&core->directory, entry) != NULL;
+	enum perm left = recovery && !readers ? PERM_NO : message->perm;
 	struct work *work;
 
 	volume->recalled++;
@@ -461,7 +463,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	work = table_work_make(&core->table, entry);
-	if (!work->recall_open || left < (enum perm)work->recall_perm)
+	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
 		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
 	work->recall_xid = message->xid;
@@ -512,8 +514,10 @@ client_answer_recall(struct core *core, struct entry *entry)
 		return;
 	if (entry->held > work->recall_perm)
 		entry_set_held(core, entry, work->recall_perm);
-	if (entry->held == PERM_NO && entry->copy == COPY_CLEAN)
+	if ((entry->held == PERM_NO || work->recall_bytes) && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
+	entry->stale |= work->recall_bytes && entry->held != PERM_NO && entry->copy != COPY_ABSENT; // those bytes may be newer
+	work->recall_bytes = false;
 	if (connected)
 		say_recalled(core, entry, block_key_block(entry->key), volume, work->recall_xid);
 }

@@ -32,10 +32,13 @@
 //                                                                claim_that_is_late_on_its_way
 //   claim's answer crosses the claimant's leaving    claims      claim_granted_after_its_session,
 //                                                                claim_granted_on_a_link_that_breaks
-//   claimant is not known to the child he has left   claims      claim_decided_above_the_child_that_was_left
+//   claimant is not known to the child he has left   claims      claim_at_the_parent_of_the_child_that_was_left
 //   old bytes meet who is away                       claims      old_bytes_take_nothing_from_who_is_away
 //   old bytes below a newer claim                    claims      proxy_keeps_bytes_older_than_a_claim
-//   old bytes meet a writer who dies                 claims      bytes_that_move_past_a_dead_writer
+//   two claims where one is passed on                claims      newest_claim_behind_another
+//   claim made again before the question is answered claims      claim_made_again_while_its_question_is_open
+//   bytes, or a claim, go past who has the block     moves       bytes_that_move_past_*, bytes_that_move_while_they_are_read,
+//                                                                claim_of_a_block_that_is_recalled
 //   child begins anew, its old session stays         claims      old_session_of_who_began_anew
 //   credit exhaustion while claims are due           recovery    claims_beyond_the_credits
 //                                                    claims      claims_come_before_requests,

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// Bytes, and claims, that go past the nodes which have the block on record for their author (protocol.md F3-F5). Claims that meet
+// other claims are the matter of test_claims.c.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
+
+// The root A with the child B and the chain G, C, X below it. G and then X have written the block, nothing has been brought up: C
+// may have it from X. ${ttl_ms}: the lease of a block; 0: a long one.
+static struct scenario *
+past_c(uint32_t ttl_ms)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	if (ttl_ms != 0)
+		scenario->config.ttl_ms = ttl_ms;
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	return scenario;
+}
+
+// F3, F5: Q has the block for writing on P's record, but has never heard of that. It moves to A with bytes that it held to the
+// end, and D below it may read them as long as it has not heard that they are revoked: B has to wait for it, though P has let Q go.
+// _i & 1: the question to P goes through G.
+START_TEST(bytes_that_move_while_they_are_read)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	if (_i & 1)
+		steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "P", _i & 1 ? "G" : "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "Q", 'q');
+	steps_read(scenario, "B", 'q');
+	steps_read(scenario, "D", 'q');
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "Q"), scenario->world->now + LEASE_MS * 1000);
+	write = scenario_write(scenario, "D", 7, 'd');
+	scenario_run(scenario, 200);
+	request_expect_waiting(write);
+	steps_cut(scenario, "Q", "D", 1000);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "Q", "A", 10);
+	scenario_run(scenario, 500);
+	request_expect_waiting(write);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "Q", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, F5: X's bytes are with C, too, which has the block from G; X goes past both to A. G's own bytes are older. When C is dead
+// (0: before X comes, 1: after) G has to give it up, and must not bring up its bytes as if they were newer than X's.
+START_TEST(bytes_that_move_past_a_dead_writer)
+{
+	struct scenario *scenario = past_c(0);
+	struct request *sync;
+
+	steps_read(scenario, "C", 'x');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	if (_i == 0)
+		scenario_kill(scenario, "C");
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 500);
+	sync = scenario_sync(scenario, "X");
+	scenario_run(scenario, 500);
+	if (_i == 1)
+		scenario_kill(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read_at_last(scenario, "B", 'x');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'x');
+	steps_work_again(scenario, "X");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but C lives, and has written over them: it gives the block back.
+START_TEST(bytes_that_move_past_a_writer)
+{
+	struct scenario *scenario = past_c(0);
+
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "X", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_kill(scenario, "C");
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C is away when X's bytes come to A, and comes to A itself with what it wrote over them: G lets go for it, and does not wait
+// until it is evicted. (seed 60434)
+START_TEST(bytes_that_move_past_a_writer_who_moves)
+{
+	struct scenario *scenario = past_c(0);
+
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_leave(scenario, "C", "A", _i * LEASE_MS + 500);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7 perm=READ"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> G  INVALIDATE RECOVERY_OP volume=1 block=7 perm=NO"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "X", ERR_OK);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R18: A wants the block back from G. C has it there, and claims it anew; G's own lease of it is over, but G decides.
+// Neither waits for the other. (X's bytes have come to A: so C's session at G is not resumed.)
+START_TEST(claim_of_a_block_that_is_recalled)
+{
+	struct scenario *scenario = past_c(2000);
+
+	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 2500);
+	scenario_forget(scenario);
+	steps_cut(scenario, "X", "G", 2 * EVICTED_MS);
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_leave(scenario, "C", "G", 500);
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "X", ERR_OK);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3: what C sent to G is lost with their link, and what it brings to Q with Q's death. It comes to A from a third session, and
+// G still has the block for C's first name.
+START_TEST(bytes_of_a_session_before_the_last)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "E", "G", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "C", 'c');
+	world_block(scenario_node(scenario, "C"), scenario_node(scenario, "G"), MOMENT_NEVER);
+	scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	world_block(scenario_node(scenario, "G"), scenario_node(scenario, "C"), MOMENT_NEVER);
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "A"), MOMENT_NEVER);
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> Q  RECOVER RECOVERY_OP volume=3 block=7 perm=READ data"), 1);
+	scenario_kill(scenario, "Q");
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=READ data"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "B", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("moves");
+	TCase *tcase = tcase_create("moves");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
+	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
+	tcase_add_test(tcase, bytes_that_move_past_a_writer);
+	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
+	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
+	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
