@@ -242,8 +242,9 @@ take(struct core *core, struct entry *entry, const struct want *want)
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	// Who claimed a newer version is gone, and it with him: its number is not used again (R11).
-	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL && want->version >= bounds.high)
+	// Who claimed this version or a newer one is gone, and it with him: its number is not used again (R11).
+	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL &&
+	    want->version >= bounds.high && item.version <= entry->version)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    !known && stored_is_newer(bounds, want->version)) {
