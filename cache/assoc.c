@@ -130,23 +130,36 @@ assoc_group(const struct assoc *table, uint64_t group)
 
 	if (table->ghosts != NULL)
 		ret.ghosts = &table->ghosts[group * table->way_count];
+	if (ret.slots[ret.way_count - 1].tag != 0)
+		ret.used = ret.way_count; // as a rule
 	while (ret.used < ret.way_count && ret.slots[ret.used].tag != 0)
 		ret.used++;
 	return ret;
+}
+
+// Where ${key} is among the ${slots} of its group, or POLICY_NONE.
+static inline uint32_t
+way_of(const struct assoc *table, const struct slot *slots, block_key key)
+{
+	for (uint32_t way = 0; way < table->way_count; way++) {
+		if (slots[way].tag == key + 1)
+			return way;
+		if (slots[way].tag == 0)
+			break;
+	}
+	return POLICY_NONE;
 }
 
 bool
 assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place)
 {
 	uint64_t group = hash_group(table->hash, key, table->group_count);
-	const struct slot *slots = slots_of(table, group);
+	uint32_t way = way_of(table, slots_of(table, group), key);
 
-	for (uint32_t way = 0; way < table->way_count && slots[way].tag != 0; way++)
-		if (slots[way].tag == key + 1) {
-			*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
-			return true;
-		}
-	return false;
+	if (way == POLICY_NONE)
+		return false;
+	*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
+	return true;
 }
 
 struct slot *
@@ -161,6 +174,18 @@ assoc_use(struct assoc_place *place)
 	struct group group = {.slots = slots_of(place->table, place->group)};
 
 	place->way = policy_use(policy_of(place->table, place->group), &group, place->way);
+}
+
+struct slot *
+assoc_get(struct assoc *table, block_key key)
+{
+	uint64_t number = hash_group(table->hash, key, table->group_count);
+	struct group group = {.slots = slots_of(table, number)};
+	uint32_t way = way_of(table, group.slots, key);
+
+	if (way == POLICY_NONE)
+		return NULL;
+	return &group.slots[policy_use(policy_of(table, number), &group, way)];
 }
 
 void
@@ -185,6 +210,22 @@ assoc_has_room(const struct assoc *table, block_key key)
 	return slots_of(table, group)[table->way_count - 1].tag == 0;
 }
 
+static void
+count_in(struct assoc *table, const struct slot *slot)
+{
+	table->entries++;
+	table->bytes += buf_size(slot->buf);
+	table->dirty += slot->dirty;
+}
+
+static void
+count_out(struct assoc *table, const struct slot *slot)
+{
+	table->entries--;
+	table->bytes -= buf_size(slot->buf);
+	table->dirty -= slot->dirty;
+}
+
 void
 assoc_insert(struct assoc *table, const struct slot *slot)
 {
@@ -192,9 +233,30 @@ assoc_insert(struct assoc *table, const struct slot *slot)
 	struct group group = assoc_group(table, number);
 
 	policy_insert(policy_of(table, number), &group, slot);
-	table->entries++;
-	table->bytes += buf_size(slot->buf);
-	table->dirty += slot->dirty;
+	count_in(table, slot);
+}
+
+bool
+assoc_push(struct assoc *table, const struct slot *slot, policy_may_fn *may, const void *arg, struct slot *ret_out)
+{
+	uint64_t number = hash_group(table->hash, slot_key(slot), table->group_count);
+	struct group group = assoc_group(table, number);
+	enum policy policy = policy_of(table, number);
+	bool full = group.used == group.way_count;
+	uint32_t way;
+
+	count_in(table, slot);
+	if (!full) {
+		policy_insert(policy, &group, slot);
+		return false;
+	}
+	way = policy_choose(policy, &group, may, arg);
+	if (way == POLICY_NONE)
+		way = policy_choose(policy, &group, NULL, NULL);
+	*ret_out = group.slots[way];
+	count_out(table, ret_out);
+	policy_replace(policy, &group, way, slot);
+	return true;
 }
 
 bool
@@ -217,9 +279,7 @@ assoc_take(const struct assoc_place *place)
 	struct slot slot = *assoc_slot(place);
 
 	policy_remove(&group, place->way);
-	table->entries--;
-	table->bytes -= buf_size(slot.buf);
-	table->dirty -= slot.dirty;
+	count_out(table, &slot);
 	return slot;
 }
 

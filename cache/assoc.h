@@ -49,6 +49,9 @@ struct slot *assoc_slot(const struct assoc_place *place);
 // The block at ${place} is used; ${place} follows it.
 void assoc_use(struct assoc_place *place);
 
+// The block ${key} is used; its slot, until the group is changed. NULL: it is not here.
+struct slot *assoc_get(struct assoc *table, block_key key);
+
 // ${key} was looked for and is not here: the adaptive policy learns from it.
 void assoc_missed(struct assoc *table, block_key key);
 
@@ -57,6 +60,11 @@ bool assoc_has_room(const struct assoc *table, block_key key);
 
 // ${slot}, with its count, comes into its group, which has room.
 void assoc_insert(struct assoc *table, const struct slot *slot);
+
+// ${slot}, with its count, comes into its group. True: that was full, and ${ret_out} had to go, with its count; the
+// policy's choice among those who ${may}, or among all when nobody may.
+bool assoc_push(struct assoc *table, const struct slot *slot, policy_may_fn *may, const void *arg,
+		struct slot *ret_out);
 
 // Who goes next from ${group}, of those who ${may} (NULL: all); false: nobody may. Nobody is removed yet.
 bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg,

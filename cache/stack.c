@@ -52,7 +52,7 @@ stack_tell(struct stack *stack, const struct slot *slot)
 static bool
 is_held(const struct stack *stack, const struct slot *slot)
 {
-	return slot->dirty || pins_has(&stack->pins, slot_key(slot));
+	return slot->dirty || (stack->pins.count > 0 && pins_has(&stack->pins, slot_key(slot)));
 }
 
 bool
@@ -124,8 +124,11 @@ who_may(const struct stack *stack, uint32_t level)
 static void
 squeeze(struct stack *stack, uint32_t level, block_key keep)
 {
+	const struct level *it = stack->levels[level];
 	struct slot out;
 
+	if (it->old == NULL && it->now->bytes + stack->victims.waiting_bytes <= it->config.size)
+		return; // as a rule
 	for (int n = 0; n < SQUEEZE_SLOTS && !stack_is_full(stack); n++) {
 		uint64_t outside = is_bottom(stack, level) ? stack->victims.waiting_bytes : 0;
 
@@ -166,7 +169,7 @@ static void
 missed_above(struct stack *stack, uint32_t level, block_key key)
 {
 	for (uint32_t i = 0; i < level; i++)
-		if (stack->levels[i]->now != NULL)
+		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
 			assoc_missed(stack->levels[i]->now, key);
 }
 
@@ -200,18 +203,18 @@ copies_get(void *self, block_key key)
 	struct stack *stack = self;
 	uint32_t budget = WORK_SLOTS;
 	struct level *top;
-	struct assoc_place place;
+	struct slot *slot;
 
 	if (stack->busy)
 		stack_work(stack, &budget);
 	top = stack->levels[0];
-	if (top->now == NULL || !assoc_find(top->now, key, &place))
+	slot = top->now != NULL ? assoc_get(top->now, key) : NULL;
+	if (slot == NULL)
 		return get_below(stack, key);
 	advise_use(stack->advise, key);
 	stack->hits++;
 	top->hits++;
-	assoc_use(&place);
-	return assoc_slot(&place)->buf;
+	return slot->buf;
 }
 
 static void
@@ -256,7 +259,8 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 	CHECK(block_key_volume(key) < LIMIT_VOLUMES && !stack->may_tell);
 	stack->may_tell = true;
 	stack->keep_tag = key + 1;
-	stack_clean(stack, &clean);
+	if (stack->victims.parked_count > 0 || stack->review > 0)
+		stack_clean(stack, &clean);
 	if (stack->busy)
 		stack_work(stack, &work);
 	if (stack_find(stack, key, &spot))
