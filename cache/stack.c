@@ -165,12 +165,15 @@ promote(struct stack *stack, const struct spot *spot, const struct slot *slot)
 	stack_place(stack, top, &promoted);
 }
 
+// The levels above ${level} do not have ${key}, which comes to the top.
 static void
 missed_above(struct stack *stack, uint32_t level, block_key key)
 {
+	uint32_t top = taker_from(stack, 0);
+
 	for (uint32_t i = 0; i < level; i++)
 		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
-			assoc_missed(stack->levels[i]->now, key);
+			assoc_missed(stack->levels[i]->now, key, i == top);
 }
 
 static struct buf *
