@@ -77,13 +77,15 @@ child_resume(struct core *core, const struct pending_connect *pending)
 // The session before, which is not resumed. A child that has left bytes to us and to the node above us does not send them
 // again: it has to learn if we lose them, or have lost them meanwhile.
 static void
-inherit_forwarded(const struct core *core, struct child *child, const struct pending_connect *pending)
+inherit_session(const struct core *core, struct child *child, const struct pending_connect *pending)
 {
 	for (uint32_t i = 0; i < core->child_count && pending->session != 0; i++) {
 		const struct child *old = core->children[i];
 
-		if (!old->in_use || old->volume != pending->volume || old->session != pending->session ||
-		    !old->forwarded)
+		if (old == child || !old->in_use || old->volume != pending->volume || old->session != pending->session)
+			continue;
+		child->returns = true;
+		if (!old->forwarded)
 			continue;
 		child->forwarded = true;
 		child->acknowledged = old->acknowledged > old->synced;
@@ -115,7 +117,10 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->volume_id = volume->id;
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
-	message->connect_flags |= resumed ? CONNECT_RESUMED : child->forwarded ? CONNECT_KNOWN : 0;
+	message->connect_flags |= resumed            ? CONNECT_RESUMED
+				  : child->forwarded ? CONNECT_KNOWN | CONNECT_SAME_PROCESS
+				  : child->returns   ? CONNECT_SAME_PROCESS
+						     : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
 	message->hb_ttl_ms = hb_ttl;
@@ -150,7 +155,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->volume = pending->volume;
 		child->node_id = pending->node_id;
 		child->settled = pending->session == 0; // else it has claims
-		inherit_forwarded(core, child, pending);
+		inherit_session(core, child, pending);
 	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
 		uint32_t old = (uint32_t)child->link;
 

@@ -83,7 +83,6 @@ struct want {
 	// A claim (claim.c).
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
-	bool counted;      // and uses one of our credits there
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;
@@ -144,7 +143,6 @@ struct work {
 	bool urgent;                     // somebody waits until it is above: ahead of the list
 	bool flushing;                   // a FLUSH or a store write is under way
 	bool claim;                      // held under a session that is gone: the present parent has not confirmed it
-	bool claim_waiting;              // for credits
 	bool revoked;                    // of what children have something is revoked
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and nothing covers it: it goes up by RECOVER

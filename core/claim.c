@@ -21,13 +21,13 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
-// What was passed on is answered, or will not be.
+// One of the answers is here that the eviction of an absent child waits for (claim_may_be_granted).
 static void
-credit_back(struct core *core, struct want *want)
+evictable(struct core *core, struct child *child)
 {
-	if (want->counted)
-		core->parent.outstanding--;
-	want->counted = false;
+	if (child->lapsed && child->evict_retry_at == 0)
+		child->evict_retry_at = core->now;
+	core_wake(core, core->now);
 }
 
 static void
@@ -40,15 +40,11 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
-	credit_back(core, want);
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	if (want->orphan) {
-		if (--child->orphans == 0)
-			core_wake(core, core->now); // nothing may be left of its session
-	} else if (want->perm == PERM_WRITE) {
-		CHECK(child->pending > 0);
-		child->pending--;
+		child->orphans--;
+		evictable(core, child); // or nothing is left of its session
 	}
 	pool_free(&core->table.wants, index);
 }
@@ -100,6 +96,10 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
 		return;
 	}
+	if (core->table.wants.used >= LIMIT_CLAIMS) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
+		return;
+	}
 	work = table_work(&core->table, entry);
 	index = pool_alloc(&core->table.wants);
 	want = table_want(&core->table, index);
@@ -121,7 +121,6 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
-	child->pending += want->perm == PERM_WRITE; // as credits are counted (R15)
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)
 		;
 	*link = index;
@@ -242,9 +241,9 @@ take(struct core *core, struct entry *entry, const struct want *want)
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;
-	// Who claimed this version or a newer one is gone, and it with him: its number is not used again (R11).
+	// Who claimed a newer version is gone, and it with him: its number is not used again (R11).
 	if (want->early && entry->claimed && directory_writer(&core->directory, entry) == NULL &&
-	    want->version >= bounds.high && item.version <= entry->version)
+	    want->version >= bounds.high && want->version <= entry->version)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    !known && stored_is_newer(bounds, want->version)) {
@@ -361,7 +360,6 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		index = table_want(&core->table, index)->next;
 	if (index == 0)
 		return false;
-	credit_back(core, table_want(&core->table, index));
 	if (message->opcode == OP_OK_REPLY)
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (!table_want(&core->table, index)->orphan &&
@@ -490,8 +488,11 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
-		if (want->asked == (int32_t)index)
+		if (want->asked == (int32_t)index) {
 			want->asked = -1; // its answer will not come
+			if (want->orphan)
+				evictable(core, core->children[want->child]);
+		}
 		if (want->child == index && !want->orphan) {
 			want->orphan = true;
 			core->children[index]->orphans++;
@@ -505,6 +506,34 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want_free(core, link);
 		table_touch(&core->table, entry);
 	}
+}
+
+// A claim of a child that has left: has somebody been asked, here or above, or will be? (One that waits for another eviction
+// here is not meant: that one could wait for this in turn.)
+static bool
+is_awaited(const struct core *core, const struct want *want)
+{
+	const struct entry *entry = table_entry(&core->table, want->entry);
+
+	return want->perm == PERM_WRITE && (want->asked >= 0 || want->cleared ||
+					    (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE));
+}
+
+bool
+claim_may_be_granted(const struct core *core, const struct child *child)
+{
+	for (uint32_t i = 1; i < core->table.works.next && child->orphans > 0; i++) {
+		const struct work *work = pool_get(&core->table.works, i);
+		uint32_t claim = pool_is_used(&core->table.works, i) ? work->claim_head : 0;
+
+		for (; claim != 0; claim = table_want(&core->table, claim)->next) {
+			const struct want *want = table_want(&core->table, claim);
+
+			if (want->orphan && want->child == child->index && is_awaited(core, want))
+				return true;
+		}
+	}
+	return false;
 }
 
 void
@@ -532,7 +561,6 @@ claim_link_down(struct core *core, struct work *work)
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		credit_back(core, want);
 		want->up_xid = 0;
 		if (!want->orphan)
 			continue;

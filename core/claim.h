@@ -40,6 +40,9 @@ bool claim_inherits(struct core *core, struct entry *entry, const struct child *
 void claim_forget_child(struct core *core, struct entry *entry, uint32_t index);
 void claim_link_down(struct core *core, struct work *work);
 
+// Is the answer still to come to a claim that ${child} made on a link which is gone?
+bool claim_may_be_granted(const struct core *core, const struct child *child);
+
 // The session of a child is over: what it still claims is not granted to whoever takes its place here.
 void claim_forget_session(struct core *core, uint32_t index);
 

@@ -64,8 +64,7 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
-	// What is claimed comes first: what others wait for may be held by that.
-	if (core->parent.outstanding >= core->parent.credits || core->parent.claims_waiting.count > 0) {
+	if (core->parent.outstanding >= core->parent.credits) {
 		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;
 	}
@@ -96,6 +95,16 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
+}
+
+// Is the write whose bytes are on their way by PUT still waited for? It is the first in the queue; when its time was over, another
+// one may be.
+static bool
+put_is_awaited(const struct core *core, const struct work *work)
+{
+	const struct want *head = table_want(&core->table, work->want_head);
+
+	return work->put_buf != NULL && head != NULL && head->kind != WANT_NONE && head->buf == work->put_buf;
 }
 
 // The request of this block has ended, one way or the other.
@@ -240,7 +249,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	client_take_grant(core, entry, message, work->ask_at);
 	if (message->perm == PERM_NO && entry->copy == COPY_CLEAN)
 		entry_drop_copy(core, entry);
-	if (work->put_buf != NULL && head != NULL && head->buf == work->put_buf) {
+	if (put_is_awaited(core, work)) {
 		head->applied = true;                                          // the root has these bytes
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
@@ -268,6 +277,7 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
+	bool concerns_head = work->put_buf == NULL || put_is_awaited(core, work);
 
 	ask_end(core, work);
 	switch (message->status) {
@@ -282,7 +292,8 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	default:
 		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
 			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-		work->failed_status = (uint8_t)message->status;
+		if (concerns_head)
+			work->failed_status = (uint8_t)message->status;
 	}
 }
 
@@ -572,12 +583,13 @@ static void
 work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
 	if (work->ask == ASK_SENT) {
-		if (work->put_buf != NULL)
-			work->put_unknown = true; // it may have reached the root
+		// It may have reached the root; but one that has left in order has answered all that it had taken.
+		work->put_unknown = work->put_unknown ||
+				    (put_is_awaited(core, work) && entry_volume(core, entry)->session != 0);
 		ask_end(core, work);
 	}
 	work->ask = ASK_NONE;
-	recovery_link_down(core, work);
+	work->claim_xid = 0;
 	unstable_link_down(core, entry, work);
 	claim_link_down(core, work);
 	if (work->flushing)
@@ -602,7 +614,7 @@ client_link_down(struct core *core)
 			work_link_down(core, entry, work);
 	}
 	CHECK(core->parent.outstanding == 0);
-	core->parent.waiting.count = core->parent.claims_waiting.count = 0;
+	core->parent.waiting.count = 0;
 }
 
 void

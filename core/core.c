@@ -137,7 +137,6 @@ core_destroy(struct core *core)
 	free(core->released.keys);
 	free(core->retry.keys);
 	free(core->parent.waiting.keys);
-	free(core->parent.claims_waiting.keys);
 	free(core->claimants);
 	free(core->interests);
 	while (core->evictions != NULL) {
@@ -405,18 +404,14 @@ timers(struct core *core)
 	core_wake(core, core->release_at);
 }
 
-// Blocks that wait for credits at the parent, for the store, for fewer dirty blocks, or for a place in the directory. One that goes on may not need what it waited
-// for any more: so until nobody waits, or there is nothing to have.
+// Blocks that wait for credits at the parent, for the store, for fewer dirty blocks, or for a place in the directory. One that
+// goes on may not need what it waited for any more: so until nobody waits, or there is nothing to have.
 static void
 waiters_pump(struct core *core)
 {
 	struct parent *parent = &core->parent;
 
-	while (parent->claims_waiting.count > 0 && parent->outstanding < parent->credits) {
-		key_list_touch_first(core, &parent->claims_waiting, WAIT_CLAIM, parent->credits - parent->outstanding);
-		transaction_drain(core);
-	}
-	while (parent->waiting.count > 0 && parent->outstanding < parent->credits && parent->claims_waiting.count == 0) {
+	while (parent->waiting.count > 0 && parent->outstanding < parent->credits) {
 		key_list_touch_first(core, &parent->waiting, WAIT_ASK, parent->credits - parent->outstanding);
 		transaction_drain(core);
 	}

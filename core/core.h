@@ -126,6 +126,9 @@ struct volume_info {
 uint32_t core_volume_count(const struct core *core);
 void core_volume_info(const struct core *core, uint32_t volume, moment_us now, struct volume_info *ret);
 
+// May somebody come yet with what he held of the root before: is there a grace time whose end is not on record?
+bool core_in_grace(const struct core *core);
+
 // What a child is doing.
 enum child_phase {
 	CHILD_CONNECTED,
@@ -173,14 +176,19 @@ int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint
 void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
 // A root volume was left uncleanly, and its version log tells (protocol.md F6): ${block} has the content of version
 // ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Before the
-// first step. Whether of all other blocks nothing was ever made durable (${complete}), or
-// nothing is known of them (as without this call).
+// first step.
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
-void core_set_versions_complete(struct core *core, uint32_t volume, bool complete);
+
+// Nothing was made durable of all other blocks since a root of ${epoch} began behind one that had left in order, with all that
+// it had on stable storage. Without this call nothing is known of them.
+void core_set_versions_complete(struct core *core, uint32_t volume, uint32_t epoch);
 
 // Addresses of nodes further up, the parent's parent first, as they were told in the answer to CONNECT: where else to go
 // when the parent can not be reached (F3). The i-th, or NULL when there are no more; valid until the next step.
 const char *core_ancestor_address(const struct core *core, uint32_t i);
+
+// Is the first of these to be dialled before all others but the parent? It has what this node has left to it (R13).
+bool core_needs_ancestor(const struct core *core);
 
 // For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
 struct block_info {

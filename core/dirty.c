@@ -78,7 +78,7 @@ barriers_link_down(struct core *core, struct volume *volume)
 {
 	unstable_barrier_failed(core, volume);
 	if (volume->barrier_out)
-		volume->unsynced = true;
+		volume->unsynced = volume->elsewhere = true;
 	volume->barrier_out = false;
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = barrier->next)
 		barrier->sent = false;

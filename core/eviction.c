@@ -4,6 +4,7 @@
 // very blocks to the child that it misses (claim.c).
 #include "core/eviction.h"
 #include "core/check.h"
+#include "core/claim.h"
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/outbox.h"
@@ -130,6 +131,9 @@ eviction_begin(struct core *core, struct child *child)
 		core_wake(core, child->evict_retry_at);
 		return;
 	}
+	// What is granted may have been taken from who is away, whose lease lasts: the record here keeps it as long (F4).
+	if (claim_may_be_granted(core, child))
+		return;
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
 	if (session_of(core, child->volume, child->node_id, child) != NULL) {

@@ -108,6 +108,15 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 	};
 }
 
+bool
+core_in_grace(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count && core->config.grace_ms > 0; i++)
+		if (claim_in_grace(core, core->volumes[i]))
+			return true;
+	return false;
+}
+
 void
 core_directory_info(const struct core *core, struct directory_info *ret)
 {

@@ -24,6 +24,7 @@ enum {
 	LIMIT_ADDRESS_SIZE = 255,                   // bytes of an address as it is told to children
 	LIMIT_ANCESTORS = 32,                       // addresses learned from a parent
 	LIMIT_CLAIMANTS = 1024,                     // whose claims are being decided at the same time
+	LIMIT_CLAIMS = 1 << 24,                     // of children, with bytes that they bring, being decided at the same time
 	LIMIT_DIRECTORY_MAX = 1 << 28,              // of core_config.directory_max
 	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
 	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root

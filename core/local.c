@@ -404,6 +404,14 @@ local_abort(struct core *core, struct volume *volume)
 	}
 }
 
+void
+local_lost(struct core *core, const struct volume *volume)
+{
+	for (struct io *io = core->io_head; io != NULL; io = io->next)
+		if (io->volume == volume->index && is_write(io) && io->done > 0 && io->error == ERR_OK)
+			io->error = ERR_LOST;
+}
+
 static void
 expire_cut_off(struct core *core)
 {

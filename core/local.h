@@ -31,6 +31,10 @@ void local_finish(struct core *core, struct io *io, enum hvfs_error error);
 // Every request of ${volume} ends with ERR_ABORTED, now and from now on.
 void local_abort(struct core *core, struct volume *volume);
 
+// Writes of ${volume} were lost: those under way that have written a part already, which may be among them, are going to fail. The
+// fsync that says so may end before they do.
+void local_lost(struct core *core, const struct volume *volume);
+
 // Requests that wait longer than the limit end with ERR_TIMED_OUT; those that wait for a parent which is away for too long,
 // with ERR_CUT_OFF.
 void local_expire(struct core *core);

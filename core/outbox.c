@@ -128,6 +128,18 @@ outbox_begin_run(struct core *core, const struct saying *say)
 	return message;
 }
 
+// What is claimed may be much, and comes at once: it waits for room as bytes do (R16). The link says that there is room again
+// when so much has left: so no more may be counted than is sent.
+static uint64_t
+claim_size(const struct message *message, const struct saying *say)
+{
+	enum { RUN_SIZE = 64, VERSION_SIZE = 16 };
+
+	if (message->count == 0)
+		return RUN_SIZE + VERSION_SIZE;
+	return say->item && message->items[message->count - 1].version != say->version ? VERSION_SIZE : 0;
+}
+
 const struct message *
 outbox_say(struct core *core, const struct saying *say)
 {
@@ -137,6 +149,8 @@ outbox_say(struct core *core, const struct saying *say)
 	CHECK(link->in_use);
 	if (message == NULL || !joins(core, message, say))
 		message = outbox_begin_run(core, say);
+	if (say->opcode == OP_RECOVER)
+		link->queued += claim_size(message, say);
 	message->count++;
 	if (message->count == 2)
 		message->present |= PRESENT(BLOCK_COUNT);

@@ -97,8 +97,6 @@ claim_end(struct core *core, struct entry *entry, struct work *work)
 	struct volume *volume = entry_volume(core, entry);
 
 	CHECK(work->claim && volume->claims > 0);
-	if (work->claim_xid != 0)
-		core->parent.outstanding--;
 	work->claim = false;
 	work->claim_xid = 0;
 	volume->claims--;
@@ -131,7 +129,7 @@ give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	bool again = work != NULL && work->resend; // no answer came before this session was lost, too
-	bool to_the_end = entry->held == PERM_READ || (again && work->resend_read);
+	bool to_the_end = (entry->held == PERM_READ && !entry->stale) || (again && work->resend_read);
 	uint32_t losses = again ? work->resend_losses : 0;
 	uint32_t epoch = losses > 0 ? work->resend_epoch : entry_volume(core, entry)->held_epoch;
 
@@ -236,15 +234,6 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 }
 
 bool
-recovery_has_credit(struct core *core, struct entry *entry)
-{
-	if (core->parent.outstanding < core->parent.credits)
-		return true;
-	key_list_wait(core, &core->parent.claims_waiting, entry, WAIT_CLAIM);
-	return false;
-}
-
-bool
 recovery_may_claim(struct core *core, struct volume *volume)
 {
 	if (volume->claims_retry_at > core->now)
@@ -268,14 +257,14 @@ recovery_claim(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	struct saying say;
 
-	if (work->claim_xid != 0 || work->claim_waiting || !client_parent_usable(core, entry_volume(core, entry)))
+	if (work->claim_xid != 0 || !client_parent_usable(core, entry_volume(core, entry)))
 		return;
-	if (!recovery_may_claim(core, entry_volume(core, entry)) || !recovery_has_credit(core, entry))
+	if (!recovery_may_claim(core, entry_volume(core, entry)) ||
+	    !server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return;
 	say = recover_saying(core, entry, PERM_WRITE);
 	work->claim_xid = outbox_say(core, &say)->xid;
 	work->ask_at = core->now;
-	core->parent.outstanding++;
 }
 
 // The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
@@ -317,7 +306,7 @@ recovery_refused(struct core *core, struct entry *entry, enum status status)
 	struct volume *volume = entry_volume(core, entry);
 
 	if (recovery_retries(core, volume, status)) {
-		recovery_link_down(core, table_work(&core->table, entry)); // as if it had not been sent
+		table_work(&core->table, entry)->claim_xid = 0; // as if it had not been sent
 		return;
 	}
 	core_trace(core, "volume %s block %llu: claim refused: %s", volume->name,
@@ -360,15 +349,6 @@ recovery_give_up(struct core *core, struct entry *entry, enum status status)
 	core_trace(core, "block %llu: refused for good: %s", (unsigned long long)block_key_block(entry->key),
 		   message_status_text(status));
 	client_lost(core, entry, "the block was given to others");
-}
-
-void
-recovery_link_down(struct core *core, struct work *work)
-{
-	if (work->claim_xid != 0)
-		core->parent.outstanding--;
-	work->claim_xid = 0;
-	work->claim_waiting = false;
 }
 
 // All that was held under the old name is claimed, or given up: it may be evicted now. What is held from now on must not

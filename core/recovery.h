@@ -18,11 +18,8 @@ void recovery_below(struct core *core, const struct volume *volume);
 // Nothing is held of the block any more, nor may the children keep anything.
 void recovery_give_back(struct core *core, struct entry *entry);
 
-// Send the claim of a block, unless that is done; the claim waits for credits by itself.
+// Send the claim of a block, unless that is done; the claim waits for room on the link by itself.
 void recovery_claim(struct core *core, struct entry *entry);
-
-// May another claim of the block be sent (R15)? Else the block is touched when it may.
-bool recovery_has_credit(struct core *core, struct entry *entry);
 
 // May claims be sent? Not for a while after the parent had no room for one, or could not decide.
 bool recovery_may_claim(struct core *core, struct volume *volume);
@@ -42,9 +39,6 @@ void recovery_give_up(struct core *core, struct entry *entry, enum status status
 
 // The copy is dirty and nothing covers it: it is to be sent again.
 void recovery_uncovered(struct core *core, struct entry *entry);
-
-// What was sent on a link that is gone was not answered.
-void recovery_link_down(struct core *core, struct work *work);
 
 // All claims have been answered, and what was not claimed is not used below any more: tell the parent, once. At the end
 // of each step.

@@ -131,13 +131,11 @@ items_fit(const struct message *message)
 	return message->items == NULL || message->opcode == OP_PUT;
 }
 
-// Bytes that are brought up, and what is given back, need none (R15).
+// What is brought up, claimed, or given back, needs none (R15).
 static bool
 needs_credit(const struct message *message)
 {
-	if (message->opcode == OP_RECOVER)
-		return message->perm == PERM_WRITE;
-	return message->opcode != OP_FLUSH && message->perm != PERM_NO;
+	return message->opcode != OP_FLUSH && message->opcode != OP_RECOVER && message->perm != PERM_NO;
 }
 
 bool
@@ -158,7 +156,7 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 	if (writes && (child->read_only || volume->read_only))
 		return refuse_request(core, link, message, STATUS_READ_ONLY, PARAM_PERMISSIONS, message->perm);
 	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
-	    message->perm != PERM_NO)
+	    message->perm != PERM_NO && message->items == NULL)
 		return refuse_request(core, link, message, STATUS_UNAVAILABLE, 0, 0);
 	if (claim_in_grace(core, volume) && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
 	    message->perm != PERM_NO)
@@ -438,6 +436,10 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 	}
 	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
 		return;
+	if (core->stop != STOP_NO) { // of bytes: only what is here already
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_UNAVAILABLE);
+		return;
+	}
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
 	want->child = now.child;
 	want->xid = now.xid;

@@ -154,14 +154,17 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 void
 server_barrier(struct core *core, struct child *child, const struct message *message)
 {
-	if (barrier_of_child(core->volumes[child->volume], child) != NULL) {
+	struct volume *volume = core->volumes[child->volume];
+
+	if (barrier_of_child(volume, child) != NULL) {
 		outbox_close_link(core, (uint32_t)child->link, "a barrier before the last one was answered");
 		return;
 	}
 	if (child->lost == LOST_TOLD)
 		child->lost = LOST_NOTHING;
+	volume->elsewhere |= (message->flags & FLAG_RECOVERY_OP) != 0 && !volume->is_root;
 	child->covered = child->acknowledged;
-	barrier_add(core, core->volumes[child->volume], NULL, (int32_t)child->index, message->xid);
+	barrier_add(core, volume, NULL, (int32_t)child->index, message->xid);
 }
 
 void

@@ -149,6 +149,8 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 		message->path[message->path_count++] = core->path[i];
 	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
 		message->path[message->path_count++] = volume->name_before;
+	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) // who has left bytes to it knows it by that
+		message->path[message->path_count++] = volume->parent_before;
 	core->way_up_size = 0;
 	add_address(core, core->parent.address);
 	for (uint32_t i = 0; i < core->ancestor_count; i++)
@@ -198,6 +200,42 @@ is_above(const struct core *core, uint64_t node_id)
 	return false;
 }
 
+bool
+core_needs_ancestor(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->volume_count; i++)
+		if (core->volumes[i]->keeper != 0 && is_above(core, core->volumes[i]->keeper))
+			return true;
+	return false;
+}
+
+static bool
+is_named(const struct message *message, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < message->path_count; i++)
+		if (message->path[i] == node_id)
+			return true;
+	return false;
+}
+
+// The nodes above get other names when their sessions are lost. ${message} has the new ones of the way up, and those before of
+// the parent and of the node above it as far as they are the same processes. The parent is (${same}), or not.
+static void
+follow_names(const struct core *core, struct volume *volume, const struct message *message, bool same)
+{
+	if (!same)
+		volume->parent_before = 0;
+	if (!same || core->path_count == 0 || message->path_count == 0)
+		return;
+	if (core->path[0] != message->path[0])
+		volume->parent_before = core->path[0];
+	if (volume->keeper == core->path[0])
+		volume->keeper = message->path[0];
+	else if (core->path_count > 1 && message->path_count > 1 && volume->keeper == core->path[1] &&
+		 is_named(message, volume->keeper))
+		volume->keeper = message->path[1];
+}
+
 void
 session_news(struct core *core, struct volume *volume, const struct message *message)
 {
@@ -206,6 +244,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 			outbox_close_link(core, (uint32_t)core->parent.link, "the parents form a loop");
 			return;
 		}
+	follow_names(core, volume, message, true);
 	learn_way_up(core, volume, message);
 	volume->keeper_gone |= volume->keeper != 0 && !is_above(core, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
@@ -305,6 +344,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
 	if (!resumed)
 		recovery_remember(core, volume);
+	volume->elsewhere |= !resumed && volume->unsynced;
+	follow_names(core, volume, message, resumed || (message->connect_flags & CONNECT_SAME_PROCESS) != 0);
 	learn_way_up(core, volume, message);
 	if (volume->keeper != 0)
 		look_for_keepers(core, volume, resumed, (message->connect_flags & CONNECT_KNOWN) != 0);

@@ -31,8 +31,6 @@ is_waiting(const struct work *work, enum wait wait)
 		return work->wait_dirty;
 	case WAIT_READ:
 		return work->wait_read;
-	case WAIT_CLAIM:
-		return work->claim_waiting;
 	case WAIT_PLACE:
 		return work->wait_place;
 	case WAIT_ASK:
@@ -54,9 +52,6 @@ set_waiting(struct work *work, enum wait wait, bool waits)
 		break;
 	case WAIT_READ:
 		work->wait_read = waits;
-		break;
-	case WAIT_CLAIM:
-		work->claim_waiting = waits;
 		break;
 	case WAIT_PLACE:
 		work->wait_place = waits;

@@ -95,7 +95,6 @@ struct parent {
 	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
 	struct key_list waiting; // blocks that wait for credits
-	struct key_list claims_waiting; // blocks whose claim waits for credits
 	uint64_t number;                // of this link: it grows with each
 	char address[LIMIT_ADDRESS_SIZE + 1]; // as it was dialled
 	moment_us heard_at;             // when the last message came
@@ -142,7 +141,7 @@ struct volume {
 	// of a root that was left uncleanly (stored.c)
 	struct stored *stored; // by block
 	size_t stored_count, stored_capacity;
-	bool stored_complete;  // of the other blocks nothing was ever made durable
+	version_t stored_all;  // versions up to this are on stable storage, of all blocks, or written over; 0: not known
 	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
 	// towards the parent
@@ -150,6 +149,7 @@ struct volume {
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
+	uint64_t parent_before; // another name that the parent, the same process, had before; 0: none
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
@@ -191,7 +191,7 @@ struct volume {
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
-	uint32_t keeper_barrier;               // barriers sent when the last of it was left to them
+	uint32_t keeper_barrier;               // the last barrier that was sent before all of it was: one that comes later covers it
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
@@ -206,6 +206,7 @@ struct volume {
 	uint32_t barriers_sent, barriers_done; // number of the last one sent; of the last one answered well
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
+	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
@@ -234,6 +235,7 @@ struct child {
 	uint64_t acknowledged, covered, synced;
 	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
+	bool returns;             // its session before was one of this process
 	bool forwarded;           // it may keep no more what we took and sent on (R13)
 	bool settled;             // it has claimed all that it had elsewhere
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
@@ -349,7 +351,7 @@ struct core {
 void key_list_add(struct key_list *list, block_key key);
 
 // What the blocks of a list wait for.
-enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_CLAIM, WAIT_PLACE };
+enum wait { WAIT_ROOM, WAIT_DIRTY, WAIT_READ, WAIT_ASK, WAIT_PLACE };
 
 // The block waits, at the end of the list, unless it does already. It has a work record.
 void key_list_wait(struct core *core, struct key_list *list, const struct entry *entry, enum wait wait);

@@ -20,7 +20,7 @@ struct stored {
 static struct bounds
 unknown(const struct volume *volume)
 {
-	return (struct bounds){0, volume->stored_complete ? 0 : VERSION_MAX};
+	return (struct bounds){0, volume->stored_all != 0 ? 0 : VERSION_MAX};
 }
 
 static struct stored *
@@ -82,10 +82,10 @@ core_add_stored_version(struct core *core, uint32_t index, uint64_t block, versi
 }
 
 void
-core_set_versions_complete(struct core *core, uint32_t index, bool complete)
+core_set_versions_complete(struct core *core, uint32_t index, uint32_t epoch)
 {
 	CHECK(index < core->volume_count && core->volumes[index]->is_root);
-	core->volumes[index]->stored_complete = complete;
+	core->volumes[index]->stored_all = version_make(epoch, 0);
 }
 
 struct bounds
@@ -93,10 +93,15 @@ stored_bounds(const struct core *core, const struct entry *entry, const struct w
 {
 	const struct volume *volume = entry_volume(core, entry);
 	const struct stored *stored = stored_find(volume, block_key_block(entry->key));
+	struct bounds bounds = stored != NULL ? stored->bounds : unknown(volume);
 
 	if (!want->early)
 		return (struct bounds){0, VERSION_MAX};
-	return stored != NULL ? stored->bounds : unknown(volume);
+	if (bounds.low < volume->stored_all)
+		bounds.low = volume->stored_all;
+	if (bounds.high < bounds.low)
+		bounds.high = bounds.low;
+	return bounds;
 }
 
 void
@@ -126,6 +131,12 @@ stored_is_newer(struct bounds bounds, version_t version)
 {
 	// The same version again does no harm, and mends what a newer write that was not synced has left half done.
 	return version > bounds.low || version >= bounds.high;
+}
+
+bool
+stored_goes_past(struct bounds bounds, version_t version)
+{
+	return version < bounds.low || (version < bounds.high && bounds.high != VERSION_MAX);
 }
 
 void

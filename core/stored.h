@@ -20,6 +20,10 @@ struct bounds stored_bounds(const struct core *core, const struct entry *entry, 
 // Would taking bytes of ${version} destroy what is durable?
 bool stored_is_newer(struct bounds bounds, version_t version);
 
+// Has somebody else written over ${version} than who claims the block as the writer? What goes up by way of him he knows: a
+// newer version that was written was brought past him, whether its sync was done or not.
+bool stored_goes_past(struct bounds bounds, version_t version);
+
 // Bytes of ${version} were taken into the root's copy: noted if they are from an earlier epoch.
 void stored_brought(struct volume *volume, uint64_t block, version_t version);
 

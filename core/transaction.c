@@ -210,6 +210,7 @@ transaction_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, work->want_head);
 
 		if (want->kind == WANT_NONE) {
+			work->put_unknown = false; // if it was its PUT: nobody waits for that any more
 			want_end(core, entry);
 			continue;
 		}

@@ -255,9 +255,12 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 		return true;
 	if (volume->keeper == 0 && volume->unstable.head == 0)
 		volume->unstable_since = core->now;
+	if (work->unstable == UNSTABLE_OPEN)
+		volume->keeper_barrier = volume->barriers_sent;
+	else if (volume->keeper == 0)
+		volume->keeper_barrier = volume->barriers_sent - 1; // the barrier that is under way covers it
 	if (volume->keeper == 0)
 		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
-	volume->keeper_barrier = volume->barriers_sent;
 	commit(core, entry);
 	return true;
 }

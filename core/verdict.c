@@ -57,9 +57,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return refuse(want, STATUS_LOOP_DETECTED);
 	if (!recovery_may_claim(core, volume))
 		return CLAIM_WAITS;
-	if (want->perm == PERM_WRITE && !recovery_has_credit(core, entry))
-		return CLAIM_WAITS;
-	if (want->buf != NULL && !server_wait_room(core, entry, (uint32_t)core->parent.link))
+	if (!server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
 	say = (struct saying){
 		.link = (uint32_t)core->parent.link,
@@ -79,8 +77,6 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
-	want->counted = want->perm == PERM_WRITE;
-	core->parent.outstanding += want->counted;
 	return CLAIM_WAITS;
 }
 
@@ -113,7 +109,8 @@ has_newer_claim(const struct core *core, const struct work *work, const struct w
 	return false;
 }
 
-// Bytes below a version that somebody has claimed, and is gone with, are given a number beyond it: the newest of them, first.
+// The newest bytes are decided about first. Those below a version that somebody has claimed, and is gone with, are given a number
+// beyond it; and when older ones are refused, their number counts as one that there was.
 static bool
 has_newer_bytes(const struct core *core, const struct work *work, const struct want *want)
 {
@@ -230,7 +227,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (want->version < stored_bounds(core, entry, want).low ||
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
 	    (want->version < entry->version && !(want->early && want->live)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
@@ -305,7 +302,7 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
-	if (entry->claimed && has_newer_bytes(core, table_work(&core->table, entry), want))
+	if (has_newer_bytes(core, table_work(&core->table, entry), want))
 		return CLAIM_WAITS;
 	if (brought || (entry->dir != 0 && !entry->claimed) || want->version >= bounds.high)
 		return CLAIM_TAKEN; // versions tell, or nothing newer can be durable

@@ -39,6 +39,7 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 	bool news = volume->writes > 0 && !volume->lost;
 
 	volume->lost = volume->writes > 0;
+	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
@@ -108,6 +109,7 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 {
 	if (error != ERR_OK) {
 		volume->unsynced = true;
+		volume->elsewhere = !volume->is_root;
 		unstable_barrier_failed(core, volume);
 	} else if (volume->barrier_out) {
 		unstable_committed(core, volume);
@@ -164,7 +166,7 @@ barriers_pump(struct core *core, struct volume *volume)
 		barrier->sent = any = true;
 	if (!any)
 		return;
-	if (!volume->unsynced || core->config.bug == BUG_BARRIER_EARLY) {
+	if ((!volume->unsynced && !volume->elsewhere) || core->config.bug == BUG_BARRIER_EARLY) {
 		writeback_barrier_done(core, volume, ERR_OK); // nothing was sent since the last one
 		return;
 	}
@@ -181,8 +183,9 @@ barriers_pump(struct core *core, struct volume *volume)
 	} else {
 		struct message *message = outbox_message(core, (uint32_t)core->parent.link, OP_FLUSH, 0);
 
-		message->flags = FLAG_FORCE_SYNC;
+		message->flags = FLAG_FORCE_SYNC | (volume->elsewhere ? FLAG_RECOVERY_OP : 0);
 		message->present = PRESENT(VOLUME_ID);
+		volume->elsewhere = false;
 		message->volume_id = volume->parent_id;
 		volume->barrier_xid = message->xid;
 	}

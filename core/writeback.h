@@ -5,8 +5,9 @@
 
 #include "core/state.h"
 
-// Writes of ${volume} were lost: the next fsync says so, once, to each who has written, on this host or below. The
-// user is told ${why}, when that is new; NULL: the bytes are rescued, which tells it.
+// Writes of ${volume} were lost: the next fsync says so, once, to each who has written, on this host or below; and a
+// write of this host that is half done fails. The user is told ${why}, when that is new; NULL: the bytes are rescued,
+// which tells it.
 void writeback_lost(struct core *core, struct volume *volume, const char *why);
 
 // The barrier under way has ended. ERR_IO: nobody knows what of it is on stable storage.

@@ -121,7 +121,6 @@ struct node {
 	bool rescue_due;         // something given up waits for the end of the batch
 	size_t store_operations; // that run, writes of the record included
 	struct worker *worker;
-	moment_us grace_end;     // until then children of the root before may come with what they hold
 	struct driver *driver;
 	bool unmounted; // its mount has gone; requests may still be with the core
 	struct control *control;

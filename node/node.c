@@ -178,7 +178,6 @@ node_run(struct node *node)
 	uint32_t grace_ms = node_stores_grace_ms(node->volumes);
 
 	node->running = true;
-	node->grace_end = node_now() + (moment_us)grace_ms * 1000;
 	if (grace_ms > 0)
 		log_warnx("the root before did not leave in order: for %" PRIu32
 			  " ms those who hold something of it may come back with it, or go on reading, and nobody else is served",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Which parent this node has. Where it may go: the parents of the configuration, then the nodes further up that the last
-// parent told (protocol.md F3). After a loss the one that broke is tried first. A parent counts once it has answered
-// CONNECT; one that takes the connection and is silent is given up after a while, for the next one.
+// parent told (protocol.md F3). After a loss the one that broke is tried first, then the node above it, if it has what this one
+// has left to it. A parent counts once it has answered CONNECT; one that takes the connection and is silent is given up after
+// a while, for the next one.
 #include "node/internal.h"
 
 #include <inttypes.h>
@@ -72,14 +73,14 @@ candidates_add(struct candidates *candidates, const struct address *address)
 // Each address was told by the one before it, from where that is: once one is on another machine, those that can only be
 // reached from their own machine are somebody else's.
 static void
-candidates_add_ancestors(struct candidates *candidates, const struct node *node)
+candidates_add_ancestors(struct candidates *candidates, const struct node *node, uint32_t most)
 {
 	bool is_near = address_is_local(&node->parent_at);
 	struct address address;
 	char why[1024];
 	const char *text;
 
-	for (uint32_t i = 0; i < LIMIT_ANCESTORS && (text = core_ancestor_address(node->core, i)) != NULL; i++) {
+	for (uint32_t i = 0; i < most && (text = core_ancestor_address(node->core, i)) != NULL; i++) {
 		if (address_parse(text, &address, why, sizeof(why)) != 0) {
 			log_debug("a node further up can not be dialled: %s", why);
 			is_near = false;
@@ -98,9 +99,11 @@ look_around(struct node *node)
 	struct candidates candidates = {.count = 0};
 
 	candidates_add(&candidates, &node->parent_at);
+	if (core_needs_ancestor(node->core))
+		candidates_add_ancestors(&candidates, node, 1);
 	for (size_t i = 0; i < node->config.parent_count; i++)
 		candidates_add(&candidates, &node->config.parents[i]);
-	candidates_add_ancestors(&candidates, node);
+	candidates_add_ancestors(&candidates, node, LIMIT_ANCESTORS);
 	node->candidate_count = candidates.count;
 	dialer_set_addresses(node->dialer, candidates.list, candidates.count);
 }

@@ -86,7 +86,7 @@ node_stop(struct node *node, const char *why)
 		return;
 	node->stopping = true;
 	log_info("stopping: %s", why);
-	node->in_order = node_now() >= node->grace_end; // else somebody may still hold something of the root before
+	node->in_order = !core_in_grace(node->core); // else somebody may still hold something of the root before
 	stop_timer_set(node);
 	node->good_bye = node_now();
 	event_add(node->stop_watch, &(struct timeval){.tv_usec = WATCH_MS * 1000});

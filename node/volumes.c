@@ -51,7 +51,8 @@ volume_add_versions(struct node *node, uint32_t index)
 	for (size_t i = 0; i < versions->count; i++)
 		core_add_stored_version(node->core, index, versions->list[i].block, versions->list[i].low,
 					versions->list[i].high);
-	core_set_versions_complete(node->core, index, versions->complete);
+	if (versions->complete)
+		core_set_versions_complete(node->core, index, versions->epoch);
 	if (!volume->store->clean_before && !versions->complete)
 		log_warnx("%s: its version log does not tell which versions all its blocks have: %s; where that counts, "
 			  "bytes that are brought again are refused",

@@ -176,7 +176,7 @@ start_log(struct version_file *file, bool clean, uint32_t least_epoch, uint32_t 
 	struct version_log_end end = {0, 0};
 	int sys_errno = 0;
 
-	*ret = (struct stored_versions){.complete = true};
+	*ret = (struct stored_versions){.complete = true, .epoch = epoch};
 	for (int i = 0; i < VERSION_LOG_FILES && !clean && sys_errno == 0; i++)
 		sys_errno = read_file(file->fds[i], &in[i]);
 	if (sys_errno == 0 && !clean && version_log_read(in, boot, least_epoch, ret, &file->log, &end)) {

@@ -132,6 +132,7 @@ struct file {
 	size_t batches, batch_room;
 	uint64_t first; // marker's number
 	uint32_t epoch; // of the last marker
+	uint32_t first_epoch;
 	size_t end;     // behind it
 };
 
@@ -208,6 +209,8 @@ read_batches(struct file *file)
 			break;
 		batch_end(file, get64(bytes + 16));
 		file->epoch = (uint32_t)get64(bytes + 24);
+		if (file->batches == 1)
+			file->first_epoch = file->epoch;
 		file->next++;
 		file->end = at += VERSION_LOG_MARKER_SIZE;
 		good_count = file->count;
@@ -336,6 +339,7 @@ version_log_read(const struct version_log_bytes in[VERSION_LOG_FILES], uint64_t 
 		bool both = is_before(older, newest);
 
 		ret->complete = (both ? older : newest)->generation == GENERATION_COMPLETE;
+		ret->epoch = ret->complete ? (both ? older : newest)->first_epoch : 0;
 		ret->why = ret->complete ? NULL : "its beginning was dropped";
 		*log = (struct version_log){
 			.boot = boot, .generation = newest->generation, .number = newest->next, .epoch = newest->epoch};

@@ -25,12 +25,14 @@ struct stored_version {
 	version_t low, high;
 };
 
-// What a log says. ${list} is ascending by block; of all other blocks nothing was ever promised (${complete}), or nothing
-// is known.
+// What a log says. ${list} is ascending by block; of all other blocks nothing was promised since the log began
+// (${complete}), or nothing is known. Then it began with a root of ${epoch}: those before have left in order, with all that
+// they had on stable storage.
 struct stored_versions {
 	struct stored_version *list;
 	size_t count;
 	bool complete;
+	uint32_t epoch;
 	const char *why; // it is not complete; static
 };
 

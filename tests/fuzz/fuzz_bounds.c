@@ -80,8 +80,7 @@ check_children(const struct fuzz_node *node, struct children *ret)
 			continue;
 		ret->sessions++;
 		ret->connected += child->link >= 0;
-		// Bytes that are sent again may be more (RECOVER).
-		CHECK(child->pending <= LIMIT_CREDITS + LIMIT_RUN_BLOCKS && (child->link >= 0 || child->pending == 0));
+		CHECK(child->pending <= LIMIT_CREDITS && (child->link >= 0 || child->pending == 0));
 		CHECK(child->link < 0 || core->links[child->link]->child_of[child->volume] == (int32_t)i);
 		pending += child->pending;
 		records += child->dir.blocks_read + child->dir.blocks_write;
@@ -104,8 +103,7 @@ check_lists(const struct core *core, uint64_t bound)
 		CHECK(core->volumes[i]->dirty_wait.count <= bound && core->volumes[i]->read_wait.count <= bound);
 	for (uint32_t i = 0; i < core->child_count; i++)
 		CHECK(core->children[i]->place_wait.count <= bound);
-	CHECK(core->parent.waiting.count <= bound && core->parent.claims_waiting.count <= bound &&
-	      core->retry.count <= bound);
+	CHECK(core->parent.waiting.count <= bound && core->retry.count <= bound);
 	CHECK(core->released.count < RELEASE_BATCH && core->opened.count == 0);
 }
 
@@ -183,7 +181,7 @@ check_wants(const struct fuzz_node *node, const struct children *children)
 		pinned += core->volumes[i]->dirty_count + core->volumes[i]->unstable_count;
 	// Each child may wait for each block that is not yet above.
 	CHECK(left <= SLACK + children->wants + node->given_up + pinned * children->connected);
-	CHECK(claims <= (children->sessions + 1) * (LIMIT_CREDITS + LIMIT_RUN_BLOCKS));
+	CHECK(claims <= LIMIT_CLAIMS);
 	CHECK(barrier_count(core) <= SLACK + children->wants + NODE_IOS);
 }
 
@@ -258,26 +256,18 @@ static void
 check_credits(struct fuzz_node *node)
 {
 	const struct core *core = node->core;
-	uint64_t own = 0, passed_on = 0;
+	uint64_t own = 0;
 
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
 		const struct work *work = pool_get(&core->table.works, i);
 
 		if (pool_is_used(&core->table.works, i))
-			own += (work->ask == ASK_SENT) + (work->claim_xid != 0);
-	}
-	for (uint32_t i = 1; i < core->table.wants.next; i++) {
-		const struct want *want = table_want(&core->table, i);
-
-		passed_on += pool_is_used(&core->table.wants, i) && want->kind == WANT_RECOVER && want->up_xid != 0 &&
-			     want->perm == PERM_WRITE;
+			own += work->ask == ASK_SENT;
 	}
 	if (core->parent.credits > node->credits_max || core->parent.link < 0)
 		node->credits_max =
 			core->parent.credits; // what was asked before it allowed less may still be under way
-	CHECK(own <= core->parent.outstanding);
-	CHECK(own <= node->credits_max);
-	CHECK(passed_on <= node->credits_max); // those that the parent has answered with UNAVAILABLE among them
+	CHECK(own == core->parent.outstanding && own <= node->credits_max);
 }
 
 void

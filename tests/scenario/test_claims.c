@@ -11,7 +11,7 @@ enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
 // ---- Credits (R15) ----
 
 // A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
-// The claims come first: that request must not have the credit before them.
+// The claims need none.
 START_TEST(claims_come_before_requests)
 {
 	struct scenario *scenario = steps_create();
@@ -43,7 +43,7 @@ START_TEST(claims_come_before_requests)
 END_TEST
 
 // P has one credit, which D's read of block 9 uses when C comes with a claim. E waits to write block 9, for which Z would have
-// to be asked, who is stopped: when D's read is answered, the credit is for the claim.
+// to be asked, who is stopped. The claim needs no credit.
 START_TEST(claim_is_passed_on_before_requests)
 {
 	struct scenario *scenario = steps_create();
@@ -81,7 +81,7 @@ START_TEST(claim_is_passed_on_before_requests)
 }
 END_TEST
 
-// A child may bring more bytes than it has credits: only claims for WRITE use them. Else it is cut off, again and again.
+// A child may bring more bytes than it has credits. Else it is cut off, again and again.
 START_TEST(bytes_that_are_brought_use_no_credits)
 {
 	struct scenario *scenario = steps_create();
@@ -110,6 +110,32 @@ START_TEST(bytes_that_are_brought_use_no_credits)
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 9), 'C');
 	steps_read_block(scenario, "C", 0, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: C has more to claim than it has credits, and its lease is over: the root decides at the end of its grace time, and by then
+// has to know all of it. What came behind that would be refused. (seed 20817)
+START_TEST(more_late_claims_than_credits)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	scenario->config.credits = 2;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	if (_i == 1)
+		steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", _i == 0 ? "A" : "P", true);
+	for (uint64_t block = 7; block < 16; block += 2)
+		steps_write_block(scenario, "C", block, 'c');
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	for (uint64_t block = 7; block < 16; block += 2)
+		ck_assert_int_eq(scenario_stored(scenario, block), 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -470,6 +496,61 @@ START_TEST(claim_granted_on_a_link_that_breaks)
 }
 END_TEST
 
+// F2, F5: C is back at Q, which is cut off and lets C go on. The root has granted P what C had claimed there, past Q: as long
+// as Q's lease lasts nobody may get the block from P. But P does not hear of that yet, and E wants another block that C has
+// there: the eviction of C would end its session, and what is granted to it with it.
+START_TEST(claim_granted_while_its_session_is_evicted)
+{
+	struct scenario *scenario = steps_create();
+	struct request *other, *e;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "Q", "G", true);
+	steps_child(scenario, "C", "Q", true);
+	scenario->config.hb_ttl_ms = 300;
+	steps_child(scenario, "P", "A", true);
+	scenario->config.hb_ttl_ms = LEASE_MS;
+	steps_child(scenario, "E", "P", true);
+	steps_write_block(scenario, "P", 3, 'p');
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	scenario_hold(scenario, "P", "A", true);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 50);
+	other = scenario_read(scenario, "C", 3);
+	scenario_run(scenario, 50);
+	request_expect_letter(other, 'p');
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 100);
+	steps_cut(scenario, "Q", "G", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "A", 2 * LEASE_MS);
+	steps_cut(scenario, "Q", "P", 2 * LEASE_MS);
+	world_cut(scenario_node(scenario, "Q"), 0, 0, 0);
+	scenario_run(scenario, 10);
+	scenario_hold(scenario, "A", "P", true);
+	scenario_hold(scenario, "P", "A", false);
+	other = scenario_write(scenario, "E", 3, 'e');
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	scenario_run(scenario, 300); // C's lease at P is over
+	request_expect_waiting(other);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 50);
+	e = scenario_write(scenario, "E", 7, 'e');
+	for (unsigned i = 0; i < LEASE_MS / 50; i++) { // as long as it may; the oracle watches
+		scenario_write(scenario, "C", 7, 'C');
+		scenario_run(scenario, 50);
+	}
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(other);
+	request_expect_ok(e);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F5: C has left P for A, which asks P whether that is so. C's link breaks, and it claims again before P's answer is there: it is
 // the answer for this claim, too. A must not read what it has itself in between. (Found by chaos: a root that was stopped found
 // many links of its children at once.)
@@ -565,6 +646,7 @@ main(void)
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
+	tcase_add_loop_test(tcase, more_late_claims_than_credits, 0, 2);
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
@@ -574,6 +656,7 @@ main(void)
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
+	tcase_add_test(tcase, claim_granted_while_its_session_is_evicted);
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);

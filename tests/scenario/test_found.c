@@ -195,6 +195,37 @@ START_TEST(synchronous_write_that_may_come_late)
 }
 END_TEST
 
+// Its time is over while the link is broken: it has failed with that. A read behind it is another request, and reads. (seed 101236)
+START_TEST(read_behind_a_synchronous_write_that_is_given_up)
+{
+	enum { TIMEOUT_MS = STEPS_HB_TTL_MS / 2 };
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	scenario->config.io_timeout_ms = TIMEOUT_MS;
+	steps_child(scenario, "B", "A", true);
+	steps_cut(scenario, "B", "A", 2 * TIMEOUT_MS);
+	write = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, TIMEOUT_MS - 50);
+	read = scenario_read(scenario, "B", 7);
+	if (_i == 0) { // the link is given up first, or the write
+		steps_cut(scenario, "B", "P", 100);
+		scenario_move(scenario, "B", "P");
+	}
+	scenario_run(scenario, 100);
+	request_expect_error(write, ERR_TIMED_OUT);
+	if (_i == 1)
+		scenario_move(scenario, "B", "P");
+	scenario_run(scenario, TIMEOUT_MS - 200);
+	request_expect_ok(read);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G2: lost writes are told to all that wait, not to the first alone.
 START_TEST(lost_writes_are_told_to_all_who_wait)
 {
@@ -206,6 +237,40 @@ START_TEST(lost_writes_are_told_to_all_who_wait)
 	scenario_run(scenario, 6000);
 	request_expect_error(first, ERR_LOST);
 	request_expect_error(second, ERR_LOST);
+	steps_sync(scenario, "B", ERR_OK);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// G2: B has written one of two blocks when it is evicted, and its fsync says that writes were lost. The other block is written
+// later: the write of both may not succeed then, since no fsync would tell of the first any more. (seed 20780)
+START_TEST(write_that_has_lost_a_part_fails)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *other;
+
+	scenario_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_write(scenario, "B", 'a');
+	steps_write_block(scenario, "D", 8, 'd');
+	scenario_hold(scenario, "B", "A", true);
+	write = scenario_write_run(scenario, "B", 7, 2, 'b'); // 7 at once
+	other = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 8000);
+	request_expect_ok(other);
+	scenario_hold(scenario, "D", "A", true);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "B", ERR_LOST);
+	request_expect_waiting(write);
+	scenario_hold(scenario, "D", "A", false);
+	scenario_run(scenario, 1000);
+	request_expect_error(write, ERR_LOST);
 	steps_sync(scenario, "B", ERR_OK);
 	steps_work_again(scenario, "B");
 	scenario_destroy(scenario);
@@ -405,8 +470,10 @@ main(void)
 	tcase_add_test(tcase, versions_of_a_silent_writer_are_not_reused);
 	tcase_add_test(tcase, lost_synchronous_write_fails);
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
+	tcase_add_loop_test(tcase, read_behind_a_synchronous_write_that_is_given_up, 0, 2);
 	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 2);
 	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
+	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
 	tcase_add_test(tcase, stop_while_a_child_waits);
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);

@@ -185,6 +185,35 @@ START_TEST(bytes_of_a_session_before_the_last)
 }
 END_TEST
 
+// R13, R14: C keeps nothing of what it wrote, since Q and P have it. It leaves Q for N, another node far below P. N and M have
+// nothing that the root lacks, but C's fsync has to go on up to it. _i == 1: C has nothing to claim either. (seed 101843)
+START_TEST(fsync_by_another_way)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "M", "P", true);
+	steps_child(scenario, "N", "M", true);
+	steps_child(scenario, "Q", "P", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 1;
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> Q  FORWARD"), 1);
+	if (_i == 1)
+		steps_read(scenario, "B", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> Q  FLUSH FORCE_SYNC"), 0);
+	steps_leave(scenario, "C", "N", 100);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -200,6 +229,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
+	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

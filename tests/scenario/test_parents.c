@@ -220,6 +220,67 @@ START_TEST(root_leaves_in_order)
 }
 END_TEST
 
+// C's bytes cross the root's farewell: that has answered all that the root has taken, so these are sent again to the next one.
+START_TEST(root_leaves_in_order_as_a_write_arrives)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 1);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_node(scenario, "A")->disks[0] = NULL; // R's now
+	steps_root(scenario, "R");
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The answer to C's write is lost, and the root stops before C sends it again: that must not come to R behind what others write.
+START_TEST(root_leaves_in_order_as_a_write_is_sent_again)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	scenario_hold(scenario, "A", "C", true);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 15);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl"), 1);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 10 * 1000);
+	scenario_run(scenario, 1);
+	scenario_hold(scenario, "A", "C", false);
+	scenario_run(scenario, 44); // C has connected again
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 2);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_node(scenario, "A")->disks[0] = NULL; // R's now
+	steps_root(scenario, "R");
+	steps_child(scenario, "B", "R", true);
+	steps_read(scenario, "B", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_move(scenario, "C", "R");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_ok(write);
+	steps_read(scenario, "B", 'b');
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
 // is away.
 static void
@@ -270,6 +331,8 @@ main(void)
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
+	tcase_add_test(tcase, root_leaves_in_order_as_a_write_arrives);
+	tcase_add_test(tcase, root_leaves_in_order_as_a_write_is_sent_again);
 	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
 	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);
 	suite_add_tcase(suite, tcase);

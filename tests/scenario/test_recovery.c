@@ -695,6 +695,119 @@ START_TEST(forwarded_copies_behind_a_barrier)
 }
 END_TEST
 
+// G and H have what C left to them. The root is started anew, so that they get other names; then G dies. C still knows that the
+// node above is H. (seed 110054)
+START_TEST(forwarded_copies_are_at_a_node_with_another_name)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "H", "A", true);
+	steps_child(scenario, "G", "H", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 4;
+	steps_child(scenario, "C", "G", true);
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> G  FORWARD"), 1);
+	for (int i = 0; i < 2; i++) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+		scenario_run(scenario, LEASE_MS / 4);
+	}
+	scenario_forget(scenario);
+	scenario_kill(scenario, "G");
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> H  CONNECT"), 1);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// G has what C left to it and to H, and dies. C is configured with Q, which is below A alone: it goes to H nevertheless.
+START_TEST(forwarded_copies_are_further_up)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "H", "A", true);
+	steps_child(scenario, "G", "H", true);
+	steps_child(scenario, "Q", "G", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 4;
+	steps_child(scenario, "C", "G", true);
+	steps_leave(scenario, "C", "Q", 0); // so it is told to dial that one
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, 500); // C is at G
+	scenario_restart(scenario, "Q");
+	steps_leave(scenario, "Q", "A", 0);
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> G  FORWARD"), 1);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "G");
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> H  CONNECT"), 1);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(scenario_stored(scenario, i), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C sends a barrier while P sends on what C wants to drop: that was brought up before, so the barrier covers it. When both of
+// those who had it are gone, nothing is lost.
+START_TEST(forwarded_copies_before_a_barrier)
+{
+	struct scenario *scenario = semi_sync_tree(4);
+	struct request *sync;
+
+	scenario_hold(scenario, "A", "P", true); // but for grants
+	for (unsigned i = 0; i < 4; i++) {
+		struct request *write = scenario_write(scenario, "C", i, 'c');
+
+		for (unsigned k = 0; k < 2; k++) {
+			scenario_run(scenario, 50);
+			scenario_deliver(scenario, "A", "P", 1);
+		}
+		scenario_run(scenario, 50);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 100);
+	request_expect_waiting(sync);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 200);
+	request_expect_ok(sync);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "P");
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 0);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -758,7 +871,10 @@ main(void)
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
 	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
+	tcase_add_test(tcase, forwarded_copies_are_at_a_node_with_another_name);
+	tcase_add_test(tcase, forwarded_copies_are_further_up);
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
+	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

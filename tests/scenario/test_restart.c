@@ -409,6 +409,32 @@ START_TEST(root_leaves_in_the_grace_time)
 }
 END_TEST
 
+// F6: C has bytes that B has written over, and is away from P while A leaves in order: nobody tells it that they need not be
+// brought any more. It brings them to the root after the next, whose version log begins behind all that.
+START_TEST(bytes_from_before_an_orderly_stop)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_write(scenario, "B", 'b');
+	steps_sync(scenario, "B", ERR_OK);
+	steps_cut(scenario, "C", "P", LEASE_MS / 2);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 200);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 200);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "E", 'b');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, R11: P has claimed the block for C and is gone; C comes with its lease over, so that it gets the block when P has been
 // evicted. B's older bytes, which came before C, wait for C's: in their place, with P's version or the one behind it, they
 // would look like C's.
@@ -540,6 +566,7 @@ main(void)
 	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
 	tcase_add_test(tcase, root_leaves_in_the_grace_time);
+	tcase_add_test(tcase, bytes_from_before_an_orderly_stop);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);

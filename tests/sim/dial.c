@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whom a node dials: the parent it had, then the one it was configured with and that one's ancestors, as it was told
-// of them (protocol.md F3), then all of them again after a pause that grows. And what stands in the way between two
+// of them (protocol.md F3; the first of these before, if it has what was left to it), then all of them again after a pause that grows. And what stands in the way between two
 // nodes: what is said in a direction that is blocked waits, as TCP would say it again and again, and arrives all at
 // once when the way is free; nobody gets through with a new connection meanwhile.
 #include "core/check.h"
@@ -139,6 +139,8 @@ ways_find(struct node *node)
 	way_add(node, node->parent);
 	if (!world->moving)
 		return;
+	if (address != NULL && core_needs_ancestor(node->core))
+		way_add(node, find_name(world, address));
 	way_add(node, node->home);
 	for (uint32_t i = 0; address != NULL; address = core_ancestor_address(node->core, ++i))
 		way_add(node, find_name(world, address));

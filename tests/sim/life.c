@@ -213,7 +213,7 @@ static void
 versions_give(struct node *node, struct disk *disk, int index)
 {
 	struct world *world = node->world;
-	struct stored_versions versions = {.complete = true};
+	struct stored_versions versions = {.complete = true, .epoch = node->metadata.epoch};
 
 	if (node->metadata.clean) {
 		versions_begin(&disk->versions, node->metadata.epoch);
@@ -231,7 +231,8 @@ versions_give(struct node *node, struct disk *disk, int index)
 		world->doubts += stored->low != stored->high;
 		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
 	}
-	core_set_versions_complete(node->core, (uint32_t)index, versions.complete);
+	if (versions.complete)
+		core_set_versions_complete(node->core, (uint32_t)index, versions.epoch);
 	version_log_free(&versions);
 }
 
@@ -273,7 +274,6 @@ world_restart(struct node *node, moment_us dial_us)
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;
-	node->grace_end = world_clock(node) + (moment_us)config.grace_ms * 1000;
 	world_step(node, &(struct event){.type = EVENT_TIMER});
 	if (node->home != WORLD_NO_NODE)
 		node->parent = node->home; // it knows of nobody else

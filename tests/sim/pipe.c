@@ -190,6 +190,8 @@ packet_encode(struct conn *conn, unsigned direction, const struct message *messa
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
+	if (message->opcode == OP_RECOVER)
+		packet->data_size = packet->size; // claims wait for room, too (protocol.md R16)
 	return packet;
 }
 
@@ -517,6 +519,17 @@ world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notice
 	node->backoff_us = redial_us;
 	conn_schedule_down(conn, PIPE_UP, world->now + child_notices_us);
 	conn_schedule_down(conn, PIPE_DOWN, world->now + parent_notices_us);
+}
+
+bool
+world_has_uplink(const struct node *node)
+{
+	const struct conn *conn = node->uplink;
+	bool stands = conn != NULL;
+
+	for (unsigned end = 0; end < 2 && stands; end++)
+		stands = conn->open[end] && !conn->closed[end] && conn->down_at[end] == MOMENT_NEVER;
+	return stands;
 }
 
 // ---- The end of the world ----

@@ -124,10 +124,29 @@ phase_limit(const struct run *run)
 	       (run->plan->recovery ? (moment_us)run->plan->node_count * RUN_NODE_TIME_MAX : 0);
 }
 
+// Since when does the phase wait for something, if not for a client who thinks? (He may for as long as he likes.)
+static moment_us
+waiting_since(const struct run *run, moment_us began)
+{
+	moment_us since = run->world->now;
+
+	if (run->clients_busy == 0)
+		return began;
+	for (size_t i = 0; i < run->client_count; i++) {
+		const struct client *client = &run->clients[i];
+
+		if (client->asleep && !client->retired)
+			return began;
+		if (client->running && client->asked_at < since)
+			since = client->asked_at;
+	}
+	return since;
+}
+
 void
 run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
 {
-	moment_us end = run->world->now + phase_limit(run);
+	moment_us began = run->world->now, limit = phase_limit(run);
 	uint64_t events = 0, most = RUN_EVENTS_MAX;
 
 	if (run->plan->recovery)
@@ -138,11 +157,11 @@ run_phase(struct run *run, const char *phase, bool (*is_over)(struct run *run))
 		moment_us next = heap_next(&run->world->heap);
 		moment_us until = run->world->now + RUN_SLICE_US;
 
+		if (run->world->now > began + limit && run->world->now > waiting_since(run, began) + limit)
+			run_stuck(run, "a request does not end");
 		events += world_run(run->world, next != MOMENT_NEVER && next > until ? next : until, most);
 		if (events >= most)
 			run_stuck(run, "no end after very many events (livelock?)");
-		if (run->world->now > end)
-			run_stuck(run, "a request does not end");
 	}
 }
 

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 
 enum {
+	ATTACH_LEASES = 3,        // until everybody is let back,
+	ATTACH_US = 20 * 1000000, // with some dials
 	SETTLE_SYNCS = 5,         // tries until a fsync succeeds
-	SETTLE_GROUP = 32,        // so many requests at once, where they may time out
+	SETTLE_GROUP = 32,        // so many requests at once, where they may time out,
+	SETTLE_WRITERS = 2,       // and so many writes
 	SETTLE_BLOCKS = 16,       // of each volume, everybody reads and writes so many
 	SETTLE_US = 10 * 1000000, // longer than the oldest dirty block
 	SPARE_BLOCKS = 160,       // beyond a cache: victims, what is under way
@@ -40,6 +43,43 @@ all_ready(struct run *run)
 	return true;
 }
 
+// ---- A way up ----
+
+// Is the way up of everybody whole, down to what he held before, and no root in its grace time?
+static bool
+all_attached(struct run *run)
+{
+	struct volume_info info;
+
+	for (int i = 0; i < run->plan->node_count; i++) {
+		const struct node *node = run->world->nodes[i];
+
+		if (!is_there(run, i))
+			continue;
+		if (i > 0 && !world_has_uplink(node))
+			return false;
+		for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++) {
+			core_volume_info(node->core, volume, world_clock(node), &info);
+			if (info.phase != PHASE_SERVING)
+				return false;
+		}
+	}
+	return true;
+}
+
+// Requests that may not wait, or not for long, rightly fail until their node is let back. That is bounded: a grace
+// time, an eviction behind it (a lease and a quarter), their margins, and some dials and answers that do not come.
+static void
+attach(struct run *run)
+{
+	moment_us lease_us = (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000;
+	moment_us limit = run->world->now + ATTACH_LEASES * lease_us + ATTACH_US;
+
+	run_phase(run, "attach", all_attached);
+	if (run->world->now > limit)
+		run_fail(run, "somebody was not let back in time");
+}
+
 // ---- Everybody ----
 
 // The next client from number ${*at} on that is the first of a node which is there; NULL at the end.
@@ -56,12 +96,13 @@ next_first(struct run *run, size_t *at)
 	return NULL;
 }
 
-// The first client of each node that is there makes a request; the phase is over when all have ended. Where a request may
-// time out they come in groups: a hundred writers of one block may rightly take longer than one of them is to wait.
+// The first client of each node that is there makes a request; the phase is over when all have ended. Where a request
+// may time out they come in groups: many writers of one block may rightly take longer than one of them is to wait. (The
+// way of a block from one leaf to another, eight deep, is 32 messages: on slow links 2.6 s, where the limit may be 5.3 s.)
 static void
 everybody(struct run *run, const char *phase, enum io_kind kind, int volume, uint64_t first, uint64_t count)
 {
-	unsigned asked = 0;
+	unsigned asked = 0, group = kind == IO_WRITE ? SETTLE_WRITERS : SETTLE_GROUP;
 	size_t at = 0;
 
 	for (struct client *client; (client = next_first(run, &at)) != NULL;) {
@@ -69,7 +110,7 @@ everybody(struct run *run, const char *phase, enum io_kind kind, int volume, uin
 			continue;
 		run->clients_busy++;
 		workload_request(client, kind, volume, first, count);
-		if (++asked % SETTLE_GROUP == 0 && run->plan->may_time_out)
+		if (++asked % group == 0 && run->plan->may_time_out)
 			run_phase(run, phase, run_clients_idle);
 	}
 	run_phase(run, phase, run_clients_idle);
@@ -211,6 +252,8 @@ settle(struct run *run)
 	run->calm = true;
 	chaos_heal(run);
 	run_phase(run, "heal", all_ready);
+	if (run->plan->may_cut_off || run->plan->may_time_out)
+		attach(run);
 	sync_all(run);
 	run->strict = true;
 	touch_all(run);

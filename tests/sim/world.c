@@ -249,7 +249,7 @@ node_stop(void *context, void *arg, uint64_t number)
 
 	if (world_defer(node, node_stop, arg, number))
 		return;
-	node->in_order = world_clock(node) >= node->grace_end;
+	node->in_order = !core_in_grace(node->core);
 	world_step(node, &(struct event){.type = EVENT_STOP});
 }
 

@@ -34,7 +34,7 @@ struct packet {
 	struct packet *next;
 	struct conn *conn;
 	unsigned direction;
-	uint64_t data_size; // bytes of blocks in it
+	uint64_t data_size; // bytes of blocks in it, and of claims
 	size_t size;
 	uint8_t bytes[];
 };
@@ -107,7 +107,6 @@ struct node {
 	struct metadata metadata;
 	unsigned starts;                 // processes that there have been
 	moment_us started_at;            // of the present one
-	moment_us grace_end;             // of a root: until then children of the root before may come with what they hold
 	moment_us ran_us;                // how long those before it ran, together
 	uint64_t names[WORLD_VOLUMES][2]; // NODE_IDs that it has told last, by volume: the present one and the one before
 	struct world_io *ios;            // not answered yet
@@ -296,6 +295,9 @@ unsigned world_release(struct node *node, unsigned direction, unsigned count);
 // Cut the connection of ${node} to its parent: of what is under way a part is lost. Each end notices after its time.
 // The node dials again ${redial_us} after it noticed.
 void world_cut(struct node *node, moment_us child_notices_us, moment_us parent_notices_us, moment_us redial_us);
+
+// Has ${node} a connection to a parent that both ends know, and that no end is about to lose?
+bool world_has_uplink(const struct node *node);
 
 // Is a message on its way to or from the parent of ${node}, which takes its time (bandwidth), and nothing in its way?
 bool pipe_is_busy(const struct node *node);

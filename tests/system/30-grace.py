@@ -84,6 +84,26 @@ def stopped_early(lab):
     expect("1", "0")
 
 
+def grace_end_not_on_record(lab):
+    """A root whose record can not be written serves nobody after its grace time either: those who did not come may come to the
+    next one."""
+    lab.serve("root", *ROOT).kill()
+    root = lab.serve("root", *ROOT, "--io-timeout", "5s")
+    os.mkdir("disk.img.hvfs.new")
+    opener = Opener(lab, root.image())
+    check(opener.do("os.pread(fd, 1, 0)") != "ok", "somebody was served though the end of the grace time is not on record")
+    check(log_has("root", "the grace time does not end"), "the log does not say what a reader waits for")
+    opener.close()
+    root.stop()
+    check(not log_has("root", "that it was left in order"), "the root thinks that it leaves in order")
+    os.rmdir("disk.img.hvfs.new")
+    expect("0", str(LEASE_MS))
+    root = lab.serve("root", *ROOT)
+    check(read_at(root.image(), 0, BLOCK) == b"a" * BLOCK, "the root reads something else")
+    root.stop()
+    expect("1", "0")
+
+
 def read_only(lab):
     """Who may not write the storage leaves nothing beside it when it ends in order. When it does not, its readers may go on for
     a lease: who writes next waits for them. It waits itself when there may be writers, and takes nothing of theirs."""
@@ -138,6 +158,7 @@ def test(lab):
     refused_start(lab)
     crash(lab)
     stopped_early(lab)
+    grace_end_not_on_record(lab)
     read_only(lab)
     damaged(lab)
     lab.stop_all()

@@ -147,12 +147,14 @@ START_TEST(test_goes_on)
 	mark(f);
 	add(f, 7, 9);
 	reopen(f, BOOT);
+	f->log.epoch = EPOCH + 1;
 	add(f, 8, 2);
 	mark(f);
 	reopen(f, BOOT);
 	expect(f, 7, 1, 1);
 	expect(f, 8, 2, 2);
 	ck_assert(f->told.complete);
+	ck_assert_uint_eq(f->told.epoch, EPOCH); // of the first
 	end(f);
 }
 END_TEST
