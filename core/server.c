@@ -438,6 +438,7 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 		return;
 	if (core->stop != STOP_NO) { // of bytes: only what is here already
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_UNAVAILABLE);
+		table_touch(&core->table, entry); // it may have been made for this
 		return;
 	}
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);
