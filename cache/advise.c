@@ -3,7 +3,8 @@
 // limit, so that all its uses are seen, or none. The reuse distance of a use is how many other sampled blocks were used
 // since the last one; divided by the share of blocks that are sampled it estimates the distance among all. LRU of a
 // size hits whenever the distance is smaller. When there are too many blocks in the sample those with the highest
-// hashes go, and the limit comes down to them.
+// hashes go, and the limit comes down to them. It begins where it would come for a user of twice as many blocks as the
+// cache has: what costs is a use of a sampled block.
 //
 // Distances are counted in a tree of sums (Fenwick) over the order of last uses; when its end is reached the order is
 // numbered anew. Their histogram has sixteen steps to each power of two. What is known is halved now and then, so that
@@ -21,7 +22,6 @@ enum {
 	TIMES = 2 * KEYS_MAX,        // places in the order of last uses
 	BUCKETS = 61 * 16,           // of the histogram
 	HALVE_AFTER = 16 * KEYS_MAX, // sampled uses
-	LARGE_CACHE = 8 * KEYS_MAX,  // blocks; here the sample begins with every eighth, which costs less
 };
 
 struct sample {
@@ -54,7 +54,7 @@ advise_create(uint64_t blocks)
 	struct advise *advise = calloc(1, sizeof(*advise));
 
 	CHECK(advise != NULL);
-	advise->limit = blocks > LARGE_CACHE ? UINT64_MAX / 8 : UINT64_MAX;
+	advise->limit = blocks > KEYS_MAX / 2 ? UINT64_MAX / blocks * (KEYS_MAX / 2) : UINT64_MAX;
 	return advise;
 }
 

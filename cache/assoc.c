@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The adaptive policy is a set duel (Qureshi et al., ISCA 2007): a few groups always use LRU, as many always S3-FIFO,
-// and all others follow those that miss less. There are up to 128 leaders on each side, so that what the losing side
-// costs is little, and nothing in a large table.
 #include "cache/assoc.h"
 #include "core/check.h"
 #include "core/memory.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
-
-enum { LEADERS = 128, LEADER_DISTANCE_MIN = 32, DUEL_MAX = 256 };
 
 static uint64_t
 memory_size(uint64_t size)
@@ -66,9 +61,6 @@ assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum poli
 	table->way_count = way_count;
 	table->hash = hash;
 	table->slots = memory_take(slots_bytes(table));
-	table->leader_mask = LEADER_DISTANCE_MIN - 1;
-	while ((table->leader_mask + 1) * LEADERS < group_count)
-		table->leader_mask = table->leader_mask * 2 + 1;
 	assoc_set_policy(table, policy);
 	return table;
 }
@@ -86,13 +78,15 @@ assoc_destroy(struct assoc *table)
 		}
 	memory_give(table->slots, slots_bytes(table));
 	memory_give(table->ghosts, ghosts_bytes(table));
+	duel_destroy(table->duel);
 	free(table);
 }
 
 uint64_t
 assoc_index_bytes(const struct assoc *table)
 {
-	return slots_bytes(table) + (table->ghosts != NULL ? ghosts_bytes(table) : 0);
+	return slots_bytes(table) + (table->ghosts != NULL ? ghosts_bytes(table) : 0) +
+	       (table->duel != NULL ? duel_bytes(table->duel) : 0);
 }
 
 void
@@ -101,21 +95,23 @@ assoc_set_policy(struct assoc *table, enum policy policy)
 	table->policy = policy;
 	if (policy != POLICY_LRU && table->ghosts == NULL)
 		table->ghosts = memory_take(ghosts_bytes(table));
+	if ((policy == POLICY_ADAPTIVE) == (table->duel != NULL))
+		return;
+	duel_destroy(table->duel);
+	table->duel = policy == POLICY_ADAPTIVE ? duel_create(table->group_count, table->way_count) : NULL;
 }
 
-// The policy that ${group} uses.
+// The policy that is followed now.
 static enum policy
-policy_of(const struct assoc *table, uint64_t group)
+policy_now(const struct assoc *table)
 {
-	uint64_t place = group & table->leader_mask;
+	return table->duel != NULL ? duel_winner(table->duel) : table->policy;
+}
 
-	if (table->policy != POLICY_ADAPTIVE)
-		return table->policy;
-	if (place == 0)
-		return POLICY_LRU;
-	if (place == (table->leader_mask + 1) / 2)
-		return POLICY_S3FIFO;
-	return table->duel > 0 ? POLICY_S3FIFO : POLICY_LRU;
+static bool
+is_sampled(const struct assoc *table, uint64_t group)
+{
+	return table->duel != NULL && duel_has(table->duel, group);
 }
 
 static struct slot *
@@ -131,23 +127,36 @@ assoc_group(const struct assoc *table, uint64_t group)
 
 	if (table->ghosts != NULL)
 		ret.ghosts = &table->ghosts[group * table->way_count];
+	if (ret.slots[ret.way_count - 1].tag != 0)
+		ret.used = ret.way_count; // as a rule
 	while (ret.used < ret.way_count && ret.slots[ret.used].tag != 0)
 		ret.used++;
 	return ret;
+}
+
+// Where ${key} is among the ${slots} of its group, or POLICY_NONE.
+static inline uint32_t
+way_of(const struct assoc *table, const struct slot *slots, block_key key)
+{
+	for (uint32_t way = 0; way < table->way_count; way++) {
+		if (slots[way].tag == key + 1)
+			return way;
+		if (slots[way].tag == 0)
+			break;
+	}
+	return POLICY_NONE;
 }
 
 bool
 assoc_find(struct assoc *table, block_key key, struct assoc_place *ret_place)
 {
 	uint64_t group = hash_group(table->hash, key, table->group_count);
-	const struct slot *slots = slots_of(table, group);
+	uint32_t way = way_of(table, slots_of(table, group), key);
 
-	for (uint32_t way = 0; way < table->way_count && slots[way].tag != 0; way++)
-		if (slots[way].tag == key + 1) {
-			*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
-			return true;
-		}
-	return false;
+	if (way == POLICY_NONE)
+		return false;
+	*ret_place = (struct assoc_place){.table = table, .group = group, .way = way};
+	return true;
 }
 
 struct slot *
@@ -161,21 +170,38 @@ assoc_use(struct assoc_place *place)
 {
 	struct group group = {.slots = slots_of(place->table, place->group)};
 
-	place->way = policy_use(policy_of(place->table, place->group), &group, place->way);
+	if (is_sampled(place->table, place->group))
+		duel_use(place->table->duel, place->group, &group.slots[place->way]);
+	place->way = policy_use(policy_now(place->table), &group, place->way);
+}
+
+struct slot *
+assoc_get(struct assoc *table, block_key key)
+{
+	uint64_t number = hash_group(table->hash, key, table->group_count);
+	struct group group = {.slots = slots_of(table, number)};
+	uint32_t way = way_of(table, group.slots, key);
+
+	if (way == POLICY_NONE)
+		return NULL;
+	if (is_sampled(table, number))
+		duel_use(table->duel, number, &group.slots[way]);
+	return &group.slots[policy_use(policy_now(table), &group, way)];
 }
 
 void
-assoc_missed(struct assoc *table, block_key key)
+assoc_missed(struct assoc *table, block_key key, bool comes)
 {
-	uint64_t place;
+	uint64_t group;
 
-	if (table->policy != POLICY_ADAPTIVE)
+	if (table->duel == NULL)
 		return;
-	place = hash_group(table->hash, key, table->group_count) & table->leader_mask;
-	if (place == 0 && table->duel < DUEL_MAX)
-		table->duel++;
-	else if (place == (table->leader_mask + 1) / 2 && table->duel > -DUEL_MAX)
-		table->duel--;
+	group = hash_group(table->hash, key, table->group_count);
+	if (!is_sampled(table, group))
+		return;
+	duel_miss(table->duel, group, key);
+	if (!comes) // who had it would have given it to the level that it comes to
+		duel_remove(table->duel, group, key);
 }
 
 bool
@@ -186,23 +212,64 @@ assoc_has_room(const struct assoc *table, block_key key)
 	return slots_of(table, group)[table->way_count - 1].tag == 0;
 }
 
+static void
+count_in(struct assoc *table, const struct slot *slot)
+{
+	table->entries++;
+	table->bytes += slot_bytes(slot);
+	table->dirty += slot->dirty;
+}
+
+static void
+count_out(struct assoc *table, const struct slot *slot)
+{
+	table->entries--;
+	table->bytes -= slot_bytes(slot);
+	table->dirty -= slot->dirty;
+}
+
 void
 assoc_insert(struct assoc *table, const struct slot *slot)
 {
 	uint64_t number = hash_group(table->hash, slot_key(slot), table->group_count);
 	struct group group = assoc_group(table, number);
 
-	policy_insert(policy_of(table, number), &group, slot);
-	table->entries++;
-	table->bytes += slot_bytes(slot);
-	table->dirty += slot->dirty;
+	if (is_sampled(table, number))
+		duel_insert(table->duel, number, slot);
+	policy_insert(policy_now(table), &group, slot);
+	count_in(table, slot);
+}
+
+bool
+assoc_push(struct assoc *table, const struct slot *slot, policy_may_fn *may, const void *arg, struct slot *ret_out)
+{
+	uint64_t number = hash_group(table->hash, slot_key(slot), table->group_count);
+	struct group group = assoc_group(table, number);
+	enum policy policy = policy_now(table);
+	bool full = group.used == group.way_count;
+	uint32_t way;
+
+	if (is_sampled(table, number))
+		duel_insert(table->duel, number, slot);
+	count_in(table, slot);
+	if (!full) {
+		policy_insert(policy, &group, slot);
+		return false;
+	}
+	way = policy_choose(policy, &group, may, arg);
+	if (way == POLICY_NONE)
+		way = policy_choose(policy, &group, NULL, NULL);
+	*ret_out = group.slots[way];
+	count_out(table, ret_out);
+	policy_replace(policy, &group, way, slot);
+	return true;
 }
 
 bool
 assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg, struct assoc_place *ret_place)
 {
 	struct group view = assoc_group(table, group);
-	uint32_t way = policy_choose(policy_of(table, group), &view, may, arg);
+	uint32_t way = policy_choose(policy_now(table), &view, may, arg);
 
 	if (way == POLICY_NONE)
 		return false;
@@ -217,10 +284,10 @@ assoc_take(const struct assoc_place *place)
 	struct group group = assoc_group(table, place->group);
 	struct slot slot = *assoc_slot(place);
 
+	if (is_sampled(table, place->group))
+		duel_remove(table->duel, place->group, slot_key(&slot));
 	policy_remove(&group, place->way);
-	table->entries--;
-	table->bytes -= slot_bytes(&slot);
-	table->dirty -= slot.dirty;
+	count_out(table, &slot);
 	return slot;
 }
 

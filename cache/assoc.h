@@ -4,6 +4,7 @@
 #ifndef HVFS_CACHE_ASSOC_H
 #define HVFS_CACHE_ASSOC_H
 
+#include "cache/duel.h"
 #include "cache/hash.h"
 #include "cache/policy.h"
 
@@ -16,8 +17,7 @@ struct assoc {
 	uint32_t way_count;
 	enum hash hash;
 	enum policy policy;
-	uint64_t leader_mask; // POLICY_ADAPTIVE: which groups lead
-	int duel;             // misses of the LRU leaders above those of the S3-FIFO leaders
+	struct duel *duel; // POLICY_ADAPTIVE, else NULL
 	uint64_t entries, bytes, dirty;
 };
 
@@ -49,14 +49,22 @@ struct slot *assoc_slot(const struct assoc_place *place);
 // The block at ${place} is used; ${place} follows it.
 void assoc_use(struct assoc_place *place);
 
-// ${key} was looked for and is not here: the adaptive policy learns from it.
-void assoc_missed(struct assoc *table, block_key key);
+// The block ${key} is used; its slot, until the group is changed. NULL: it is not here.
+struct slot *assoc_get(struct assoc *table, block_key key);
+
+// ${key} was looked for and is not here: the adaptive policy learns from it. ${comes}: it comes here next.
+void assoc_missed(struct assoc *table, block_key key, bool comes);
 
 // Whether the group of ${key} has an empty way.
 bool assoc_has_room(const struct assoc *table, block_key key);
 
 // ${slot}, with its count, comes into its group, which has room.
 void assoc_insert(struct assoc *table, const struct slot *slot);
+
+// ${slot}, with its count, comes into its group. True: that was full, and ${ret_out} had to go, with its count; the
+// policy's choice among those who ${may}, or among all when nobody may.
+bool assoc_push(struct assoc *table, const struct slot *slot, policy_may_fn *may, const void *arg,
+		struct slot *ret_out);
 
 // Who goes next from ${group}, of those who ${may} (NULL: all); false: nobody may. Nobody is removed yet.
 bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void *arg,

@@ -136,19 +136,7 @@ level_find(struct level *level, block_key key, struct assoc_place *ret_place)
 bool
 level_insert(struct level *level, const struct slot *slot, policy_may_fn *may, const void *arg, struct slot *ret_out)
 {
-	struct assoc *table = level->now;
-	bool out = !assoc_has_room(table, slot_key(slot));
-
-	if (out) {
-		uint64_t group = hash_group(table->hash, slot_key(slot), table->group_count);
-		struct assoc_place place;
-
-		if (!assoc_choose(table, group, may, arg, &place))
-			CHECK(assoc_choose(table, group, NULL, NULL, &place));
-		*ret_out = assoc_take(&place);
-	}
-	assoc_insert(table, slot);
-	return out;
+	return assoc_push(level->now, slot, may, arg, ret_out);
 }
 
 struct squeeze {
@@ -185,10 +173,9 @@ level_squeeze(struct level *level, uint64_t outside, block_key keep, policy_may_
 		return true;
 	for (int n = 0; level->now->bytes + outside > level->config.size && n < SQUEEZE_GROUPS; n++) {
 		struct assoc_place place;
-
 		uint64_t group = level->hand;
 
-		level->hand = (level->hand + 1) % level->now->group_count;
+		level->hand = group + 1 < level->now->group_count ? group + 1 : 0;
 		if (!assoc_choose(level->now, group, may_be_squeezed, &squeeze, &place))
 			continue;
 		*ret_out = assoc_take(&place);

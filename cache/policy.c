@@ -40,28 +40,13 @@ policy_by_name(const char *name, enum policy *ret_policy)
 	return false;
 }
 
-static void
-to_front(struct group *group, uint32_t way)
+void
+policy_to_front(struct group *group, uint32_t way)
 {
 	struct slot moved = group->slots[way];
 
 	memmove(group->slots + 1, group->slots, way * sizeof(moved));
 	group->slots[0] = moved;
-}
-
-uint32_t
-policy_use(enum policy policy, struct group *group, uint32_t way)
-{
-	struct slot *slot = &group->slots[way];
-
-	if (slot->fresh)
-		slot->fresh = 0;
-	else if (slot->uses < SLOT_USES_MAX)
-		slot->uses++;
-	if (policy != POLICY_LRU || way == 0)
-		return way;
-	to_front(group, way);
-	return 0;
 }
 
 static uint16_t
@@ -97,9 +82,14 @@ void
 policy_insert(enum policy policy, struct group *group, const struct slot *slot)
 {
 	CHECK(group->used < group->way_count);
-	memmove(group->slots + 1, group->slots, group->used * sizeof(*slot));
+	policy_replace(policy, group, group->used++, slot);
+}
+
+void
+policy_replace(enum policy policy, struct group *group, uint32_t way, const struct slot *slot)
+{
+	memmove(group->slots + 1, group->slots, way * sizeof(*slot));
 	group->slots[0] = *slot;
-	group->used++;
 	if (policy == POLICY_S3FIFO && !slot->main && ghost_known(group, slot->tag))
 		group->slots[0].main = 1;
 }
@@ -115,14 +105,15 @@ look(const struct group *group, policy_may_fn *may, const void *arg)
 {
 	struct queues queues = {.small = POLICY_NONE, .main = POLICY_NONE, .fresh = POLICY_NONE};
 
-	for (uint32_t i = 0; i < group->used; i++) {
+	for (uint32_t i = group->used; i-- > 0;) {
 		const struct slot *slot = &group->slots[i];
 		bool fresh = slot->fresh && !slot->dirty;
+		uint32_t *oldest = fresh ? &queues.fresh : slot->main ? &queues.main : &queues.small;
 
 		queues.fresh_count += fresh;
 		queues.small_count += !slot->main && !fresh;
-		if (may == NULL || may(arg, slot))
-			*(fresh ? &queues.fresh : slot->main ? &queues.main : &queues.small) = i;
+		if (*oldest == POLICY_NONE && (may == NULL || may(arg, slot)))
+			*oldest = i;
 	}
 	return queues;
 }
@@ -154,7 +145,7 @@ choose_s3fifo(struct group *group, policy_may_fn *may, const void *arg)
 		}
 		slot->uses = slot->main ? slot->uses - 1 : 0;
 		slot->main = 1;
-		to_front(group, way);
+		policy_to_front(group, way);
 	}
 }
 

@@ -31,11 +31,30 @@ const char *policy_name(enum policy policy);
 // The policy called ${name}; false when there is none.
 bool policy_by_name(const char *name, enum policy *ret_policy);
 
+// The slot at ${way} becomes the first.
+void policy_to_front(struct group *group, uint32_t way);
+
 // The slot at ${way} is used. Where it is now. (Here and below: not POLICY_ADAPTIVE, which is a choice between these.)
-uint32_t policy_use(enum policy policy, struct group *group, uint32_t way);
+static inline uint32_t
+policy_use(enum policy policy, struct group *group, uint32_t way)
+{
+	struct slot *slot = &group->slots[way];
+
+	if (slot->fresh)
+		slot->fresh = 0;
+	else if (slot->uses < SLOT_USES_MAX)
+		slot->uses++;
+	if (policy != POLICY_LRU || way == 0)
+		return way;
+	policy_to_front(group, way);
+	return 0;
+}
 
 // ${slot} comes into ${group}, which has room.
 void policy_insert(enum policy policy, struct group *group, const struct slot *slot);
+
+// ${slot} comes into ${group} in place of the one at ${way}.
+void policy_replace(enum policy policy, struct group *group, uint32_t way, const struct slot *slot);
 
 // The way to be replaced next, of those for which ${may} (NULL: all) is true; POLICY_NONE: none may. The caller
 // removes it.

@@ -59,7 +59,7 @@ stack_tell(struct stack *stack, const struct slot *slot)
 static bool
 is_held(const struct stack *stack, const struct slot *slot)
 {
-	return slot->dirty || pins_has(&stack->pins, slot_key(slot));
+	return slot->dirty || (stack->pins.count > 0 && pins_has(&stack->pins, slot_key(slot)));
 }
 
 bool
@@ -132,8 +132,11 @@ who_may(const struct stack *stack, uint32_t level)
 static void
 squeeze(struct stack *stack, uint32_t level, block_key keep)
 {
+	const struct level *it = stack->levels[level];
 	struct slot out;
 
+	if (it->old == NULL && it->now->bytes + stack->victims.waiting_bytes <= it->config.size)
+		return; // as a rule
 	for (int n = 0; n < SQUEEZE_SLOTS && !stack_is_full(stack); n++) {
 		uint64_t outside = is_bottom(stack, level) ? stack->victims.waiting_bytes : 0;
 
@@ -170,12 +173,15 @@ promote(struct stack *stack, const struct spot *spot, const struct slot *slot)
 	stack_place(stack, top, &promoted);
 }
 
+// The levels above ${level} do not have ${key}, which comes to the top.
 static void
 missed_above(struct stack *stack, uint32_t level, block_key key)
 {
+	uint32_t top = taker_from(stack, 0);
+
 	for (uint32_t i = 0; i < level; i++)
-		if (stack->levels[i]->now != NULL)
-			assoc_missed(stack->levels[i]->now, key);
+		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
+			assoc_missed(stack->levels[i]->now, key, i == top);
 }
 
 void
@@ -183,6 +189,7 @@ stack_rise(struct stack *stack, const struct slot *slot)
 {
 	struct level *top = stack->levels[taker_from(stack, 0)];
 
+	missed_above(stack, stack->count, slot_key(slot));
 	top->promoted_in++;
 	top->first_uses++;
 	stack_place(stack, 0, slot);
@@ -218,18 +225,18 @@ copies_get(void *self, block_key key)
 	struct stack *stack = self;
 	uint32_t budget = WORK_SLOTS;
 	struct level *top;
-	struct assoc_place place;
+	struct slot *slot;
 
 	if (stack->busy)
 		stack_work(stack, &budget);
 	top = stack->levels[0];
-	if (top->now == NULL || !assoc_find(top->now, key, &place))
+	slot = top->now != NULL ? assoc_get(top->now, key) : NULL;
+	if (slot == NULL)
 		return get_below(stack, key);
 	advise_use(stack->advise, key);
 	stack->hits++;
 	top->hits++;
-	assoc_use(&place);
-	return assoc_slot(&place)->buf;
+	return slot->buf;
 }
 
 static void
@@ -274,7 +281,8 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 	CHECK(block_key_volume(key) < LIMIT_VOLUMES && !stack->may_tell);
 	stack->may_tell = true;
 	stack->keep_tag = key + 1;
-	stack_clean(stack, &clean);
+	if (stack->victims.parked_count > 0 || stack->review > 0)
+		stack_clean(stack, &clean);
 	if (stack->busy)
 		stack_work(stack, &work);
 	if (dirty)

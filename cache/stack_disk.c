@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The stack above a disk level. A clean copy may be in memory and on the disk; a copy that was told to the core is in at
-// least one of both. The levels in memory do not know of the disk: what falls out of them is not forgotten if it is there.
+// The stack above a disk level. A clean copy may be in memory and on the disk; a copy that was told to the core is in
+// at least one of both. The levels in memory do not know of the disk: what falls out of them is not forgotten if it is
+// there.
 #include "cache/stack_internal.h"
 #include "core/check.h"
 
@@ -104,11 +105,8 @@ rise(struct stack *stack, block_key key, struct buf *buf)
 	struct slot slot = {.tag = key + 1, .fresh = 1, .buf = buf};
 	bool may_tell = stack->may_tell;
 
-	for (uint32_t i = 0; i < stack->count; i++) {
+	for (uint32_t i = 0; i < stack->count; i++)
 		stack->levels[i]->passed++;
-		if (stack->levels[i]->now != NULL)
-			assoc_missed(stack->levels[i]->now, key);
-	}
 	stack->may_tell = true;
 	stack->keep_tag = key + 1;
 	stack_rise(stack, &slot);

@@ -56,6 +56,7 @@ block_evicted(void *arg, block_key key)
 	entry->copy = COPY_ABSENT;
 	entry->stale &= entry->held != PERM_NO;
 	entry_set_pushed(core, entry, false);
+	entry_ahead_lost(core, entry);
 	if (entry->work == 0)
 		entry_release_later(core, entry); // else when the block is at rest again
 }

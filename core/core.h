@@ -122,6 +122,7 @@ struct volume_info {
 	// counters since the start
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
 	uint64_t pushed_in, pushed_used, pushed_back, pushed_out; // PUSH: taken, and then used; given back; sent
+	uint64_t ahead_asked, ahead_used, ahead_lost, ahead_late; // read-ahead: asked for, and then used; lost unused; waited for
 };
 
 // The volumes, by index from 0; those that children brought along come last.

@@ -152,15 +152,19 @@ directory_granted(struct directory *directory, struct dir_child *child, struct d
 static void
 record_remove(struct directory *directory, struct dir_child *child, struct entry *entry, struct dir_record *record)
 {
-	uint32_t *link = &entry->dir;
-	uint32_t index;
+	struct dir_record *before = NULL;
+	uint32_t index = entry->dir;
 
 	directory_set_recall(directory, child, record, false);
 	directory_set_revoked(child, record, false);
-	while (pool_get(&directory->records, *link) != record)
-		link = &((struct dir_record *)pool_get(&directory->records, *link))->next;
-	index = *link;
-	*link = record->next;
+	while (pool_get(&directory->records, index) != record) {
+		before = pool_get(&directory->records, index);
+		index = before->next;
+	}
+	if (before != NULL)
+		before->next = record->next;
+	else
+		entry->dir = record->next & DIR_MAX;
 	child_unlink(directory, child, record);
 	if (child->newest == index)
 		child->newest = 0;
@@ -177,7 +181,7 @@ record_add(struct directory *directory, struct dir_child *child, uint16_t child_
 	struct dir_record *record = pool_get(&directory->records, index);
 
 	*record = (struct dir_record){.next = entry->dir, .entry = entry_index, .child = child_index};
-	entry->dir = index;
+	entry->dir = index & DIR_MAX;
 	child_link(directory, child, index);
 	return record;
 }

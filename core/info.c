@@ -105,6 +105,10 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.pushed_used = volume->pushed_used,
 		.pushed_back = volume->pushed_back,
 		.pushed_out = volume->pushed_out,
+		.ahead_asked = volume->ahead_asked,
+		.ahead_used = volume->ahead_used,
+		.ahead_lost = volume->ahead_lost,
+		.ahead_late = volume->ahead_late,
 	};
 }
 
@@ -228,6 +232,7 @@ check_entry(struct core *core, struct entry *entry)
 	}
 	if (entry_volume(core, entry)->is_root) // R11
 		CHECK(version_epoch(entry->version) <= entry_volume(core, entry)->epoch);
+	CHECK(!entry->ahead || entry->copy != COPY_ABSENT);
 	CHECK((entry->copy == COPY_UNSTABLE) == (work != NULL && work->unstable != UNSTABLE_NOT));
 	if (entry->copy == COPY_DIRTY) // I5: what is dirty is on its way up, or will be
 		CHECK(work != NULL && (work->in_dirty || work->again || work->flushing));

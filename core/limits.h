@@ -35,7 +35,7 @@ enum {
 	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
 };
 
-static_assert(LIMIT_DIRECTORY_MAX <= UINT32_MAX / LIMIT_DIRECTORY_TIMES, "records have 32-bit indices");
+static_assert(LIMIT_DIRECTORY_MAX <= INT32_MAX / LIMIT_DIRECTORY_TIMES, "records have 31-bit indices");
 static_assert(LIMIT_BLOCK_SIZE_MAX <= 65535, "a block fits a parameter");
 static_assert(LIMIT_RUN_BLOCKS * LIMIT_BLOCK_SIZE_MIN <= LIMIT_MESSAGE_DATA_SIZE,
 	      "a run of the smallest blocks fits a message");

@@ -204,9 +204,11 @@ want_block(struct core *core, struct volume *volume, struct io *io, uint64_t ind
 	struct entry *entry = entry_make(core, volume, io->first + index);
 	enum want_kind kind = io->kind == IO_READ ? WANT_READ : WANT_WRITE;
 	uint32_t want_index;
-	struct want *want =
-		table_want_add(&core->table, entry, kind, kind == WANT_READ ? PERM_READ : PERM_WRITE, &want_index);
+	struct want *want;
 
+	if (kind == WANT_READ)
+		readahead_awaited(core, volume, io, entry);
+	want = table_want_add(&core->table, entry, kind, kind == WANT_READ ? PERM_READ : PERM_WRITE, &want_index);
 	want->io = io;
 	want->sync = is_write(io) && is_sync(core, io);
 	want->semi = core->config.write_mode == WRITE_SEMI_SYNC && !io->force_sync;
@@ -350,8 +352,10 @@ local_perform(struct core *core, struct entry *entry, struct want *want)
 	struct volume *volume = entry_volume(core, entry);
 	uint64_t index;
 
-	if (want->kind == WANT_PREFETCH)
+	if (want->kind == WANT_PREFETCH) {
+		entry->ahead = 1;
 		return true;
+	}
 	index = block_key_block(entry->key) - want->io->first;
 	if (want->kind == WANT_READ) {
 		CHECK(serve_read(core, entry, want->io, index));

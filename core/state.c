@@ -244,6 +244,7 @@ entry_put_copy(struct core *core, struct entry *entry, struct buf *buf, enum cop
 		unstable_forget(core, entry);
 	entry->copy = (uint32_t)copy & 3;
 	entry->stale = 0;
+	entry->ahead = 0;
 	entry_set_pushed(core, entry, false);
 	core->copies.ops->put(core->copies.self, entry->key, buf, copy == COPY_DIRTY);
 }
@@ -269,6 +270,21 @@ entry_set_pushed(struct core *core, struct entry *entry, bool pushed)
 }
 
 void
+entry_ahead_lost(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct stream *stream;
+
+	if (!entry->ahead)
+		return;
+	entry->ahead = 0;
+	volume->ahead_lost++;
+	stream = stream_over(&volume->streams, block_key_block(entry->key));
+	if (stream != NULL)
+		stream->lost = true;
+}
+
+void
 entry_drop_copy(struct core *core, struct entry *entry)
 {
 	CHECK(entry->copy != COPY_DIRTY);
@@ -280,6 +296,7 @@ entry_drop_copy(struct core *core, struct entry *entry)
 	entry->copy = COPY_ABSENT;
 	entry->stale &= entry->held != PERM_NO;
 	entry_set_pushed(core, entry, false);
+	entry_ahead_lost(core, entry);
 	core->copies.ops->drop(core->copies.self, entry->key);
 }
 

@@ -226,6 +226,7 @@ struct volume {
 	uint64_t held_read, held_write;
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;
 	uint64_t pushed_in, pushed_used, pushed_back, pushed_out; // PUSH: taken, and then used; given back; sent
+	uint64_t ahead_asked, ahead_used, ahead_lost, ahead_late; // read-ahead: asked for, and then used; lost unused; waited for
 };
 
 // Does a child know that writes were lost? The answer to its fsync may be lost with the link: only what it sends next
@@ -446,10 +447,15 @@ void entry_adopt_copy(struct core *core, struct entry *entry);
 // The copy was sent ahead of demand; or has been used, or is gone.
 void entry_set_pushed(struct core *core, struct entry *entry, bool pushed);
 
+// The copy is gone; if it was read ahead and not used yet, its reader is to go less far ahead.
+void entry_ahead_lost(struct core *core, struct entry *entry);
+
 // Somebody uses the copy.
 static inline void
 entry_used(struct core *core, struct entry *entry)
 {
+	entry_volume(core, entry)->ahead_used += entry->ahead;
+	entry->ahead = 0;
 	if (!entry->pushed)
 		return;
 	entry_volume(core, entry)->pushed_used++;

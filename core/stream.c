@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/stream.h"
 
-enum { WINDOW_MIN = 16 }; // blocks
+enum { WINDOW_START = 16 }; // blocks, doubled with the first advance
 
 static struct stream *
 stream_new(struct streams *streams, uint32_t id)
@@ -11,7 +11,8 @@ stream_new(struct streams *streams, uint32_t id)
 	for (int i = 0; i < STREAMS; i++)
 		if (streams->list[i].last_use < oldest->last_use)
 			oldest = &streams->list[i];
-	*oldest = (struct stream){.id = id, .used = true, .next = UINT64_MAX, .last_use = ++streams->clock};
+	*oldest = (struct stream){
+		.id = id, .used = true, .next = UINT64_MAX, .start = WINDOW_START, .last_use = ++streams->clock};
 	return oldest;
 }
 
@@ -58,9 +59,14 @@ stream_over(struct streams *streams, uint64_t block)
 void
 stream_restart(struct stream *stream, uint64_t end)
 {
-	stream->next = end;
+	if (stream->ahead > stream->next && stream->ahead - stream->next > stream->next - stream->first)
+		stream->start = stream->start > 1 ? stream->start / 2 : 1;
+	else if (stream->window > 0 && stream->start < WINDOW_START)
+		stream->start *= 2;
+	stream->first = stream->next = end;
 	stream->ahead = 0;
 	stream->window = 0;
+	stream->late = stream->lost = false;
 }
 
 bool
@@ -68,7 +74,7 @@ stream_advance(struct stream *stream, uint64_t end, uint32_t window_max, uint64_
 	       uint64_t *ret_to)
 {
 	stream->next = end;
-	stream->window = stream->window == 0 ? WINDOW_MIN : stream->window;
+	stream->window = stream->window == 0 ? stream->start : stream->window;
 	if (stream->ahead < end)
 		stream->ahead = end;
 	if (stream->ahead - end > stream->window / 2)

@@ -232,12 +232,14 @@ volume_rescued(const struct volume *volume)
 static json_t *
 volume_counters(const struct volume_info *info)
 {
-	return json_pack("{sIsIsIsIsIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes,
+	return json_pack("{sIsIsIsIsIsIsIsIsIsIsIsIsIsIsI}", "reads", (json_int_t)info->reads, "writes", (json_int_t)info->writes,
 			 "read_hits", (json_int_t)info->read_hits, "write_hits", (json_int_t)info->write_hits,
 			 "fetched", (json_int_t)info->fetched, "flushed", (json_int_t)info->flushed, "recalled",
 			 (json_int_t)info->recalled, "pushed_in", (json_int_t)info->pushed_in, "pushed_used",
 			 (json_int_t)info->pushed_used, "pushed_back", (json_int_t)info->pushed_back, "pushed_out",
-			 (json_int_t)info->pushed_out);
+			 (json_int_t)info->pushed_out, "ahead_asked", (json_int_t)info->ahead_asked, "ahead_used",
+			 (json_int_t)info->ahead_used, "ahead_lost", (json_int_t)info->ahead_lost, "ahead_late",
+			 (json_int_t)info->ahead_late);
 }
 
 static json_t *

@@ -286,13 +286,20 @@ request_begin(struct scenario *scenario, const char *name, struct io io, char le
 }
 
 struct request *
-scenario_read_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count)
+scenario_read_stream(struct scenario *scenario, const char *name, uint32_t stream, uint64_t block, unsigned count)
 {
 	return request_begin(scenario, name,
 			     (struct io){.kind = IO_READ,
+					 .stream = stream,
 					 .offset = block * SCENARIO_BLOCK_SIZE,
 					 .size = (uint64_t)count * SCENARIO_BLOCK_SIZE},
 			     '!');
+}
+
+struct request *
+scenario_read_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count)
+{
+	return scenario_read_stream(scenario, name, 0, block, count);
 }
 
 struct request *

@@ -80,6 +80,10 @@ struct request *scenario_read_run(struct scenario *scenario, const char *name, u
 struct request *scenario_write_run(struct scenario *scenario, const char *name, uint64_t block, unsigned count,
 				   char letter);
 
+// The opener ${stream} reads such a run; the others are opener 0.
+struct request *scenario_read_stream(struct scenario *scenario, const char *name, uint32_t stream, uint64_t block,
+				     unsigned count);
+
 // Let time pass.
 void scenario_run(struct scenario *scenario, uint64_t ms);
 

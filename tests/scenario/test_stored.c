@@ -106,7 +106,43 @@ START_TEST(unknown_versions)
 }
 END_TEST
 
-// The same, but E lives and has the block: versions tell.
+// The same, and B has newer bytes than E, and D newer ones than B. X, who wrote over them, is dead. D's are decided about first,
+// under their own number: neither B's nor E's, which come after them, are newer, and C need not be told of a loss.
+START_TEST(newest_bytes_beyond_refused_ones)
+{
+	struct scenario *scenario = steps_create();
+	struct request *c, *b, *d;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "X", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "D", 'd');
+	steps_write(scenario, "X", 'x');
+	scenario_kill(scenario, "X");
+	root_again(scenario, ROOT_LOSES_POWER);
+	c = scenario_sync(scenario, "C");
+	b = scenario_sync(scenario, "B");
+	d = scenario_sync(scenario, "D");
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(c);
+	request_expect_ok(b);
+	request_expect_ok(d);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	steps_read_at_last(scenario, "E", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The log does not tell, but E lives and has the block: versions tell.
 START_TEST(unknown_versions_of_a_block_that_is_claimed)
 {
 	struct scenario *scenario = overwritten(false);
@@ -403,6 +439,7 @@ main(void)
 	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
+	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);

@@ -56,7 +56,7 @@ usage(void)
 {
 	fprintf(stderr,
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
-		"[--trace] [--twice]\n"
+		"[--trace] [--twice] [--reshape]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
 		"           [--recovery [--disk-level] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
@@ -153,8 +153,8 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
-			    plan->disk_level ? " --disk-level" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->disk_level ? " --disk-level" : "", plan->reshape ? " --reshape" : "",
 			    plan->broken != BREAK_NOTHING ? " --break " : "",
 			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
 			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
@@ -355,6 +355,7 @@ options_parse(int argc, char **argv)
 		{"keep-going", required_argument, NULL, 'k'},
 		{"jobs", required_argument, NULL, 'j'},
 		{"list", required_argument, NULL, 'l'},
+		{"reshape", no_argument, NULL, 'R'},
 		{0},
 	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1, .failures_max = 3};
@@ -395,6 +396,9 @@ options_parse(int argc, char **argv)
 			break;
 		case 'd':
 			options.plan.disk_level = true;
+			break;
+		case 'R':
+			options.plan.reshape = true;
 			break;
 		case 'o':
 			options.plan.kinds_off = kinds_parse(optarg);

@@ -207,6 +207,7 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 
 	memset(ret, 0, sizeof *ret);
 	ret->seed = seed;
+	ret->reshape = options->reshape;
 	ret->block_size = PLAN_BLOCK_SIZE;
 	ret->node_count = options->nodes > 0 ? options->nodes : drawn;
 	for (int i = 0; i < ret->node_count; i++)

@@ -18,6 +18,7 @@ struct plan_options {
 	bool aborts;        // CHAOS_ABORT, too
 	enum world_break broken;
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
+	bool reshape;    // caches change while they are used
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
 
@@ -67,6 +68,7 @@ struct plan {
 	struct sim_faults faults;
 	// Recovery runs only.
 	bool recovery;
+	bool reshape;
 	enum world_break broken;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit

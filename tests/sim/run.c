@@ -510,6 +510,8 @@ run_load(struct run *run)
 {
 	const struct plan *plan = run->plan;
 
+	if (plan->reshape)
+		reshape_schedule(run);
 	if (plan->recovery)
 		chaos_schedule(run, plan->span_us);
 	else

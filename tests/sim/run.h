@@ -68,6 +68,7 @@ struct run {
 	struct world *world;
 	struct history *history;
 	struct rng rng; // the load and the faults
+	struct rng reshape; // caches that change
 	struct disk *disks[WORLD_VOLUMES];
 	struct load loads[PLAN_NODES_MAX];
 	int parents[PLAN_NODES_MAX];
@@ -146,6 +147,11 @@ void workload_request(struct client *client, enum io_kind kind, int volume, uint
 
 // The value a disk durably holds in a register.
 uint64_t workload_stored(const struct run *run, uint64_t reg);
+
+// ---- reshape.c ----
+
+// Let all caches change, again and again, until the load is over.
+void reshape_schedule(struct run *run);
 
 // ---- faults.c ----
 

@@ -158,6 +158,18 @@ touch_all(struct run *run)
 
 // ---- What is left ----
 
+// Blocks that the cache of ${node} can hold, now or at first, and a few.
+static uint64_t
+room(const struct run *run, const struct node *node)
+{
+	uint64_t planned = run->plan->nodes[node->index].cache_blocks;
+	struct stack_stats stats;
+
+	stack_get_stats(node->cache, &stats);
+	stats.size /= run->plan->block_size;
+	return (stats.size > planned ? stats.size : planned) + SPARE_BLOCKS;
+}
+
 // Blocks that all caches together can hold: nobody needs to know of more.
 static uint64_t
 cache_blocks(const struct run *run)
@@ -165,7 +177,7 @@ cache_blocks(const struct run *run)
 	uint64_t sum = 0;
 
 	for (int i = 0; i < run->plan->node_count; i++)
-		sum += run->plan->nodes[i].cache_blocks + SPARE_BLOCKS;
+		sum += room(run, run->world->nodes[i]);
 	return sum;
 }
 
@@ -173,14 +185,14 @@ static void
 volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
 {
 	const struct plan_node *plan = &run->plan->nodes[node->index];
-	uint64_t spare = plan->cache_blocks + SPARE_BLOCKS, unstable_max = 0;
+	uint64_t spare = room(run, node), unstable_max = 0;
 	struct volume_info info;
 
 	core_volume_info(node->core, volume, world_clock(node), &info);
 	// A node with children makes durable what they send after its own fsync when that has got old, or much; so it does
 	// what it brings up in their place when it gives them up.
 	if (node->has_had_children)
-		unstable_max = plan->core.dirty_max;
+		unstable_max = plan->core.dirty_max > spare ? plan->core.dirty_max : spare;
 	if (info.dirty_blocks > 0 || info.waiting > 0 || info.unstable_blocks > unstable_max)
 		run_fail(run,
 			 "%s, volume %u: %" PRIu64 " blocks are dirty, %" PRIu64 " unstable, %" PRIu64
