@@ -118,7 +118,7 @@ class Node:
         check(self.has_ended(), f"{self.name} runs on after stop")
 
     def has_ended(self):
-        return bool(select.select([self.pidfd], [], [], 0)[0])
+        return is_readable(self.pidfd, 0)
 
     def kill(self):
         """kill -9, and take its dead mount away."""
@@ -139,10 +139,15 @@ class Node:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
 
 
-def wait_readable(fd):
+def is_readable(fd, ms):
+    """Within so many milliseconds. Not by select(): a test of many rounds has descriptors beyond 1023."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    check(poll.poll(PATIENCE * 1000), "waited in vain")
+    return bool(poll.poll(ms))
+
+
+def wait_readable(fd):
+    check(is_readable(fd, PATIENCE * 1000), "waited in vain")
 
 
 def peer_pid(control):
