@@ -95,6 +95,7 @@ client_ask(struct core *core, struct entry *entry, const struct want *want, bool
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
+	core->parent.asked_at = core->now;
 }
 
 // Is the write whose bytes are on their way by PUT still waited for? It is the first in the queue; when its time was over, another
@@ -113,6 +114,7 @@ ask_end(struct core *core, struct work *work)
 {
 	CHECK(core->parent.outstanding > 0);
 	core->parent.outstanding--;
+	core->parent.asked_at = core->now;
 	work->ask = ASK_NONE;
 	buf_unref(work->put_buf);
 	work->put_buf = NULL;
