@@ -98,6 +98,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
+	core->parent.asked_at = core->now;
 }
 
 // The request of this block has ended, one way or the other.
@@ -106,6 +107,7 @@ ask_end(struct core *core, struct work *work)
 {
 	CHECK(core->parent.outstanding > 0);
 	core->parent.outstanding--;
+	core->parent.asked_at = core->now;
 	work->ask = ASK_NONE;
 	buf_unref(work->put_buf);
 	work->put_buf = NULL;

@@ -38,6 +38,7 @@ core_config_default(struct core_config *config)
 		.io_timeout_ms = 120 * 1000,
 		.writeback_ms = 5000,
 		.dirty_max = 8192,
+		.background_size = 128 << 10,
 		.readahead_blocks = 1024,
 		.credits = 4096,
 		.directory_max = 16 << 20,
@@ -101,6 +102,7 @@ volume_free(struct volume *volume)
 	free(volume->unjournaled.keys);
 	free(volume->read_wait.keys);
 	free(volume->dirty_wait.keys);
+	free(volume->sweep.list.keys);
 	free(volume->stored);
 	free(volume->evicted);
 	free(volume);
@@ -290,6 +292,7 @@ store_event(struct core *core, const struct event *event)
 		writeback_barrier_done(core, core->volumes[op.volume], event->error);
 		return;
 	}
+	core->volumes[op.volume]->writing -= event->type == EVENT_STORE_WROTE;
 	for (uint32_t i = 0; i < op.count; i++) {
 		if (event->type == EVENT_STORE_READ)
 			root_read_block(core, &op, i, event->bufs != NULL ? event->bufs[i] : NULL, event->error);

@@ -42,6 +42,7 @@ struct core_config {
 	uint32_t io_timeout_ms;    // a local request that cannot go on ends with ERR_TIMED_OUT after this; 0: never
 	uint32_t writeback_ms;     // age at which the sync daemon brings a dirty block up
 	uint64_t dirty_max;        // dirty blocks at which local writes wait
+	uint32_t background_size;  // bytes that are on their way up because of their age alone, while blocks are asked for
 	uint32_t readahead_blocks; // largest read-ahead window; 0: none
 	uint32_t push_blocks;      // how far ahead of a child's sequential reads blocks are sent, at most; 0: none are
 	uint32_t credits;          // blocks a child may have outstanding here
@@ -115,6 +116,7 @@ struct volume_info {
 	uint32_t block_size;   // bytes, 0 until ready
 	struct buf_pool *pool; // buffers of this volume's blocks; NULL until ready
 	uint64_t dirty_blocks;
+	uint64_t flushing_blocks; // on their way up
 	uint64_t table_blocks;   // blocks the table has an entry for
 	int64_t parent_lease_ms; // what is left of the global lease; -1: none (or root)
 	bool parent_connected;

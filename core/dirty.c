@@ -422,6 +422,14 @@ dirty_accepted(const struct core *core, const struct entry *entry, version_t ver
 	return work == NULL || version <= work->accepted || (entry->copy != COPY_DIRTY && !work->flushing);
 }
 
+const struct work *
+dirty_oldest(const struct core *core, const struct volume *volume)
+{
+	const struct work *urgent = work_get(core, volume->urgent_tail);
+
+	return work_get(core, urgent != NULL ? urgent->dirty_next : volume->dirty_head);
+}
+
 bool
 dirty_room(const struct core *core, const struct volume *volume)
 {

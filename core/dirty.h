@@ -42,6 +42,9 @@ void dirty_before_barriers(struct core *core, struct entry *entry);
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
 
+// The oldest block that is dirty and not urgent; NULL: none.
+const struct work *dirty_oldest(const struct core *core, const struct volume *volume);
+
 // May a local write make another block dirty now?
 bool dirty_room(const struct core *core, const struct volume *volume);
 

@@ -88,6 +88,7 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.block_size = volume->block_size,
 		.pool = volume->pool,
 		.dirty_blocks = volume->dirty_count,
+		.flushing_blocks = volume->flush_count,
 		.unstable_blocks = volume->unstable_count,
 		.table_blocks = core->table.entries.used,
 		.parent_lease_ms = volume->is_root || !volume->announced ? -1 : left_ms(volume->lease_end, now),

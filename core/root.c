@@ -51,6 +51,7 @@ store_action(struct core *core, struct volume *volume, enum action_type type, ui
 		action->volume = volume->index;
 		action->block = block;
 		op_new(core, volume, block, false, &action->store_cookie);
+		volume->writing += type == ACTION_STORE_WRITE;
 	}
 	root_op(core, action->store_cookie)->count++;
 	return action;
@@ -71,6 +72,7 @@ root_read(struct core *core, struct entry *entry, struct want *want)
 	}
 	volume->reading++;
 	want->asks = true;
+	volume->read_at = core->now;
 	work->store_reading = true;
 	core->copies.ops->missed(core->copies.self);
 	work->read_stale = false;
@@ -107,6 +109,7 @@ root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct
 
 	CHECK(work != NULL && work->store_reading && core->volumes[op->volume]->reading > 0);
 	core->volumes[op->volume]->reading--;
+	core->volumes[op->volume]->read_at = core->now;
 	work->store_reading = false;
 	if (error != ERR_OK)
 		work->failed_status = STATUS_STORE_ERROR;

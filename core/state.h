@@ -19,6 +19,7 @@
 //   dirty.c        what is dirty, who waits for it
 //   unstable.c     what was sent up and may still be lost there
 //   writeback.c    brings it up; barriers
+//   elevator.c     ... to a root's storage, by block
 //   journaled.c    what a journal has of it
 //   stream.c       sequential reads
 //   readahead.c    ahead of this host's
@@ -45,6 +46,8 @@ enum {
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
 	FLUSH_WINDOW = 2048, // blocks on their way up at once, for each volume
+	BACKGROUND_WRITES = 2, // operations of a root's store that write in the background, while others read
+	QUIET_US = 100 * 1000, // nobody has asked for a block for so long: the background may have all of that
 	READ_WINDOW = 2048,  // blocks that a root's store, or the cache, reads at once, for each volume
 	COMMIT_AGE_US = 30 * 1000 * 1000, // what is unstable for so long is made durable without being asked
 	FORWARD_WINDOW = 1024, // blocks that the parent is asked to send on, at once
@@ -67,6 +70,13 @@ struct claimant {
 struct key_list {
 	block_key *keys;
 	uint32_t count, capacity;
+};
+
+// Dirty blocks of a root that are being written, in order (elevator.c).
+struct sweep {
+	struct key_list list;
+	uint32_t next, left; // the next one's place in the list; how many are left
+	block_key at;        // behind the last block that was written
 };
 
 struct link {
@@ -95,6 +105,7 @@ struct parent {
 	uint64_t grant_seen; // newest grant number of this link
 	uint32_t credits;    // blocks we may have outstanding
 	uint32_t outstanding;
+	moment_us asked_at; // when it was last asked for a block, or one came
 	struct key_list waiting; // blocks that wait for credits
 	uint64_t number;                // of this link: it grows with each
 	char address[LIMIT_ADDRESS_SIZE + 1]; // as it was dialled
@@ -204,7 +215,10 @@ struct volume {
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before
+	struct sweep sweep;
+	uint32_t writing;            // operations with which the root's store writes
 	uint32_t reading;            // blocks that the root's store reads; elsewhere, that the cache reads
+	moment_us read_at;           // when it was last asked for one, or one came
 	struct key_list read_wait;   // blocks that are to be read then
 	struct key_list dirty_wait;  // blocks that wait for dirty room: a local write, the answer to a child's FLUSH
 	moment_us flush_retry_at;    // the store or the parent failed: not before

@@ -6,6 +6,7 @@
 #include "core/claim.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/elevator.h"
 #include "core/journaled.h"
 #include "core/local.h"
 #include "core/outbox.h"
@@ -15,6 +16,8 @@
 #include "core/unstable.h"
 
 #include <stdlib.h>
+
+static const struct flush_window everything = {FLUSH_WINDOW, FLUSH_WINDOW};
 
 static struct work *
 work_get(const struct core *core, uint32_t index)
@@ -271,11 +274,32 @@ all_due(const struct core *core, const struct volume *volume)
 	return false;
 }
 
+// How much may be on its way at once in the background: little, as long as others ask for blocks, and would wait behind it in
+// the queues of the link and the storage; but the more, the longer it has been due.
+static struct flush_window
+background_window(const struct core *core, const struct volume *volume)
+{
+	uint32_t asked = volume->is_root ? volume->reading : core->parent.outstanding;
+	moment_us asked_at = volume->is_root ? volume->read_at : core->parent.asked_at;
+	moment_us age = (moment_us)core->config.writeback_ms * 1000;
+	const struct work *oldest = dirty_oldest(core, volume);
+	uint64_t times = oldest != NULL && age > 0 ? (core->now - oldest->dirty_since) / age : 1;
+	uint64_t blocks = core->config.background_size / volume->block_size;
+
+	if ((asked == 0 && core->now - asked_at >= QUIET_US) || blocks >= FLUSH_WINDOW)
+		return everything;
+	times = times == 0 ? 1 : times < FLUSH_WINDOW ? times : FLUSH_WINDOW;
+	blocks = blocks == 0 ? times : blocks * times;
+	return (struct flush_window){.blocks = blocks < FLUSH_WINDOW ? (uint32_t)blocks : FLUSH_WINDOW,
+				     .writes = BACKGROUND_WRITES * (uint32_t)times};
+}
+
 static void
 dirty_pump(struct core *core, struct volume *volume)
 {
 	moment_us age = (moment_us)core->config.writeback_ms * 1000;
 	bool all = all_due(core, volume);
+	struct flush_window window = all ? everything : background_window(core, volume);
 	uint32_t next;
 
 	if (volume->flush_retry_at > core->now) {
@@ -287,7 +311,9 @@ dirty_pump(struct core *core, struct volume *volume)
 		struct entry *entry = table_entry(&core->table, work->entry);
 
 		next = work->dirty_next;
-		if (volume->flush_count >= FLUSH_WINDOW ||
+		if (volume->is_root && !work->urgent)
+			break;
+		if (volume->flush_count >= (work->urgent ? FLUSH_WINDOW : window.blocks) ||
 		    (!volume->is_root && !outbox_room(core, (uint32_t)core->parent.link)))
 			return;
 		if (volume->is_root ? work->store_reading : work->claim || (!work->resend && entry->held != PERM_WRITE))
@@ -298,6 +324,8 @@ dirty_pump(struct core *core, struct volume *volume)
 		}
 		flush_block(core, volume, entry);
 	}
+	if (volume->is_root)
+		elevator_pump(core, volume, all, window);
 }
 
 void

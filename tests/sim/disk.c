@@ -121,6 +121,22 @@ disk_read(const struct disk *disk, uint64_t block)
 // ---- What lasts ----
 
 uint64_t
+disk_pass(struct disk *disk, uint64_t now, uint64_t block, uint32_t count)
+{
+	uint64_t way = block > disk->head ? block - disk->head : disk->head - block;
+
+	if (disk->busy_until < now)
+		disk->busy_until = now;
+	if (count == 0)
+		return disk->busy_until;
+	if (way > 0)
+		disk->busy_until += disk->settle_us + disk->stroke_us * way / disk->block_count;
+	disk->busy_until += (uint64_t)disk->block_us * count;
+	disk->head = block + count;
+	return disk->busy_until;
+}
+
+uint64_t
 disk_sync_begin(struct disk *disk)
 {
 	versions_sync_begin(&disk->versions);

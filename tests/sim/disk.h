@@ -27,6 +27,12 @@ struct disk {
 	struct versions versions;
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
+	// With one head, if block_us is not 0: operations go one after another, in the order in which they come.
+	unsigned block_us;  // a block passes under it
+	unsigned settle_us; // it comes to rest at another place,
+	unsigned stroke_us; // and the way there, if it is from one end to the other
+	uint64_t head;      // where it will be
+	uint64_t busy_until;
 	bool early_reads;    // a read sees what is there when it begins, not when it ends
 	// Faults, set by whoever wants them.
 	unsigned slow;                    // everything takes this many times longer; 0: does not
@@ -51,6 +57,9 @@ void disk_write_part(struct disk *disk, uint64_t block, const uint8_t *bytes, st
 
 // The block's bytes as a read sees them; never NULL.
 const uint8_t *disk_read(const struct disk *disk, uint64_t block);
+
+// With one head: when an operation on ${count} blocks that comes ${now} will have ended; a sync has none.
+uint64_t disk_pass(struct disk *disk, uint64_t now, uint64_t block, uint32_t count);
 
 // A sync begins: the number up to which it covers the log. Syncs end in the order in which they began, one at a time.
 uint64_t disk_sync_begin(struct disk *disk);

@@ -158,6 +158,8 @@ store_end_time(struct store_op *op, uint32_t volume)
 	moment_us span = mean > 0 ? rng_exponential(&world->rng, mean) : 0;
 	moment_us at = world->now + (op->disk->slow > 0 ? (span + 1000) * op->disk->slow : span);
 
+	if (op->disk->block_us > 0)
+		at = disk_pass(op->disk, world->now, op->block, op->count);
 	if (op->type == ACTION_STORE_SYNC) {
 		if (at < op->node->sync_end[volume])
 			at = op->node->sync_end[volume];
