@@ -227,8 +227,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
-	    (want->version < entry->version && !(want->early && want->live)))
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) || want->version < entry->version)
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
