@@ -84,6 +84,7 @@ struct want {
 	// A claim (claim.c).
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not
+	bool awaited;      // counted in child.awaited
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
 	uint32_t asked_xid;

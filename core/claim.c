@@ -21,10 +21,29 @@ claim_in_grace(const struct core *core, const struct volume *volume)
 
 // ---- arriving ----
 
-// One of the answers is here that the eviction of an absent child waits for (claim_may_be_granted).
-static void
-evictable(struct core *core, struct child *child)
+// A claim of a child that has left: has somebody been asked, here or above, or will be? (One that waits for another eviction
+// here is not meant: that one could wait for this in turn.)
+static bool
+is_awaited(const struct core *core, const struct want *want)
 {
+	const struct entry *entry = table_entry(&core->table, want->entry);
+
+	return want->orphan && want->perm == PERM_WRITE &&
+	       (want->asked >= 0 || want->cleared || (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE));
+}
+
+// The last of the answers may be here that the eviction of an absent child waits for (claim_may_be_granted).
+static void
+set_awaited(struct core *core, struct want *want, bool awaited)
+{
+	struct child *child = core->children[want->child];
+
+	if (want->awaited == awaited)
+		return;
+	want->awaited = awaited;
+	child->awaited += awaited ? 1 : UINT32_MAX;
+	if (child->awaited > 0)
+		return;
 	if (child->lapsed && child->evict_retry_at == 0)
 		child->evict_retry_at = core->now;
 	core_wake(core, core->now);
@@ -42,10 +61,9 @@ want_free(struct core *core, uint32_t *link)
 	volume->early_claims -= want->early;
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
-	if (want->orphan) {
-		child->orphans--;
-		evictable(core, child); // or nothing is left of its session
-	}
+	set_awaited(core, want, false);
+	if (want->orphan && --child->orphans == 0)
+		core_wake(core, core->now); // nothing may be left of its session
 	pool_free(&core->table.wants, index);
 }
 
@@ -277,7 +295,13 @@ claim_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, *link);
 		enum verdict verdict = verdict_of(core, entry, want);
 
+		// A PUT with bytes is under way: who decides may take it after this claim, as from one who has the block. Whoever
+		// had it from us then would write beside these bytes. A recall ends before the PUT is taken, and may want the
+		// block from the claimant.
+		if (verdict == CLAIM_GRANTED && work->put_buf != NULL && !work->recall_open)
+			verdict = CLAIM_WAITS;
 		if (verdict == CLAIM_WAITS) {
+			set_awaited(core, want, is_awaited(core, want));
 			link = &want->next;
 			continue;
 		}
@@ -459,6 +483,18 @@ claim_kept(struct core *core, struct entry *entry)
 		client_refuse_recall(core, entry);
 }
 
+void
+claim_asked_in_vain(struct core *core, struct entry *entry, struct child *child)
+{
+	struct work *work = table_work(&core->table, entry);
+	const struct claimant *mover = work != NULL ? claimant_get(core, work->recall_mover) : NULL;
+
+	if (mover == NULL || work->recall_bytes || work->recall_live)
+		return;
+	child->moved |= claimant_names(mover, child->node_id); // it may have the block by right; but has to say so
+	client_refuse_recall(core, entry);
+}
+
 bool
 claim_inherits(struct core *core, struct entry *entry, const struct child *child)
 {
@@ -488,11 +524,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 	while (*link != 0) {
 		struct want *want = table_want(&core->table, *link);
 
-		if (want->asked == (int32_t)index) {
+		if (want->asked == (int32_t)index)
 			want->asked = -1; // its answer will not come
-			if (want->orphan)
-				evictable(core, core->children[want->child]);
-		}
 		if (want->child == index && !want->orphan) {
 			want->orphan = true;
 			core->children[index]->orphans++;
@@ -508,20 +541,12 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 	}
 }
 
-// A claim of a child that has left: has somebody been asked, here or above, or will be? (One that waits for another eviction
-// here is not meant: that one could wait for this in turn.)
-static bool
-is_awaited(const struct core *core, const struct want *want)
-{
-	const struct entry *entry = table_entry(&core->table, want->entry);
-
-	return want->perm == PERM_WRITE && (want->asked >= 0 || want->cleared ||
-					    (!entry_volume(core, entry)->is_root && entry->held != PERM_WRITE));
-}
-
 bool
 claim_may_be_granted(const struct core *core, const struct child *child)
 {
+	if (child->awaited > 0)
+		return true;
+	// What they are counted by is looked at in turn: for what has changed in this step, once for each eviction.
 	for (uint32_t i = 1; i < core->table.works.next && child->orphans > 0; i++) {
 		const struct work *work = pool_get(&core->table.works, i);
 		uint32_t claim = pool_is_used(&core->table.works, i) ? work->claim_head : 0;
@@ -529,7 +554,7 @@ claim_may_be_granted(const struct core *core, const struct child *child)
 		for (; claim != 0; claim = table_want(&core->table, claim)->next) {
 			const struct want *want = table_want(&core->table, claim);
 
-			if (want->orphan && want->child == child->index && is_awaited(core, want))
+			if (want->child == child->index && is_awaited(core, want))
 				return true;
 		}
 	}

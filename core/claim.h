@@ -33,6 +33,10 @@ bool claim_answered(struct core *core, struct entry *entry, uint32_t index, cons
 // A child that was asked for our parent's sake has not let the block go.
 void claim_kept(struct core *core, struct entry *entry);
 
+// ${child} was asked whether somebody who claims the block has it from there, and its link broke. If the claimant's lease is over,
+// the answer is no, as for a child that was absent before: the child may be the one who claims it next (F5).
+void claim_asked_in_vain(struct core *core, struct entry *entry, struct child *child);
+
 // ${child} is being evicted: is the block left to one of the claims? Whatever it names: the child may have left for the claimant
 // before its own claim was granted here (claim_granted_to_who_has_left_again).
 bool claim_inherits(struct core *core, struct entry *entry, const struct child *child);

@@ -317,6 +317,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 
 	if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);
+	} else if (work->resend && recovery_retries(core, volume, message->status)) {
+		dirty_unsent(core, entry); // there was no room for it yet
+		volume->flush_retry_at = core->now + RETRY_US;
 	} else if (refused) {
 		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
 		dirty_unsent(core, entry);

@@ -208,6 +208,8 @@ recall_unsent(struct core *core, struct child *child)
 			continue;
 		directory_set_recall(&core->directory, &child->dir, record, false);
 		child->moved |= record->recall_moves && record->revoked;
+		if (record->recall_moves)
+			claim_asked_in_vain(core, entry, child);
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}

@@ -209,17 +209,9 @@ core_needs_ancestor(const struct core *core)
 	return false;
 }
 
-static bool
-is_named(const struct message *message, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < message->path_count; i++)
-		if (message->path[i] == node_id)
-			return true;
-	return false;
-}
-
-// The nodes above get other names when their sessions are lost. ${message} has the new ones of the way up, and those before of
-// the parent and of the node above it as far as they are the same processes. The parent is (${same}), or not.
+// The nodes above get other names when their sessions are lost. ${message} has the new ones of the way up, and behind them those
+// before of the parent and, last, of the node above it, as far as they are the same processes. (Elsewhere the name of that node
+// means that another has come between.) The parent is (${same}), or not.
 static void
 follow_names(const struct core *core, struct volume *volume, const struct message *message, bool same)
 {
@@ -232,7 +224,7 @@ follow_names(const struct core *core, struct volume *volume, const struct messag
 	if (volume->keeper == core->path[0])
 		volume->keeper = message->path[0];
 	else if (core->path_count > 1 && message->path_count > 1 && volume->keeper == core->path[1] &&
-		 is_named(message, volume->keeper))
+		 volume->keeper == message->path[message->path_count - 1])
 		volume->keeper = message->path[1];
 }
 

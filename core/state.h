@@ -249,6 +249,7 @@ struct child {
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
+	uint32_t awaited;    // of these, how many are still to be answered
 	struct dir_child dir;
 	struct key_list place_wait; // blocks that wait for a place in the directory
 	struct streams *streams;    // its sequential reads, once there is one and PUSH is on

@@ -1,12 +1,44 @@
 // SPDX-License-Identifier: MIT
 // Claims that are passed on, come late, or meet others (protocol.md F3-F5), while the root stays. What a root decides that was
 // started anew is the matter of test_restart.c.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
 #include <stdlib.h>
 
 enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
+
+// P's PUT with bytes waits at the root, behind a read there, when B comes to P with a claim, which is decided first. The root
+// takes the PUT then, as from one who has the block: P must not have given it to E, nor written under the claim's grant.
+START_TEST(claim_is_granted_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p, *e;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 15);
+	e = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 50); // the claim is at A
+	scenario_hold(scenario, "A", "P", true);
+	scenario_run(scenario, 15);
+	ck_assert_uint_gt(scenario_deliver(scenario, "A", "P", 1), 0); // it is granted; the recall for A's read is on its way
+	scenario_run(scenario, 50);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	request_expect_ok(e);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "E", 'p');
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
 
 // ---- Credits (R15) ----
 
@@ -110,6 +142,36 @@ START_TEST(bytes_that_are_brought_use_no_credits)
 	steps_sync(scenario, "C", ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 9), 'C');
 	steps_read_block(scenario, "C", 0, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// As many others as a node can keep bring something (here: are said to). C's bytes have no room for a while, which is no failure:
+// its fsync waits.
+START_TEST(bytes_that_are_brought_find_no_room)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	inside_claimants(scenario_node(scenario, "A")->core, true);
+	scenario_forget(scenario);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert_uint_gt(scenario_count(scenario, "A -> C  ERR_REPLY status=14"), 1);
+	ck_assert_uint_lt(scenario_count(scenario, "A -> C  ERR_REPLY status=14"), LEASE_MS / 2 / 100);
+	request_expect_waiting(sync);
+	inside_claimants(scenario_node(scenario, "A")->core, false);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -669,9 +731,11 @@ main(void)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, claim_is_granted_while_a_put_with_bytes_is_under_way);
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
+	tcase_add_test(tcase, bytes_that_are_brought_find_no_room);
 	tcase_add_loop_test(tcase, more_late_claims_than_credits, 0, 2);
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);

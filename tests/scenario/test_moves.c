@@ -251,6 +251,35 @@ START_TEST(question_takes_the_place_of_a_recall)
 }
 END_TEST
 
+// F5: C claims the block at A, with its lease over; P, which is asked, asks Q, and loses its link. P does not wait for Q, which
+// claims the block itself at A: P could not evict Q as long as that claim waits for C's. (They waited for P's recall limit: seed
+// 150021)
+START_TEST(who_was_asked_claims_the_block_elsewhere)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "A", LEASE_MS + 500);
+	scenario_run(scenario, LEASE_MS + 400);
+	steps_cut(scenario, "P", "Q", 1000);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP"), 1);
+	steps_leave(scenario, "Q", "A", 0);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "Q -> A  RECOVER"), 1);
+	steps_write(scenario, "Q", 'q');
+	steps_sync(scenario, "Q", ERR_OK);
+	steps_read_at_last(scenario, "C", 'q');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -268,6 +297,7 @@ main(void)
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
 	tcase_add_test(tcase, question_takes_the_place_of_a_recall);
+	tcase_add_test(tcase, who_was_asked_claims_the_block_elsewhere);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

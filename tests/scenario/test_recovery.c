@@ -772,6 +772,45 @@ START_TEST(forwarded_copies_are_further_up)
 }
 END_TEST
 
+// P and A have what C left to them, and has no more in its small cache. P goes to X, a child of A's, and dies before X has that; then
+// A dies. C, who has heard of X, does not take it for A under another name, and is told of the loss.
+START_TEST(forwarded_copies_are_not_with_who_comes_between)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "X", "A", true);
+	steps_child(scenario, "P", "A", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 4;
+	scenario->cache_blocks = 8;
+	steps_child(scenario, "C", "P", true);
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	scenario_forget(scenario);
+	steps_leave(scenario, "P", "X", 0);
+	while (scenario_count(scenario, "X -> A  RECOVER") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "P", "X", true);
+	scenario_run(scenario, 100);
+	ck_assert_uint_ge(scenario_count(scenario, "P -> X  RECOVER RECOVERY_OP volume=2"), 1);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->losses_told, 1);
+	steps_sync(scenario, "C", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C sends a barrier while P sends on what C wants to drop: that was brought up before, so the barrier covers it. When both of
 // those who had it are gone, nothing is lost.
 START_TEST(forwarded_copies_before_a_barrier)
@@ -874,6 +913,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_are_at_a_node_with_another_name);
 	tcase_add_test(tcase, forwarded_copies_are_further_up);
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
+	tcase_add_test(tcase, forwarded_copies_are_not_with_who_comes_between);
 	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include "tests/scenario/inside.h"
+#include "core/check.h"
+#include "core/state.h"
+
+#include <stdlib.h>
+
+void
+inside_claimants(struct core *core, bool full)
+{
+	if (core->claimant_count < LIMIT_CLAIMANTS) {
+		core->claimants = realloc(core->claimants, LIMIT_CLAIMANTS * sizeof(*core->claimants));
+		CHECK(core->claimants != NULL);
+	}
+	for (; core->claimant_count < LIMIT_CLAIMANTS; core->claimant_count++)
+		core->claimants[core->claimant_count] = (struct claimant){.uses = 0};
+	for (uint32_t i = 0; i < LIMIT_CLAIMANTS; i++) {
+		CHECK(core->claimants[i].uses == (full ? 0 : 1)); // none of its own
+		core->claimants[i].uses = full;
+	}
+}
