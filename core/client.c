@@ -159,18 +159,6 @@ grant_over_dirty(struct core *core, struct entry *entry, struct work *work, cons
 	entry->version = item->version;
 }
 
-// The bytes that a writer below, who fell silent, had before it wrote: they go up with a version beyond any that it may
-// have used, so that nobody uses those again (R11).
-static void
-grant_over_gap(struct core *core, struct entry *entry, struct work *work, const struct item *item)
-{
-	if (item->version >= entry->version)
-		entry->version = item->version + 1;
-	work->gap = false;
-	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_DIRTY);
-	dirty_mark(core, entry, COPY_ABSENT);
-}
-
 static void
 grant_over_clean(struct core *core, struct entry *entry, struct work *work, const struct item *item)
 {
@@ -232,9 +220,6 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, work, item);
-	else if (work->gap && item->kind != ITEM_EMPTY && message->perm == PERM_WRITE &&
-		 (entry->copy == COPY_ABSENT || entry->stale))
-		grant_over_gap(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);
 	client_take_grant(core, entry, message, work->ask_at);

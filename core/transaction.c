@@ -74,15 +74,26 @@ needs_dirty_room(struct core *core, struct entry *entry, const struct want *want
 	return true;
 }
 
+// Versions that a writer who fell silent may have used are not used again (R11): the bytes that he had before he wrote get one
+// beyond them, before anybody else below may write. (A write of this host gets it itself.)
+static bool
+closes_gap(const struct work *work, const struct want *want)
+{
+	return work->gap != 0 && want->perm == PERM_WRITE && want->kind != WANT_WRITE;
+}
+
 static bool
 want_ready(struct core *core, struct entry *entry, struct work *work, struct want *want)
 {
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
-	bool data = needs_data(core, entry, want) || entry->stale; // also of what is written over, for its version
+	bool data = needs_data(core, entry, want) || entry->stale || // also of what is written over, for its version
+		    closes_gap(work, want);
 	bool absent = entry->copy == COPY_ABSENT || entry->stale || entry_is_hint(core, entry);
 	bool clear = true;
 
+	if (want->kind == WANT_PREFETCH && want->perm == PERM_WRITE && work->gap == 0)
+		return true; // somebody has written since
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
@@ -124,6 +135,13 @@ want_end(struct core *core, struct entry *entry)
 static bool
 want_perform(struct core *core, struct entry *entry, struct want *want)
 {
+	if (closes_gap(table_work(&core->table, entry), want)) {
+		enum copy was = entry->copy;
+
+		entry->version = entry_next_version(core, entry);
+		entry_dirty_copy(core, entry);
+		dirty_mark(core, entry, was);
+	}
 	if (!is_local(want))
 		return server_perform(core, entry, want);
 	if (!local_perform(core, entry, want))
