@@ -8,6 +8,7 @@
 #include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
+#include "core/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 						     : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
+	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;
 	message->hb_ttl_ms = hb_ttl;
 	message->session = child->session;
 	message->credits = core->config.credits;
