@@ -469,7 +469,7 @@ claim_inherits(struct core *core, struct entry *entry, const struct child *child
 		struct want *want = table_want(&core->table, i);
 
 		if (want->perm == PERM_WRITE && want->refusal == STATUS_NONE && want->version >= entry->version &&
-		    claimant_names(claimant_get(core, want->claimant), child->node_id) &&
+		    !eviction_voids(core, child->volume, claimant_get(core, want->claimant)) &&
 		    (heir == NULL || want->version > heir->version))
 			heir = want;
 	}

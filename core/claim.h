@@ -33,7 +33,8 @@ bool claim_answered(struct core *core, struct entry *entry, uint32_t index, cons
 // A child that was asked for our parent's sake has not let the block go.
 void claim_kept(struct core *core, struct entry *entry);
 
-// ${child} is being evicted: is the block left to one of the claims?
+// ${child} is being evicted: is the block left to one of the claims? Whatever it names: the child may have left for the claimant
+// before its own claim was granted here (claim_granted_to_who_has_left_again).
 bool claim_inherits(struct core *core, struct entry *entry, const struct child *child);
 
 // The link of a child, or to the parent, is gone.

@@ -310,6 +310,7 @@ client_lost(struct core *core, struct entry *entry, const char *why)
 		action->buf = buf_ref(core->copies.ops->get(core->copies.self, entry->key));
 	}
 	tell_lost(core, entry);
+	recovery_unsynced_below(core, entry_volume(core, entry));
 	dirty_clear(core, entry);
 	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
@@ -449,6 +450,21 @@ client_refuse_recall(struct core *core, struct entry *entry)
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
 
+// The parent has one INVALIDATE open for each child: this one took the place of that which we have not answered yet. It will be
+// sent again if it is still needed.
+static void
+recall_replaced(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (!work->recall_open)
+		return;
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
+	work->recall_open = false;
+	table_touch(&core->table, entry);
+}
+
 void
 client_recall_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i)
 {
@@ -462,6 +478,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 
 	volume->recalled++;
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
+		if (entry != NULL)
+			recall_replaced(core, entry);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}

@@ -197,10 +197,8 @@ eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error
 	struct eviction **link = &core->evictions;
 	struct child *child = child_of(core, eviction->child, eviction->child_generation);
 
-	if (error == ERR_OK && recorded) {
-		eviction_remember(core, eviction->volume, eviction->node_id);
+	if (error == ERR_OK && recorded)
 		sessions_end(core, eviction->volume, eviction->node_id);
-	}
 	answer_asker(core, eviction, error, recorded);
 	if (child != NULL && error == ERR_OK) {
 		server_child_free(core, child->index, false);
@@ -210,6 +208,8 @@ eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error
 		server_touch_blocks(core, child);
 		core_wake(core, child->evict_retry_at);
 	}
+	if (error == ERR_OK && recorded) // behind claim_inherits: what waits for this is not void
+		eviction_remember(core, eviction->volume, eviction->node_id);
 	while (*link != eviction)
 		link = &(*link)->next;
 	*link = eviction->next;

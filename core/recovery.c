@@ -39,13 +39,14 @@ name_present(const struct volume *volume, struct claimant *claimant)
 		claimant_add_name(claimant, volume->above[i]);
 }
 
+// Is there something to be sent again since ${losses} sessions, or more?
 static bool
-has_resends(const struct core *core, const struct volume *volume)
+has_resends(const struct core *core, const struct volume *volume, uint32_t losses)
 {
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
 		const struct work *work = pool_get(&core->table.works, i);
 
-		if (pool_is_used(&core->table.works, i) && work->resend && work->resend_losses > 0 &&
+		if (pool_is_used(&core->table.works, i) && work->resend && work->resend_losses >= losses &&
 		    block_key_volume(table_entry(&core->table, work->entry)->key) == volume->index)
 			return true;
 	}
@@ -56,7 +57,7 @@ has_resends(const struct core *core, const struct volume *volume)
 static void
 keep_names(const struct core *core, struct volume *volume)
 {
-	if (!has_resends(core, volume))
+	if (!has_resends(core, volume, 1))
 		volume->own_before.path_count = 0;
 	else
 		for (uint32_t i = 0; i < volume->own.path_count; i++)
@@ -202,6 +203,17 @@ recovery_below(struct core *core, const struct volume *volume)
 		struct child *child = core->children[i];
 
 		if (child->in_use && child->volume == volume->index && child->passed_on > child->synced)
+			end_session(core, child);
+	}
+}
+
+void
+recovery_unsynced_below(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->acknowledged > child->synced)
 			end_session(core, child);
 	}
 }
@@ -387,6 +399,9 @@ recovery_pump(struct core *core, struct volume *volume)
 	    is_used_below(core, volume))
 		return;
 	volume->claims_end_due = false;
+	// An eviction under the old name voids what is sent again, and what children bring of it only as long as they know that name.
+	if (volume->claim_lease_end <= core->now && has_resends(core, volume, 0))
+		recovery_unsynced_below(core, volume);
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
 	message->flags = FLAG_RECOVERY_OP;
 	message->present = PRESENT(VOLUME_ID);

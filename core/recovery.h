@@ -15,6 +15,10 @@ void recovery_block(struct core *core, struct entry *entry);
 // What children had brought and this node had passed on without a copy may be lost above: they have to bring it again.
 void recovery_below(struct core *core, const struct volume *volume);
 
+// What children have sent up and not made durable is lost here, or may be: they have to bring it again, by the names that they
+// know now. (To tell them at their next barrier is not enough: this node may be gone by then.)
+void recovery_unsynced_below(struct core *core, const struct volume *volume);
+
 // Nothing is held of the block any more, nor may the children keep anything.
 void recovery_give_back(struct core *core, struct entry *entry);
 

@@ -437,8 +437,8 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
 		return;
 	if (core->stop != STOP_NO) { // of bytes: only what is here already
+		table_touch(&core->table, entry); // what it has nothing to say of is forgotten
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_UNAVAILABLE);
-		entry_rest(core, entry);
 		return;
 	}
 	want = table_want_add(&core->table, entry, now.kind, now.perm, NULL);

@@ -5,8 +5,8 @@
 //   the claimant's own earlier session   it goes on
 //   a child that is connected            is asked (INVALIDATE with RECOVERY_OP): it knows whether the claimant left it
 //   an absent child above the claimant   a live claim is granted: without us that child can not take anything from the
-//                                        claimant (eviction.c), and its session is not resumed any more. A claim whose
-//                                        lease is over waits until the absent one is evicted; the newest version wins
+//                                        claimant (eviction.c), and its session is not resumed any more
+//   an absent child otherwise            waits until that is evicted; the newest version wins
 //   nobody                               refused; but by a root in its grace time, which knows of nothing, granted
 //
 // A node that has no WRITE itself passes the claim on, and grants what it is granted. Bytes alone (PERMISSIONS NO) are

@@ -306,7 +306,7 @@ START_TEST(flush_refused_after_the_permission_was_given_up)
 	scenario_run(scenario, 10 * STEPS_HB_TTL_MS);
 	ck_assert_uint_ge(scenario_count(scenario, "P -> C  ERR_REPLY"), 1);
 	request_expect_error(write, ERR_IO);
-	request_expect_error(sync, ERR_IO); // told once
+	request_expect_error(sync, ERR_LOST); // told once
 	steps_sync(scenario, "C", ERR_OK);
 	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
@@ -364,6 +364,28 @@ START_TEST(table_of_a_proxy_is_bounded)
 	core_volume_info(scenario_node(scenario, "P")->core, 0, scenario->world->now, &info);
 	ck_assert_uint_le(info.table_blocks, 32);
 	ck_assert_uint_le(info.blocks_held_read, 32);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// Nor has a root that stops, and refuses what comes, of the blocks that it has refused.
+START_TEST(table_of_a_root_that_stops_is_bounded)
+{
+	struct scenario *scenario = steps_create();
+	struct volume_info info;
+
+	scenario_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_read(scenario, "B", '.');
+	scenario_hold(scenario, "B", "A", true); // A waits for its answer
+	world_stop(scenario_node(scenario, "A"));
+	for (unsigned block = 8; block < 16; block++)
+		scenario_write_sync(scenario, "C", block, 'c');
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  ERR_REPLY"), 8);
+	core_volume_info(scenario_node(scenario, "A")->core, 0, scenario->world->now, &info);
+	ck_assert_uint_eq(info.table_blocks, 1);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -477,6 +499,7 @@ main(void)
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
 	tcase_add_test(tcase, stop_while_a_child_waits);
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
+	tcase_add_test(tcase, table_of_a_root_that_stops_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);

@@ -214,6 +214,43 @@ START_TEST(fsync_by_another_way)
 }
 END_TEST
 
+// R18, F5: C waits for D, who is cut off, before it answers an INVALIDATE. B, which C has left, claims the block meanwhile: C is
+// asked whether it is with B, and says no. That question took the place of the first INVALIDATE, and whom that was for is gone: so
+// A grants C's request, and C may use it. (C asked again and again, and in the end both could read as one could write: seed 132159)
+START_TEST(question_takes_the_place_of_a_recall)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "B", true);
+	steps_child(scenario, "D", "C", true);
+	steps_write(scenario, "D", 'd');
+	steps_leave(scenario, "C", "A", 0);
+	steps_leave(scenario, "B", "A", LEASE_MS + 500);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> A  RECOVER"), 1);
+	steps_leave(scenario, "D", "C", LEASE_MS);
+	scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  INVALIDATE"), 1);
+	write = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	scenario_kill(scenario, "E");
+	scenario_run(scenario, 500);
+	ck_assert_uint_ge(scenario_count(scenario, "A -> C  INVALIDATE RECOVERY_OP"), 1);
+	ck_assert_uint_le(scenario_count(scenario, "C -> A  LOCK"), 3);
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(write);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -230,6 +267,7 @@ main(void)
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
+	tcase_add_test(tcase, question_takes_the_place_of_a_recall);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

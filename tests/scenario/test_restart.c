@@ -461,6 +461,42 @@ START_TEST(orderly_stop_that_a_child_does_not_hear_of)
 }
 END_TEST
 
+// F2, R13: P is evicted with what C has written, comes back, and knows then that C's bytes are lost; but it dies before C asks.
+// C, who stays below P until then, and hears of its new name, has to learn it all the same. _i == 1: the root leaves in order, and
+// the next one dies, so that C's bytes are older than all that the version log tells of, and pass for durable.
+START_TEST(lost_by_a_proxy_that_dies)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c'); // so P has it, and C may read
+	steps_cut(scenario, "P", "A", EVICTED_MS);
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_cut(scenario, "E", "A", 2 * EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	if (_i == 1) {
+		steps_sync(scenario, "B", ERR_OK);
+		world_stop(scenario_node(scenario, "A"));
+		scenario_run(scenario, 1000);
+		ck_assert(scenario_node(scenario, "A")->stopped);
+		scenario_restart(scenario, "A");
+		scenario_run(scenario, 2000);
+	}
+	world_cut(scenario_node(scenario, "C"), 0, 0, 100 * 1000);
+	scenario_run(scenario, 1000);
+	scenario_kill(scenario, "P");
+	if (_i == 1) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+	}
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, R11: P has claimed the block for C and is gone; C comes with its lease over, so that it gets the block when P has been
 // evicted. B's older bytes, which came before C, wait for C's: in their place, with P's version or the one behind it, they
 // would look like C's.
@@ -594,6 +630,7 @@ main(void)
 	tcase_add_test(tcase, root_leaves_in_the_grace_time);
 	tcase_add_test(tcase, bytes_from_before_an_orderly_stop);
 	tcase_add_loop_test(tcase, orderly_stop_that_a_child_does_not_hear_of, 0, 2);
+	tcase_add_loop_test(tcase, lost_by_a_proxy_that_dies, 0, 2);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);

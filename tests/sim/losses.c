@@ -30,7 +30,12 @@ window_find(const struct losses *losses, const struct register_op *write)
 
 		if (failure->kind == FAILURE_IF_TOLD || (failure->kind == FAILURE_TOLD && failure->node != write->tag))
 			continue;
-		if (failure->at <= write->invoked || !losses_is_below(losses, (int)write->tag, (int)failure->node))
+		if (!losses_is_below(losses, (int)write->tag, (int)failure->node))
+			continue;
+		// Written under a lease from before: the parent is cut off as its child is.
+		if (failure->at <= write->invoked && failure->until > write->invoked && failure->node != write->tag)
+			window.above = true;
+		if (failure->at <= write->invoked)
 			continue;
 		window.own = window.own || failure->node == write->tag;
 		window.above = window.above || failure->node != write->tag;

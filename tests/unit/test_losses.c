@@ -32,10 +32,19 @@ failed(const struct story *story, int node, uint64_t from)
 }
 
 static bool
+failed_or_was_failing(const struct story *story, int node, uint64_t from)
+{
+	for (size_t i = 0; i < story->losses.failure_count; i++)
+		if ((int)story->failures[i].node == node && story->failures[i].until > from)
+			return true;
+	return failed(story, node, from);
+}
+
+static bool
 ancestor_failed(const struct story *story, int node, uint64_t from)
 {
 	for (int up = parents[node]; up >= 0; up = parents[up])
-		if (failed(story, up, from))
+		if (failed_or_was_failing(story, up, from))
 			return true;
 	return node == 0 && failed(story, 0, from);
 }
@@ -278,8 +287,13 @@ END_TEST
 START_TEST(two_die)
 {
 	const struct failure author[] = {{3, FAILURE, 10, 10}}, proxy[] = {{3, FAILURE, 10, 10}, {1, FAILURE, 12, 12}},
-			     root[] = {{0, FAILURE, 8, 8}, {3, FAILURE, 10, 10}};
+			     root[] = {{0, FAILURE, 8, 8}, {3, FAILURE, 10, 10}},
+			     before[] = {{0, FAILURE, 1, 4}, {3, FAILURE, 10, 10}},
+			     long_before[] = {{0, FAILURE, 0, 1}, {3, FAILURE, 10, 10}};
 
+	ck_assert(good_after(story_of_a_loss(PLACE_PARENT), before, 2)); // the write was done under a lease from before
+	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), long_before, 2));
+	ck_assert(!good_after(story_of_a_loss(PLACE_ROOT), before, 2));
 	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), author, 1));
 	ck_assert(good_after(story_of_a_loss(PLACE_PARENT), proxy, 2));
 	ck_assert(!good_after(story_of_a_loss(PLACE_ROOT), proxy, 2));
