@@ -76,7 +76,8 @@ child_resume(struct core *core, const struct pending_connect *pending)
 }
 
 // The session before, which is not resumed. A child that has left bytes to us and to the node above us does not send them
-// again: it has to learn if we lose them, or have lost them meanwhile.
+// again: it has to learn if we lose them, or have lost them meanwhile. That a storage could not be synced is not mended by what any
+// child sends again: others may have read what is there instead.
 static void
 inherit_session(const struct core *core, struct child *child, const struct pending_connect *pending)
 {
@@ -86,11 +87,14 @@ inherit_session(const struct core *core, struct child *child, const struct pendi
 		if (old == child || !old->in_use || old->volume != pending->volume || old->session != pending->session)
 			continue;
 		child->returns = true;
+		child->lost = old->sync_failed ? LOST_UNTOLD : LOST_NOTHING;
+		child->sync_failed = old->sync_failed;
 		if (!old->forwarded)
 			continue;
 		child->forwarded = true;
 		child->acknowledged = old->acknowledged > old->synced;
-		child->lost = old->lost;
+		if (old->lost != LOST_NOTHING)
+			child->lost = old->lost;
 	}
 }
 
