@@ -297,6 +297,25 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	}
 }
 
+// The parent has left in order: all that it has acknowledged is durable, to us and through us.
+static void
+all_is_durable(struct core *core, struct volume *volume)
+{
+	volume->unsynced = false;
+	unstable_all_committed(core, volume);
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (core->children[i]->in_use && core->children[i]->volume == volume->index)
+			core->children[i]->passed_on = 0;
+}
+
+// Our parent was the root that has left in order since, and we were away when it said so.
+static bool
+missed_farewell(const struct volume *volume, const struct message *message)
+{
+	return volume->session != 0 && volume->parent_is_root && (message->connect_flags & CONNECT_AFTER_LEAVE) != 0 &&
+	       message->epoch == volume->epoch + 1;
+}
+
 // What we do not keep any more (R13) is with the parent that it was left to, which may still be ours, and with the node above
 // it. Under a new session one of them has to bring it up again, and the other may be gone.
 static void
@@ -334,6 +353,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 			return;
 		}
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
+	if (!resumed && missed_farewell(volume, message))
+		all_is_durable(core, volume);
 	if (!resumed)
 		recovery_remember(core, volume);
 	volume->elsewhere |= !resumed && volume->unsynced;
@@ -433,8 +454,7 @@ void
 session_parent_left(struct core *core, struct volume *volume)
 {
 	core_trace(core, "volume %s: the parent leaves", volume->name);
-	volume->unsynced = false;
-	unstable_all_committed(core, volume);
+	all_is_durable(core, volume);
 	volume->session = 0;
 	volume->lease_end = volume->cut_off_at = core->now;
 	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here

@@ -246,6 +246,7 @@ struct child {
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
 	enum lost lost;
+	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on

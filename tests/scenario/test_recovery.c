@@ -847,6 +847,39 @@ START_TEST(forwarded_copies_before_a_barrier)
 }
 END_TEST
 
+// R14, G2: A's storage can not be synced, which B learns. P, which has what C wrote, leaves A and comes back to a new session, as E
+// has gone its own way with a block of P's. That P sends C's bytes again does not mend it: C is told.
+START_TEST(failed_sync_before_a_new_session)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_read_block(scenario, "B", 3, 'c'); // so A has it
+	steps_write(scenario, "E", 'e');
+	scenario->disk->fail_syncs = true;
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_sync(scenario, "B", ERR_IO);
+	steps_cut(scenario, "P", "A", LEASE_MS / 2);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "E", "A", 0);
+	scenario_run(scenario, LEASE_MS / 4);
+	scenario_forget(scenario);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "P -> A  RECOVER"), 1);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -915,6 +948,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
 	tcase_add_test(tcase, forwarded_copies_are_not_with_who_comes_between);
 	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
+	tcase_add_test(tcase, failed_sync_before_a_new_session);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -435,6 +435,32 @@ START_TEST(bytes_from_before_an_orderly_stop)
 }
 END_TEST
 
+// R13: C has bytes that B has written over, and is cut off while A leaves in order. All that A had is durable; so the next root
+// tells C what A could not.
+START_TEST(orderly_stop_that_a_child_does_not_hear_of)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	if (_i == 1)
+		steps_read(scenario, "B", 'c');
+	steps_write(scenario, "B", 'b');
+	steps_cut(scenario, "C", "A", LEASE_MS / 2);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 200);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F2, R13: P is evicted with what C has written, comes back, and knows then that C's bytes are lost; but it dies before C asks.
 // C, who stays below P until then, and hears of its new name, has to learn it all the same. _i == 1: the root leaves in order, and
 // the next one dies, so that C's bytes are older than all that the version log tells of, and pass for durable.
@@ -603,6 +629,7 @@ main(void)
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
 	tcase_add_test(tcase, root_leaves_in_the_grace_time);
 	tcase_add_test(tcase, bytes_from_before_an_orderly_stop);
+	tcase_add_loop_test(tcase, orderly_stop_that_a_child_does_not_hear_of, 0, 2);
 	tcase_add_loop_test(tcase, lost_by_a_proxy_that_dies, 0, 2);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
