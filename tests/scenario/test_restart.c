@@ -607,6 +607,48 @@ START_TEST(newer_bytes_while_older_ones_are_brought)
 }
 END_TEST
 
+// C has written over D's bytes. The root dies, Q goes to P; C claims the block by N, Q and P, but N has lost Q when that is
+// granted, and C goes to the new root, its lease over: Q says no, for N may have it by right. So C brings its bytes. When
+// D brings its older ones to P, P knows from C's claim that there are newer ones than it has, but not whether these are:
+// when Q gives the block back, P must not take them for the newest. (seed 160366)
+START_TEST(older_bytes_where_a_newer_version_was_claimed)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "N", "Q", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "D", 'd');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	steps_leave(scenario, "Q", "P", 0);
+	steps_leave(scenario, "C", "N", 0);
+	scenario_run(scenario, 500);
+	steps_cut(scenario, "N", "Q", EVICTED_MS);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 500);
+	ck_assert_uint_ge(scenario_count(scenario, "block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "N", "A", LEASE_MS);
+	steps_leave(scenario, "C", "A", LEASE_MS * 2 / 3);
+	scenario_run(scenario, LEASE_MS * 2 / 3 + 100);
+	steps_leave(scenario, "D", "P", 0);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read(scenario, "P", 'c');
+	steps_read_at_last(scenario, "D", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -635,6 +677,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
+	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
