@@ -649,6 +649,46 @@ START_TEST(older_bytes_where_a_newer_version_was_claimed)
 }
 END_TEST
 
+// F4, F6: Q waits to read the block when C comes to it with a claim, and P, which the root gives the block for that, would fetch
+// the bytes for Q: those of the disk, which the root would give the version that C claims. C's own come after them.
+// (seed 160028)
+START_TEST(read_that_waits_when_a_claim_is_passed_on)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "Q", "A", 60 * 1000);
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_leave(scenario, "C", "Q", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS - 1000);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	scenario_run(scenario, 800);
+	read = scenario_read(scenario, "Q", 7);
+	scenario_run(scenario, 900);
+	request_expect_waiting(read);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=0s"), 3); // C's claim is at A
+	scenario_run(scenario, LEASE_MS - 1700);
+	scenario_hold(scenario, "C", "Q", true);
+	scenario_run(scenario, 300);
+	scenario_hold(scenario, "C", "Q", false);
+	scenario_run(scenario, 500);
+	request_expect_letter(read, 'c');
+	steps_read(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -678,6 +718,7 @@ main(void)
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
+	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
