@@ -367,7 +367,7 @@ child_disconnect(struct core *core, uint32_t link, const struct message *message
 			PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
 		answer->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 		answer->volume_id = volume->id;
-		answer->parent_id = core->path_count > 0 && !volume->is_root ? core->path[0] : 0;
+		answer->parent_id = volume->above_count > 0 && !volume->is_root ? volume->above[0] : 0;
 		answer->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 		return;
 	}

@@ -157,7 +157,9 @@ struct volume {
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
 	bool claims_end_due;       // once all are answered, and nothing is used below that was not claimed, the parent is told
-	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
+	// The nodes under whose names what is held is recorded, the parent first: the way up of the session. Other volumes may
+	// have other names there.
+	uint64_t above[LIMIT_HOPS];
 	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
 	uint64_t told_name;
@@ -318,8 +320,6 @@ struct core {
 	struct child **children; // by index; slots are used again
 	uint32_t child_count, child_capacity;
 	uint64_t session_next;
-	uint64_t path[LIMIT_HOPS]; // ids of the nodes above, the parent first (from CONNECT's answer)
-	uint32_t path_count;
 	char ancestors[LIMIT_ANCESTORS][LIMIT_ADDRESS_SIZE + 1]; // where they can be reached, but for the parent
 	uint32_t ancestor_count;
 	char way_up[LIMIT_BLOB_SIZE]; // PARENT_ADDR of the message that is being made

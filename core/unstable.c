@@ -267,7 +267,7 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	else if (volume->keeper == 0)
 		volume->keeper_barrier = volume->barriers_sent - 1; // the barrier that is under way covers it
 	if (volume->keeper == 0)
-		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
+		volume->keeper = volume->above_count > 1 ? volume->above[1] : volume->above[0];
 	commit(core, entry);
 	return true;
 }

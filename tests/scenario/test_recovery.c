@@ -501,6 +501,42 @@ START_TEST(evictions_of_two_volumes)
 }
 END_TEST
 
+// F2, F3: P has a name of its own for each volume since it came from Q to A; N, below it, has both volumes. P is evicted with what C
+// has written. C must have known the name under which that was. (seed 150242)
+START_TEST(names_of_two_volumes)
+{
+	struct scenario *scenario = steps_create();
+	static const char *const way[][2] = {{"Q", "A"}, {"P", "Q"}, {"N", "P"}};
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk_create(SCENARIO_BLOCK_SIZE, 16), false);
+	for (unsigned i = 0; i < 3; i++) {
+		steps_keep_dirty(scenario, i == 1);
+		scenario_child(scenario, way[i][0], way[i][1], 10, 10, true);
+		world_add_child_volume(scenario_node(scenario, way[i][0]), "other", false);
+		scenario_connect(scenario, way[i][0]);
+		scenario_run(scenario, 500);
+		if (i == 1)
+			steps_leave(scenario, "P", "A", 10);
+		scenario_run(scenario, 500);
+	}
+	steps_child(scenario, "C", "N", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "N -> P  FLUSH"), 1);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "N");
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	scenario_run(scenario, EVICTED_MS);
+	steps_read_at_last(scenario, "C", '.');
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
 // one fsync says so.
 START_TEST(evicted_writer_returns)
@@ -937,6 +973,7 @@ main(void)
 	tcase_add_test(tcase, claimed_on_two_sides);
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, evictions_of_two_volumes);
+	tcase_add_test(tcase, names_of_two_volumes);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
