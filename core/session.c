@@ -329,7 +329,7 @@ look_for_keepers(struct core *core, struct volume *volume, bool resumed, bool kn
 		volume->keeper = volume->above[0];
 		return;
 	}
-	writeback_lost(core, volume, "they were left to nodes above, which are not there any more");
+	writeback_lost(core, volume, LOST_LEFT_ABOVE);
 	volume->keeper = 0;
 	volume->keeper_gone = false;
 }
