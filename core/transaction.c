@@ -32,6 +32,16 @@ needs_data(const struct core *core, const struct entry *entry, const struct want
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
 
+// A child that has WRITE and asks for no bytes has what is newer than ours, or somebody below it has.
+static bool
+has_newer(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record =
+		want->kind == WANT_LOCK ? directory_find(&core->directory, entry, want->child) : NULL;
+
+	return record != NULL && record->perm == PERM_WRITE;
+}
+
 static enum perm
 held_now(const struct core *core, const struct entry *entry, const struct work *work)
 {
@@ -87,8 +97,8 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 {
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
-	bool data = needs_data(core, entry, want) || entry->stale || // also of what is written over, for its version
-		    closes_gap(work, want);
+	bool data = needs_data(core, entry, want) || closes_gap(work, want) ||
+		    (entry->stale && !has_newer(core, entry, want)); // also of what is written over, for its version
 	bool absent = entry->copy == COPY_ABSENT || entry->stale || entry_is_hint(core, entry);
 	bool clear = true;
 

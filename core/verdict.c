@@ -344,7 +344,11 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		if (want->perm == PERM_NO && volume->is_root &&
 		    (want->early || version_epoch(want->version) < volume->epoch))
 			return decide_recalled_bytes(core, entry, want);
-		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
+		if (!heed_record(core, entry, want))
+			return CLAIM_WAITS;
+		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
+		// are these is for those to say who do.
+		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
 	}
 	if (volume->is_root)
 		return decide_late_bytes(volume, entry, want);

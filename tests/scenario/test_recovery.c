@@ -501,6 +501,42 @@ START_TEST(evictions_of_two_volumes)
 }
 END_TEST
 
+// F2, F3: P has a name of its own for each volume since it came from Q to A; N, below it, has both volumes. P is evicted with what C
+// has written. C must have known the name under which that was. (seed 150242)
+START_TEST(names_of_two_volumes)
+{
+	struct scenario *scenario = steps_create();
+	static const char *const way[][2] = {{"Q", "A"}, {"P", "Q"}, {"N", "P"}};
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk_create(SCENARIO_BLOCK_SIZE, 16), false);
+	for (unsigned i = 0; i < 3; i++) {
+		steps_keep_dirty(scenario, i == 1);
+		scenario_child(scenario, way[i][0], way[i][1], 10, 10, true);
+		world_add_child_volume(scenario_node(scenario, way[i][0]), "other", false);
+		scenario_connect(scenario, way[i][0]);
+		scenario_run(scenario, 500);
+		if (i == 1)
+			steps_leave(scenario, "P", "A", 10);
+		scenario_run(scenario, 500);
+	}
+	steps_child(scenario, "C", "N", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "N -> P  FLUSH"), 1);
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "N");
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	scenario_run(scenario, EVICTED_MS);
+	steps_read_at_last(scenario, "C", '.');
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F2: C sleeps through its lease with unsent bytes, B wants the block: C is evicted, its bytes are kept for the user,
 // one fsync says so.
 START_TEST(evicted_writer_returns)
@@ -847,6 +883,39 @@ START_TEST(forwarded_copies_before_a_barrier)
 }
 END_TEST
 
+// R14, G2: A's storage can not be synced, which B learns. P, which has what C wrote, leaves A and comes back to a new session, as E
+// has gone its own way with a block of P's. That P sends C's bytes again does not mend it: C is told.
+START_TEST(failed_sync_before_a_new_session)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_read_block(scenario, "B", 3, 'c'); // so A has it
+	steps_write(scenario, "E", 'e');
+	scenario->disk->fail_syncs = true;
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_sync(scenario, "B", ERR_IO);
+	steps_cut(scenario, "P", "A", LEASE_MS / 2);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "E", "A", 0);
+	scenario_run(scenario, LEASE_MS / 4);
+	scenario_forget(scenario);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "P -> A  RECOVER"), 1);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -904,6 +973,7 @@ main(void)
 	tcase_add_test(tcase, claimed_on_two_sides);
 	tcase_add_test(tcase, evicted_writer_returns);
 	tcase_add_test(tcase, evictions_of_two_volumes);
+	tcase_add_test(tcase, names_of_two_volumes);
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
@@ -915,6 +985,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
 	tcase_add_test(tcase, forwarded_copies_are_not_with_who_comes_between);
 	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
+	tcase_add_test(tcase, failed_sync_before_a_new_session);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
