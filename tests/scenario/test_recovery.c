@@ -916,6 +916,41 @@ START_TEST(failed_sync_before_a_new_session)
 }
 END_TEST
 
+// G3: C's synchronous write waits at Q for the root. E writes over it, and P, which reads that, loses Q: that there are newer bytes
+// at Q does not say that the root has them, or C's. (seed 6515 without FORWARD)
+START_TEST(synchronous_write_that_is_written_over_further_up)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "E", "Q", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "E", 'e');
+	scenario_hold(scenario, "A", "Q", true);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 100);
+	steps_write(scenario, "E", 'E');
+	steps_read(scenario, "P", 'E');
+	request_expect_waiting(write);
+	scenario_hold(scenario, "Q", "P", true);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 100 * 1000);
+	scenario_run(scenario, 50);
+	request_expect_waiting(write);
+	scenario_hold(scenario, "Q", "P", false);
+	scenario_hold(scenario, "A", "Q", false);
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Many at once ----
 
 // R15: far more blocks to claim than credits.
@@ -986,6 +1021,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_are_not_with_who_comes_between);
 	tcase_add_test(tcase, forwarded_copies_before_a_barrier);
 	tcase_add_test(tcase, failed_sync_before_a_new_session);
+	tcase_add_test(tcase, synchronous_write_that_is_written_over_further_up);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
