@@ -8,6 +8,9 @@
 #include "core/io.h"
 #include "core/message.h"
 
+// One of the reasons of ACTION_LOST: two nodes above have, or had, the bytes (FORWARD), and neither is to be reached (R13).
+#define LOST_LEFT_ABOVE "they were left to nodes above, which are not there any more"
+
 enum action_type {
 	ACTION_IO_READ, // io, index, buf: take the bytes of the io's block number index (0: its first) from buf
 	ACTION_IO_FILL, // io, index, old, buf: old's bytes (when old is not NULL and not buf), then the io's bytes over

@@ -8,6 +8,7 @@
 #include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
+#include "core/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,8 @@ child_resume(struct core *core, const struct pending_connect *pending)
 }
 
 // The session before, which is not resumed. A child that has left bytes to us and to the node above us does not send them
-// again: it has to learn if we lose them, or have lost them meanwhile.
+// again: it has to learn if we lose them, or have lost them meanwhile. That a storage could not be synced is not mended by what any
+// child sends again: others may have read what is there instead.
 static void
 inherit_session(const struct core *core, struct child *child, const struct pending_connect *pending)
 {
@@ -85,11 +87,14 @@ inherit_session(const struct core *core, struct child *child, const struct pendi
 		if (old == child || !old->in_use || old->volume != pending->volume || old->session != pending->session)
 			continue;
 		child->returns = true;
+		child->lost = old->sync_failed ? LOST_UNTOLD : LOST_NOTHING;
+		child->sync_failed = old->sync_failed;
 		if (!old->forwarded)
 			continue;
 		child->forwarded = true;
 		child->acknowledged = old->acknowledged > old->synced;
-		child->lost = old->lost;
+		if (old->lost != LOST_NOTHING)
+			child->lost = old->lost;
 	}
 }
 
@@ -117,12 +122,11 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->volume_id = volume->id;
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
-	message->connect_flags |= resumed            ? CONNECT_RESUMED
-				  : child->forwarded ? CONNECT_KNOWN | CONNECT_SAME_PROCESS
-				  : child->returns   ? CONNECT_SAME_PROCESS
-						     : 0;
+	message->connect_flags |= resumed ? CONNECT_RESUMED : child->returns ? CONNECT_SAME_PROCESS : 0;
+	message->connect_flags |= !resumed && child->forwarded ? CONNECT_KNOWN : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
+	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;
 	message->hb_ttl_ms = hb_ttl;
 	message->session = child->session;
 	message->credits = core->config.credits;
@@ -361,7 +365,7 @@ child_disconnect(struct core *core, uint32_t link, const struct message *message
 			PRESENT(VOLUME_NAME) | PRESENT(VOLUME_ID) | PRESENT(PARENT_ID) | PRESENT(CONNECT_FLAGS);
 		answer->volume_name = (struct blob){(const uint8_t *)volume->name, strlen(volume->name)};
 		answer->volume_id = volume->id;
-		answer->parent_id = core->path_count > 0 && !volume->is_root ? core->path[0] : 0;
+		answer->parent_id = volume->above_count > 0 && !volume->is_root ? volume->above[0] : 0;
 		answer->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 		return;
 	}

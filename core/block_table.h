@@ -130,7 +130,7 @@ struct work {
 	uint8_t ask_opcode;
 	bool ask_digest;       // the digest of our hint went along
 	uint8_t failed_status; // enum status: the first want in the queue ends with it, if it has asked
-	bool gap;              // a writer below fell silent: the bytes go up with a version beyond its own
+	version_t gap;         // a writer below fell silent: it may have used versions up to this; what comes next is beyond. 0: none
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;

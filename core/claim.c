@@ -209,6 +209,21 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);
 }
 
+// What the child had asked for before it made, or passed on, the claim is answered without bytes: the newest are with the
+// claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again.
+static void
+spare_bytes(struct core *core, const struct entry *entry, const struct want *claim)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *want = table_want(&core->table, i);
+
+		if ((want->kind == WANT_GET || want->kind == WANT_PUT) && want->buf == NULL && want->child == claim->child)
+			want->kind = WANT_LOCK;
+	}
+}
+
 static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
@@ -235,6 +250,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	entry->stale |= want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
+	spare_bytes(core, entry, want);
 }
 
 static void

@@ -50,7 +50,8 @@ enum {
 	CONNECT_RECOVERING = 0x0080, // answer: what the parent holds is not confirmed yet under EPOCH
 	CONNECT_KNOWN = 0x0100, // answer: not resumed; but this very process has what it took, and sent on, in that session
 	CONNECT_SAME_PROCESS = 0x0200, // answer: not resumed; but that session was one of this very process
-	CONNECT_ALL = 0x03ff,
+	CONNECT_AFTER_LEAVE = 0x0400, // answer of a root: that of the epoch before EPOCH left in order
+	CONNECT_ALL = 0x07ff,
 };
 
 // STATUS of an ERR_REPLY: the seed's Table 4, then ours.

@@ -217,7 +217,7 @@ is_work_in_the_way(const struct work *work)
 	bool asks = work->ask == ASK_SENT && (work->ask_opcode == OP_GET || work->ask_opcode == OP_LOCK);
 
 	return (work->ask == ASK_SENT && !asks) || work->recall_open || work->claim || work->claim_head != 0 ||
-	       work->resend || work->flushing || work->revoked || work->gap || work->put_unknown;
+	       work->resend || work->flushing || work->revoked || work->gap != 0 || work->put_unknown;
 }
 
 static bool

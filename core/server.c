@@ -635,7 +635,7 @@ reclaim_write(struct core *core, struct entry *entry)
 		return;
 	if (was == COPY_ABSENT || (entry->stale && was != COPY_DIRTY)) { // the parent must learn of it, with the bytes
 		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-		table_work(&core->table, entry)->gap = true;
+		table_work(&core->table, entry)->gap = entry->version;
 		return;
 	}
 	entry->stale = 0; // what is dirty is the newest that is left

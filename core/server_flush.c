@@ -160,8 +160,10 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 		outbox_close_link(core, (uint32_t)child->link, "a barrier before the last one was answered");
 		return;
 	}
-	if (child->lost == LOST_TOLD)
+	if (child->lost == LOST_TOLD) {
 		child->lost = LOST_NOTHING;
+		child->sync_failed = false;
+	}
 	volume->elsewhere |= (message->flags & FLAG_RECOVERY_OP) != 0 && !volume->is_root;
 	child->covered = child->acknowledged;
 	barrier_add(core, volume, NULL, (int32_t)child->index, message->xid);

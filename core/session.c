@@ -105,8 +105,7 @@ learn_way_up(struct core *core, struct volume *volume, const struct message *mes
 	const char *at = (const char *)message->parent_addr.bytes;
 	size_t left = message->present & PRESENT(PARENT_ADDR) ? message->parent_addr.size : 0;
 
-	memcpy(core->path, message->path, message->path_count * sizeof(uint64_t));
-	core->path_count = message->path_count;
+	memset(volume->above, 0, sizeof(volume->above));
 	memcpy(volume->above, message->path, message->path_count * sizeof(uint64_t));
 	volume->above_count = message->path_count;
 	core->ancestor_count = 0;
@@ -146,8 +145,8 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 	message->path[message->path_count++] = volume->node_id;
 	if (volume->is_root)
 		return;
-	for (uint32_t i = 0; i < core->path_count && message->path_count < LIMIT_HOPS; i++)
-		message->path[message->path_count++] = core->path[i];
+	for (uint32_t i = 0; i < volume->above_count && message->path_count < LIMIT_HOPS; i++)
+		message->path[message->path_count++] = volume->above[i];
 	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
 		message->path[message->path_count++] = volume->name_before;
 	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) // who has left bytes to it knows it by that
@@ -179,7 +178,7 @@ tell_way_up(struct core *core, struct volume *volume)
 		message->epoch = volume->held_epoch;
 		session_way_up(core, volume, message);
 	}
-	memcpy(volume->told_path, core->path, sizeof(volume->told_path));
+	memcpy(volume->told_path, volume->above, sizeof(volume->told_path));
 	volume->told_name = volume->node_id;
 	volume->told_epoch = volume->held_epoch;
 }
@@ -193,10 +192,10 @@ epoch_confirmed(struct volume *volume)
 }
 
 static bool
-is_above(const struct core *core, uint64_t node_id)
+is_above(const struct volume *volume, uint64_t node_id)
 {
-	for (uint32_t i = 0; i < core->path_count; i++)
-		if (core->path[i] == node_id)
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		if (volume->above[i] == node_id)
 			return true;
 	return false;
 }
@@ -205,7 +204,7 @@ bool
 core_needs_ancestor(const struct core *core)
 {
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->keeper != 0 && is_above(core, core->volumes[i]->keeper))
+		if (core->volumes[i]->keeper != 0 && is_above(core->volumes[i], core->volumes[i]->keeper))
 			return true;
 	return false;
 }
@@ -214,17 +213,17 @@ core_needs_ancestor(const struct core *core)
 // before of the parent and, last, of the node above it, as far as they are the same processes. (Elsewhere the name of that node
 // means that another has come between.) The parent is (${same}), or not.
 static void
-follow_names(const struct core *core, struct volume *volume, const struct message *message, bool same)
+follow_names(struct volume *volume, const struct message *message, bool same)
 {
 	if (!same)
 		volume->parent_before = 0;
-	if (!same || core->path_count == 0 || message->path_count == 0)
+	if (!same || volume->above_count == 0 || message->path_count == 0)
 		return;
-	if (core->path[0] != message->path[0])
-		volume->parent_before = core->path[0];
-	if (volume->keeper == core->path[0])
+	if (volume->above[0] != message->path[0])
+		volume->parent_before = volume->above[0];
+	if (volume->keeper == volume->above[0])
 		volume->keeper = message->path[0];
-	else if (core->path_count > 1 && message->path_count > 1 && volume->keeper == core->path[1] &&
+	else if (volume->above_count > 1 && message->path_count > 1 && volume->keeper == volume->above[1] &&
 		 volume->keeper == message->path[message->path_count - 1])
 		volume->keeper = message->path[1];
 }
@@ -237,9 +236,9 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 			outbox_close_link(core, (uint32_t)core->parent.link, "the parents form a loop");
 			return;
 		}
-	follow_names(core, volume, message, true);
+	follow_names(volume, message, true);
 	learn_way_up(core, volume, message);
-	volume->keeper_gone |= volume->keeper != 0 && !is_above(core, volume->keeper);
+	volume->keeper_gone |= volume->keeper != 0 && !is_above(volume, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
 		volume->parent_epoch = message->epoch;
 	if (message->epoch > volume->epoch)
@@ -264,7 +263,7 @@ session_recovered(struct core *core, struct volume *volume)
 	epoch_confirmed(volume);
 	journaled_author_changed(core, volume);
 	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
-	    memcmp(volume->told_path, core->path, sizeof(volume->told_path)) != 0)
+	    memcmp(volume->told_path, volume->above, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
 	admission_answer(core, volume, STATUS_NONE);
 	table_touch_works(&core->table, volume->index); // evictions that waited
@@ -302,23 +301,41 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	}
 }
 
+// The parent has left in order: all that it has acknowledged is durable, to us and through us.
+static void
+all_is_durable(struct core *core, struct volume *volume)
+{
+	volume->unsynced = false;
+	unstable_all_committed(core, volume);
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (core->children[i]->in_use && core->children[i]->volume == volume->index)
+			core->children[i]->passed_on = 0;
+}
+
+// Our parent was the root that has left in order since, and we were away when it said so.
+static bool
+missed_farewell(const struct volume *volume, const struct message *message)
+{
+	return volume->session != 0 && volume->parent_is_root && (message->connect_flags & CONNECT_AFTER_LEAVE) != 0 &&
+	       message->epoch == volume->epoch + 1;
+}
+
 // What we do not keep any more (R13) is with the parent that it was left to, which may still be ours, and with the node above
 // it. Under a new session one of them has to bring it up again, and the other may be gone.
 static void
 look_for_keepers(struct core *core, struct volume *volume, bool resumed, bool known)
 {
-	bool above = is_above(core, volume->keeper);
+	bool above = is_above(volume, volume->keeper);
 
 	volume->keeper_gone |= !resumed || !above;
 	if (resumed || above)
 		return;
 	if (known) {
-		volume->keeper = core->path[0];
+		volume->keeper = volume->above[0];
 		return;
 	}
-	writeback_lost(core, volume, "they were left to nodes above, which are not there any more");
-	volume->keeper = 0;
-	volume->keeper_gone = false;
+	writeback_lost(core, volume, LOST_LEFT_ABOVE);
+	unstable_forget_keepers(volume);
 }
 
 static void
@@ -339,10 +356,12 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 			return;
 		}
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
+	if (!resumed && missed_farewell(volume, message))
+		all_is_durable(core, volume);
 	if (!resumed)
 		recovery_remember(core, volume);
 	volume->elsewhere |= !resumed && volume->unsynced;
-	follow_names(core, volume, message, resumed || (message->connect_flags & CONNECT_SAME_PROCESS) != 0);
+	follow_names(volume, message, resumed || (message->connect_flags & CONNECT_SAME_PROCESS) != 0);
 	learn_way_up(core, volume, message);
 	if (volume->keeper != 0)
 		look_for_keepers(core, volume, resumed, (message->connect_flags & CONNECT_KNOWN) != 0);
@@ -439,8 +458,7 @@ void
 session_parent_left(struct core *core, struct volume *volume)
 {
 	core_trace(core, "volume %s: the parent leaves", volume->name);
-	volume->unsynced = false;
-	unstable_all_committed(core, volume);
+	all_is_durable(core, volume);
 	volume->session = 0;
 	volume->lease_end = volume->cut_off_at = core->now;
 	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here

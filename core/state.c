@@ -359,13 +359,16 @@ version_t
 entry_next_version(struct core *core, const struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0);
+	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0), newest = entry->version;
 
 	// R11: the same version as long as nobody has seen it.
-	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed &&
+	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && work->gap == 0 &&
 	    !(work->flushing && work->flush_version == entry->version))
 		return entry->version;
-	if (work != NULL)
+	if (work != NULL) {
 		work->exposed = false;
-	return (entry->version > epoch ? entry->version : epoch) + 1;
+		newest = work->gap > newest ? work->gap : newest;
+		work->gap = 0;
+	}
+	return (newest > epoch ? newest : epoch) + 1;
 }

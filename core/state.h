@@ -176,7 +176,9 @@ struct volume {
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
 	bool claims_end_due;       // once all are answered, and nothing is used below that was not claimed, the parent is told
-	uint64_t above[LIMIT_HOPS];     // the nodes under whose names what is held is recorded: the way up of the session
+	// The nodes under whose names what is held is recorded, the parent first: the way up of the session. Other volumes may
+	// have other names there.
+	uint64_t above[LIMIT_HOPS];
 	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
 	uint64_t told_name;
@@ -272,6 +274,7 @@ struct child {
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
 	enum lost lost;
+	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
@@ -343,8 +346,6 @@ struct core {
 	struct child **children; // by index; slots are used again
 	uint32_t child_count, child_capacity;
 	uint64_t session_next;
-	uint64_t path[LIMIT_HOPS]; // ids of the nodes above, the parent first (from CONNECT's answer)
-	uint32_t path_count;
 	char ancestors[LIMIT_ANCESTORS][LIMIT_ADDRESS_SIZE + 1]; // where they can be reached, but for the parent
 	uint32_t ancestor_count;
 	char way_up[LIMIT_BLOB_SIZE]; // PARENT_ADDR of the message that is being made

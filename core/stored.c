@@ -127,6 +127,12 @@ stored_has(const struct volume *volume, uint64_t block, version_t version)
 }
 
 bool
+stored_is_after_leave(const struct volume *volume)
+{
+	return volume->stored_all == version_make(volume->epoch, 0);
+}
+
+bool
 stored_is_newer(struct bounds bounds, version_t version)
 {
 	// The same version again does no harm, and mends what a newer write that was not synced has left half done.

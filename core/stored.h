@@ -30,6 +30,9 @@ void stored_brought(struct volume *volume, uint64_t block, version_t version);
 // Are bytes of ${version}, of an earlier epoch, on the storage or among what was brought, or newer ones?
 bool stored_has(const struct volume *volume, uint64_t block, version_t version);
 
+// Has the root before left in order, with all that it had on stable storage?
+bool stored_is_after_leave(const struct volume *volume);
+
 // The claims of the grace time are decided: entries that were kept for them may go.
 void stored_rest(struct core *core, struct volume *volume);
 

@@ -32,6 +32,16 @@ needs_data(const struct core *core, const struct entry *entry, const struct want
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
 
+// A child that has WRITE and asks for no bytes has what is newer than ours, or somebody below it has.
+static bool
+has_newer(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct dir_record *record =
+		want->kind == WANT_LOCK ? directory_find(&core->directory, entry, want->child) : NULL;
+
+	return record != NULL && record->perm == PERM_WRITE;
+}
+
 static enum perm
 held_now(const struct core *core, const struct entry *entry, const struct work *work)
 {
@@ -74,11 +84,21 @@ needs_dirty_room(struct core *core, struct entry *entry, const struct want *want
 	return true;
 }
 
-// The bytes that ${want} needs, of the copy that there is. A child that has the same ones needs none of ours.
+// Versions that a writer who fell silent may have used are not used again (R11): the bytes that he had before he wrote get one
+// beyond them, before anybody else below may write. (A write of this host gets it itself.)
 static bool
-bytes_ready(struct core *core, struct entry *entry, const struct want *want)
+closes_gap(const struct work *work, const struct want *want)
 {
-	if (!is_local(want) && !entry_in_memory(core, entry) && server_has_same_bytes(core, entry, want))
+	return work->gap != 0 && want->perm == PERM_WRITE && want->kind != WANT_WRITE;
+}
+
+// The bytes that ${want} needs, of the copy that there is. A child that has the same ones needs none of ours, unless they
+// get a new version.
+static bool
+bytes_ready(struct core *core, struct entry *entry, const struct work *work, const struct want *want)
+{
+	if (!is_local(want) && !closes_gap(work, want) && !entry_in_memory(core, entry) &&
+	    server_has_same_bytes(core, entry, want))
 		return true;
 	return entry_bytes_ready(core, entry);
 }
@@ -88,10 +108,13 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 {
 	int except = is_local(want) ? -1 : want->child;
 	enum perm held = held_now(core, entry, work);
-	bool data = needs_data(core, entry, want) || entry->stale; // also of what is written over, for its version
+	bool data = needs_data(core, entry, want) || closes_gap(work, want) ||
+		    (entry->stale && !has_newer(core, entry, want)); // also of what is written over, for its version
 	bool absent = entry->copy == COPY_ABSENT || entry->stale || entry_is_hint(core, entry);
 	bool clear = true;
 
+	if (want->kind == WANT_PREFETCH && want->perm == PERM_WRITE && work->gap == 0)
+		return true; // somebody has written since
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
@@ -111,7 +134,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 	}
 	if (!clear)
 		return false;
-	if (data && !bytes_ready(core, entry, want))
+	if (data && !bytes_ready(core, entry, work, want))
 		return false;
 	if (!is_local(want)) {
 		if (!server_worth_granting(core, entry)) {
@@ -135,6 +158,13 @@ want_end(struct core *core, struct entry *entry)
 static bool
 want_perform(struct core *core, struct entry *entry, struct want *want)
 {
+	if (closes_gap(table_work(&core->table, entry), want)) {
+		enum copy was = entry->copy;
+
+		entry->version = entry_next_version(core, entry);
+		entry_dirty_copy(core, entry);
+		dirty_mark(core, entry, was);
+	}
 	if (!is_local(want))
 		return server_perform(core, entry, want);
 	if (!local_perform(core, entry, want))

@@ -136,16 +136,16 @@ unstable_barrier_sent(struct core *core, struct volume *volume)
 }
 
 static void
-commit_first(struct core *core, const struct work_list *list)
+commit_work(struct core *core, const struct work *work)
 {
-	struct entry *entry = table_entry(&core->table, work_get(core, list->head)->entry);
+	struct entry *entry = table_entry(&core->table, work->entry);
 
 	commit(core, entry);
 	entry_rest(core, entry);
 }
 
-static void
-keepers_forget(struct volume *volume)
+void
+unstable_forget_keepers(struct volume *volume)
 {
 	volume->keeper = 0;
 	volume->keeper_gone = false;
@@ -156,7 +156,7 @@ unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
 	if (volume->keeper_barrier != volume->barriers_sent)
-		keepers_forget(volume);
+		unstable_forget_keepers(volume);
 	else
 		volume->unstable_since = core->now; // some was left to them since it was sent
 	while (volume->committing.head != 0) {
@@ -165,17 +165,24 @@ unstable_committed(struct core *core, struct volume *volume)
 		if (work->claim) // this parent may not have the bytes
 			unstable_mark(core, table_entry(&core->table, work->entry));
 		else
-			commit_first(core, &volume->committing);
+			commit_work(core, work);
 	}
 }
 
 void
 unstable_all_committed(struct core *core, struct volume *volume)
 {
+	uint32_t next;
+
 	unstable_committed(core, volume);
-	keepers_forget(volume);
-	while (volume->unstable.head != 0)
-		commit_first(core, &volume->unstable);
+	unstable_forget_keepers(volume);
+	for (uint32_t i = volume->unstable.head; i != 0; i = next) {
+		const struct work *work = work_get(core, i);
+
+		next = work->unstable_next;
+		if (!work->claim)
+			commit_work(core, work);
+	}
 }
 
 void
@@ -262,7 +269,7 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	else if (volume->keeper == 0)
 		volume->keeper_barrier = volume->barriers_sent - 1; // the barrier that is under way covers it
 	if (volume->keeper == 0)
-		volume->keeper = core->path_count > 1 ? core->path[1] : core->path[0];
+		volume->keeper = volume->above_count > 1 ? volume->above[1] : volume->above[0];
 	commit(core, entry);
 	return true;
 }

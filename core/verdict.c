@@ -227,8 +227,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
-	    (want->version < entry->version && !(want->early && want->live)))
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) || want->version < entry->version)
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
@@ -345,7 +344,11 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		if (want->perm == PERM_NO && volume->is_root &&
 		    (want->early || version_epoch(want->version) < volume->epoch))
 			return decide_recalled_bytes(core, entry, want);
-		return heed_record(core, entry, want) ? CLAIM_TAKEN : CLAIM_WAITS;
+		if (!heed_record(core, entry, want))
+			return CLAIM_WAITS;
+		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
+		// are these is for those to say who do.
+		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
 	}
 	if (volume->is_root)
 		return decide_late_bytes(volume, entry, want);

@@ -51,6 +51,7 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 			continue;
 		news = news || child->lost != LOST_UNTOLD;
 		child->lost = LOST_UNTOLD;
+		child->sync_failed |= why != NULL;
 	}
 	if (news && why != NULL) {
 		struct action *action = actions_add(core->actions, ACTION_LOST);

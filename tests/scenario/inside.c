@@ -19,3 +19,12 @@ inside_claimants(struct core *core, bool full)
 		core->claimants[i].uses = full;
 	}
 }
+
+version_t
+inside_version(struct core *core, uint64_t block)
+{
+	const struct entry *entry = table_find(&core->table, block_key_make(0, block));
+
+	CHECK(entry != NULL);
+	return entry->version;
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What a scenario can not bring about with a few nodes: it is put into the core by hand.
+// What a scenario can not bring about with a few nodes, or not see: it is put into the core by hand, or looked up there.
 #ifndef HVFS_TESTS_INSIDE_H
 #define HVFS_TESTS_INSIDE_H
+
+#include "core/types.h"
 
 #include <stdbool.h>
 
@@ -9,5 +11,8 @@ struct core;
 
 // As many claimants as it can keep claim something (${full}), or none does any more.
 void inside_claimants(struct core *core, bool full);
+
+// The version of ${block} of its first volume.
+version_t inside_version(struct core *core, uint64_t block);
 
 #endif

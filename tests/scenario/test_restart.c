@@ -435,6 +435,32 @@ START_TEST(bytes_from_before_an_orderly_stop)
 }
 END_TEST
 
+// R13: C has bytes that B has written over, and is cut off while A leaves in order. All that A had is durable; so the next root
+// tells C what A could not.
+START_TEST(orderly_stop_that_a_child_does_not_hear_of)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	if (_i == 1)
+		steps_read(scenario, "B", 'c');
+	steps_write(scenario, "B", 'b');
+	steps_cut(scenario, "C", "A", LEASE_MS / 2);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 200);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F2, R13: P is evicted with what C has written, comes back, and knows then that C's bytes are lost; but it dies before C asks.
 // C, who stays below P until then, and hears of its new name, has to learn it all the same. _i == 1: the root leaves in order, and
 // the next one dies, so that C's bytes are older than all that the version log tells of, and pass for durable.
@@ -581,6 +607,88 @@ START_TEST(newer_bytes_while_older_ones_are_brought)
 }
 END_TEST
 
+// C has written over D's bytes. The root dies, Q goes to P; C claims the block by N, Q and P, but N has lost Q when that is
+// granted, and C goes to the new root, its lease over: Q says no, for N may have it by right. So C brings its bytes. When
+// D brings its older ones to P, P knows from C's claim that there are newer ones than it has, but not whether these are:
+// when Q gives the block back, P must not take them for the newest. (seed 160366)
+START_TEST(older_bytes_where_a_newer_version_was_claimed)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "N", "Q", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "D", 'd');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	steps_leave(scenario, "Q", "P", 0);
+	steps_leave(scenario, "C", "N", 0);
+	scenario_run(scenario, 500);
+	steps_cut(scenario, "N", "Q", EVICTED_MS);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 500);
+	ck_assert_uint_ge(scenario_count(scenario, "block=7 perm=WRITE"), 1);
+	steps_leave(scenario, "N", "A", LEASE_MS);
+	steps_leave(scenario, "C", "A", LEASE_MS * 2 / 3);
+	scenario_run(scenario, LEASE_MS * 2 / 3 + 100);
+	steps_leave(scenario, "D", "P", 0);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read(scenario, "P", 'c');
+	steps_read_at_last(scenario, "D", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, F6: Q waits to read the block when C comes to it with a claim, and P, which the root gives the block for that, would fetch
+// the bytes for Q: those of the disk, which the root would give the version that C claims. C's own come after them.
+// (seed 160028)
+START_TEST(read_that_waits_when_a_claim_is_passed_on)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "Q", "A", 60 * 1000);
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_leave(scenario, "C", "Q", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS - 1000);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	scenario_run(scenario, 800);
+	read = scenario_read(scenario, "Q", 7);
+	scenario_run(scenario, 900);
+	request_expect_waiting(read);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=0s"), 3); // C's claim is at A
+	scenario_run(scenario, LEASE_MS - 1700);
+	scenario_hold(scenario, "C", "Q", true);
+	scenario_run(scenario, 300);
+	scenario_hold(scenario, "C", "Q", false);
+	scenario_run(scenario, 500);
+	request_expect_letter(read, 'c');
+	steps_read(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -603,11 +711,14 @@ main(void)
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);
 	tcase_add_test(tcase, root_leaves_in_the_grace_time);
 	tcase_add_test(tcase, bytes_from_before_an_orderly_stop);
+	tcase_add_loop_test(tcase, orderly_stop_that_a_child_does_not_hear_of, 0, 2);
 	tcase_add_loop_test(tcase, lost_by_a_proxy_that_dies, 0, 2);
 	tcase_add_test(tcase, older_bytes_wait_for_the_heir);
 	tcase_add_loop_test(tcase, claim_older_than_what_was_brought, 0, 4);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
+	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
+	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -170,6 +170,7 @@ perform(struct node *node, struct actions *actions)
 			break; // no node has a journal
 		case ACTION_LOST:
 			node->losses_told++;
+			node->world->doubts += strcmp(action->text, LOST_LEFT_ABOVE) == 0;
 			node->has_told_of_loss = true;
 			trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s tells of a loss: %s", node->name,
 				  action->text);

@@ -395,7 +395,8 @@ error_may_be(const struct client *client)
 	enum hvfs_error error = client->io.error;
 	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
 
-	// Where the version log of a root that was started anew leaves a doubt, bytes that others wrote over may be refused.
+	// Where the version log of a root that was started anew leaves a doubt, bytes that others wrote over may be refused. Who has
+	// left bytes to two nodes above, and has lost both ways, tells of a loss though they may be well (R13).
 	if ((error == ERR_LOST || error == ERR_IO) && client->run->world->doubts > 0 &&
 	    client->io.io.kind != IO_READ && !client->run->strict)
 		return true;
