@@ -228,6 +228,16 @@ is_frozen_for(struct core *core, struct entry *entry, const struct want *want)
 	return true;
 }
 
+// What is recalled has left those below as far as it must (R4). The root may take a PUT with bytes, which is under way, right
+// after the answer: then nobody below is to read the old ones any more, though a claim may have given them back the block.
+static bool
+recalled_below(struct core *core, struct entry *entry, const struct work *work)
+{
+	if (!recall_children(core, entry, -1, work->recall_perm))
+		return false;
+	return work->put_buf == NULL || recall_readers(core, entry);
+}
+
 static void
 transaction_advance(struct core *core, struct entry *entry)
 {
@@ -243,7 +253,7 @@ transaction_advance(struct core *core, struct entry *entry)
 	if (core->stop != STOP_NO)
 		recall_children(core, entry, -1, PERM_NO);
 	if (work->recall_open && (entry->held != PERM_WRITE || !claim_wants_write(core, work)) &&
-	    recall_children(core, entry, -1, work->recall_perm))
+	    recalled_below(core, entry, work))
 		client_answer_recall(core, entry);
 	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided waits

@@ -40,6 +40,32 @@ START_TEST(claim_is_granted_while_a_put_with_bytes_is_under_way)
 }
 END_TEST
 
+// The same, and the recall for A's read reaches P with the grant: B has the block for reading then, and would go on reading the
+// old bytes when the root has taken P's PUT.
+START_TEST(claimant_reads_on_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 95); // B answers the recall
+	scenario_hold(scenario, "P", "B", true);
+	scenario_run(scenario, 100);
+	request_expect_waiting(p);
+	scenario_hold(scenario, "P", "B", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Credits (R15) ----
 
 // A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
@@ -732,6 +758,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, claim_is_granted_while_a_put_with_bytes_is_under_way);
+	tcase_add_test(tcase, claimant_reads_on_while_a_put_with_bytes_is_under_way);
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
