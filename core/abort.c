@@ -10,6 +10,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/unstable.h"
 
 #include <stdlib.h>
 
@@ -47,8 +48,7 @@ forget_barriers(struct volume *volume)
 		free(barrier);
 	}
 	volume->barrier_out = volume->commit_wanted = volume->unsynced = false;
-	volume->keeper = 0;
-	volume->keeper_gone = false;
+	unstable_forget_keepers(volume);
 }
 
 void

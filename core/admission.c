@@ -122,10 +122,8 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->volume_id = volume->id;
 	message->connect_flags = volume->is_root ? CONNECT_IS_ROOT : CONNECT_IS_PROXY;
 	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
-	message->connect_flags |= resumed            ? CONNECT_RESUMED
-				  : child->forwarded ? CONNECT_KNOWN | CONNECT_SAME_PROCESS
-				  : child->returns   ? CONNECT_SAME_PROCESS
-						     : 0;
+	message->connect_flags |= resumed ? CONNECT_RESUMED : child->returns ? CONNECT_SAME_PROCESS : 0;
+	message->connect_flags |= !resumed && child->forwarded ? CONNECT_KNOWN : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
 	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;

@@ -412,34 +412,26 @@ say_not_left(struct core *core, const struct volume *volume, uint64_t block, uin
 	outbox_say(core, &say);
 }
 
+// The parent's INVALIDATE is not open any more. Was it?
+static bool
+recall_forget(struct core *core, struct work *work)
+{
+	bool was_open = work->recall_open;
+
+	claimant_release(core, work->recall_mover);
+	work->recall_mover = 0;
+	work->recall_open = work->recall_bytes = work->recall_live = false;
+	return was_open;
+}
+
 void
 client_refuse_recall(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
 
-	claimant_release(core, work->recall_mover);
-	work->recall_mover = 0;
-	if (!work->recall_open)
-		return;
-	work->recall_open = false;
-	if (client_parent_usable(core, volume))
+	if (recall_forget(core, work) && client_parent_usable(core, volume))
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
-}
-
-// The parent has one INVALIDATE open for each child: this one took the place of that which we have not answered yet. It will be
-// sent again if it is still needed.
-static void
-recall_replaced(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work(&core->table, entry);
-
-	if (!work->recall_open)
-		return;
-	claimant_release(core, work->recall_mover);
-	work->recall_mover = 0;
-	work->recall_open = false;
-	table_touch(&core->table, entry);
 }
 
 void
@@ -455,8 +447,10 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 
 	volume->recalled++;
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
-		if (entry != NULL)
-			recall_replaced(core, entry);
+		// There is one open for each child: this one took the place of that which we have not answered yet. It will be
+		// sent again if it is still needed.
+		if (entry != NULL && recall_forget(core, table_work_make(&core->table, entry)))
+			table_touch(&core->table, entry);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
@@ -588,9 +582,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);
-	work->recall_open = false; // sent again when the session goes on
-	claimant_release(core, work->recall_mover);
-	work->recall_mover = 0;
+	recall_forget(core, work); // sent again when the session goes on
 	table_touch(&core->table, entry);
 }
 

@@ -342,8 +342,8 @@ dirty_unsent(struct core *core, struct entry *entry)
 	flush_unlink(core, volume, work);
 	if (entry->copy != COPY_DIRTY) { // superseded
 		count_out(volume, work->flush_gen);
-		if (entry->copy == COPY_UNSTABLE && entry->version == work->flush_version && dirty_root_awaited(core, work))
-			dirty_again(core, entry); // the parent has these bytes: somebody waits until the root has
+		if (entry->copy == COPY_UNSTABLE && dirty_root_awaited(core, work))
+			dirty_again(core, entry); // the parent has these bytes, or newer ones: somebody waits until the root has
 		else
 			work->accepted = work->flush_version;
 		return;

@@ -330,8 +330,7 @@ look_for_keepers(struct core *core, struct volume *volume, bool resumed, bool kn
 		return;
 	}
 	writeback_lost(core, volume, LOST_LEFT_ABOVE);
-	volume->keeper = 0;
-	volume->keeper_gone = false;
+	unstable_forget_keepers(volume);
 }
 
 static void

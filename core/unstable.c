@@ -142,8 +142,8 @@ commit_work(struct core *core, const struct work *work)
 	entry_rest(core, entry);
 }
 
-static void
-keepers_forget(struct volume *volume)
+void
+unstable_forget_keepers(struct volume *volume)
 {
 	volume->keeper = 0;
 	volume->keeper_gone = false;
@@ -154,7 +154,7 @@ unstable_committed(struct core *core, struct volume *volume)
 {
 	volume->barriers_done = volume->barriers_sent;
 	if (volume->keeper_barrier != volume->barriers_sent)
-		keepers_forget(volume);
+		unstable_forget_keepers(volume);
 	else
 		volume->unstable_since = core->now; // some was left to them since it was sent
 	while (volume->committing.head != 0) {
@@ -173,7 +173,7 @@ unstable_all_committed(struct core *core, struct volume *volume)
 	uint32_t next;
 
 	unstable_committed(core, volume);
-	keepers_forget(volume);
+	unstable_forget_keepers(volume);
 	for (uint32_t i = volume->unstable.head; i != 0; i = next) {
 		const struct work *work = work_get(core, i);
 

@@ -41,4 +41,7 @@ void unstable_settle(struct core *core, struct entry *entry);
 // Whatever is unstable is at the root's storage: the parent says so as it leaves.
 void unstable_all_committed(struct core *core, struct volume *volume);
 
+// What was left to nodes above (FORWARD) is durable, or lost and told: nobody has to be looked for any more.
+void unstable_forget_keepers(struct volume *volume);
+
 #endif

@@ -18,6 +18,9 @@ import sys
 import tempfile
 import traceback
 
+# Who is started by nohup hands on that SIGHUP is ignored, and hvfs heeds that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 HVFS = os.path.abspath(os.environ.get("HVFS") or "build/cli/hvfs")
 PATIENCE = 240  # seconds until a program that hangs is a failure; no test is about time
 BLOCK = 4096
