@@ -438,6 +438,32 @@ END_TEST
 // F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so
 // that C has still its old name. That C is not there does not say that it has left: what it claimed through P it did before
 // it came back.
+START_TEST(late_behind_a_claim_of_who_has_left)
+{
+	struct scenario *scenario = steps_tree();
+	struct node *c = scenario_node(scenario, "C"), *p = scenario_node(scenario, "P");
+
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 400);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP"), 1);
+	world_cut(c, 0, 400 * 1000, 0);
+	world_set_parent(c, p, c->pipe, 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7 perm=WRITE"), 1);
+	world_cut(p, 0, 0, 0);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	steps_cut(scenario, "P", "A", EVICTED_MS);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	steps_sync(scenario, "C", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 START_TEST(claim_of_an_older_link)
 {
 	struct scenario *scenario = steps_create();
@@ -770,6 +796,7 @@ main(void)
 	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
 	tcase_add_test(tcase, claim_granted_to_who_has_left_again);
+	tcase_add_test(tcase, late_behind_a_claim_of_who_has_left);
 	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
