@@ -2,12 +2,15 @@
 #include "core/recall.h"
 #include "core/claim.h"
 #include "core/claimant.h"
+#include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/push.h"
 
 // Below a child others may fall silent, one below the other, and be waited for.
 enum { RECALL_LEASES = 8, RECALL_MIN_MS = 10000 };
+
+#define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
 
 moment_us
 recall_limit_us(const struct core *core)
@@ -226,4 +229,26 @@ recall_unsent(struct core *core, struct child *child)
 		record->recall_moves = false;
 		table_touch(&core->table, entry);
 	}
+}
+
+void
+recall_from_gone(struct core *core, struct entry *entry)
+{
+	enum copy was;
+
+	entry_drop_unless_in_memory(core, entry);
+	was = entry->copy;
+	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
+		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
+	entry->version += RECLAIM_GAP;
+	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
+		return;
+	if (was == COPY_ABSENT || (entry->stale && was != COPY_DIRTY)) { // the parent must learn of it, with the bytes
+		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
+		table_work(&core->table, entry)->gap = entry->version;
+		return;
+	}
+	entry->stale = 0; // what is dirty is the newest that is left
+	entry_dirty_copy(core, entry);
+	dirty_mark(core, entry, was);
 }

@@ -43,4 +43,7 @@ moment_us recall_limit_us(const struct core *core);
 // The link of ${child} is gone: recalls that were under way will not be answered.
 void recall_unsent(struct core *core, struct child *child);
 
+// A writer below is gone, whose record is removed: nobody may ever again use the versions it may have used (R11).
+void recall_from_gone(struct core *core, struct entry *entry);
+
 #endif

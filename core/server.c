@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECLAIM_GAP (UINT64_C(1) << 20) // versions that a writer who fell silent may have used
-
 static struct volume *
 child_volume(const struct core *core, const struct child *child)
 {
@@ -620,29 +618,6 @@ server_link_down(struct core *core, uint32_t index)
 	eviction_forget_asker(core, child);
 }
 
-// A writer is gone: nobody may ever again use the versions it may have used (R11).
-static void
-reclaim_write(struct core *core, struct entry *entry)
-{
-	enum copy was;
-
-	entry_drop_unless_in_memory(core, entry);
-	was = entry->copy;
-	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
-		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
-	entry->version += RECLAIM_GAP;
-	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
-		return;
-	if (was == COPY_ABSENT || (entry->stale && was != COPY_DIRTY)) { // the parent must learn of it, with the bytes
-		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-		table_work(&core->table, entry)->gap = entry->version;
-		return;
-	}
-	entry->stale = 0; // what is dirty is the newest that is left
-	entry_dirty_copy(core, entry);
-	dirty_mark(core, entry, was);
-}
-
 void
 server_child_free(struct core *core, uint32_t index, bool orderly)
 {
@@ -658,7 +633,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)
-			reclaim_write(core, entry);
+			recall_from_gone(core, entry);
 		table_touch(&core->table, entry);
 	}
 	core_trace(core, "child %s: session over", child->name);
