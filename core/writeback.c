@@ -255,7 +255,8 @@ commit_pump(struct core *core, struct volume *volume)
 		core_wake(core, volume->commit_retry_at);
 		return;
 	}
-	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old) {
+	// What a journal has promised may be left to nobody's memory.
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old && !core->config.journal) {
 		unstable_forward(core, volume);
 		return;
 	}

@@ -9,7 +9,7 @@
 enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
 
 static struct scenario *
-semi_sync_tree(uint64_t dirty_max)
+semi_sync_tree_with(uint64_t dirty_max, bool journal)
 {
 	struct scenario *scenario = steps_create();
 
@@ -19,12 +19,22 @@ semi_sync_tree(uint64_t dirty_max)
 	steps_child(scenario, "P", "A", true);
 	scenario->config.write_mode = WRITE_SEMI_SYNC;
 	scenario->config.dirty_max = dirty_max;
+	scenario->config.journal = journal;
+	scenario->config.durability = journal ? DURABILITY_LOCAL : DURABILITY_ROOT;
 	steps_child(scenario, "C", "P", true);
 	scenario->config.write_mode = WRITE_ASYNC;
 	scenario->config.dirty_max = 8192;
+	scenario->config.journal = false;
+	scenario->config.durability = DURABILITY_ROOT;
 	steps_child(scenario, "B", "A", true);
 	scenario_forget(scenario);
 	return scenario;
+}
+
+static struct scenario *
+semi_sync_tree(uint64_t dirty_max)
+{
+	return semi_sync_tree_with(dirty_max, false);
 }
 
 // A semi-synchronous write survives its writer, or the proxy that has it, without any fsync.
@@ -65,7 +75,25 @@ START_TEST(dropped_copies_are_forwarded)
 }
 END_TEST
 
-// The same, but the node that P sent it to dies, too: the next fsync says that writes may be lost.
+// C's fsync has promised that its journal keeps what is not durable at the root: P and A may lose power. So C asks for a barrier
+// instead, and forgets nothing before.
+START_TEST(journaled_copies_are_not_left_to_others)
+{
+	struct scenario *scenario = semi_sync_tree_with(4, true);
+	struct request *write;
+
+	for (unsigned i = 0; i < 10; i++) {
+		write = scenario_write(scenario, "C", i, 'c');
+		scenario_run(scenario, 200);
+		request_expect_ok(write);
+	}
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FORWARD"), 0);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FLUSH FORCE_SYNC"), 1);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The node that P sent it to dies, too: the next fsync says that writes may be lost.
 START_TEST(forwarded_copies_may_be_lost)
 {
 	struct scenario *scenario = semi_sync_tree(4);
@@ -308,6 +336,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
+	tcase_add_test(tcase, journaled_copies_are_not_left_to_others);
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
 	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
 	tcase_add_test(tcase, forwarded_copies_are_at_a_node_with_another_name);
