@@ -30,6 +30,8 @@ window_find(const struct losses *losses, const struct register_op *write)
 
 		if (failure->kind == FAILURE_IF_TOLD || (failure->kind == FAILURE_TOLD && failure->node != write->tag))
 			continue;
+		if (failure->kind == FAILURE_GONE && failure->node == write->tag)
+			continue;
 		if (!losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;
 		// Written under a lease from before: the parent is cut off as its child is.
