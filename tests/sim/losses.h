@@ -30,7 +30,8 @@ struct fate {
 // Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from
 // before, under which they went on to read what the failure has undone.
 //
-// A node that is cut off when a root begins to serve others may lose writes of its own by that: then it is told of it later.
+// A node that is cut off when a root begins to serve others may lose writes of its own by that: then it is told of it later, or
+// dies before that.
 enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD };
 
 struct failure {
