@@ -40,6 +40,34 @@ START_TEST(claim_is_granted_while_a_put_with_bytes_is_under_way)
 }
 END_TEST
 
+// The same, but the root takes the PUT before its node hears of the claim: what the claimant has is older by then.
+START_TEST(claim_is_granted_before_a_put_with_bytes)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *b, *c;
+
+	steps_write(scenario, "C", 'c');
+	world_pause(scenario_node(scenario, "P"), scenario->world->now + LEASE_MS * 700);
+	b = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, 50);
+	steps_leave(scenario, "C", "B", 10);
+	scenario_run(scenario, 200);
+	ck_assert_uint_gt(scenario_count(scenario, "B -> A  PUT FORCE_SYNC"), 0);
+	ck_assert_uint_gt(scenario_count(scenario, "B -> A  RECOVER"), 0);
+	c = scenario_write_half(scenario, "C", 7, 'C');
+	request_expect_waiting(b);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(b);
+	request_expect_ok(c);
+	scenario_run(scenario, 500);
+	c = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 500);
+	request_expect_halves(c, 'b', 'b');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Credits (R15) ----
 
 // A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
@@ -758,6 +786,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, claim_is_granted_while_a_put_with_bytes_is_under_way);
+	tcase_add_test(tcase, claim_is_granted_before_a_put_with_bytes);
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
