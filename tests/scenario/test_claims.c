@@ -776,6 +776,32 @@ START_TEST(claim_where_the_block_lease_is_over)
 }
 END_TEST
 
+// The same, and the recall for A's read reaches P with the grant: B has the block for reading then, and would go on reading the
+// old bytes when the root has taken P's PUT.
+START_TEST(claimant_reads_on_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 95); // B answers the recall
+	scenario_hold(scenario, "P", "B", true);
+	scenario_run(scenario, 100);
+	request_expect_waiting(p);
+	scenario_hold(scenario, "P", "B", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -807,6 +833,7 @@ main(void)
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
+	tcase_add_test(tcase, claimant_reads_on_while_a_put_with_bytes_is_under_way);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
