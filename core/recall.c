@@ -105,19 +105,6 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 }
 
 bool
-recall_readers(struct core *core, struct entry *entry)
-{
-	bool done = true;
-
-	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
-	     r = directory_next(&core->directory, r)) {
-		done = false;
-		invalidate(core, entry, r, PERM_NO, NULL, false);
-	}
-	return done;
-}
-
-bool
 recall_revoke(struct core *core, struct entry *entry)
 {
 	struct dir_record *record = directory_first(&core->directory, entry), *next;

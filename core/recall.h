@@ -8,9 +8,6 @@
 // Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
 bool recall_children(struct core *core, struct entry *entry, int except, enum perm allowed);
 
-// The same from those who are left with READ, in nobody's favour. True when nobody has anything.
-bool recall_readers(struct core *core, struct entry *entry);
-
 // What children have of the block, beyond what this node holds of it now, rests on a permission that is gone: it is
 // recalled, and its records are kept until the children have answered or their leases are over. Nobody can claim it.
 // True when there was anything.

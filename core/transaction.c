@@ -119,8 +119,6 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return dirty_accepted(core, entry, want->version);
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
 		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
-	if (work->put_buf != NULL)
-		return false; // these bytes come first, also when a claim brings the permission before their answer
 	if (held < want->perm) {
 		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
 		if (clear || !puts_bytes(want))
@@ -228,16 +226,6 @@ is_frozen_for(struct core *core, struct entry *entry, const struct want *want)
 	return true;
 }
 
-// What is recalled has left those below as far as it must (R4). The root may take a PUT with bytes, which is under way, right
-// after the answer: then nobody below is to read the old ones any more, though a claim may have given them back the block.
-static bool
-recalled_below(struct core *core, struct entry *entry, const struct work *work)
-{
-	if (!recall_children(core, entry, -1, work->recall_perm))
-		return false;
-	return work->put_buf == NULL || recall_readers(core, entry);
-}
-
 static void
 transaction_advance(struct core *core, struct entry *entry)
 {
@@ -253,7 +241,7 @@ transaction_advance(struct core *core, struct entry *entry)
 	if (core->stop != STOP_NO)
 		recall_children(core, entry, -1, PERM_NO);
 	if (work->recall_open && (entry->held != PERM_WRITE || !claim_wants_write(core, work)) &&
-	    recalled_below(core, entry, work))
+	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
 	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided waits
