@@ -134,6 +134,12 @@ history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum 
 }
 
 void
+history_write_kept(struct history *history, uint64_t reg, uint32_t index)
+{
+	history->regs[reg].fates[index].kept = true;
+}
+
+void
 history_durable(struct history *history, uint64_t index, uint64_t value)
 {
 	struct reg *reg = &history->regs[index];
@@ -170,6 +176,23 @@ size_t
 history_failed(struct history *history, uint32_t tag)
 {
 	return failure_add(history, tag, FAILURE);
+}
+
+size_t
+history_died(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE_DEATH);
+}
+
+void
+history_stays_dead(struct history *history, uint32_t tag)
+{
+	for (size_t i = history->losses.failure_count; i-- > 0;) {
+		if (history->failures[i].node != tag || history->failures[i].kind != FAILURE_DEATH)
+			continue;
+		history->failures[i].kind = FAILURE;
+		return;
+	}
 }
 
 size_t
@@ -231,6 +254,20 @@ op_print(const struct register_op *op)
 		fprintf(stderr, "%llu]\n", (unsigned long long)op->returned);
 }
 
+static const char *
+failure_text(enum failure_kind kind)
+{
+	static const char *const texts[] = {
+		[FAILURE] = "failed",
+		[FAILURE_IF_TOLD] = "would fail, if it were told,",
+		[FAILURE_TOLD] = "failed, as it was told,",
+		[FAILURE_GONE] = "was evicted under a name it had",
+		[FAILURE_DEATH] = "died, with a journal,",
+	};
+
+	return texts[kind];
+}
+
 static void
 failures_print(const struct history *history, const struct linearizable_verdict *verdict)
 {
@@ -242,7 +279,8 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 			concerned = concerned || losses_is_below(&history->losses, (int)verdict->evidence[k]->tag,
 								 (int)failure->node);
 		if (concerned)
-			fprintf(stderr, "    n%u failed at %llu\n", failure->node, (unsigned long long)failure->at);
+			fprintf(stderr, "    n%u %s at %llu\n", failure->node, failure_text(failure->kind),
+				(unsigned long long)failure->at);
 	}
 }
 

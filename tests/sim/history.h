@@ -28,12 +28,19 @@ void history_write_ended(struct history *history, uint64_t reg, uint32_t index, 
 void history_write_synced(struct history *history, uint64_t reg, uint32_t index);
 void history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum place place);
 
+// It is promised that this write is in its author's journal.
+void history_write_kept(struct history *history, uint64_t reg, uint32_t index);
+
 // The disk is seen to hold ${value} durably.
 void history_durable(struct history *history, uint64_t reg, uint64_t value);
 
 // Node ${tag} fails. Returns a number for history_failure_over: from then on nobody has a lease from before.
 size_t history_failed(struct history *history, uint32_t tag);
 void history_failure_over(struct history *history, size_t number);
+
+// The process of node ${tag} ends: what its journal keeps is back with the next one, unless there is none.
+size_t history_died(struct history *history, uint32_t tag);
+void history_stays_dead(struct history *history, uint32_t tag);
 
 // A process of node ${tag} that is gone is evicted. Returns as history_failed.
 size_t history_evicted(struct history *history, uint32_t tag);

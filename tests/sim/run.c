@@ -235,6 +235,9 @@ run_stop(struct run *run)
 				world_stop(run->world->nodes[i]);
 		run_phase(run, "stop", nodes_stopped);
 	}
+	for (int i = 0; i < run->world->node_count; i++)
+		if (!run->loads[i].retired && journal_file_left(run->world->nodes[i]) > 0)
+			run_fail(run, "%s has stopped in order, and its journal has something left", run->world->nodes[i]->name);
 }
 
 // ---- Hooks ----
@@ -261,6 +264,35 @@ run_failed(struct run *run, const struct node *node)
 {
 	if (run->plan->recovery)
 		failure_ends(run, node, history_failed(run->history, (uint32_t)node->index));
+}
+
+void
+run_died(struct run *run, const struct node *node)
+{
+	if (node->journal == NULL)
+		run_failed(run, node);
+	else if (run->plan->recovery)
+		failure_ends(run, node, history_died(run->history, (uint32_t)node->index));
+}
+
+// Its log and a file say so, whether there is a fsync to be told or not.
+static void
+on_lost(void *arg, struct node *node)
+{
+	struct run *run = arg;
+	struct load *load = &run->loads[node->index];
+
+	if (node->journal == NULL || load->lost_at == run->world->now + 1)
+		return;
+	load->lost_at = run->world->now + 1;
+	run_failed(run, node);
+	history_told(run->history, (uint32_t)node->index);
+}
+
+static void
+on_journal_writes(void *arg, struct node *node)
+{
+	chaos_journal_writes(arg, node);
 }
 
 static void
@@ -300,7 +332,7 @@ on_stopped(void *arg, struct node *node, enum hvfs_error error)
 	if (error == ERR_OK)
 		workload_left(run, node);
 	else
-		run_failed(run, node);
+		run_died(run, node);
 	workload_died(run, node);
 	if (!run->ending)
 		chaos_stopped(run, node);
@@ -326,6 +358,8 @@ is_connected(const struct run *run, const struct node *node, const char *volume)
 	struct volume_info info;
 	int index;
 
+	if (node->stopped && node->journal != NULL)
+		return false;
 	for (int hops = 0; node->parent >= 0 && hops < world->node_count; hops++) {
 		index = node->core != NULL ? world_volume_index(node, volume) : -1;
 		if (index < 0)
@@ -386,6 +420,8 @@ run_add_node(struct run *run, int index)
 			      plan->cache_ways);
 	if (plan->drive.slots > 0)
 		world_add_drive(node, &plan->drive);
+	if (plan->journal.size > 0)
+		world_add_journal(node, &plan->journal);
 	node->timer_late_us = plan->timer_late_us;
 	node->answer_late_us = plan->answer_late_us;
 	node->clock_offset_us = plan->clock_offset_us;
@@ -453,6 +489,8 @@ run_build(struct run *run, bool traced)
 		.stepped = on_stepped,
 		.stopped = on_stopped,
 		.evicted = on_evicted,
+		.lost = on_lost,
+		.journal_writes = on_journal_writes,
 		.grace_over = on_grace_over,
 	};
 	run->oracle = (struct oracle){.world = run->world,
