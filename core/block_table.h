@@ -168,7 +168,7 @@ struct work {
 	version_t flush_version;
 	uint32_t flush_xid;
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
-	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
+	bool exposed;       // children, or a journal, have this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
