@@ -9,6 +9,7 @@
 #include "core/claim.h"
 #include "core/claimant.h"
 #include "core/dirty.h"
+#include "core/journaled.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/recovery.h"
@@ -186,6 +187,8 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	}
 	if (keep && entry->copy == COPY_CLEAN)
 		unstable_mark(core, entry); // ours, or what supersedes it (R13)
+	if (work->put_buf != NULL)
+		journaled_modified(core, entry); // it was never dirty
 	if (item->version != 0)
 		entry->version = item->version;
 }

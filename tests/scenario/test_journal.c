@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LEASE_MS = STEPS_HB_TTL_MS, EVICTED_MS = STEPS_EVICTED_MS };
 
@@ -97,6 +98,29 @@ START_TEST(what_was_written_since_is_newer)
 }
 END_TEST
 
+// A synchronous write was never dirty here; but the root may still lose it.
+START_TEST(what_the_root_has_only_in_memory_is_kept_too)
+{
+	struct scenario *scenario = create();
+
+	request_expect_waiting(scenario_write_sync(scenario, "C", 7, 'c'));
+	scenario_run(scenario, 100);
+	scenario->disk->fail_syncs = true;
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_uint_eq(scenario_node(scenario, "C")->journal->kept, 1);
+	scenario_kill(scenario, "C");
+	world_crash(scenario_node(scenario, "A"), 0);
+	memset(scenario->disk->durable, '.', SCENARIO_BLOCK_SIZE * scenario->disk->block_count);
+	memset(scenario->disk->image, '.', SCENARIO_BLOCK_SIZE * scenario->disk->block_count);
+	scenario_restart(scenario, "A");
+	scenario_restart(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	steps_read(scenario, "B", 'c');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -109,6 +133,7 @@ main(void)
 	tcase_add_test(tcase, what_was_promised_is_back);
 	tcase_add_test(tcase, who_comes_too_late_is_told);
 	tcase_add_test(tcase, what_was_written_since_is_newer);
+	tcase_add_test(tcase, what_the_root_has_only_in_memory_is_kept_too);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
