@@ -198,6 +198,12 @@ history_stays_dead(struct history *history, uint32_t tag)
 size_t
 history_evicted(struct history *history, uint32_t tag)
 {
+	return failure_add(history, tag, FAILURE_EVICTED);
+}
+
+size_t
+history_gone_evicted(struct history *history, uint32_t tag)
+{
 	return failure_add(history, tag, FAILURE_GONE);
 }
 
@@ -263,6 +269,7 @@ failure_text(enum failure_kind kind)
 		[FAILURE_TOLD] = "failed, as it was told,",
 		[FAILURE_GONE] = "was evicted under a name it had",
 		[FAILURE_DEATH] = "died, with a journal,",
+		[FAILURE_EVICTED] = "was evicted, with a journal,",
 	};
 
 	return texts[kind];

@@ -42,8 +42,9 @@ void history_failure_over(struct history *history, size_t number);
 size_t history_died(struct history *history, uint32_t tag);
 void history_stays_dead(struct history *history, uint32_t tag);
 
-// A process of node ${tag} that is gone is evicted. Returns as history_failed.
+// A process of node ${tag}, which has a journal, is evicted; one that is gone. Return as history_failed.
 size_t history_evicted(struct history *history, uint32_t tag);
+size_t history_gone_evicted(struct history *history, uint32_t tag);
 
 // The same, if the node is told of a loss later (history_told): it was cut off when a root began to serve others.
 size_t history_may_have_failed(struct history *history, uint32_t tag);

@@ -250,6 +250,8 @@ take_over(struct node *node)
 		CHECK(index >= 0);
 		if (!known[index]) {
 			CHECK(journal_found_author(journal, found.volume, &author));
+			if (node->world->broken == BREAK_AUTHOR)
+				author = (struct author){.node_id = author.node_id ^ 1, .epoch = author.epoch};
 			core_set_author(node->core, (uint32_t)index, &author);
 			name_volume(node, (uint32_t)index);
 			journal_set_author(journal, (uint32_t)index, &author);

@@ -13,17 +13,18 @@ losses_is_below(const struct losses *losses, int node, int top)
 	return node == top;
 }
 
-// Who was cut off when a root began to serve others is told of a loss, or dies before. With a journal his death does not hide it.
+// Is node ${node} told of a loss at ${at} or later? Without a journal its death will do, which leaves nobody to be told.
 static bool
-is_silent(const struct losses *losses, const struct failure *failure, bool kept)
+is_told(const struct losses *losses, uint32_t node, uint64_t at, bool kept)
 {
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *later = &losses->failures[i];
+		bool dies = later->kind == FAILURE_DEATH || later->kind == FAILURE_EVICTED;
 
-		if ((later->kind == FAILURE || (later->kind == FAILURE_DEATH && !kept)) && later->node == failure->node && later->at >= failure->at)
-			return false;
+		if ((later->kind == FAILURE || (dies && !kept)) && later->node == node && later->at >= at)
+			return true;
 	}
-	return failure->kind == FAILURE_IF_TOLD;
+	return false;
 }
 
 static bool
@@ -31,11 +32,21 @@ is_about(const struct losses *losses, const struct failure *failure, const struc
 {
 	bool own = failure->node == write->tag;
 
-	if (failure->kind == FAILURE_GONE)
-		return !own || kept;
-	if (failure->kind == FAILURE_DEATH)
+	switch (failure->kind) {
+	case FAILURE:
+		break;
+	case FAILURE_IF_TOLD:
+		return own && is_told(losses, failure->node, failure->at, kept);
+	case FAILURE_TOLD:
+		return own;
+	case FAILURE_GONE:
+		return !own || (kept && is_told(losses, failure->node, failure->at, kept));
+	case FAILURE_DEATH:
 		return !own || !kept;
-	return failure->kind == FAILURE || (own && !is_silent(losses, failure, kept));
+	case FAILURE_EVICTED:
+		return !own || !kept || is_told(losses, failure->node, failure->at, kept);
+	}
+	return true;
 }
 
 // The failures that a write has to do with: those after its beginning.

@@ -13,7 +13,7 @@
 // told of a loss, or dies, has nothing left for a fsync to cover.
 //
 // What a fsync has said to be in its author's journal comes back with it: a death of the author undoes it only if he stays dead.
-// When what he has is given to others meanwhile, or he is told that it is lost, that does.
+// When what he has is given to others meanwhile, that does, but he has to be told.
 //
 // Up to the first of these failures nothing was undone yet: the history until then is judged with the write in it. So a
 // failure does not excuse that somebody read something old before.
@@ -40,8 +40,9 @@ struct fate {
 // FAILURE_GONE: what was granted to a process that had died before is given to others now. Those below it may lose by that what
 // they wrote meanwhile, under leases that they had from it.
 //
-// FAILURE_DEATH: a process has ended whose journal is there when the next one begins.
-enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE, FAILURE_DEATH };
+// FAILURE_DEATH: a process has ended whose journal is there when the next one begins. FAILURE_EVICTED: one that has a journal is
+// evicted.
+enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE, FAILURE_DEATH, FAILURE_EVICTED };
 
 struct failure {
 	uint32_t node;

@@ -53,6 +53,8 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
 		conn->answered = conn->answered || end == PIPE_UP;
+		if (end == PIPE_UP && node->world->patient)
+			node->backoff_us = 0;
 		packet_decode(packet, node, items, message);
 		trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-",
 				  conn_node(conn, !end)->name, message);
@@ -356,9 +358,9 @@ conn_up(void *context, void *arg, uint64_t end)
 	node->links[link] = conn;
 	conn->link[end] = link;
 	conn->open[end] = true;
-	if (end == PIPE_UP)
+	if (end == PIPE_UP && !node->world->patient)
 		node->backoff_us = 0;
-	else
+	else if (end == PIPE_DOWN)
 		node->has_had_children = true;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);

@@ -71,6 +71,7 @@ struct plan {
 	// Recovery runs only.
 	bool recovery;
 	bool reshape;
+	bool journals; // some nodes have one
 	enum world_break broken;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit

@@ -129,6 +129,7 @@ draw_journals(struct plan *plan, uint32_t off)
 
 	for (int i = 1; i < plan->node_count; i++)
 		parent[plan->nodes[i].parent] = true;
+	plan->journals = true;
 	plan->sync_percent = (unsigned)rng_between(&rng, 5, 40);
 	plan->chaos.count[CHAOS_JOURNAL] = (unsigned)(plan->span_us / lease_us * rng_between(&rng, 1, 4) / 2);
 	if (off >> CHAOS_JOURNAL & 1)

@@ -345,10 +345,12 @@ on_evicted(void *arg, uint64_t node_id)
 	struct run *run = arg;
 	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
 
-	if (node != NULL)
+	if (node != NULL && node->journal != NULL)
+		failure_ends(run, node, history_evicted(run->history, (uint32_t)node->index));
+	else if (node != NULL)
 		run_failed(run, node);
 	else if (gone != NULL && run->plan->recovery)
-		failure_ends(run, gone, history_evicted(run->history, (uint32_t)gone->index));
+		failure_ends(run, gone, history_gone_evicted(run->history, (uint32_t)gone->index));
 }
 
 static bool
@@ -481,6 +483,7 @@ run_build(struct run *run, bool traced)
 	if (plan->recovery)
 		history_set_tree(run->history, run->parents);
 	run->world->moving = plan->recovery;
+	run->world->patient = plan->journals;
 	run->world->broken = plan->broken;
 	run->world->hooks = (struct world_hooks){
 		.arg = run,

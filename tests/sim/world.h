@@ -239,6 +239,7 @@ enum world_break {
 	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
 	BREAK_JOURNAL,   // a journal says that it has written, and has not
+	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
 	BREAK_COUNT
 };
 
@@ -256,6 +257,7 @@ struct world {
 	struct obstacle *obstacles;
 	struct actions *actions;
 	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
+	bool patient;         // who is answered by nobody waits longer and longer before he dials again, though he had a connection
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
 	uint64_t serial;        // of the last request

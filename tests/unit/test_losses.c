@@ -310,7 +310,8 @@ END_TEST
 START_TEST(author_with_a_journal_dies)
 {
 	const struct failure back[] = {{3, FAILURE_DEATH, 10, 10}}, gone[] = {{3, FAILURE, 10, 10}},
-			     evicted[] = {{3, FAILURE_DEATH, 10, 10}, {3, FAILURE_GONE, 12, 12}},
+			     evicted[] = {{3, FAILURE_DEATH, 10, 10}, {3, FAILURE_GONE, 12, 12}, {3, FAILURE, 30, 30}},
+			     present[] = {{3, FAILURE_EVICTED, 10, 10}, {3, FAILURE, 30, 30}},
 			     above[] = {{3, FAILURE_DEATH, 10, 10}, {2, FAILURE, 12, 12}},
 			     hidden[] = {{3, FAILURE_IF_TOLD, 10, 10}, {3, FAILURE_DEATH, 30, 30}},
 			     told[] = {{3, FAILURE_DEATH, 9, 9}, {3, FAILURE_TOLD, 10, 10}};
@@ -318,10 +319,14 @@ START_TEST(author_with_a_journal_dies)
 
 	ck_assert(good_after(story, back, 1)); // no fsync has covered it
 	ck_assert(good_after(story, hidden, 2));
+	ck_assert(good_after(story, present, 1));
 	story.fates[1].kept = true;
 	ck_assert(!good_after(story, back, 1));
 	ck_assert(good_after(story, gone, 1));
-	ck_assert(good_after(story, evicted, 2));
+	ck_assert(good_after(story, evicted, 3));
+	ck_assert(!good_after(story, evicted, 2)); // he has to be told
+	ck_assert(good_after(story, present, 2));
+	ck_assert(!good_after(story, present, 1));
 	ck_assert(!good_after(story, above, 2));
 	ck_assert(!good_after(story, hidden, 2));
 	ck_assert(good_after(story, told, 2));
