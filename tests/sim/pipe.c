@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSED_US = 100000 };
+
 static struct node *
 conn_node(const struct conn *conn, unsigned end)
 {
@@ -53,8 +55,6 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
 		conn->answered = conn->answered || end == PIPE_UP;
-		if (end == PIPE_UP && node->world->patient)
-			node->backoff_us = 0;
 		packet_decode(packet, node, items, message);
 		trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-",
 				  conn_node(conn, !end)->name, message);
@@ -358,9 +358,9 @@ conn_up(void *context, void *arg, uint64_t end)
 	node->links[link] = conn;
 	conn->link[end] = link;
 	conn->open[end] = true;
-	if (end == PIPE_UP && !node->world->patient)
+	if (end == PIPE_UP)
 		node->backoff_us = 0;
-	else if (end == PIPE_DOWN)
+	else
 		node->has_had_children = true;
 	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has a link to %s", node->name,
 		  conn_node(conn, !end)->name);
@@ -395,6 +395,8 @@ conn_down(void *context, void *arg, uint64_t end)
 		node->uplink = NULL;
 		if (conn->answered)
 			node->way_at = node->way_count = 0; // from the beginning, with this one
+		else if (conn->world->patient && conn_node(conn, PIPE_DOWN)->stopping)
+			node->backoff_us = REFUSED_US;
 		pipe_dial(node, conn->world->now + node->backoff_us);
 	}
 }

@@ -257,7 +257,7 @@ struct world {
 	struct obstacle *obstacles;
 	struct actions *actions;
 	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
-	bool patient;         // who is answered by nobody waits longer and longer before he dials again, though he had a connection
+	bool patient;         // who is refused by a node that stops waits before he dials again
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
 	uint64_t serial;        // of the last request
