@@ -353,7 +353,7 @@ local_perform(struct core *core, struct entry *entry, struct want *want)
 	uint64_t index;
 
 	if (want->kind == WANT_PREFETCH) {
-		entry->ahead = 1;
+		entry->ahead |= want->perm == PERM_READ; // for WRITE it was not for a reader, and there may be nothing by now
 		return true;
 	}
 	index = block_key_block(entry->key) - want->io->first;
