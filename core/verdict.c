@@ -269,11 +269,15 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
-// since every node that they passed keeps them until they are durable.
+// since every node that they passed keeps them until they are durable. If the author has missed another root that has served
+// in between, what is newer need not have been written over them: that root may never have had them.
 static enum verdict
-decide_late_bytes(const struct volume *volume, const struct entry *entry, struct want *want)
+decide_late_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
-	if (stored_has(volume, block_key_block(entry->key), want->version))
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (claimant_get(core, want->claimant)->epoch >= volume->claims_since &&
+	    stored_has(volume, block_key_block(entry->key), want->version))
 		return CLAIM_TAKEN;
 	return refuse(want, STATUS_EVICTED);
 }
@@ -291,7 +295,7 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
 	if (!want->early)
-		return decide_late_bytes(entry_volume(core, entry), entry, want);
+		return decide_late_bytes(core, entry, want);
 	if (want->version <= bounds.low ||
 	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
@@ -351,6 +355,6 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
 	}
 	if (volume->is_root)
-		return decide_late_bytes(volume, entry, want);
+		return decide_late_bytes(core, entry, want);
 	return pass_on(core, entry, want);
 }

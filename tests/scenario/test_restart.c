@@ -229,6 +229,32 @@ START_TEST(absent_over_two_restarts)
 }
 END_TEST
 
+// F6: the first root dies with B's bytes while B is away; under the second, C writes over what was there before, durably. That
+// is newer by its version, but nobody has written it over B's bytes: B, who comes when the third serves, has to be told.
+START_TEST(bytes_from_before_two_restarts)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "B", 'b');
+	steps_read(scenario, "C", 'b');
+	steps_cut(scenario, "B", "A", 5 * EVICTED_MS);
+	steps_cut(scenario, "B", "P", 5 * EVICTED_MS);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_kill(scenario, "P");
+	scenario_restart(scenario, "P");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * EVICTED_MS);
+	steps_sync(scenario, "B", ERR_LOST);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R13: C's bytes are not durable yet, and what the root has written over them is in the root's memory only. C is granted the
 // permission to write without bytes: until it has what supersedes its own, it keeps those. (seed 134)
 START_TEST(permission_without_bytes_over_unstable_ones)
@@ -699,6 +725,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, absent_over_two_restarts);
+	tcase_add_test(tcase, bytes_from_before_two_restarts);
 	tcase_add_test(tcase, older_bytes_beside_a_claim);
 	tcase_add_test(tcase, claimant_is_asked_for_its_bytes);
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
