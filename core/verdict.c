@@ -316,6 +316,16 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	return refuse(want, STATUS_EVICTED);
 }
 
+// A proxy may not know what has come of bytes that are not newer than what it knows of. The version of a block that it neither
+// has nor holds may be that of another, which it has forgotten (R11), or of bytes that were refused; and what it has been given
+// by a root that was started anew may be what was there before them.
+static bool
+has_as_new(const struct entry *entry, const struct want *want)
+{
+	return (entry->copy != COPY_ABSENT || entry->held >= PERM_READ) &&
+	       version_epoch(want->version) == version_epoch(entry->version);
+}
+
 // Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
 // was written over them.
 static bool
@@ -352,7 +362,9 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			return CLAIM_WAITS;
 		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
 		// are these is for those to say who do.
-		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
+		if (entry->stale || (!volume->is_root && want->version <= entry->version && !has_as_new(entry, want)))
+			return pass_on(core, entry, want);
+		return CLAIM_TAKEN;
 	}
 	if (volume->is_root)
 		return decide_late_bytes(core, entry, want);
