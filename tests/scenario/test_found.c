@@ -512,6 +512,34 @@ START_TEST(store_read_overtaken_by_a_write)
 }
 END_TEST
 
+// R9: B and C want to write one block, and have no room for it before the disk has synced what they wrote before. So long they do
+// not take it from each other: neither could use it. (They did, as fast as messages go.)
+START_TEST(writers_without_room_do_not_ask)
+{
+	struct scenario *scenario = steps_create();
+	struct request *writes[2];
+
+	steps_root(scenario, "A");
+	scenario->config.dirty_max = 1;
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	scenario->disk->sync_us = 5000 * 1000;
+	steps_write_block(scenario, "B", 1, 'b');
+	steps_write_block(scenario, "C", 2, 'c');
+	scenario_forget(scenario);
+	writes[0] = scenario_write(scenario, "B", 7, 'b');
+	writes[1] = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 2000);
+	request_expect_waiting(writes[0]);
+	request_expect_waiting(writes[1]);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7"), 0);
+	scenario_run(scenario, 30 * 1000);
+	request_expect_ok(writes[0]);
+	request_expect_ok(writes[1]);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Runs ----
 
 // A synchronous write of four blocks that C has for writing goes up as one FLUSH, through P too, and not block by block
@@ -567,6 +595,7 @@ main(void)
 	tcase_add_test(tcase, table_of_a_root_that_stops_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
+	tcase_add_test(tcase, writers_without_room_do_not_ask);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
