@@ -391,6 +391,29 @@ START_TEST(claim_that_was_gone_past)
 }
 END_TEST
 
+// R12: what C has claimed is as new as what the root knows of, but the bytes are at C alone. When its permission is renewed the
+// root names that version, and C does not take that for the acknowledgement of its bytes. (seed 515143)
+START_TEST(renewed_permission_of_a_claimed_block)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	root_again(scenario, _i == 0 ? ROOT_KILLED : ROOT_LOSES_POWER);
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_run(scenario, 20 * 1000); // the block's own lease is over
+	scenario_forget(scenario);
+	steps_read(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  LOCK"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -413,6 +436,7 @@ main(void)
 	tcase_add_test(tcase, bytes_that_were_gone_past);
 	tcase_add_test(tcase, newest_bytes_behind_refused_ones);
 	tcase_add_loop_test(tcase, claim_that_was_gone_past, 0, 4);
+	tcase_add_loop_test(tcase, renewed_permission_of_a_claimed_block, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
