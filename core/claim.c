@@ -275,7 +275,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
 	struct bounds bounds = stored_bounds(core, entry, want);
 	struct volume *volume = entry_volume(core, entry);
-	bool lacks = entry->copy == COPY_ABSENT && (volume->is_root || entry->held < PERM_READ);
+	bool lacks = entry->copy == COPY_ABSENT && volume->is_root;
 	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
 
 	if (want->buf == buf_zero())

@@ -268,6 +268,17 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
+// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they are these is for
+// those to say who do. Where we have nothing, our version may be that of another block, which we have forgotten (R11), or these
+// bytes were here before and have been refused above: then their author has to hear of that.
+static bool
+is_for_others_to_say(const struct entry *entry, const struct want *want, const struct volume *volume)
+{
+	bool has_nothing = entry->copy == COPY_ABSENT && entry->held == PERM_NO && !volume->is_root;
+
+	return entry->stale || (has_nothing && want->version <= entry->version);
+}
+
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
 // since every node that they passed keeps them until they are durable.
 static enum verdict
@@ -346,9 +357,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			return decide_recalled_bytes(core, entry, want);
 		if (!heed_record(core, entry, want))
 			return CLAIM_WAITS;
-		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
-		// are these is for those to say who do.
-		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
+		return is_for_others_to_say(entry, want, volume) ? pass_on(core, entry, want) : CLAIM_TAKEN;
 	}
 	if (volume->is_root)
 		return decide_late_bytes(volume, entry, want);
