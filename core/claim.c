@@ -149,6 +149,7 @@ static void
 claims_ended(struct core *core, struct child *child)
 {
 	child->settled = true;
+	claimant_forget_child(core, child);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		const struct child *other = core->children[i];
 
@@ -191,6 +192,17 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 
 // ---- answers ----
 
+// A block was, or may have been, taken from somebody who is away and knows nothing of it. If the child that got it never hears
+// of that, and the claimant goes back to who is away, those two have the block by right: until the child is evicted (F2).
+static void
+note_taken(struct core *core, const struct want *want)
+{
+	const struct child *child = core->children[want->child];
+
+	if (want->orphan || (!child->settled && claimant_get(core, want->claimant)->node_id == child->node_id))
+		claimant_granted(core, want->claimant, child);
+}
+
 // The block of ${record} goes to the claimant. A child that is connected, and has not been asked as our own parent has decided,
 // has to learn that the claimant has left it.
 static void
@@ -205,7 +217,10 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 		recall_for(core, entry, record, PERM_NO, want->live, claimant);
 		return;
 	}
-	old->moved |= old->node_id != child->node_id;
+	if (old->node_id != child->node_id) {
+		old->moved = true;
+		note_taken(core, want);
+	}
 	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);
 }
 
@@ -237,6 +252,8 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	struct bounds bounds = stored_bounds(core, entry, want);
 	version_t told;
 
+	if (want->cleared)
+		note_taken(core, want); // those above us may have taken it from one who is away
 	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
 		struct dir_record *next = directory_next(&core->directory, record);

@@ -440,6 +440,32 @@ END_TEST
 // F5: the same, but P gets through while C is away from G for a moment, which has granted C the one of its two blocks, so
 // that C has still its old name. That C is not there does not say that it has left: what it claimed through P it did before
 // it came back.
+START_TEST(late_behind_a_claim_of_who_has_left)
+{
+	struct scenario *scenario = steps_tree();
+	struct node *c = scenario_node(scenario, "C"), *p = scenario_node(scenario, "P");
+
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_cut(scenario, "P", "A", 400);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP"), 1);
+	world_cut(c, 0, 400 * 1000, 0);
+	world_set_parent(c, p, c->pipe, 0);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7 perm=WRITE"), 1);
+	world_cut(p, 0, 0, 0);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	steps_cut(scenario, "P", "A", EVICTED_MS);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	steps_sync(scenario, "C", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 START_TEST(claim_of_an_older_link)
 {
 	struct scenario *scenario = steps_create();
@@ -750,6 +776,32 @@ START_TEST(claim_where_the_block_lease_is_over)
 }
 END_TEST
 
+// The same, and the recall for A's read reaches P with the grant: B has the block for reading then, and would go on reading the
+// old bytes when the root has taken P's PUT.
+START_TEST(claimant_reads_on_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 95); // B answers the recall
+	scenario_hold(scenario, "P", "B", true);
+	scenario_run(scenario, 100);
+	request_expect_waiting(p);
+	scenario_hold(scenario, "P", "B", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -772,6 +824,7 @@ main(void)
 	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);
 	tcase_add_test(tcase, claim_granted_to_who_has_left_again);
+	tcase_add_test(tcase, late_behind_a_claim_of_who_has_left);
 	tcase_add_test(tcase, claim_of_an_older_link);
 	tcase_add_test(tcase, claim_that_is_late_on_its_way);
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
@@ -780,6 +833,7 @@ main(void)
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
+	tcase_add_test(tcase, claimant_reads_on_while_a_put_with_bytes_is_under_way);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -173,6 +173,12 @@ history_failed(struct history *history, uint32_t tag)
 }
 
 size_t
+history_evicted(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE_GONE);
+}
+
+size_t
 history_may_have_failed(struct history *history, uint32_t tag)
 {
 	return failure_add(history, tag, FAILURE_IF_TOLD);

@@ -35,6 +35,9 @@ void history_durable(struct history *history, uint64_t reg, uint64_t value);
 size_t history_failed(struct history *history, uint32_t tag);
 void history_failure_over(struct history *history, size_t number);
 
+// A process of node ${tag} that is gone is evicted. Returns as history_failed.
+size_t history_evicted(struct history *history, uint32_t tag);
+
 // The same, if the node is told of a loss later (history_told): it was cut off when a root began to serve others.
 size_t history_may_have_failed(struct history *history, uint32_t tag);
 void history_told(struct history *history, uint32_t tag);

@@ -26,6 +26,16 @@ is_silent(const struct losses *losses, const struct failure *failure)
 	return failure->kind == FAILURE_IF_TOLD;
 }
 
+static bool
+is_about(const struct losses *losses, const struct failure *failure, const struct register_op *write)
+{
+	bool own = failure->node == write->tag;
+
+	if (failure->kind == FAILURE_GONE)
+		return !own;
+	return failure->kind == FAILURE || (own && !is_silent(losses, failure));
+}
+
 // The failures that a write has to do with: those after its beginning.
 struct window {
 	bool own, above, root; // one of its author, of an ancestor, of the root
@@ -41,7 +51,7 @@ window_find(const struct losses *losses, const struct register_op *write)
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (is_silent(losses, failure) || (failure->kind != FAILURE && failure->node != write->tag))
+		if (!is_about(losses, failure, write))
 			continue;
 		if (!losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;

@@ -32,7 +32,10 @@ struct fate {
 //
 // A node that is cut off when a root begins to serve others may lose writes of its own by that: then it is told of it later, or
 // dies before that.
-enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD };
+//
+// FAILURE_GONE: what was granted to a process that had died before is given to others now. Those below it may lose by that what
+// they wrote meanwhile, under leases that they had from it.
+enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE };
 
 struct failure {
 	uint32_t node;

@@ -311,10 +311,12 @@ static void
 on_evicted(void *arg, uint64_t node_id)
 {
 	struct run *run = arg;
-	const struct node *node = world_find_id(run->world, node_id);
+	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
 
 	if (node != NULL)
 		run_failed(run, node);
+	else if (gone != NULL && run->plan->recovery)
+		failure_ends(run, gone, history_evicted(run->history, (uint32_t)gone->index));
 }
 
 static bool

@@ -277,6 +277,22 @@ START_TEST(author_misses_a_grace_time)
 }
 END_TEST
 
+// What a process that had died had is given to others: those below it lose what they wrote under its leases.
+START_TEST(parent_is_evicted_after_its_death)
+{
+	struct story story = story_of_a_loss(PLACE_NODE);
+	const struct failure own[] = {{3, FAILURE_GONE, 10, 10}, {3, FAILURE, 30, 30}},
+			     above[] = {{2, FAILURE_GONE, 10, 10}, {3, FAILURE, 30, 30}};
+
+	ck_assert(!good_after(story, own, 2));
+	ck_assert(!good_after(story, above, 1)); // its author has it yet
+	ck_assert(good_after(story, above, 2));
+	story.ops[2].invoked = 5;
+	story.ops[2].returned = 6;
+	ck_assert(!good_after(story, above, 2));
+}
+END_TEST
+
 START_TEST(author_dies)
 {
 	const struct failure author[] = {{3, FAILURE, 10, 10}}, other[] = {{4, FAILURE, 10, 10}}, above[] = {{2, FAILURE, 10, 10}},
@@ -365,6 +381,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, agrees_with_brute_force);
+	tcase_add_test(tcase, parent_is_evicted_after_its_death);
 	tcase_add_test(tcase, author_dies);
 	tcase_add_test(tcase, author_misses_a_grace_time);
 	tcase_add_test(tcase, two_die);
