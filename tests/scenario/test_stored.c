@@ -176,6 +176,38 @@ START_TEST(unknown_versions_of_two_who_have_the_same)
 }
 END_TEST
 
+// C's bytes are refused to P, who has passed them on and loses them with that. C brings them anew. P, who may know newer versions of
+// other blocks (_i == 0), does not take them for superseded; nor does it take them a second time, to lose them again.
+START_TEST(unknown_versions_of_a_block_that_was_forgotten)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	for (int i = 0; i < 3 && _i == 0; i++) {
+		steps_write_block(scenario, "E", 8, 'e');
+		steps_read_block(scenario, "P", 8, 'e');
+	}
+	steps_write_block(scenario, "E", 8, 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_kill(scenario, "E");
+	scenario_lose_versions(scenario);
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP volume=2 block=7"), 1);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read_at_last(scenario, "C", 'e');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C's bytes are in doubt: B wrote over them, and nobody knows whether A's last sync was done. E wrote over B's, and then A itself,
 // which is lost. E's count, in whatever order they are brought, and C need not be told of a loss.
 START_TEST(newest_of_three_when_versions_are_in_doubt)
@@ -429,6 +461,7 @@ main(void)
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
+	tcase_add_loop_test(tcase, unknown_versions_of_a_block_that_was_forgotten, 0, 2);
 	tcase_add_loop_test(tcase, newest_of_three_when_versions_are_in_doubt, 0, 3);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
