@@ -268,23 +268,16 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
-// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they are these is for
-// those to say who do. Where we have nothing, our version may be that of another block, which we have forgotten (R11), or these
-// bytes were here before and have been refused above: then their author has to hear of that.
-static bool
-is_for_others_to_say(const struct entry *entry, const struct want *want, const struct volume *volume)
-{
-	bool has_nothing = entry->copy == COPY_ABSENT && entry->held == PERM_NO && !volume->is_root;
-
-	return entry->stale || (has_nothing && want->version <= entry->version);
-}
-
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
-// since every node that they passed keeps them until they are durable.
+// since every node that they passed keeps them until they are durable. If the author has missed another root that has served
+// in between, what is newer need not have been written over them: that root may never have had them.
 static enum verdict
-decide_late_bytes(const struct volume *volume, const struct entry *entry, struct want *want)
+decide_late_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
-	if (stored_has(volume, block_key_block(entry->key), want->version))
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (claimant_get(core, want->claimant)->epoch >= volume->claims_since &&
+	    stored_has(volume, block_key_block(entry->key), want->version))
 		return CLAIM_TAKEN;
 	return refuse(want, STATUS_EVICTED);
 }
@@ -302,7 +295,7 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
 	if (!want->early)
-		return decide_late_bytes(entry_volume(core, entry), entry, want);
+		return decide_late_bytes(core, entry, want);
 	if (want->version <= bounds.low ||
 	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
@@ -321,6 +314,16 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 		entry->claimed = true;
 	}
 	return refuse(want, STATUS_EVICTED);
+}
+
+// A proxy may not know what has come of bytes that are not newer than what it knows of. The version of a block that it neither
+// has nor holds may be that of another, which it has forgotten (R11), or of bytes that were refused; and what it has been given
+// by a root that was started anew may be what was there before them.
+static bool
+has_as_new(const struct entry *entry, const struct want *want)
+{
+	return (entry->copy != COPY_ABSENT || entry->held >= PERM_READ) &&
+	       version_epoch(want->version) == version_epoch(entry->version);
 }
 
 // Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
@@ -357,9 +360,13 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			return decide_recalled_bytes(core, entry, want);
 		if (!heed_record(core, entry, want))
 			return CLAIM_WAITS;
-		return is_for_others_to_say(entry, want, volume) ? pass_on(core, entry, want) : CLAIM_TAKEN;
+		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
+		// are these is for those to say who do.
+		if (entry->stale || (!volume->is_root && want->version <= entry->version && !has_as_new(entry, want)))
+			return pass_on(core, entry, want);
+		return CLAIM_TAKEN;
 	}
 	if (volume->is_root)
-		return decide_late_bytes(volume, entry, want);
+		return decide_late_bytes(core, entry, want);
 	return pass_on(core, entry, want);
 }
