@@ -3,6 +3,7 @@
 // waits until the parent has answered. A session outlives its link until the lease that was given is over.
 #include "core/admission.h"
 #include "core/check.h"
+#include "core/claimant.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/recall.h"
@@ -194,8 +195,11 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 	core_trace(core, "child %s: connected to %s, %s", child->name, core->volumes[child->volume]->name,
 		   resumed ? "session resumed" : "new session");
 	send_connect_answer(core, pending, child, resumed);
-	if (resumed)
+	if (resumed) {
+		if (child->settled)
+			claimant_forget_child(core, child); // what was claimed by way of it is claimed again
 		server_touch_blocks(core, child); // recalls that were not answered are sent again
+	}
 }
 
 static bool

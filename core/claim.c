@@ -149,6 +149,7 @@ static void
 claims_ended(struct core *core, struct child *child)
 {
 	child->settled = true;
+	claimant_forget_child(core, child);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		const struct child *other = core->children[i];
 
@@ -191,6 +192,17 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 
 // ---- answers ----
 
+// A block was, or may have been, taken from somebody who is away and knows nothing of it. If the child that got it never hears
+// of that, and the claimant goes back to who is away, those two have the block by right: until the child is evicted (F2).
+static void
+note_taken(struct core *core, const struct want *want)
+{
+	const struct child *child = core->children[want->child];
+
+	if (want->orphan || (!child->settled && claimant_get(core, want->claimant)->node_id == child->node_id))
+		claimant_granted(core, want->claimant, child);
+}
+
 // The block of ${record} goes to the claimant. A child that is connected, and has not been asked as our own parent has decided,
 // has to learn that the claimant has left it.
 static void
@@ -205,12 +217,17 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 		recall_for(core, entry, record, PERM_NO, want->live, claimant);
 		return;
 	}
-	old->moved |= old->node_id != child->node_id;
+	if (old->node_id != child->node_id) {
+		old->moved = true;
+		note_taken(core, want);
+	}
 	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);
 }
 
 // What the child had asked for before it made, or passed on, the claim is answered without bytes: the newest are with the
-// claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again.
+// claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again. What it wanted to put in
+// their place is not taken any more: it would not be told from a repetition (server.c), and the claimant may write before
+// it. The child may write it now itself.
 static void
 spare_bytes(struct core *core, const struct entry *entry, const struct want *claim)
 {
@@ -219,8 +236,11 @@ spare_bytes(struct core *core, const struct entry *entry, const struct want *cla
 	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if ((want->kind == WANT_GET || want->kind == WANT_PUT) && want->buf == NULL && want->child == claim->child)
-			want->kind = WANT_LOCK;
+		if (want->child != claim->child || want->applied || (want->kind != WANT_GET && want->kind != WANT_PUT))
+			continue;
+		if (want->buf != NULL)
+			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
+		want->kind = want->buf != NULL ? WANT_NONE : WANT_LOCK;
 	}
 }
 
@@ -232,6 +252,8 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	struct bounds bounds = stored_bounds(core, entry, want);
 	version_t told;
 
+	if (want->cleared)
+		note_taken(core, want); // those above us may have taken it from one who is away
 	while (record != NULL) { // at most one, a writer's, that is not revoked
 		struct child *old = core->children[record->child];
 		struct dir_record *next = directory_next(&core->directory, record);
@@ -311,11 +333,6 @@ claim_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, *link);
 		enum verdict verdict = verdict_of(core, entry, want);
 
-		// A PUT with bytes is under way: who decides may take it after this claim, as from one who has the block. Whoever
-		// had it from us then would write beside these bytes. A recall ends before the PUT is taken, and may want the
-		// block from the claimant.
-		if (verdict == CLAIM_GRANTED && work->put_buf != NULL && !work->recall_open)
-			verdict = CLAIM_WAITS;
 		if (verdict == CLAIM_WAITS) {
 			set_awaited(core, want, is_awaited(core, want));
 			link = &want->next;

@@ -72,6 +72,26 @@ claimant_names(const struct claimant *claimant, uint64_t node_id)
 }
 
 void
+claimant_granted(struct core *core, uint32_t index, const struct child *child)
+{
+	struct claimant *claimant = &core->claimants[index - 1];
+
+	claimant->uses += claimant->granted_to == 0;
+	claimant->granted_to = child->index + 1;
+}
+
+void
+claimant_forget_child(struct core *core, const struct child *child)
+{
+	for (uint32_t i = 1; i <= core->claimant_count; i++) {
+		if (core->claimants[i - 1].granted_to != child->index + 1)
+			continue;
+		core->claimants[i - 1].granted_to = 0;
+		claimant_release(core, i);
+	}
+}
+
+void
 claimant_add_name(struct claimant *claimant, uint64_t node_id)
 {
 	for (uint32_t i = 0; i < claimant->path_count; i++)

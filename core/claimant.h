@@ -17,6 +17,12 @@ const struct claimant *claimant_get(const struct core *core, uint32_t index);
 // May blocks of ${claimant} be recorded under ${node_id}?
 bool claimant_names(const struct claimant *claimant, uint64_t node_id);
 
+// A claim of ${index} was granted to the child, which may never hear of it. One use more, until claimant_forget_child.
+void claimant_granted(struct core *core, uint32_t index, const struct child *child);
+
+// The child knows what it was granted, or its session is over.
+void claimant_forget_child(struct core *core, const struct child *child);
+
 // Add a name, unless it is there already or there is no more room.
 void claimant_add_name(struct claimant *claimant, uint64_t node_id);
 

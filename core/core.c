@@ -143,6 +143,7 @@ core_destroy(struct core *core)
 		struct eviction *eviction = core->evictions;
 
 		core->evictions = eviction->next;
+		free(eviction->names);
 		free(eviction);
 	}
 	pool_fini(&core->store_ops);

@@ -11,15 +11,24 @@
 #include "core/server.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static bool
+is_remembered(const struct volume *volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < volume->evicted_count; i++)
+		if (volume->evicted[i] == node_id)
+			return true;
+	return false;
+}
 
 void
 eviction_remember(struct core *core, uint32_t index, uint64_t node_id)
 {
 	struct volume *volume = core->volumes[index];
 
-	for (uint32_t i = 0; i < volume->evicted_count; i++)
-		if (volume->evicted[i] == node_id)
-			return;
+	if (is_remembered(volume, node_id))
+		return;
 	if (volume->evicted == NULL) {
 		volume->evicted = calloc(LIMIT_EVICTIONS, sizeof(*volume->evicted));
 		CHECK(volume->evicted != NULL);
@@ -58,6 +67,53 @@ eviction_new(struct core *core, uint32_t volume, uint64_t node_id, uint64_t sess
 				      .asker = -1};
 	core->evictions = eviction;
 	return eviction;
+}
+
+static void
+push_name(struct eviction *eviction, uint64_t node_id)
+{
+	eviction->names = realloc(eviction->names, (eviction->name_count + 1) * sizeof(*eviction->names));
+	CHECK(eviction->names != NULL);
+	eviction->names[eviction->name_count++] = node_id;
+}
+
+static bool
+is_above(const struct volume *volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		if (volume->above[i] == node_id)
+			return true;
+	return node_id == volume->node_id;
+}
+
+static void
+add_name(const struct volume *volume, struct eviction *eviction, const struct child *child, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < eviction->name_count; i++)
+		if (eviction->names[i] == node_id)
+			return;
+	if (node_id != child->node_id && !is_above(volume, node_id) && !is_remembered(volume, node_id))
+		push_name(eviction, node_id);
+}
+
+// The child may have been granted a claim and never have heard of it: then the claimant may be back below who had the block
+// on record. What they bring when it has been taken back here is as lost as what the child would bring, and both have to be
+// told: so the names of that claim go first.
+static void
+add_names(const struct core *core, struct eviction *eviction, const struct child *child)
+{
+	const struct volume *volume = core->volumes[child->volume];
+
+	for (uint32_t i = 1; i <= core->claimant_count; i++) {
+		const struct claimant *claimant = claimant_get(core, i);
+
+		if (claimant->granted_to != child->index + 1)
+			continue;
+		for (uint32_t j = 0; j < claimant->path_count; j++)
+			add_name(volume, eviction, child, claimant->path[j]);
+		add_name(volume, eviction, child, claimant->node_id);
+	}
+	push_name(eviction, child->node_id);
 }
 
 static void
@@ -119,6 +175,8 @@ eviction_is_needless(const struct core *core, const struct child *child)
 	return other != NULL && other->settled;
 }
 
+static void eviction_next(struct core *core, struct eviction *eviction);
+
 void
 eviction_begin(struct core *core, struct child *child)
 {
@@ -146,7 +204,8 @@ eviction_begin(struct core *core, struct child *child)
 	eviction = eviction_new(core, child->volume, child->node_id, child->session);
 	eviction->child = (int32_t)child->index;
 	eviction->child_generation = child->generation;
-	eviction_send(core, eviction);
+	add_names(core, eviction, child);
+	eviction_next(core, eviction);
 }
 
 static struct child *
@@ -179,6 +238,18 @@ answer_asker(struct core *core, const struct eviction *eviction, enum hvfs_error
 	message->node_id = eviction->node_id;
 }
 
+static void
+eviction_free(struct core *core, struct eviction *eviction)
+{
+	struct eviction **link = &core->evictions;
+
+	while (*link != eviction)
+		link = &(*link)->next;
+	*link = eviction->next;
+	free(eviction->names);
+	free(eviction);
+}
+
 // What a node still has here under a name that is evicted is not to be resumed.
 static void
 sessions_end(struct core *core, uint32_t volume, uint64_t node_id)
@@ -194,12 +265,17 @@ sessions_end(struct core *core, uint32_t volume, uint64_t node_id)
 static void
 eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error, bool recorded)
 {
-	struct eviction **link = &core->evictions;
 	struct child *child = child_of(core, eviction->child, eviction->child_generation);
 
 	if (error == ERR_OK && recorded)
 		sessions_end(core, eviction->volume, eviction->node_id);
 	answer_asker(core, eviction, error, recorded);
+	if (child != NULL && error == ERR_OK && eviction->name_count > 0) {
+		if (recorded)
+			eviction_remember(core, eviction->volume, eviction->node_id);
+		eviction_next(core, eviction);
+		return;
+	}
 	if (child != NULL && error == ERR_OK) {
 		server_child_free(core, child->index, false);
 	} else if (child != NULL) {
@@ -210,10 +286,36 @@ eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error
 	}
 	if (error == ERR_OK && recorded) // behind claim_inherits: what waits for this is not void
 		eviction_remember(core, eviction->volume, eviction->node_id);
-	while (*link != eviction)
-		link = &(*link)->next;
-	*link = eviction->next;
-	free(eviction);
+	eviction_free(core, eviction);
+}
+
+// Has who is here, and not the evicted child itself, claimed all that it held? Its claims may wait for this eviction, and get
+// what they are for by it; so after a lease, in which they should have come, nobody waits for the rest of them.
+static bool
+has_claimed(const struct core *core, const struct child *here, const struct eviction *eviction)
+{
+	return here->settled ||
+	       (eviction->name_count > 0 && moment_after_ms(here->phase_since, core->config.hb_ttl_ms) <= core->now);
+}
+
+// The names of a child's eviction in turn. One who lives elsewhere has claimed what it holds.
+static void
+eviction_next(struct core *core, struct eviction *eviction)
+{
+	const struct child *here = NULL;
+
+	eviction->storing = false;
+	eviction->up_xid = 0;
+	do {
+		CHECK(eviction->name_count > 0);
+		eviction->node_id = eviction->names[0];
+		memmove(eviction->names, eviction->names + 1, --eviction->name_count * sizeof(*eviction->names));
+		here = session_of(core, eviction->volume, eviction->node_id, core->children[eviction->child]);
+	} while (here != NULL && has_claimed(core, here, eviction) && eviction->name_count > 0);
+	if (here != NULL)
+		eviction_end(core, eviction, here->settled ? ERR_OK : ERR_REFUSED, false);
+	else
+		eviction_send(core, eviction);
 }
 
 void

@@ -647,6 +647,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	struct child *child = core->children[index];
 
 	claim_forget_session(core, index);
+	claimant_forget_child(core, child);
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);

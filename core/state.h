@@ -60,6 +60,7 @@ struct claimant {
 	uint32_t path_count;
 	uint32_t epoch; // of the root under which all that it claims was confirmed for the last time
 	uint32_t uses;  // of a claimant in core->claimants
+	uint32_t granted_to; // a child + 1 that may not know yet what was granted to it for this claimant
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -288,6 +289,8 @@ struct eviction {
 	uint32_t volume;
 	uint64_t number; // by which the storage answers
 	uint64_t node_id, session;
+	uint64_t *names;     // for an own child: in turn, its own at last
+	uint32_t name_count;
 	int32_t child; // our own child (index, generation), or -1:
 	uint32_t child_generation;
 	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none

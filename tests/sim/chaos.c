@@ -213,7 +213,7 @@ die(struct run *run, struct node *node, bool power)
 	moment_us noticed_us = rng_chance(&run->rng, 50) ? draw_span(run) : 0;
 
 	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s is killed", node->name);
-	run_died(run, node);
+	run_failed(run, node);
 	if (power)
 		world_crash(node, noticed_us);
 	else

@@ -290,6 +290,35 @@ on_stepped(void *arg, struct node *node, const struct event *event)
 	oracle_look(&run->oracle, event);
 }
 
+static void
+on_stopped(void *arg, struct node *node, enum hvfs_error error)
+{
+	struct run *run = arg;
+
+	if (!run->plan->recovery)
+		return;
+	if (error == ERR_OK)
+		workload_left(run, node);
+	else
+		run_failed(run, node);
+	workload_died(run, node);
+	if (!run->ending)
+		chaos_stopped(run, node);
+}
+
+// What was only at an evicted node is lost, as if it had died.
+static void
+on_evicted(void *arg, uint64_t node_id)
+{
+	struct run *run = arg;
+	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
+
+	if (node != NULL)
+		run_failed(run, node);
+	else if (gone != NULL && run->plan->recovery)
+		failure_ends(run, gone, history_evicted(run->history, (uint32_t)gone->index));
+}
+
 static bool
 is_connected(const struct run *run, const struct node *node, const char *volume)
 {
@@ -309,48 +338,7 @@ is_connected(const struct run *run, const struct node *node, const char *volume)
 	return node->parent < 0;
 }
 
-void
-run_died(struct run *run, const struct node *node)
-{
-	run_failed(run, node);
-	for (int i = 0; i < run->plan->volume_count; i++)
-		if (!is_connected(run, node, run_volume_name(i)))
-			history_told(run->history, (uint32_t)node->index);
-}
-
-static void
-on_stopped(void *arg, struct node *node, enum hvfs_error error)
-{
-	struct run *run = arg;
-
-	if (!run->plan->recovery)
-		return;
-	if (error == ERR_OK) {
-		workload_left(run, node);
-	} else {
-		run_failed(run, node);
-		history_told(run->history, (uint32_t)node->index);
-	}
-	workload_died(run, node);
-	if (!run->ending)
-		chaos_stopped(run, node);
-}
-
-// What was only at an evicted node is lost, as if it had died.
-static void
-on_evicted(void *arg, uint64_t node_id)
-{
-	struct run *run = arg;
-	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
-
-	if (node != NULL)
-		run_failed(run, node);
-	else if (gone != NULL && run->plan->recovery)
-		failure_ends(run, gone, history_evicted(run->history, (uint32_t)gone->index));
-}
-
-// Whoever is cut off by then may find what he had written given to others (F6): he is told when he is here again,
-// or ends before that.
+// Whoever is cut off by then may find what he had written given to others (F6): he is told when he is here again.
 static void
 on_grace_over(void *arg, const struct node *root, uint32_t volume)
 {

@@ -96,9 +96,6 @@ uint64_t run_plan(const struct plan *plan, bool traced, void (*sink)(void *arg, 
 // What ${node} alone had may be lost: it died, was evicted, or was told so.
 void run_failed(struct run *run, const struct node *node);
 
-// It dies. If it is cut off, nobody is left who could be told of what a grace time that it has missed has cost it.
-void run_died(struct run *run, const struct node *node);
-
 // A new process for ${node}; its clients go on when its volumes are ready.
 void run_restart(struct run *run, struct node *node);
 
