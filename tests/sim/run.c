@@ -353,17 +353,36 @@ on_grace_over(void *arg, const struct node *root, uint32_t volume)
 			failure_ends(run, run->world->nodes[i], history_may_have_failed(run->history, (uint32_t)i));
 }
 
-static void
-on_durable(void *arg, struct disk *disk, uint64_t block)
+// The first register of a block.
+static uint64_t
+first_register(const struct run *run, const struct disk *disk, uint64_t block)
 {
-	struct run *run = arg;
 	uint64_t first = block * run->registers_per_block;
 
 	for (int volume = 0; volume < run->plan->volume_count; volume++)
 		if (run->disks[volume] == disk)
 			first += (uint64_t)volume * run->plan->block_count * run->registers_per_block;
+	return first;
+}
+
+static void
+on_durable(void *arg, struct disk *disk, uint64_t block)
+{
+	struct run *run = arg;
+	uint64_t first = first_register(run, disk, block);
+
 	for (uint64_t i = 0; i < run->registers_per_block; i++)
 		history_durable(run->history, first + i, workload_stored(run, first + i));
+}
+
+static void
+on_reverted(void *arg, struct disk *disk, uint64_t block)
+{
+	struct run *run = arg;
+	uint64_t first = first_register(run, disk, block);
+
+	for (uint64_t i = 0; i < run->registers_per_block; i++)
+		history_reverted(run->history, first + i, workload_stored(run, first + i));
 }
 
 static void
@@ -418,6 +437,7 @@ run_disk(struct run *run, int volume)
 	disk->sync_us = plan->store_sync_us;
 	disk->versions.size_max = plan->versions_size;
 	disk->on_durable = on_durable;
+	disk->on_reverted = on_reverted;
 	disk->arg = run;
 	if (plan->initial != 0)
 		disk_fill(disk, plan->initial);
