@@ -566,8 +566,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			core->children[index]->orphans++;
 		}
 		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
-		// that came in the grace time are as good as before.
-		if (want->child != index || (want->early && want->buf != NULL) ||
+		// that came in the grace time are as good as before; so are those that somebody lets the block go for.
+		if (want->child != index || (want->buf != NULL && (want->early || want->asked >= 0 || want->heeded)) ||
 		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else

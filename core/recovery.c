@@ -155,7 +155,10 @@ give_up_claim(struct core *core, struct entry *entry)
 static bool
 may_come_late(const struct volume *volume)
 {
-	return volume->above_count > 1 && claimant_names(&volume->own, volume->above[volume->above_count - 1]);
+	for (uint32_t i = 1; i < volume->above_count; i++) // it need not be the last: names of before come behind it
+		if (claimant_names(&volume->own, volume->above[i]))
+			return true;
+	return false;
 }
 
 void

@@ -319,6 +319,39 @@ START_TEST(bytes_that_are_newer_than_those_of_a_writer_who_is_not_named)
 }
 END_TEST
 
+// F4, F5: Q moves from P to A with C's bytes, and dies while A asks P to let the block go for them. They have come: nobody may read
+// what was there before, though C can bring them again.
+START_TEST(bytes_of_who_dies_while_they_wait)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_read(scenario, "C", '.');
+	steps_write(scenario, "C", 'c');
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario->world->now + EVICTED_MS * 1000);
+	read = scenario_read(scenario, "P", 7);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "Q", "A", 10);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, 3 * EVICTED_MS);
+	request_expect_letter(read, 'c');
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -333,6 +366,7 @@ main(void)
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, bytes_that_are_newer_than_those_of_a_writer_who_is_not_named);
+	tcase_add_test(tcase, bytes_of_who_dies_while_they_wait);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
