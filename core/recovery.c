@@ -355,6 +355,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = true;
 	dirty_sent(core, entry);
 }
 
