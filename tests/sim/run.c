@@ -503,6 +503,20 @@ run_reader(struct run *run)
 	return &run->clients[index];
 }
 
+// Is anybody left who writes? The fsync of who only reads does not go up (R14): what the dead have left at the root is on stable
+// storage when that leaves, not before.
+static bool
+has_writer(const struct run *run)
+{
+	for (size_t i = 0; i < run->client_count; i++) {
+		const struct client *client = &run->clients[i];
+
+		if (!client->retired && !client->node->stopped && !run->plan->nodes[client->node->index].only_reads)
+			return true;
+	}
+	return false;
+}
+
 static void
 run_load(struct run *run)
 {
@@ -530,10 +544,11 @@ run_phases(struct run *run)
 	run_load(run);
 	run->final = calloc(registers, sizeof *run->final);
 	CHECK(run->final != NULL);
-	run_read_all(run, run_reader(run));
-	run_compare_disks(run);
-	run_read_all(run, run_reader(run));
-	run_compare_disks(run);
+	for (int i = 0; i < 2; i++) {
+		run_read_all(run, run_reader(run));
+		if (has_writer(run))
+			run_compare_disks(run);
+	}
 	oracle_look_at_all(&run->oracle);
 	if (plan->recovery)
 		settle_check(run);
