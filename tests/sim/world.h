@@ -205,7 +205,8 @@ struct world {
 	uint64_t serial;        // of the last request
 	struct rescue *rescues; // newest first
 	uint64_t rescue_count, eviction_count, move_count;
-	uint64_t doubts; // what version logs did not know, and who does not know where what he sent on (FORWARD) is
+	uint64_t doubts; // what version logs did not know, who was away when a root left, and who does not know where what he sent on
+			 // (FORWARD) is
 	struct message *message; // being delivered
 };
 
