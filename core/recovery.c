@@ -293,6 +293,7 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 			end_session(core, core->children[record->child]);
 	}
 	client_learn_version(entry, version);
+	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }
 
 void

@@ -797,6 +797,36 @@ START_TEST(superseded_bytes_are_refused)
 }
 END_TEST
 
+// F4: Q claims for D, which is dead, a version that the root does not have, and is told which one that has. E's bytes, which come to
+// Q then, lie between the two: they are older than C's, which C brings to the root. (seed 524895)
+START_TEST(bytes_below_a_version_that_was_claimed)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "D");
+	scenario_kill(scenario, "A");
+	steps_leave(scenario, "E", "Q", 0);
+	steps_cut(scenario, "C", "A", 1000);
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "Q", 'c');
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -830,6 +860,7 @@ main(void)
 	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
 	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
 	tcase_add_test(tcase, superseded_bytes_are_refused);
+	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
