@@ -93,6 +93,7 @@ struct want {
 	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
 	bool heeded;       // of bytes: who is on record for writing has been asked
+	bool heeds;        // of bytes: they have come before that
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };

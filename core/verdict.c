@@ -249,6 +249,7 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	old = core->children[record->child];
 	if (!claimant_names(claimant, old->node_id) && want->version <= entry->version)
 		return true;
+	want->heeds = true;
 	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
 		ask_recorded(core, entry, want, record);
 		return false;
@@ -327,12 +328,12 @@ has_as_new(const struct entry *entry, const struct want *want)
 	       version_epoch(want->version) == version_epoch(entry->version);
 }
 
-// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
-// was written over them.
+// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or for others
+// behind which they waited, or has what was written over them.
 static bool
 came_before_eviction(const struct entry *entry, const struct want *want)
 {
-	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeded && want->version >= entry->version));
+	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeds && want->version >= entry->version));
 }
 
 enum verdict

@@ -91,6 +91,36 @@ START_TEST(bytes_that_move_past_a_dead_writer)
 }
 END_TEST
 
+// The same with Y, who has written over X's bytes: both bring theirs, and G is asked about X first. What waits behind that is not
+// void either, though C, whom both name, is evicted before G answers. (seed 502216)
+// (X is told of a loss that there is not: of older bytes A can not know.)
+START_TEST(bytes_that_wait_behind_the_question_for_others)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "Y", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_write(scenario, "Y", 'y');
+	steps_read(scenario, "C", 'y');
+	scenario_kill(scenario, "C");
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 60);
+	steps_leave(scenario, "Y", "A", 0);
+	steps_read_at_last(scenario, "B", 'y');
+	steps_sync(scenario, "Y", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'y');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The same, but C lives, and has written over them: it gives the block back.
 START_TEST(bytes_that_move_past_a_writer)
 {
@@ -363,6 +393,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
+	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, bytes_that_are_newer_than_those_of_a_writer_who_is_not_named);
