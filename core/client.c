@@ -302,7 +302,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
-	if (refused && work->resend) {
+	if (work->flush_resent && !work->resend) {
+		dirty_unsent(core, entry); // superseded meanwhile: it says nothing about what is held since
+	} else if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);
 	} else if (work->resend && recovery_retries(core, volume, message->status)) {
 		dirty_unsent(core, entry); // there was no room for it yet
@@ -486,6 +488,7 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	say.version = entry->version;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = false;
 	dirty_sent(core, entry);
 }
 

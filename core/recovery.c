@@ -293,6 +293,7 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 			end_session(core, core->children[record->child]);
 	}
 	client_learn_version(entry, version);
+	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }
 
 void
@@ -355,6 +356,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = true;
 	dirty_sent(core, entry);
 }
 
