@@ -23,11 +23,12 @@ client_parent_usable(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
-// Which request gets ${want} what it lacks; see docs/protocol.md, "Which request".
+// Which request gets ${want} what it lacks; see docs/protocol.md, "Which request". If somebody else ${below} has the block for
+// writing, the newest bytes are with him.
 static enum opcode
-ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
+ask_opcode(const struct entry *entry, const struct want *want, bool needs_data, bool below)
 {
-	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale)
+	if (below || (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale))
 		return OP_LOCK;
 	if (needs_data && want->perm == PERM_WRITE)
 		return OP_GET;
@@ -61,6 +62,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	enum perm perm = want->perm;
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	struct saying say;
+	bool below;
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
@@ -73,7 +75,8 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 		perm = entry->held;
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE)
 		perm = PERM_WRITE;
-	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data), perm);
+	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
+	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data, below), perm);
 	say.hops_left = want->hops_left;
 	if (say.opcode == OP_PUT && buf != NULL) {
 		say.flags = FLAG_FORCE_SYNC;

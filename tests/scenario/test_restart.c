@@ -757,6 +757,43 @@ START_TEST(read_that_waits_when_a_claim_is_passed_on)
 }
 END_TEST
 
+// F5, F6: C has left Q for N, and claims the block through P; so does Q, and the root asks P whether C has gone back. P itself wants
+// to read. What the root has are the bytes of the disk, under the version that C claims: P must not fetch them.
+START_TEST(read_above_a_claimant_who_is_asked_for)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "Q", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "N", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_cut(scenario, "N", "A", 60 * 1000);
+	steps_leave(scenario, "C", "N", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS - 1000);
+	scenario_restart(scenario, "A");
+	read = scenario_read(scenario, "P", 7);
+	while (scenario_count(scenario, "Q -> A  RECOVER RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "Q", "A", true);
+	scenario_run(scenario, 200); // C's claim is the first
+	scenario_hold(scenario, "Q", "A", false);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(read, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R13, F4: P brings bytes of its own, again, when C behind it claims the block. Q grants that at once and has newer bytes than P; then
 // the root refuses P's. They are superseded: the refusal says nothing about what P has been granted since. (seed 520967)
 START_TEST(superseded_bytes_are_refused)
@@ -859,6 +896,7 @@ main(void)
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
 	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
+	tcase_add_test(tcase, read_above_a_claimant_who_is_asked_for);
 	tcase_add_test(tcase, superseded_bytes_are_refused);
 	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
 	suite_add_tcase(suite, tcase);
