@@ -163,6 +163,7 @@ struct work {
 	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;
+	bool flush_resent;  // by RECOVER: no permission covered it
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
 	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)

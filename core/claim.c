@@ -225,7 +225,9 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 }
 
 // What the child had asked for before it made, or passed on, the claim is answered without bytes: the newest are with the
-// claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again.
+// claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again. What it wanted to put in
+// their place is not taken any more: it would not be told from a repetition (server.c), and the claimant may write before
+// it. The child may write it now itself.
 static void
 spare_bytes(struct core *core, const struct entry *entry, const struct want *claim)
 {
@@ -234,8 +236,11 @@ spare_bytes(struct core *core, const struct entry *entry, const struct want *cla
 	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if ((want->kind == WANT_GET || want->kind == WANT_PUT) && want->buf == NULL && want->child == claim->child)
-			want->kind = WANT_LOCK;
+		if (want->child != claim->child || want->applied || (want->kind != WANT_GET && want->kind != WANT_PUT))
+			continue;
+		if (want->buf != NULL)
+			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
+		want->kind = want->buf != NULL ? WANT_NONE : WANT_LOCK;
 	}
 }
 
@@ -328,11 +333,6 @@ claim_advance(struct core *core, struct entry *entry)
 		struct want *want = table_want(&core->table, *link);
 		enum verdict verdict = verdict_of(core, entry, want);
 
-		// A PUT with bytes is under way: who decides may take it after this claim, as from one who has the block. Whoever
-		// had it from us then would write beside these bytes. A recall ends before the PUT is taken, and may want the
-		// block from the claimant.
-		if (verdict == CLAIM_GRANTED && work->put_buf != NULL && !work->recall_open)
-			verdict = CLAIM_WAITS;
 		if (verdict == CLAIM_WAITS) {
 			set_awaited(core, want, is_awaited(core, want));
 			link = &want->next;
@@ -452,8 +452,10 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
 		named |= message->path[i] == child->node_id;
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
-	if (child == NULL || (child->link < 0 && !named))
+	if (child == NULL)
 		return bytes;
+	if (child->link < 0 && !named)
+		return bytes && recall_named(core, work, message, bytes);
 	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
 		child->moved = true; // it may have the block by right; but has to say so
 		return bytes && recall_named(core, work, message, bytes);
@@ -564,8 +566,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			core->children[index]->orphans++;
 		}
 		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
-		// that came in the grace time are as good as before.
-		if (want->child != index || (want->early && want->buf != NULL) ||
+		// that came in the grace time are as good as before; so are those that somebody lets the block go for.
+		if (want->child != index || (want->buf != NULL && (want->early || want->asked >= 0 || want->heeded)) ||
 		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else

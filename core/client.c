@@ -140,22 +140,21 @@ tell_lost(struct core *core, struct entry *entry)
 		table_want(&core->table, i)->lost = table_want(&core->table, i)->applied;
 }
 
-// Dirty bytes meet what the parent says is the newest version.
+// Dirty bytes meet what the parent says is the newest version. If that is theirs, it need not have them: it may know the number
+// alone, from our claim. The acknowledgement of the FLUSH tells (R12).
 static void
-grant_over_dirty(struct core *core, struct entry *entry, struct work *work, const struct item *item)
+grant_over_dirty(struct core *core, struct entry *entry, const struct item *item)
 {
-	(void)work;
-	if (item->version < entry->version) // ours is the successor
+	if (item->version <= entry->version)
 		return;
 	// What supersedes our bytes is kept as they were: until it is durable (R13).
 	dirty_superseded(core, entry);
-	if (item->kind != ITEM_EMPTY) {
-		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
-		unstable_mark(core, entry);
-	} else if (item->version != entry->version) {
+	if (item->kind == ITEM_EMPTY) {
 		entry->stale = 1;
 		return;
 	}
+	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+	unstable_mark(core, entry);
 	entry->version = item->version;
 }
 
@@ -219,7 +218,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	if (work->put_buf != NULL)
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (entry->copy == COPY_DIRTY)
-		grant_over_dirty(core, entry, work, item);
+		grant_over_dirty(core, entry, item);
 	else
 		grant_over_clean(core, entry, work, item);
 	client_take_grant(core, entry, message, work->ask_at);
@@ -300,7 +299,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
-	if (refused && work->resend) {
+	if (work->flush_resent && !work->resend) {
+		dirty_unsent(core, entry); // superseded meanwhile: it says nothing about what is held since
+	} else if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);
 	} else if (work->resend && recovery_retries(core, volume, message->status)) {
 		dirty_unsent(core, entry); // there was no room for it yet
@@ -484,6 +485,7 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	say.version = entry->version;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = false;
 	dirty_sent(core, entry);
 }
 

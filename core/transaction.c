@@ -110,8 +110,6 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return false; // R9: what it asks for it could not use, nor keep from others who ask
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
 		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
-	if (work->put_buf != NULL)
-		return false; // these bytes come first, also when a claim brings the permission before their answer
 	if (held < want->perm) {
 		// A PUT with bytes takes effect above: only when nobody below can read the old ones any more.
 		if (clear || !puts_bytes(want))

@@ -233,7 +233,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 }
 
 // Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
-// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. False: it is being asked.
+// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. It need not be named: bytes newer than
+// those here can come from below it alone. False: it is being asked.
 static bool
 heed_record(struct core *core, struct entry *entry, struct want *want)
 {
@@ -246,7 +247,7 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;
 	old = core->children[record->child];
-	if (!claimant_names(claimant, old->node_id))
+	if (!claimant_names(claimant, old->node_id) && want->version <= entry->version)
 		return true;
 	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
 		ask_recorded(core, entry, want, record);

@@ -39,6 +39,7 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 	bool news = volume->writes > 0 && !volume->lost;
 
 	volume->lost = volume->writes > 0;
+	volume->lost_once = true;
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];

@@ -40,6 +40,34 @@ START_TEST(claim_is_granted_while_a_put_with_bytes_is_under_way)
 }
 END_TEST
 
+// The same, but the root takes the PUT before its node hears of the claim: what the claimant has is older by then.
+START_TEST(claim_is_granted_before_a_put_with_bytes)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *b, *c;
+
+	steps_write(scenario, "C", 'c');
+	world_pause(scenario_node(scenario, "P"), scenario->world->now + LEASE_MS * 700);
+	b = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, 50);
+	steps_leave(scenario, "C", "B", 10);
+	scenario_run(scenario, 200);
+	ck_assert_uint_gt(scenario_count(scenario, "B -> A  PUT FORCE_SYNC"), 0);
+	ck_assert_uint_gt(scenario_count(scenario, "B -> A  RECOVER"), 0);
+	c = scenario_write_half(scenario, "C", 7, 'C');
+	request_expect_waiting(b);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(b);
+	request_expect_ok(c);
+	scenario_run(scenario, 500);
+	c = scenario_read(scenario, "E", 7);
+	scenario_run(scenario, 500);
+	request_expect_halves(c, 'b', 'b');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Credits (R15) ----
 
 // A node with one credit has two blocks to claim, and reads another block for which the root waits long, as D is stopped.
@@ -748,6 +776,32 @@ START_TEST(claim_where_the_block_lease_is_over)
 }
 END_TEST
 
+// The same, and the recall for A's read reaches P with the grant: B has the block for reading then, and would go on reading the
+// old bytes when the root has taken P's PUT.
+START_TEST(claimant_reads_on_while_a_put_with_bytes_is_under_way)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *a, *p;
+
+	steps_write(scenario, "B", 'b');
+	steps_leave(scenario, "B", "P", 10);
+	a = scenario_read(scenario, "A", 7);
+	p = scenario_write_sync(scenario, "P", 7, 'p');
+	scenario_run(scenario, 95); // B answers the recall
+	scenario_hold(scenario, "P", "B", true);
+	scenario_run(scenario, 100);
+	request_expect_waiting(p);
+	scenario_hold(scenario, "P", "B", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(a);
+	request_expect_ok(p);
+	ck_assert_uint_gt(scenario_count(scenario, "P -> A  PUT"), 0);
+	steps_read(scenario, "B", 'p');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -758,6 +812,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, claim_is_granted_while_a_put_with_bytes_is_under_way);
+	tcase_add_test(tcase, claim_is_granted_before_a_put_with_bytes);
 	tcase_add_test(tcase, claims_come_before_requests);
 	tcase_add_test(tcase, claim_is_passed_on_before_requests);
 	tcase_add_test(tcase, bytes_that_are_brought_use_no_credits);
@@ -778,6 +833,7 @@ main(void)
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
+	tcase_add_test(tcase, claimant_reads_on_while_a_put_with_bytes_is_under_way);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -757,6 +757,76 @@ START_TEST(read_that_waits_when_a_claim_is_passed_on)
 }
 END_TEST
 
+// R13, F4: P brings bytes of its own, again, when C behind it claims the block. Q grants that at once and has newer bytes than P; then
+// the root refuses P's. They are superseded: the refusal says nothing about what P has been granted since. (seed 520967)
+START_TEST(superseded_bytes_are_refused)
+{
+	enum { AWAY_MS = 2450 }; // until the grace time is over
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "Q", 'q');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_lose_versions(scenario);
+	steps_leave(scenario, "P", "Q", 0);
+	steps_leave(scenario, "C", "P", 0);
+	steps_cut(scenario, "C", "P", 700);
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 730); // A has granted C's claim, and P has not heard of it
+	steps_leave(scenario, "P", "Q", AWAY_MS);
+	scenario_run(scenario, AWAY_MS + 10);
+	scenario_hold(scenario, "C", "P", true);
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "C", "P", false);
+	scenario_run(scenario, 1000);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read(scenario, "C", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: Q claims for D, which is dead, a version that the root does not have, and is told which one that has. E's bytes, which come to
+// Q then, lie between the two: they are older than C's, which C brings to the root. (seed 524895)
+START_TEST(bytes_below_a_version_that_was_claimed)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "D");
+	scenario_kill(scenario, "A");
+	steps_leave(scenario, "E", "Q", 0);
+	steps_cut(scenario, "C", "A", 1000);
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "Q", 'c');
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -789,6 +859,8 @@ main(void)
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
 	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
+	tcase_add_test(tcase, superseded_bytes_are_refused);
+	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

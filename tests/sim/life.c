@@ -18,6 +18,20 @@ node_trace(void *arg, const char *line)
 	trace_add(&node->world->trace, TRACE_CORE, node->world->now, "%s > %s", node->name, line);
 }
 
+// ${node} does not go by this name any more.
+static void
+name_gone(struct node *node, uint64_t *name)
+{
+	struct world *world = node->world;
+
+	if (*name == 0)
+		return;
+	world->gone = realloc(world->gone, (world->gone_count + 1) * sizeof *world->gone);
+	CHECK(world->gone != NULL);
+	world->gone[world->gone_count++] = (struct gone){*name, node};
+	*name = 0;
+}
+
 // A new process: a core over an empty cache.
 static void
 process_create(struct node *node, const struct core_config *base)
@@ -28,7 +42,9 @@ process_create(struct node *node, const struct core_config *base)
 	config.name = node->name;
 	config.trace = node->world->trace.off ? NULL : node_trace;
 	config.trace_arg = node;
-	memset(node->names, 0, sizeof node->names);
+	for (int volume = 0; volume < WORLD_VOLUMES; volume++)
+		for (int i = 0; i < 2; i++)
+			name_gone(node, &node->names[volume][i]);
 	node->cache = set_cache_create(node->cache_size, node->world->block_size, node->cache_ways);
 	copies = set_cache_copies(node->cache);
 	node->core = core_create(&config, &copies);
@@ -293,6 +309,7 @@ node_told_name(struct node *node, const struct blob *volume, uint64_t node_id)
 	CHECK(index >= 0);
 	if (index >= WORLD_VOLUMES || node->names[index][0] == node_id) // scenarios name more than the world has
 		return;
+	name_gone(node, &node->names[index][1]);
 	node->names[index][1] = node->names[index][0];
 	node->names[index][0] = node_id;
 }
@@ -304,5 +321,14 @@ world_find_id(const struct world *world, uint64_t node_id)
 		for (int volume = 0; volume < WORLD_VOLUMES; volume++)
 			if (world->nodes[i]->names[volume][0] == node_id || world->nodes[i]->names[volume][1] == node_id)
 				return world->nodes[i];
+	return NULL;
+}
+
+struct node *
+world_find_gone(const struct world *world, uint64_t node_id)
+{
+	for (size_t i = 0; i < world->gone_count; i++)
+		if (world->gone[i].node_id == node_id)
+			return world->gone[i].node;
 	return NULL;
 }

@@ -13,6 +13,29 @@ losses_is_below(const struct losses *losses, int node, int top)
 	return node == top;
 }
 
+// Who was cut off when a root began to serve others is told of a loss, or dies before.
+static bool
+is_silent(const struct losses *losses, const struct failure *failure)
+{
+	for (size_t i = 0; i < losses->failure_count; i++) {
+		const struct failure *later = &losses->failures[i];
+
+		if (later->kind == FAILURE && later->node == failure->node && later->at >= failure->at)
+			return false;
+	}
+	return failure->kind == FAILURE_IF_TOLD;
+}
+
+static bool
+is_about(const struct losses *losses, const struct failure *failure, const struct register_op *write)
+{
+	bool own = failure->node == write->tag;
+
+	if (failure->kind == FAILURE_GONE)
+		return !own;
+	return failure->kind == FAILURE || (own && !is_silent(losses, failure));
+}
+
 // The failures that a write has to do with: those after its beginning.
 struct window {
 	bool own, above, root; // one of its author, of an ancestor, of the root
@@ -28,7 +51,7 @@ window_find(const struct losses *losses, const struct register_op *write)
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (failure->kind == FAILURE_IF_TOLD || (failure->kind == FAILURE_TOLD && failure->node != write->tag))
+		if (!is_about(losses, failure, write))
 			continue;
 		if (!losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;

@@ -30,8 +30,12 @@ struct fate {
 // Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from
 // before, under which they went on to read what the failure has undone.
 //
-// A node that is cut off when a root begins to serve others may lose writes of its own by that: then it is told of it later.
-enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD };
+// A node that is cut off when a root begins to serve others may lose writes of its own by that: then it is told of it later, or
+// dies before that.
+//
+// FAILURE_GONE: what was granted to a process that had died before is given to others now. Those below it may lose by that what
+// they wrote meanwhile, under leases that they had from it.
+enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE };
 
 struct failure {
 	uint32_t node;

@@ -319,6 +319,7 @@ world_destroy(struct world *world)
 	actions_destroy(world->actions);
 	heap_fini(&world->heap);
 	free(world->message);
+	free(world->gone);
 	free(world->nodes);
 	free(world);
 }

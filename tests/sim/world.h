@@ -79,6 +79,12 @@ struct eviction {
 	uint64_t node_id, session;
 };
 
+// A name that ${node} had: of an earlier process, or of this one two recoveries ago.
+struct gone {
+	uint64_t node_id;
+	struct node *node;
+};
+
 // What outlives a root's process beside its disks.
 struct metadata {
 	uint32_t epoch;
@@ -204,8 +210,11 @@ struct world {
 	uint64_t steps, messages;
 	uint64_t serial;        // of the last request
 	struct rescue *rescues; // newest first
+	struct gone *gone;
+	size_t gone_count;
 	uint64_t rescue_count, eviction_count, move_count;
-	uint64_t doubts; // what version logs did not know, and who does not know where what he sent on (FORWARD) is
+	uint64_t doubts; // what version logs did not know, who was away when a root left, and who does not know where what he sent on
+			 // (FORWARD) is
 	struct message *message; // being delivered
 };
 
@@ -280,6 +289,9 @@ void node_told_name(struct node *node, const struct blob *volume, uint64_t node_
 // The node whose present process has this name, or had it before its last recovery (its parent may not know better);
 // NULL when there is none any more.
 struct node *world_find_id(const struct world *world, uint64_t node_id);
+
+// The node that had this name before.
+struct node *world_find_gone(const struct world *world, uint64_t node_id);
 
 // Free what it has; the world ends.
 void node_destroy(struct node *node);

@@ -259,15 +259,37 @@ good_after(struct story story, const struct failure *failures, size_t count)
 	return story_is_good(&story, &undone);
 }
 
-// Who was cut off when a root began to serve others loses something by that only if he is told, and only what he has written.
+// Who was cut off when a root began to serve others loses something by that only if he is told, or dies before he could be, and
+// only what he has written.
 START_TEST(author_misses_a_grace_time)
 {
 	const struct failure silent[] = {{3, FAILURE_IF_TOLD, 10, 10}}, told[] = {{3, FAILURE_TOLD, 10, 10}},
-			     above[] = {{3, FAILURE, 12, 12}, {2, FAILURE_TOLD, 10, 10}};
+			     above[] = {{3, FAILURE, 12, 12}, {2, FAILURE_TOLD, 10, 10}},
+			     dead[] = {{3, FAILURE_IF_TOLD, 10, 10}, {3, FAILURE, 30, 30}}, late[] = {{3, FAILURE, 30, 30}},
+			     before[] = {{3, FAILURE, 1, 1}, {3, FAILURE_IF_TOLD, 10, 10}};
 
 	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), silent, 1));
 	ck_assert(good_after(story_of_a_loss(PLACE_NODE), told, 1));
 	ck_assert(!good_after(story_of_a_loss(PLACE_PARENT), above, 2));
+	ck_assert(good_after(story_of_a_loss(PLACE_NODE), dead, 2));
+	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), late, 1));
+	ck_assert(!good_after(story_of_a_loss(PLACE_NODE), before, 2));
+}
+END_TEST
+
+// What a process that had died had is given to others: those below it lose what they wrote under its leases.
+START_TEST(parent_is_evicted_after_its_death)
+{
+	struct story story = story_of_a_loss(PLACE_NODE);
+	const struct failure own[] = {{3, FAILURE_GONE, 10, 10}, {3, FAILURE, 30, 30}},
+			     above[] = {{2, FAILURE_GONE, 10, 10}, {3, FAILURE, 30, 30}};
+
+	ck_assert(!good_after(story, own, 2));
+	ck_assert(!good_after(story, above, 1)); // its author has it yet
+	ck_assert(good_after(story, above, 2));
+	story.ops[2].invoked = 5;
+	story.ops[2].returned = 6;
+	ck_assert(!good_after(story, above, 2));
 }
 END_TEST
 
@@ -359,6 +381,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, agrees_with_brute_force);
+	tcase_add_test(tcase, parent_is_evicted_after_its_death);
 	tcase_add_test(tcase, author_dies);
 	tcase_add_test(tcase, author_misses_a_grace_time);
 	tcase_add_test(tcase, two_die);
