@@ -413,6 +413,32 @@ START_TEST(stop_while_a_child_waits)
 }
 END_TEST
 
+// C is asked to stop and goes to A. All is durable as soon as its barrier has been answered, but its new name is on its way: the
+// answer to that CONNECT is not the one to a DISCONNECT. (It was taken for that: C was gone without having left.)
+START_TEST(stop_while_the_new_name_is_told)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	scenario->disk->sync_us = 5000;
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_write_block(scenario, "C", 5, 'c');
+	steps_read_block(scenario, "B", 5, 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "A", 100);
+	world_stop(scenario_node(scenario, "C"));
+	scenario_run(scenario, 1000);
+	ck_assert(scenario_node(scenario, "C")->stopped);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  DISCONNECT"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 5), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Memory ----
 
 // A proxy has nothing more to say of blocks that neither its cache nor anybody below holds, however many went through it.
@@ -599,6 +625,7 @@ main(void)
 	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
 	tcase_add_test(tcase, stop_while_a_child_waits);
+	tcase_add_test(tcase, stop_while_the_new_name_is_told);
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
 	tcase_add_test(tcase, table_of_a_root_that_stops_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
