@@ -97,6 +97,7 @@ struct want {
 	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
 	bool heeded;       // of bytes: who is on record for writing has been asked
+	bool heeds;        // of bytes: they have come before that
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };
@@ -167,6 +168,7 @@ struct work {
 	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;
+	bool flush_resent;  // by RECOVER: no permission covered it
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
 	bool exposed;       // children, or a journal, have this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)

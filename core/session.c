@@ -81,6 +81,8 @@ session_connect(struct core *core, struct volume *volume)
 									      : CONNECT_ASYNC_WRITE;
 	if (volume->configured_read_only)
 		message->connect_flags |= CONNECT_READ_ONLY;
+	if (volume->keeper != 0)
+		message->connect_flags |= CONNECT_KNOWN;
 	message->protocol = PROTOCOL_VERSION;
 	message->node_id = volume->node_id;
 	message->link_number = core->parent.number;

@@ -237,6 +237,7 @@ struct volume {
 	bool wrote_before; // the process of this node before, which has left a journal
 	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
+	bool lost_once; // so they were since this process began; whose, is not known any more
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
 	// counters

@@ -43,6 +43,7 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 	bool wrote = volume->writes > 0 || volume->wrote_before, news = wrote && !volume->lost;
 
 	volume->lost = wrote;
+	volume->lost_once = true;
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];

@@ -10,6 +10,8 @@ struct reg {
 	struct register_op *ops;
 	struct fate *fates; // of the writes among them
 	uint32_t count, size;
+	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
+	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
 };
 
@@ -121,7 +123,8 @@ history_set_tree(struct history *history, const int *parents)
 void
 history_write_synced(struct history *history, uint64_t reg, uint32_t index)
 {
-	history->regs[reg].fates[index].durable = true;
+	if (history->regs[reg].reverted == 0)
+		history->regs[reg].fates[index].durable = true;
 }
 
 void
@@ -153,6 +156,26 @@ history_durable(struct history *history, uint64_t index, uint64_t value)
 			return;
 		}
 	}
+}
+
+void
+history_reverted(struct history *history, uint64_t index, uint64_t value)
+{
+	struct reg *reg = &history->regs[index];
+
+	for (uint32_t i = 0; i < reg->count && reg->reverted == 0; i++) {
+		if (!reg->ops[i].write || reg->ops[i].value != value || reg->fates[i].durable)
+			continue;
+		reg->reverted = reg->count;
+		reg->reverted_at = history_now(history);
+	}
+}
+
+// How many operations of a register are judged.
+static uint32_t
+reg_count(const struct reg *reg)
+{
+	return reg->reverted != 0 ? reg->reverted : reg->count;
 }
 
 static size_t
@@ -295,10 +318,10 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 static uint64_t *
 reg_undone(const struct history *history, const struct reg *reg)
 {
-	uint64_t *undone = malloc((reg->count + 1) * sizeof *undone);
+	uint64_t *undone = malloc((reg_count(reg) + 1) * sizeof *undone);
 
 	CHECK(undone != NULL);
-	losses_find(&history->losses, reg->ops, reg->fates, reg->count, undone);
+	losses_find(&history->losses, reg->ops, reg->fates, reg_count(reg), undone);
 	return undone;
 }
 
@@ -306,10 +329,10 @@ reg_undone(const struct history *history, const struct reg *reg)
 static struct register_op *
 reg_ops(const struct reg *reg, const uint64_t *undone, uint64_t moment, size_t *ret_count)
 {
-	struct register_op *ops = malloc((reg->count + 1) * sizeof *ops);
+	struct register_op *ops = malloc((reg_count(reg) + 1) * sizeof *ops);
 
 	CHECK(ops != NULL);
-	*ret_count = losses_cut(reg->ops, undone, reg->count, moment, ops);
+	*ret_count = losses_cut(reg->ops, undone, reg_count(reg), moment, ops);
 	return ops;
 }
 
@@ -354,7 +377,7 @@ reg_check(const struct history *history, uint64_t index)
 	undone = reg_undone(history, reg);
 	good = reg_check_at(history, index, undone, LINEARIZABLE_UNKNOWN);
 	for (size_t i = 0; i < history->losses.failure_count && good; i++)
-		if (is_moment(undone, reg->count, history->failures[i].at))
+		if (is_moment(undone, reg_count(reg), history->failures[i].at))
 			good = reg_check_at(history, index, undone, history->failures[i].at);
 	free(undone);
 	return good;
@@ -388,6 +411,8 @@ claim_check(const struct claim *claim, const struct reg *reg, struct linearizabl
 {
 	bool known = reg_has_write(reg, claim->found);
 
+	if (reg->reverted != 0 && claim->at > reg->reverted_at)
+		return true;
 	if (known && !linearizable_is_before(order, claim->found, claim->written))
 		return true;
 	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",

@@ -34,6 +34,10 @@ void history_write_kept(struct history *history, uint64_t reg, uint32_t index);
 // The disk is seen to hold ${value} durably.
 void history_durable(struct history *history, uint64_t reg, uint64_t value);
 
+// Syncs have failed, and the disk is back at ${value}. If that was never known to be durable, it is what another failed sync has
+// left, and may be older than what has been read since: the register is not judged from now on.
+void history_reverted(struct history *history, uint64_t reg, uint64_t value);
+
 // Node ${tag} fails. Returns a number for history_failure_over: from then on nobody has a lease from before.
 size_t history_failed(struct history *history, uint32_t tag);
 void history_failure_over(struct history *history, size_t number);

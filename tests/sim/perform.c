@@ -61,7 +61,7 @@ io_answer(void *context, void *arg, uint64_t serial)
 	if (io->serial != serial || io->died || world_defer(node, io_answer, arg, serial))
 		return;
 	if ((io->io.kind == IO_WRITE || io->io.kind == IO_ZERO) && io->error == ERR_OK &&
-	    io->valid_until < world_clock(node)) {
+	    io->valid_until <= world_clock(node)) {
 		io->lapsed = true;
 		io->error = ERR_IO;
 	}

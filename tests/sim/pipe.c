@@ -347,7 +347,7 @@ conn_up(void *context, void *arg, uint64_t end)
 
 	if (world_defer(node, conn_up, arg, end))
 		return;
-	if (node->stopped || node->stopping || conn->closed[end]) {
+	if (node->stopped || conn->closed[end]) {
 		conn->closed[end] = true;
 		conn_schedule_down(conn, !end, conn->world->now + 1);
 		return;

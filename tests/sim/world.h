@@ -265,7 +265,8 @@ struct world {
 	struct gone *gone;
 	size_t gone_count;
 	uint64_t rescue_count, eviction_count, move_count;
-	uint64_t doubts; // what version logs did not know, and who does not know where what he sent on (FORWARD) is
+	uint64_t doubts; // what version logs did not know, who was away when a root left, and who does not know where what he sent on
+			 // (FORWARD) is
 	struct message *message; // being delivered
 };
 
