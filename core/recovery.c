@@ -297,7 +297,7 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 			end_session(core, core->children[record->child]);
 	}
 	if (entry->copy != COPY_ABSENT)
-		return;
+		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
 	client_learn_version(entry, version);
 	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }

@@ -864,6 +864,32 @@ START_TEST(bytes_below_a_version_that_was_claimed)
 }
 END_TEST
 
+// F4: P claims a block for D, whose bytes it has, and is told of an older version. These are the newest: P must not wait for newer
+// ones from D, nor ask above for bytes, which are those of the disk under the version that it has claimed. (seed 509101)
+START_TEST(claimed_bytes_that_came_from_below)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "E", "A", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "D", "P", true);
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_forget(scenario);
+	steps_read(scenario, "P", 'd');
+	ck_assert_uint_eq(scenario_count(scenario, "GET"), 0);
+	steps_read(scenario, "E", 'd');
+	steps_read(scenario, "A", 'd');
+	steps_work_again(scenario, "D");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -899,6 +925,7 @@ main(void)
 	tcase_add_test(tcase, read_above_a_claimant_who_is_asked_for);
 	tcase_add_test(tcase, superseded_bytes_are_refused);
 	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
+	tcase_add_test(tcase, claimed_bytes_that_came_from_below);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
