@@ -414,6 +414,9 @@ entry_volume(const struct core *core, const struct entry *entry)
 	return core->volumes[block_key_volume(entry->key)];
 }
 
+// Is the node on the way up, as far as the parent has told it? (Behind the root there are names of before.)
+bool volume_is_below(const struct volume *volume, uint64_t node_id);
+
 // What this node holds of a block right now (T4: compared with the present moment at each use).
 enum perm entry_held(const struct core *core, const struct entry *entry);
 
