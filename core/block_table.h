@@ -171,6 +171,7 @@ struct work {
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
 	// The root's store.
+	uint32_t restored; // number of the sync that has to end before what was taken over its content is served; 0: none
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile
 };
