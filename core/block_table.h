@@ -180,6 +180,7 @@ struct work {
 	bool journaled;   // the journal may have bytes of it
 	bool restored;    // it was found there, and its claim has not been answered
 	// The root's store.
+	uint32_t settles; // number of the sync that has to end before what was taken over its content is served; 0: none
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile
 };

@@ -12,6 +12,7 @@
 #include "core/server.h"
 #include "core/stored.h"
 #include "core/verdict.h"
+#include "core/writeback.h"
 
 bool
 claim_in_grace(const struct core *core, const struct volume *volume)
@@ -305,6 +306,8 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	    !known && stored_is_newer(bounds, want->version)) {
 		server_absorb(core, entry, &item);
 		stored_brought(volume, block_key_block(entry->key), want->version);
+		if (volume->is_root && want->early && want->perm == PERM_NO)
+			writeback_restore(core, entry);
 	}
 	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&

@@ -160,7 +160,8 @@ may_serve(const struct core *core, const struct entry *entry)
 	if (entry == NULL || entry->work == 0)
 		return entry != NULL;
 	work = table_work(&core->table, entry);
-	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0; // behind those who came before (R9)
+	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0 &&
+	       work->settles == 0; // behind those who came before (R9)
 }
 
 static bool

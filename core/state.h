@@ -125,7 +125,8 @@ struct barrier {
 	uint64_t count; // blocks of that which are not yet above, less those that an earlier barrier counts
 	struct io *io;  // a local fsync, or
 	int32_t child;  // a child's FLUSH of the volume (index; -1: none), or neither: the node stops, or
-	bool commit;    // unstable copies take too much room
+	bool commit;    // unstable copies take too much room, or
+	bool restores;  // what was taken over the content of the storage waits for it
 	uint32_t child_generation;
 	uint32_t xid;
 	bool sent; // covered by the barrier that is under way above (or the store's sync)
@@ -164,6 +165,8 @@ struct volume {
 	version_t stored_all;  // versions up to this are on stable storage, of all blocks, or written over; 0: not known
 	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
+	uint32_t restores;     // syncs begun for what was taken over the content of the storage (work.settles)
+	bool restore_wanted, restoring; // one is to begin; is under way
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none

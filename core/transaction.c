@@ -245,8 +245,8 @@ transaction_advance(struct core *core, struct entry *entry)
 	if (work->recall_open && (entry->held != PERM_WRITE || !claim_wants_write(core, work)) &&
 	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
-	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
-		ended_only = true; // who comes before the claims are decided waits
+	if (!claimed || work->claim || work->settles != 0 || claim_in_grace(core, entry_volume(core, entry)))
+		ended_only = true; // who comes before the claims are decided, and what they brought is durable, waits
 	else if (entry->version == 0)
 		entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it in a grace time
 	while (work->want_head != 0) {

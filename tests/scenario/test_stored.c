@@ -85,6 +85,30 @@ START_TEST(unsynced_bytes_make_room_for_older_ones)
 }
 END_TEST
 
+// F6: what E wrote is on A's disk, though nobody was promised that. C's bytes take its place, and B reads them: so E's do not
+// appear again when C is gone, too, and A loses power.
+START_TEST(what_bytes_were_taken_over_does_not_appear_again)
+{
+	struct scenario *scenario = overwritten(true);
+
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_kill(scenario, "E");
+	steps_keep_dirty(scenario, true);
+	root_again(scenario, ROOT_KILLED);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_run(scenario, LEASE_MS);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_kill(scenario, "C");
+	scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_restart(scenario, "B");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "B", 'c');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
 START_TEST(unknown_versions)
 {
@@ -493,6 +517,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
+	tcase_add_test(tcase, what_bytes_were_taken_over_does_not_appear_again);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
