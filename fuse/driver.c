@@ -122,6 +122,16 @@ driver_process(struct driver *driver)
 		interrupt_look(driver);
 }
 
+// Whether the client that is asking now has asked something before that waits. The newest of those that wait tells: who
+// keeps several under way is soon that one, and who waits beside him for long, as for a synchronisation, is not.
+static bool
+client_waits(const struct driver *driver)
+{
+	const struct request *newest = TAILQ_LAST(&driver->pending, request_list);
+
+	return newest != NULL && fuse_req_ctx(newest->req)->pid == driver->placement.client;
+}
+
 // Look for a second request before the one in driver->receive is processed; then process both.
 static unsigned
 driver_process_looking(struct driver *driver)
@@ -131,7 +141,7 @@ driver_process_looking(struct driver *driver)
 
 	driver->receive = second;
 	found = driver_receive(driver);
-	placement_alone(&driver->placement, !found);
+	placement_alone(&driver->placement, !found && !client_waits(driver));
 	driver->receive = first;
 	driver_process(driver);
 	if (found) {

@@ -9,7 +9,8 @@
 // binding goes; also when the client stops asking.
 //
 // "One under way" cannot be seen from the batches: on one CPU the client may run in between, as soon as its answer is
-// written. Exact is to look for a second request before the first is answered; that is done at every PERIOD-th.
+// written. Exact is to look for a second request before the first is answered; that is done at every PERIOD-th. And a
+// request that waits, for a disk or for the parent, is under way too.
 #include "fuse/placement.h"
 
 #include <event2/event.h>
