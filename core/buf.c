@@ -10,6 +10,7 @@
 #include "core/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { CHUNK_SIZE = MEMORY_HUGE_SIZE, FREE_END = UINT16_MAX };
 
@@ -214,4 +215,19 @@ buf_bytes(struct buf *buf)
 		return (uint8_t *)(uintptr_t)zeros;
 	chunk = chunk_of(buf);
 	return (uint8_t *)chunk + chunk->first_offset + (size_t)(buf - chunk->bufs) * chunk->pool->size;
+}
+
+static uint64_t copied;
+
+void
+buf_copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+	memcpy(to, from, size);
+	copied += size;
+}
+
+uint64_t
+buf_copied(void)
+{
+	return copied;
 }

@@ -42,4 +42,10 @@ size_t buf_size(const struct buf *buf);
 // The bytes; aligned to the block size (at most 4096). The zero buffer gives LIMIT_BLOCK_SIZE_MAX zeros.
 uint8_t *buf_bytes(struct buf *buf);
 
+// Copy bytes of a block: into, out of, or between buffers. They are counted: what is not in buf_copied is shared (S31).
+void buf_copy(uint8_t *to, const uint8_t *from, size_t size);
+
+// Bytes that buf_copy has copied in this process.
+uint64_t buf_copied(void);
+
 #endif

@@ -198,15 +198,15 @@ driver_io_fill(struct driver *driver, struct io *io, uint32_t index, struct buf 
 	if (old != NULL && old != buf) {
 		const uint8_t *before = buf_bytes(old);
 
-		memcpy(bytes, before, offset);
-		memcpy(bytes + offset + size, before + offset + size, block_size - offset - size);
+		buf_copy(bytes, before, offset);
+		buf_copy(bytes + offset + size, before + offset + size, block_size - offset - size);
 	}
 	if (io->kind == IO_ZERO) {
 		memset(bytes + offset, 0, size);
 	} else {
 		uint64_t at = (io->offset / block_size + index) * block_size + offset - io->offset;
 
-		memcpy(bytes + offset, request->payload + at, size);
+		buf_copy(bytes + offset, request->payload + at, size);
 	}
 }
 
@@ -247,7 +247,7 @@ request_reply_gathered(struct request *request)
 	for (uint32_t i = 0; i < request->buf_count; i++) {
 		uint32_t offset, size = request_span(request, i, &offset);
 
-		memcpy(driver->gather + at, buf_bytes(request->bufs[i]) + offset, size);
+		buf_copy(driver->gather + at, buf_bytes(request->bufs[i]) + offset, size);
 		at += size;
 	}
 	CHECK(at == request->io.size);
@@ -426,7 +426,7 @@ request_keep_payload(struct request *request)
 		CHECK(request->copy != NULL);
 		request->copy_size = size;
 	}
-	memcpy(request->copy, request->payload, size);
+	buf_copy(request->copy, request->payload, size);
 	request->payload = request->copy;
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading: an idle link has no buffer. Bytes are read into one buffer that all links of the thread share, and parsed
-// there; only the beginning of a message whose end has not come yet moves to a buffer of the link's own, which is
-// grown once to the largest message when a large one is coming, and freed when nothing is left in it. So memory is
-// bounded by the messages that are really on their way. A readiness event reads a few times at most, so that other
-// links get their turn.
+// Reading: net/receiver. An idle link has no buffer; one within a message has what has come of it, its blocks in the
+// buffers in which they stay. Where bytes are put of which nothing is known is shared by all links of the thread. A
+// readiness event reads a few times at most, so that other links get their turn.
 //
 // Writing: net/send_queue. The socket is written at link_flush; only when it is full an event waits for it.
 //
@@ -12,6 +10,7 @@
 #include "net/link.h"
 
 #include "core/check.h"
+#include "net/receiver.h"
 #include "net/send_queue.h"
 
 #include <errno.h>
@@ -30,8 +29,6 @@ enum {
 	READS_PER_EVENT = 4,
 	LAST_READS_MAX = 64, // after writing failed
 	SHARED_SIZE = 256 * 1024,
-	OWN_SIZE_SMALL = 64 * 1024,
-	OWN_SIZE_LARGE = LIMIT_MESSAGE_SIZE + 64 * 1024,
 	SOCKET_BUFFER_SIZE = 1024 * 1024,
 	UNSENT_SIZE_MAX = 256 * 1024,      // in the kernel, of TCP (R16: short queues)
 	QUEUE_SIZE_MAX = 64 * 1024 * 1024, // a peer that does not read is cut off beyond this
@@ -46,10 +43,7 @@ struct link {
 	void *arg, *owner;
 	struct event readable, writable, later;
 
-	uint8_t *own; // the beginning of a message, or NULL
-	size_t own_used, own_size;
-	struct wire_splitter splitter;
-
+	struct receiver receiver;
 	struct send_queue queue;
 	size_t queued_since_room; // bytes given to link_send since the room callback, and what waited then
 
@@ -67,7 +61,7 @@ struct link {
 // Of all links of a thread.
 static _Thread_local struct {
 	size_t users;
-	uint8_t *bytes;
+	struct receiver_space *space;
 	struct item *items;
 } shared;
 
@@ -76,9 +70,12 @@ shared_acquire(void)
 {
 	if (shared.users++ > 0)
 		return;
-	shared.bytes = malloc(SHARED_SIZE);
+	shared.space = malloc(sizeof(*shared.space));
 	shared.items = calloc(LIMIT_RUN_BLOCKS, sizeof(*shared.items));
-	CHECK(shared.bytes != NULL && shared.items != NULL);
+	CHECK(shared.space != NULL && shared.items != NULL);
+	shared.space->rest = malloc(SHARED_SIZE);
+	shared.space->rest_size = SHARED_SIZE;
+	CHECK(shared.space->rest != NULL);
 }
 
 static void
@@ -87,16 +84,17 @@ shared_release(void)
 	CHECK(shared.users > 0);
 	if (--shared.users > 0)
 		return;
-	free(shared.bytes);
+	free(shared.space->rest);
+	free(shared.space);
 	free(shared.items);
-	shared.bytes = NULL;
+	shared.space = NULL;
 	shared.items = NULL;
 }
 
 static void
 link_free(struct link *link)
 {
-	free(link->own);
+	receiver_clear(&link->receiver);
 	free(link->peer);
 	free(link);
 	shared_release();
@@ -142,100 +140,38 @@ link_tell_malformed(struct link *link, const struct message *header, const struc
 		link_end(link, "the peer sent bytes that are no message");
 }
 
-static void
-link_deliver(struct link *link, const uint8_t *bytes, size_t size)
+static bool
+link_deliver(void *arg, const uint8_t *head, size_t size, struct buf *const *blocks)
 {
+	struct link *link = arg;
 	struct message message = {0};
 	struct wire_error error = {0};
 
-	if (wire_decode(bytes, size, shared.items, &message, &error) == 0)
+	if (wire_decode_apart(head, size, blocks, shared.items, &message, &error) == 0)
 		link->callbacks->message(link->arg, link, &message);
 	else
 		link_tell_malformed(link, &message, &error, false);
+	return !link->dead;
 }
 
 // No end of the message can be found; its header may still say which request it was.
 static void
-link_deliver_fatal(struct link *link, const uint8_t *bytes, size_t size, const struct wire_error *error)
+link_deliver_fatal(void *arg, const uint8_t *head, size_t size, const struct wire_error *error)
 {
 	struct message header = {0};
 	struct wire_error ignored = {0};
 
 	if (error->status != STATUS_INVALID_HEADER && size >= WIRE_HEADER_SIZE)
-		(void)wire_decode(bytes, WIRE_HEADER_SIZE, shared.items, &header, &ignored);
-	link_tell_malformed(link, &header, error, true);
+		(void)wire_decode(head, WIRE_HEADER_SIZE, shared.items, &header, &ignored);
+	link_tell_malformed(arg, &header, error, true);
 }
 
-// Deliver the whole messages of ${bytes}. Returns the bytes they have.
-static size_t
-link_parse(struct link *link, const uint8_t *bytes, size_t size)
+static struct buf_pool *
+link_pool(void *arg, size_t size)
 {
-	struct wire_error error = {0};
-	size_t used = 0;
-	long found;
+	const struct link *link = arg;
 
-	while (used < size && !link->dead) {
-		found = wire_split(&link->splitter, bytes + used, size - used, &error);
-		if (found == 0)
-			break;
-		link->splitter = (struct wire_splitter){0};
-		if (found < 0) {
-			link_deliver_fatal(link, bytes + used, size - used, &error);
-			break;
-		}
-		CHECK((size_t)found <= size - used);
-		link_deliver(link, bytes + used, (size_t)found);
-		used += (size_t)found;
-	}
-	return used;
-}
-
-// Keep the ${size} bytes that begin a message in the link's own buffer, with room for more.
-static void
-link_keep(struct link *link, const uint8_t *bytes, size_t size)
-{
-	size_t wanted = size < OWN_SIZE_SMALL / 2 ? OWN_SIZE_SMALL : OWN_SIZE_LARGE;
-
-	CHECK(size < OWN_SIZE_LARGE);
-	if (link->own == NULL) {
-		link->own = malloc(wanted);
-		CHECK(link->own != NULL);
-		link->own_size = wanted;
-		memcpy(link->own, bytes, size);
-	} else {
-		memmove(link->own, bytes, size);
-		if (link->own_size < wanted) {
-			link->own = realloc(link->own, wanted);
-			CHECK(link->own != NULL);
-			link->own_size = wanted;
-		}
-	}
-	link->own_used = size;
-}
-
-static void
-link_drop_own(struct link *link)
-{
-	free(link->own);
-	link->own = NULL;
-	link->own_used = link->own_size = 0;
-}
-
-// ${size} fresh bytes lie in the buffer that was read into.
-static void
-link_take(struct link *link, size_t size)
-{
-	const uint8_t *bytes = link->own != NULL ? link->own : shared.bytes;
-	size_t used;
-
-	size += link->own_used;
-	used = link_parse(link, bytes, size);
-	if (link->dead)
-		return;
-	if (used == size)
-		link_drop_own(link);
-	else
-		link_keep(link, bytes + used, size - used);
+	return link->callbacks->pool(link->arg, size);
 }
 
 static void
@@ -251,25 +187,28 @@ link_read_failed(struct link *link, int error)
 static bool
 link_read_once(struct link *link)
 {
-	uint8_t *space = link->own != NULL ? link->own + link->own_used : shared.bytes;
-	size_t space_size = link->own != NULL ? link->own_size - link->own_used : SHARED_SIZE;
+	const struct receiver_listener listener = {
+		.pool = link_pool, .message = link_deliver, .fatal = link_deliver_fatal, .arg = link};
+	struct receiver_space *space = shared.space;
+	struct msghdr header = {.msg_iov = space->iov};
 	ssize_t got;
+	int error;
 
-	CHECK(space_size > 0);
-	got = recv(link->fd, space, space_size, 0);
-	if (got < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			link_read_failed(link, errno);
+	receiver_prepare(&link->receiver, &listener, space);
+	header.msg_iovlen = (size_t)space->count;
+	got = recvmsg(link->fd, &header, 0);
+	error = errno;
+	link->received |= got > 0;
+	if (!receiver_take(&link->receiver, &listener, space, got > 0 ? (size_t)got : 0))
 		return false;
-	}
-	if (got == 0) {
-		link_end(link, link->own != NULL ? "the peer closed the connection within a message"
-						 : "the peer closed the connection");
-		return false;
-	}
-	link->received = true;
-	link_take(link, (size_t)got);
-	return !link->dead && (size_t)got == space_size;
+	if (got > 0)
+		return (size_t)got == space->size;
+	if (got == 0)
+		link_end(link, receiver_is_within(&link->receiver) ? "the peer closed the connection within a message"
+								   : "the peer closed the connection");
+	else if (error != EAGAIN && error != EINTR)
+		link_read_failed(link, error);
+	return false;
 }
 
 static void

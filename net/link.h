@@ -15,7 +15,10 @@ struct listener;
 struct dialer;
 
 struct link_callbacks {
-	// A message arrived; it and what it points to is valid during the call. DATA items have bytes, not buf.
+	// The pool of buffers of ${size} bytes, for blocks that arrive.
+	struct buf_pool *(*pool)(void *arg, size_t size);
+	// A message arrived; it and what it points to is valid during the call. DATA items are in buffers (bytes points
+	// there): who keeps one takes a count.
 	// link_close (of this or another link) may be called from here.
 	void (*message)(void *arg, struct link *link, const struct message *message);
 	// A message did not decode. The link goes on when the message's end was known (${fatal} false).

@@ -86,9 +86,72 @@ wire_split(struct wire_splitter *splitter, const uint8_t *bytes, size_t size, st
 	return 0;
 }
 
+// Is it the value of this parameter that is kept apart?
+static bool
+is_block(uint16_t type, size_t size)
+{
+	return type == PARAM_DATA && wire_is_block_size(size);
+}
+
+enum wire_part
+wire_next(struct wire_splitter *splitter, const uint8_t *bytes, size_t size, size_t *ret_size,
+	  struct wire_error *ret_error)
+{
+	if (splitter->scanned == 0) {
+		if (check_header(bytes, size, ret_error) < 0)
+			return WIRE_BAD;
+		*ret_size = WIRE_HEADER_SIZE - size;
+		if (size < WIRE_HEADER_SIZE)
+			return WIRE_HEAD;
+		splitter->scanned = WIRE_HEADER_SIZE;
+		if (!(get16(bytes + 2) & FLAG_PARAMS))
+			return WIRE_END;
+	}
+	for (;;) {
+		const uint8_t *head = bytes + splitter->scanned;
+		size_t left = size - splitter->scanned, value_size, rest;
+		uint16_t type;
+
+		*ret_size = WIRE_PARAM_SIZE - left;
+		if (left < WIRE_PARAM_SIZE)
+			return WIRE_HEAD;
+		type = get16(head);
+		value_size = get16(head + 2);
+		rest = type == PARAM_END_MSG ? 0 : WIRE_PARAM_SIZE;
+		if (splitter->scanned + splitter->apart + WIRE_PARAM_SIZE + value_size + rest > LIMIT_MESSAGE_SIZE) {
+			fail(ret_error, STATUS_TOO_MANY, type, head + 2, 2);
+			return WIRE_BAD;
+		}
+		*ret_size = value_size;
+		if (is_block(type, value_size)) {
+			splitter->scanned += WIRE_PARAM_SIZE;
+			splitter->apart += value_size;
+			return WIRE_BLOCK;
+		}
+		*ret_size = WIRE_PARAM_SIZE + value_size - left;
+		if (left < WIRE_PARAM_SIZE + value_size)
+			return WIRE_HEAD;
+		if (type == PARAM_END_MSG)
+			return WIRE_END;
+		splitter->scanned += WIRE_PARAM_SIZE + value_size;
+	}
+}
+
+uint32_t
+wire_block_count(const uint8_t *bytes, size_t size)
+{
+	size_t at = WIRE_HEADER_SIZE;
+
+	for (; at + WIRE_PARAM_SIZE + 4 <= size; at += WIRE_PARAM_SIZE + get16(bytes + at + 2))
+		if (get16(bytes + at) == PARAM_BLOCK_COUNT && get16(bytes + at + 2) == 4)
+			return get32(bytes + at + WIRE_PARAM_SIZE);
+	return 1;
+}
+
 struct decoder {
 	struct message *message;
 	struct item *items; // room for LIMIT_RUN_BLOCKS
+	struct buf *const *blocks; // where the values of DATA are; NULL: among the others
 	size_t item_count;
 	size_t data_count;      // ITEM_DATA among them
 	version_t version;      // of the items that follow
@@ -206,9 +269,14 @@ static int
 decode_data(struct decoder *decoder, const uint8_t *value, size_t size)
 {
 	struct message *message = decoder->message;
+	struct buf *buf = NULL;
 
 	if (!wire_is_block_size(size))
 		return fail(decoder->error, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, value, size);
+	if (decoder->blocks != NULL) {
+		buf = decoder->blocks[decoder->data_count];
+		value = buf_bytes(buf);
+	}
 	if (message->data_size != 0 && message->data_size != size)
 		return fail(decoder->error, STATUS_BAD_PARAM_LENGTH, PARAM_DATA, value, size);
 	if (decoder->data_count == LIMIT_MESSAGE_DATA_SIZE / size || decoder->item_count == LIMIT_RUN_BLOCKS)
@@ -216,7 +284,7 @@ decode_data(struct decoder *decoder, const uint8_t *value, size_t size)
 	message->data_size = (uint32_t)size;
 	decoder->data_count++;
 	decoder->items[decoder->item_count++] =
-		(struct item){.version = decoder->version, .kind = ITEM_DATA, .bytes = value};
+		(struct item){.version = decoder->version, .kind = ITEM_DATA, .bytes = value, .buf = buf};
 	decoder->version_is_unused = false;
 	return 0;
 }
@@ -244,17 +312,18 @@ decode_params(struct decoder *decoder, const uint8_t *bytes, size_t size)
 	while (size >= WIRE_PARAM_SIZE) {
 		uint16_t type = get16(bytes);
 		size_t value_size = get16(bytes + 2);
+		size_t here = decoder->blocks != NULL && is_block(type, value_size) ? 0 : value_size;
 
 		bytes += WIRE_PARAM_SIZE;
 		size -= WIRE_PARAM_SIZE;
-		if (value_size > size || (type == PARAM_END_MSG && size > 0))
+		if (here > size || (type == PARAM_END_MSG && size > 0))
 			return fail(decoder->error, STATUS_BAD_PARAM_LENGTH, type, bytes, size);
 		if (type == PARAM_END_MSG)
 			return 0;
 		if (decode_param(decoder, type, bytes, value_size) < 0)
 			return -1;
-		bytes += value_size;
-		size -= value_size;
+		bytes += here;
+		size -= here;
 	}
 	return fail(decoder->error, STATUS_MISSING_PARAM, PARAM_END_MSG, NULL, 0);
 }
@@ -286,9 +355,10 @@ decode_run_of_blocks(struct decoder *decoder)
 }
 
 int
-wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct message *ret, struct wire_error *ret_error)
+wire_decode_apart(const uint8_t *bytes, size_t size, struct buf *const *blocks, struct item *items, struct message *ret,
+		  struct wire_error *ret_error)
 {
-	struct decoder decoder = {.message = ret, .items = items, .error = ret_error};
+	struct decoder decoder = {.message = ret, .items = items, .blocks = blocks, .error = ret_error};
 
 	memset(ret, 0, sizeof(*ret));
 	if (check_header(bytes, size, ret_error) < 0)
@@ -305,4 +375,10 @@ wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct messag
 	memset(ret, 0, sizeof(*ret));
 	decode_header(bytes, ret);
 	return -1;
+}
+
+int
+wire_decode(const uint8_t *bytes, size_t size, struct item *items, struct message *ret, struct wire_error *ret_error)
+{
+	return wire_decode_apart(bytes, size, NULL, items, ret, ret_error);
 }

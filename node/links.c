@@ -2,8 +2,8 @@
 // Links get a slot each: the number by which the core knows them. One slot is kept back for the parent, so that a crowd
 // of children can not cut the node off from it.
 //
-// Block data is copied once here, from the link's receive buffer to a counted buffer that then serves as cache slot,
-// reply and message. Blocks of zeros become the zero buffer.
+// Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
+// buffer.
 #include "node/internal.h"
 
 #include <inttypes.h>
@@ -79,31 +79,13 @@ role_name(const struct node_link *link)
 // ---- What links tell ----
 
 static void
-message_take_data(struct node *node, const struct message *message)
+find_zeros(const struct message *message)
 {
-	struct buf_pool *pool = core_pool(node->core, message->data_size);
-
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct item *item = &message->items[i];
 
-		if (item->kind != ITEM_DATA)
-			continue;
-		if (node_is_zero(item->bytes, message->data_size)) {
+		if (item->kind == ITEM_DATA && node_is_zero(item->bytes, message->data_size))
 			item->buf = buf_zero();
-		} else {
-			item->buf = buf_alloc(pool);
-			memcpy(buf_bytes(item->buf), item->bytes, message->data_size);
-		}
-	}
-}
-
-static void
-message_drop_data(const struct message *message)
-{
-	for (uint32_t i = 0; i < message->count; i++) {
-		if (message->items[i].kind == ITEM_DATA)
-			buf_unref(message->items[i].buf);
-		message->items[i].buf = NULL;
 	}
 }
 
@@ -112,17 +94,14 @@ on_message(void *arg, struct link *unused, const struct message *message)
 {
 	struct node_link *link = arg;
 	struct node *node = link->node;
-	bool has_data = message->items != NULL && message->data_size != 0;
 
 	if (link->role == LINK_PARENT)
 		node_parent_said(node, message);
 	else
 		link->heard = true;
-	if (has_data)
-		message_take_data(node, message);
+	if (message->items != NULL && message->data_size != 0)
+		find_zeros(message);
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
-	if (has_data)
-		message_drop_data(message);
 }
 
 static void
@@ -180,7 +159,14 @@ on_closed(void *arg, struct link *unused, const char *why)
 	link_gone(link);
 }
 
+static struct buf_pool *
+on_pool(void *arg, size_t size)
+{
+	return core_pool(((struct node_link *)arg)->node->core, size);
+}
+
 static const struct link_callbacks link_callbacks = {
+	.pool = on_pool,
 	.message = on_message,
 	.malformed = on_malformed,
 	.room = on_room,

@@ -205,10 +205,11 @@ memory_status(const struct node *node)
 	struct stack_stats stats;
 
 	stack_get_stats(node->cache, &stats);
-	return json_pack("{sIsIsIsIsIsIsIsIsI}", "size", (json_int_t)stats.size, "used", (json_int_t)used, "cached",
+	return json_pack("{sIsIsIsIsIsIsIsIsIsI}", "size", (json_int_t)stats.size, "used", (json_int_t)used, "cached",
 			 (json_int_t)stats.used, "beyond", (json_int_t)(used > stats.size ? used - stats.size : 0), "index_bytes",
 			 (json_int_t)stats.index, "victims", (json_int_t)stats.victims, "victims_bytes",
-			 (json_int_t)stats.victims_used, "dirty", (json_int_t)stats.dirty, "pinned", (json_int_t)stats.pinned);
+			 (json_int_t)stats.victims_used, "dirty", (json_int_t)stats.dirty, "pinned", (json_int_t)stats.pinned,
+			 "copied_bytes", (json_int_t)buf_copied());
 }
 
 json_t *

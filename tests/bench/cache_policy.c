@@ -1,42 +1,147 @@
 // SPDX-License-Identifier: MIT
-// The hit ratios of the replacement policies on traces that are always the same, one level of 32768 blocks.
+// The hit ratios of the replacement policies on traces that are always the same: of one level in memory, of 32768 blocks
+// and of other sizes, and of a level on a disk below an eighth of its size in memory.
+#include "core/check.h"
+#include "tests/sim/memory_medium.h"
 #include "tests/unit/cache_help.h"
 #include "tests/unit/cache_traces.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { BLOCKS = 32768, TRACE_LENGTH = 40 * BLOCKS };
+enum { DISK_BLOCKS = 2048, DISK_TRACE_LENGTH = 20 * DISK_BLOCKS, DISK_SLOT = 4096 };
 
 static double
-hit_ratio(const uint64_t *trace, uint32_t ways, enum policy policy)
+hit_ratio(const uint64_t *trace, uint64_t length, uint64_t blocks, uint32_t ways, enum policy policy)
 {
-	struct level_config level = cache_level(BLOCKS, ways, HASH_MURMUR, policy);
+	struct level_config level = cache_level(blocks, ways, HASH_MURMUR, policy);
 	struct cache_fixture fix;
 	uint64_t hits = 0;
 
 	cache_setup(&fix, &level, 1);
-	for (uint64_t i = 0; i < TRACE_LENGTH; i++)
+	for (uint64_t i = 0; i < length; i++)
 		hits += cache_read(&fix, trace[i]);
 	cache_teardown(&fix);
-	return (double)hits / TRACE_LENGTH;
+	return (double)hits / (double)length;
 }
 
-int
-main(void)
+// ---- below a level in memory, on a disk ----
+
+static void
+ignore_wake(void *arg)
 {
-	printf("%-22s", "hit ratio, 8 ways");
+	(void)arg;
+}
+
+static bool
+disk_read(struct cache_fixture *fix, struct memory_medium *medium, block_key key)
+{
+	struct buf *buf = fix->copies.ops->get(fix->copies.self, key);
+	block_key loaded;
+
+	if (buf != NULL || !disk_level_has(stack_disk(fix->stack), key)) {
+		bool hit = cache_read(fix, key);
+
+		memory_medium_end_all(medium);
+		return hit;
+	}
+	fix->copies.ops->ready(fix->copies.self, key, fix->pool);
+	memory_medium_end_all(medium);
+	while (fix->copies.ops->next_loaded(fix->copies.self, &loaded))
+		;
+	CHECK(cache_get(fix, key));
+	memory_medium_end_all(medium);
+	return true;
+}
+
+static bool
+never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static double
+disk_hit_ratio(const uint64_t *trace, enum policy policy)
+{
+	const struct level_config memory = cache_level(DISK_BLOCKS / 8, 8, HASH_NEIGHBOURS, POLICY_LRU);
+	const struct level_config disk = {
+		.size = (uint64_t)DISK_BLOCKS * DISK_SLOT, .ways = 8, .hash = HASH_MURMUR, .policy = policy};
+	const struct stack_disk_hooks hooks = {.wake = ignore_wake};
+	struct memory_medium bytes;
+	struct medium medium;
+	struct cache_fixture fix;
+	uint64_t hits = 0;
+	bool emptied;
+	char error[256];
+
+	memory_medium_init(&bytes, 0, 2 * disk.size);
+	medium = memory_medium(&bytes);
+	cache_setup(&fix, &memory, 1);
+	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, &emptied, error, sizeof(error)), &hooks);
+	fix.copies.ops->set_volume(fix.copies.self, 0, "trace");
+	memory_medium_end_all(&bytes);
+	for (uint64_t i = 0; i < DISK_TRACE_LENGTH; i++)
+		hits += disk_read(&fix, &bytes, trace[i]);
+	memory_medium_crash(&bytes, never, NULL);
+	stack_abandon_disk(fix.stack);
+	cache_teardown(&fix);
+	memory_medium_fini(&bytes);
+	return (double)hits / DISK_TRACE_LENGTH;
+}
+
+// ---- tables ----
+
+static void
+head(const char *text)
+{
+	printf("%-22s", text);
 	for (int policy = 0; policy < POLICY_COUNT; policy++)
 		printf("%10s", policy_name((enum policy)policy));
+}
+
+static void
+by_trace(void)
+{
+	head("hit ratio, 8 ways");
 	printf("%15s%15s\n", "lru, 16 ways", "adaptive, 16");
 	for (int i = 0; i < TRACE_COUNT; i++) {
 		uint64_t *trace = trace_make((enum trace)i, BLOCKS, TRACE_LENGTH);
 
 		printf("%-22s", trace_name((enum trace)i));
 		for (int policy = 0; policy < POLICY_COUNT; policy++)
-			printf("%10.4f", hit_ratio(trace, 8, (enum policy)policy));
-		printf("%15.4f%15.4f\n", hit_ratio(trace, 16, POLICY_LRU), hit_ratio(trace, 16, POLICY_ADAPTIVE));
+			printf("%10.4f", hit_ratio(trace, TRACE_LENGTH, BLOCKS, 8, (enum policy)policy));
+		printf("%15.4f%15.4f\n", hit_ratio(trace, TRACE_LENGTH, BLOCKS, 16, POLICY_LRU),
+		       hit_ratio(trace, TRACE_LENGTH, BLOCKS, 16, POLICY_ADAPTIVE));
 		free(trace);
 	}
+}
+
+static void
+by_disk(void)
+{
+	head("\non a disk");
+	printf("\n");
+	for (int i = 0; i < TRACE_COUNT; i++) {
+		uint64_t *trace = trace_make((enum trace)i, DISK_BLOCKS, DISK_TRACE_LENGTH);
+
+		printf("%-22s", trace_name((enum trace)i));
+		for (int policy = 0; policy < POLICY_COUNT; policy++)
+			printf("%10.4f", disk_hit_ratio(trace, (enum policy)policy));
+		printf("\n");
+		fflush(stdout);
+		free(trace);
+	}
+}
+
+int
+main(void)
+{
+	CHECK(sodium_init() >= 0);
+	by_disk();
+	fflush(stdout);
+	by_trace();
 	return 0;
 }

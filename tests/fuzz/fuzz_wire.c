@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Arbitrary bytes to splitter and decoder. What must hold: the end of a message does not depend on how the bytes
-// arrive, what decodes is a whole message, and what decodes, encoded and decoded again, is the same.
+// arrive, what decodes is a whole message, and what decodes, encoded and decoded again, is the same. The receiver, which
+// keeps blocks apart, finds the same messages and the same mistakes.
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/wire_help.h"
 
 #include "core/check.h"
+#include "net/receiver.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +67,104 @@ decode_one(const uint8_t *bytes, size_t size)
 	return result;
 }
 
+// ---- The receiver ----
+
+struct stream {
+	const uint8_t *bytes;
+	size_t size;
+	bool ended;
+};
+
+static struct buf_pool *
+stream_pool(void *arg, size_t size)
+{
+	static struct buf_pool *pools[LIMIT_BLOCK_SIZE_MAX / LIMIT_BLOCK_SIZE_MIN + 1];
+	struct buf_pool **pool = &pools[size / LIMIT_BLOCK_SIZE_MIN];
+
+	(void)arg;
+	if (*pool == NULL)
+		*pool = buf_pool_create(size);
+	CHECK(*pool != NULL);
+	return *pool;
+}
+
+static bool
+stream_message(void *arg, const uint8_t *head, size_t size, struct buf *const *blocks)
+{
+	struct stream *stream = arg;
+	struct message message, apart;
+	struct wire_error error = {0}, error_apart = {0};
+	long end = wire_help_split(stream->bytes, stream->size, 0, &error);
+	int result;
+
+	CHECK(end > 0);
+	result = wire_decode(stream->bytes, (size_t)end, items, &message, &error);
+	CHECK(wire_decode_apart(head, size, blocks, items_again, &apart, &error_apart) == result);
+	if (result == 0)
+		CHECK(wire_help_difference(&message, &apart, message.data_size) == NULL);
+	else
+		CHECK(memcmp(&error, &error_apart, sizeof(error)) == 0);
+	stream->bytes += end;
+	stream->size -= (size_t)end;
+	return true;
+}
+
+static void
+stream_fatal(void *arg, const uint8_t *head, size_t size, const struct wire_error *error)
+{
+	struct stream *stream = arg;
+	struct wire_error wanted = {0};
+
+	(void)head;
+	(void)size;
+	CHECK(wire_help_split(stream->bytes, stream->size, 0, &wanted) == -1);
+	CHECK(memcmp(&wanted, error, sizeof(wanted)) == 0);
+	stream->ended = true;
+}
+
+// ${bytes} in pieces of pseudo-random size from ${seed} on.
+static void
+receive(const uint8_t *bytes, size_t size, uint64_t seed)
+{
+	static uint8_t rest[4096];
+	static struct receiver_space space = {.rest = rest, .rest_size = sizeof(rest)};
+	struct stream stream = {.bytes = bytes, .size = size};
+	const struct receiver_listener listener = {
+		.pool = stream_pool, .message = stream_message, .fatal = stream_fatal, .arg = &stream};
+	struct receiver receiver = {0};
+	struct wire_error error;
+	uint64_t piece_max = seed % 2 ? 300 : 20000;
+
+	while (size > 0 && !stream.ended) {
+		size_t piece = 1 + wire_help_below(&seed, piece_max), put = 0;
+
+		receiver_prepare(&receiver, &listener, &space);
+		piece = piece < size ? piece : size;
+		for (int i = 0; i < space.count && put < piece; i++) {
+			size_t part = space.iov[i].iov_len < piece - put ? space.iov[i].iov_len : piece - put;
+
+			memcpy(space.iov[i].iov_base, bytes + put, part);
+			put += part;
+		}
+		CHECK(put > 0);
+		CHECK(receiver_take(&receiver, &listener, &space, put) == !stream.ended);
+		bytes += put;
+		size -= put;
+	}
+	CHECK(stream.ended || stream.size == 0 || wire_help_split(stream.bytes, stream.size, 0, &error) == 0);
+	CHECK(stream.ended || receiver_is_within(&receiver) == (stream.size > 0));
+	receiver_clear(&receiver);
+	for (size_t pool = LIMIT_BLOCK_SIZE_MIN; pool <= LIMIT_BLOCK_SIZE_MAX; pool *= 2)
+		CHECK(buf_pool_used(stream_pool(NULL, pool)) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	bool first = true;
 
+	for (uint64_t seed = 1; seed <= 2; seed++)
+		receive(bytes, size, seed);
 	while (size > 0) {
 		struct wire_error error = {0}, error_cut = {0};
 		long end = wire_help_split(bytes, size, 0, &error);

@@ -106,8 +106,15 @@ on_closed(void *arg, struct link *link, const char *why)
 	end->link = NULL;
 }
 
+static struct buf_pool *
+on_pool(void *arg, size_t size)
+{
+	ck_assert_uint_eq(size, BLOCK);
+	return pool;
+}
+
 static const struct link_callbacks callbacks = {
-	.message = on_message, .malformed = on_malformed, .room = on_room, .closed = on_closed};
+	.pool = on_pool, .message = on_message, .malformed = on_malformed, .room = on_room, .closed = on_closed};
 
 static void
 adopt(int index, int fd)
@@ -318,6 +325,65 @@ START_TEST(test_progress)
 	while (!link_has_progressed(ends[1].link)) // the program reads
 		ck_assert_int_gt(recv(fds[0], bytes, sizeof(bytes), 0), 0);
 	close(fds[0]);
+}
+END_TEST
+
+// Blocks come into the buffers in which they stay, and leave from those in which they are: nothing is copied, once it
+// is known what the messages look like. Of all sizes; in one read and in many.
+START_TEST(test_no_copy)
+{
+	static const uint32_t counts[] = {1, 2, 7, 256};
+	uint64_t before;
+	uint32_t xid = 0;
+
+	setup_links(_i == 1);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		send_blocks(&ends[0], xid++, 0, counts[i]);
+		flush(&ends[0]);
+		run_until(&ends[1].next_xid, xid);
+		before = buf_copied();
+		for (int n = 0; n < 100; n++) {
+			send_blocks(&ends[0], xid++, n, counts[i]);
+			if (n % 3 != 0)
+				flush(&ends[0]);
+			if (n % 5 == 0)
+				run_until(&ends[1].next_xid, xid - 2);
+		}
+		flush(&ends[0]);
+		run_until(&ends[1].next_xid, xid);
+		ck_assert_msg(buf_copied() == before, "of messages with %u blocks %lu bytes are copied", counts[i],
+			      buf_copied() - before);
+	}
+	ck_assert_uint_eq(ends[1].malformed, 0);
+}
+END_TEST
+
+// What was foreseen is not what comes: other sizes of messages, and some without blocks. It all arrives.
+START_TEST(test_unforeseen)
+{
+	uint32_t random = 1, xid = 0;
+	uint64_t blocks = 0;
+
+	setup_links(_i == 1);
+	for (int n = 0; n < 2000; n++) {
+		uint32_t count;
+
+		random = random * 1664525 + 1013904223;
+		count = (random >> 16) % 4 == 0 ? 0 : 1 + (random >> 20) % 9;
+		if (count == 0)
+			send_heartbeat(&ends[0], xid++);
+		else
+			send_blocks(&ends[0], xid++, blocks, count);
+		blocks += count;
+		if (random >> 30 == 0)
+			flush(&ends[0]);
+		if (random >> 29 == 7)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	flush(&ends[0]);
+	run_until(&ends[1].next_xid, xid);
+	ck_assert_uint_eq(ends[1].blocks, blocks);
+	ck_assert_uint_eq(ends[1].malformed, 0);
 }
 END_TEST
 
@@ -830,6 +896,8 @@ main(void)
 	tcase_add_checked_fixture(links, setup, teardown);
 	tcase_set_timeout(links, 60);
 	tcase_add_loop_test(links, test_sizes_both_ways, 0, 2);
+	tcase_add_loop_test(links, test_no_copy, 0, 2);
+	tcase_add_loop_test(links, test_unforeseen, 0, 2);
 	tcase_add_loop_test(links, test_progress, 0, 2);
 	tcase_add_test(links, test_slow_reader);
 	tcase_add_test(links, test_room_adds_up);
