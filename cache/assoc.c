@@ -52,7 +52,7 @@ ghosts_bytes(const struct assoc *table)
 }
 
 struct assoc *
-assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy)
+assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy, bool may_have_ghosts)
 {
 	struct assoc *table = calloc(1, sizeof(*table));
 
@@ -60,6 +60,7 @@ assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum poli
 	table->group_count = group_count;
 	table->way_count = way_count;
 	table->hash = hash;
+	table->may_have_ghosts = may_have_ghosts;
 	table->slots = memory_take(slots_bytes(table));
 	assoc_set_policy(table, policy);
 	return table;
@@ -93,12 +94,14 @@ void
 assoc_set_policy(struct assoc *table, enum policy policy)
 {
 	table->policy = policy;
-	if (policy != POLICY_LRU && table->ghosts == NULL)
+	if (policy != POLICY_LRU && table->ghosts == NULL && table->may_have_ghosts)
 		table->ghosts = memory_take(ghosts_bytes(table));
 	if ((policy == POLICY_ADAPTIVE) == (table->duel != NULL))
 		return;
 	duel_destroy(table->duel);
-	table->duel = policy == POLICY_ADAPTIVE ? duel_create(table->group_count, table->way_count) : NULL;
+	table->duel = NULL;
+	if (policy == POLICY_ADAPTIVE)
+		table->duel = duel_create(table->group_count, table->way_count, table->may_have_ghosts);
 }
 
 // The policy that is followed now.

@@ -12,7 +12,8 @@ enum { ASSOC_WAYS_MAX = 256 };
 
 struct assoc {
 	struct slot *slots; // group after group
-	uint16_t *ghosts;   // as many; NULL for LRU
+	bool may_have_ghosts;
+	uint16_t *ghosts;   // as many; NULL for LRU, and where there may be none
 	uint64_t group_count;
 	uint32_t way_count;
 	enum hash hash;
@@ -28,8 +29,10 @@ struct assoc_place {
 	uint32_t way;
 };
 
-// An empty table. Its memory is taken from the system as it is used, so that this takes no time.
-struct assoc *assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy);
+// An empty table. Its memory is taken from the system as it is used, so that this takes no time. With
+// ${may_have_ghosts} a policy that remembers who left does so.
+struct assoc *assoc_create(uint64_t group_count, uint32_t way_count, enum hash hash, enum policy policy,
+			   bool may_have_ghosts);
 
 // Gives back the counts of all buffers.
 void assoc_destroy(struct assoc *table);

@@ -234,7 +234,9 @@ disk_level_open(const struct medium *medium, const struct level_config *config, 
 	level->superblock.way_count = ways;
 	level->superblock.group_count = slots / ways;
 	level->superblock.hash = config->hash;
-	level->table = assoc_create(slots / ways, ways, config->hash, config->policy);
+	// Who comes back has to prove himself anyway (has_proved_itself): beyond that ghosts of the policy bring
+	// nothing here (--benchmark cache-policy), and with them the index would take more than 32 bytes a block.
+	level->table = assoc_create(slots / ways, ways, config->hash, config->policy, false);
 	level->digests = calloc(disk_slot_count(&level->superblock), BLOCK_DIGEST_SIZE); // lazily zero if large
 	level->ended_tail = &level->ended;
 	level->later = calloc(DISK_LATER_MAX, sizeof(*level->later));

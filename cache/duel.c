@@ -18,11 +18,11 @@ struct duel {
 	int score; // for S3-FIFO
 	enum policy winner;
 	struct slot *slots[SIDES]; // group after group; no buffers
-	uint16_t *ghosts;          // of S3-FIFO
+	uint16_t *ghosts;          // of S3-FIFO, or NULL
 };
 
 struct duel *
-duel_create(uint64_t group_count, uint32_t way_count)
+duel_create(uint64_t group_count, uint32_t way_count, bool has_ghosts)
 {
 	struct duel *duel = calloc(1, sizeof(*duel));
 	uint64_t count;
@@ -38,6 +38,8 @@ duel_create(uint64_t group_count, uint32_t way_count)
 		duel->slots[i] = calloc(count, sizeof(struct slot));
 		CHECK(duel->slots[i] != NULL);
 	}
+	if (!has_ghosts)
+		return duel;
 	duel->ghosts = calloc(count, sizeof(*duel->ghosts));
 	CHECK(duel->ghosts != NULL);
 	return duel;
@@ -57,8 +59,9 @@ duel_destroy(struct duel *duel)
 uint64_t
 duel_bytes(const struct duel *duel)
 {
-	return sizeof(*duel) +
-	       duel->group_count * duel->way_count * (SIDES * sizeof(struct slot) + sizeof(*duel->ghosts));
+	uint64_t ghost_size = duel->ghosts != NULL ? sizeof(*duel->ghosts) : 0;
+
+	return sizeof(*duel) + duel->group_count * duel->way_count * (SIDES * sizeof(struct slot) + ghost_size);
 }
 
 enum policy
@@ -79,7 +82,7 @@ group_of(const struct duel *duel, int side, uint64_t group)
 	uint64_t first = group / (duel->mask + 1) * duel->way_count;
 	struct group ret = {.slots = duel->slots[side] + first, .way_count = duel->way_count};
 
-	if (policies[side] == POLICY_S3FIFO)
+	if (policies[side] == POLICY_S3FIFO && duel->ghosts != NULL)
 		ret.ghosts = duel->ghosts + first;
 	while (ret.used < ret.way_count && ret.slots[ret.used].tag != 0)
 		ret.used++;

@@ -10,7 +10,7 @@
 struct duel;
 
 // Of a table like this. Never NULL.
-struct duel *duel_create(uint64_t group_count, uint32_t way_count);
+struct duel *duel_create(uint64_t group_count, uint32_t way_count, bool has_ghosts);
 void duel_destroy(struct duel *duel);
 
 // Bytes of its memory.

@@ -27,7 +27,7 @@ take_shape(struct level *level, const struct level_config *config, uint32_t bloc
 		ways = (uint32_t)entries;
 	level->config = *config;
 	level->config.ways = ways;
-	level->now = assoc_create(entries / ways, ways, config->hash, config->policy);
+	level->now = assoc_create(entries / ways, ways, config->hash, config->policy, true);
 	level->hand = 0;
 }
 

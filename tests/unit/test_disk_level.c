@@ -323,6 +323,40 @@ START_TEST(a_disk_that_is_too_small_is_refused)
 }
 END_TEST
 
+static uint64_t
+index_of(uint64_t slots, enum policy policy)
+{
+	struct level_config config = disk_config;
+	struct memory_medium bytes;
+	struct disk_level_stats stats;
+	struct disk_level *level;
+	struct medium m;
+	bool emptied;
+
+	config.size = slots * SLOT;
+	config.policy = policy;
+	memory_medium_init(&bytes, 0, 2 * config.size);
+	m = memory_medium(&bytes);
+	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
+	ck_assert_msg(level != NULL, "%s", error);
+	disk_level_get_stats(level, &stats);
+	memory_medium_end_all(&bytes);
+	disk_level_close(level);
+	memory_medium_fini(&bytes);
+	return stats.index;
+}
+
+// 32 bytes a block, whatever the policy, beyond what does not grow with the level: 1 TiB of 4 KiB takes 8 GiB.
+START_TEST(the_index_takes_32_bytes_a_block)
+{
+	uint64_t few = index_of(1024, (enum policy)_i), many = index_of(2048, (enum policy)_i);
+
+	ck_assert_uint_eq(many - few, UINT64_C(1024) * 32);
+	ck_assert_uint_le(few, UINT64_C(1024) * 32 + (64 << 10));
+	ck_assert_uint_eq((UINT64_C(1) << 40) / 4096 * 32, UINT64_C(8) << 30);
+}
+END_TEST
+
 START_TEST(another_shape_empties_it)
 {
 	const struct medium m = memory_medium(&medium);
@@ -844,6 +878,7 @@ disk_level_suite(void)
 	tcase_add_test(tcase, what_is_not_ours_is_left_alone);
 	tcase_add_test(tcase, a_damaged_cut_or_other_file_is_refused);
 	tcase_add_test(tcase, a_disk_that_is_too_small_is_refused);
+	tcase_add_loop_test(tcase, the_index_takes_32_bytes_a_block, 0, POLICY_COUNT);
 	tcase_add_test(tcase, another_shape_empties_it);
 	tcase_add_test(tcase, what_falls_out_of_memory_is_on_the_disk);
 	tcase_add_test(tcase, what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory);

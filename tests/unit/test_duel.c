@@ -21,7 +21,7 @@ access(struct duel *duel, uint64_t group, block_key key)
 // keeping what was hot before.
 START_TEST(test_follows_the_better)
 {
-	struct duel *duel = duel_create(GROUPS, WAYS);
+	struct duel *duel = duel_create(GROUPS, WAYS, true);
 	struct rng rng = {.state = 1};
 
 	ck_assert_int_eq(duel_winner(duel), POLICY_LRU);
@@ -39,7 +39,7 @@ END_TEST
 // Both are as good: nothing changes.
 START_TEST(test_a_draw_is_for_lru)
 {
-	struct duel *duel = duel_create(GROUPS, WAYS);
+	struct duel *duel = duel_create(GROUPS, WAYS, true);
 	struct rng rng = {.state = 1};
 
 	for (uint64_t n = 0; n < 100000; n++) {
@@ -56,7 +56,7 @@ START_TEST(test_sample)
 	const uint64_t counts[] = {1, 2, 127, 128, 129, 1000, 1 << 20};
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		struct duel *duel = duel_create(counts[i], WAYS);
+		struct duel *duel = duel_create(counts[i], WAYS, true);
 		uint64_t sampled = 0;
 
 		for (uint64_t group = 0; group < counts[i]; group++)
