@@ -136,12 +136,32 @@ by_disk(void)
 	}
 }
 
+static void
+by_size(void)
+{
+	printf("\n%-14s%-8s", "of the cache:", "");
+	for (uint64_t blocks = BLOCKS / 8; blocks <= 2 * BLOCKS; blocks *= 2)
+		printf("%10.3f", (double)blocks / BLOCKS);
+	printf("\n");
+	for (int i = 0; i < TRACE_COUNT; i++) {
+		uint64_t *trace = trace_make((enum trace)i, BLOCKS, TRACE_LENGTH);
+
+		for (int policy = 0; policy < POLICY_COUNT; policy++) {
+			printf("%-22s", policy == 0 ? trace_name((enum trace)i) : "");
+			for (uint64_t blocks = BLOCKS / 8; blocks <= 2 * BLOCKS; blocks *= 2)
+				printf("%10.4f", hit_ratio(trace, TRACE_LENGTH, blocks, 8, (enum policy)policy));
+			printf("  %s\n", policy_name((enum policy)policy));
+		}
+		free(trace);
+	}
+}
+
 int
 main(void)
 {
 	CHECK(sodium_init() >= 0);
-	by_disk();
-	fflush(stdout);
 	by_trace();
+	by_size();
+	by_disk();
 	return 0;
 }

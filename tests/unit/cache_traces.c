@@ -13,6 +13,7 @@ enum { ZIPF_TIMES = 10 };
 static const char *const names[TRACE_COUNT] = {
 	[TRACE_ZIPF_07] = "zipf 0.7",
 	[TRACE_ZIPF_09] = "zipf 0.9",
+	[TRACE_ZIPF_11] = "zipf 1.1",
 	[TRACE_ZIPF_12] = "zipf 1.2",
 	[TRACE_ZIPF_SCAN] = "zipf, bursts of scan",
 	[TRACE_ZIPF_SCAN_HALF] = "zipf, half a scan",
@@ -111,7 +112,9 @@ next(enum trace trace, const uint64_t *made, uint64_t i, uint64_t blocks, const 
 uint64_t *
 trace_make(enum trace trace, uint64_t blocks, uint64_t length)
 {
-	double exponent = trace == TRACE_ZIPF_07 ? 0.7 : trace == TRACE_ZIPF_12 ? 1.2 : 0.9;
+	static const double exponents[TRACE_COUNT] = {
+		[TRACE_ZIPF_07] = 0.7, [TRACE_ZIPF_11] = 1.1, [TRACE_ZIPF_12] = 1.2};
+	double exponent = exponents[trace] > 0 ? exponents[trace] : 0.9;
 	uint64_t *made = calloc(length, sizeof(*made));
 	struct rng rng = {.state = (uint64_t)trace + 1};
 	struct zipf zipf;

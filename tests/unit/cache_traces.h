@@ -20,6 +20,7 @@ enum trace {
 	TRACE_UNIFORM,        // any of twice the cache
 	TRACE_REUSE,          // exponential reuse distances: what LRU is best at
 	TRACE_DRIFT,          // zipf whose hottest blocks change
+	TRACE_ZIPF_11,        // zipf 1.1
 	TRACE_COUNT
 };
 

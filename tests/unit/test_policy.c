@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { WAYS = 8, BLOCKS = 32768, TRACE_LENGTH = 20 * BLOCKS };
+enum { SMALL_BLOCKS = 4096, SMALL_LENGTH = 40 * SMALL_BLOCKS }; // of a trace that caches of other sizes see
 
 struct fixture {
 	struct slot slots[WAYS];
@@ -181,17 +182,17 @@ START_TEST(test_only_who_may)
 END_TEST
 
 static double
-hit_ratio(const uint64_t *trace, enum policy policy)
+hit_ratio(const uint64_t *trace, uint64_t length, uint64_t blocks, enum policy policy)
 {
-	struct level_config level = cache_level(BLOCKS, WAYS, HASH_MURMUR, policy);
+	struct level_config level = cache_level(blocks, WAYS, HASH_MURMUR, policy);
 	struct cache_fixture fix;
 	uint64_t hits = 0;
 
 	cache_setup(&fix, &level, 1);
-	for (uint64_t i = 0; i < TRACE_LENGTH; i++)
+	for (uint64_t i = 0; i < length; i++)
 		hits += cache_read(&fix, trace[i]);
 	cache_teardown(&fix);
-	return (double)hits / TRACE_LENGTH;
+	return (double)hits / (double)length;
 }
 
 // "adaptive" is nowhere worse than LRU, and is clearly better where there are scans.
@@ -202,11 +203,28 @@ START_TEST(test_adaptive_against_lru)
 		[TRACE_ZIPF_LOOP] = true, [TRACE_LOOP_LARGE] = true,     [TRACE_LOOP_SMALL] = true,
 	};
 	uint64_t *trace = trace_make((enum trace)_i, BLOCKS, TRACE_LENGTH);
-	double lru = hit_ratio(trace, POLICY_LRU), adaptive = hit_ratio(trace, POLICY_ADAPTIVE);
+	double lru = hit_ratio(trace, TRACE_LENGTH, BLOCKS, POLICY_LRU);
+	double adaptive = hit_ratio(trace, TRACE_LENGTH, BLOCKS, POLICY_ADAPTIVE);
 
 	ck_assert_double_ge(adaptive, lru - 0.0005);
 	if (scan[_i])
 		ck_assert_double_ge(adaptive, lru + 0.02);
+	free(trace);
+}
+END_TEST
+
+// Nor is it at other sizes, from an eighth to the double of that for which the trace was made.
+START_TEST(test_adaptive_against_lru_at_sizes)
+{
+	uint64_t *trace = trace_make((enum trace)_i, SMALL_BLOCKS, SMALL_LENGTH);
+
+	for (uint64_t blocks = SMALL_BLOCKS / 8; blocks <= 2 * SMALL_BLOCKS; blocks *= 2) {
+		double lru = hit_ratio(trace, SMALL_LENGTH, blocks, POLICY_LRU);
+		double adaptive = hit_ratio(trace, SMALL_LENGTH, blocks, POLICY_ADAPTIVE);
+
+		ck_assert_msg(adaptive >= lru - 0.0005, "%s, %lu blocks: lru %.4f, adaptive %.4f", trace_name((enum trace)_i),
+			      (unsigned long)blocks, lru, adaptive);
+	}
 	free(trace);
 }
 END_TEST
@@ -227,6 +245,7 @@ main(void)
 	tcase_add_test(all, test_s3fifo_fresh);
 	tcase_add_test(all, test_only_who_may);
 	tcase_add_loop_test(all, test_adaptive_against_lru, 0, TRACE_COUNT);
+	tcase_add_loop_test(all, test_adaptive_against_lru_at_sizes, 0, TRACE_COUNT);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
