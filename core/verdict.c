@@ -227,7 +227,10 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) || want->version < entry->version)
+	// Who has been asked whether it has let the block go for the claimant sends bytes before it answers: if it has, newer ones
+	// come from below the claimant, and went past it.
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
+	    (want->version < entry->version && want->asked < 0))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
