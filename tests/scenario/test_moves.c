@@ -65,6 +65,38 @@ START_TEST(bytes_that_move_while_they_are_read)
 }
 END_TEST
 
+// F4: N is on its way to A, and has the block on P's record; C's bytes go past it to P, and M below N has written since. A has C's
+// bytes already (0), or hears of them when it asks P (1): N's claim is of an older version, but P knows that N has left it. M's
+// bytes may not be lost, nor C's be read. (seed 506101)
+START_TEST(claim_of_who_does_not_know_what_went_past)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, _i == 1);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "N", "P", true);
+	steps_child(scenario, "M", "N", true);
+	steps_child(scenario, "B", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "M", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "M", 'm');
+	steps_leave(scenario, "N", "A", 1000);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "C", "P", 10);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER"), 2); // the bytes, and the end of its claims
+	steps_read_at_last(scenario, "B", 'm');
+	ck_assert_uint_eq(scenario_count(scenario, "A -> N  ERR_REPLY"), 0);
+	steps_sync(scenario, "M", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'm');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, F5: X's bytes are with C, too, which has the block from G; X goes past both to A. G's own bytes are older. When C is dead
 // (0: before X comes, 1: after) G has to give it up, and must not bring up its bytes as if they were newer than X's.
 START_TEST(bytes_that_move_past_a_dead_writer)
@@ -437,6 +469,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
+	tcase_add_loop_test(tcase, claim_of_who_does_not_know_what_went_past, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
