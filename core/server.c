@@ -36,6 +36,13 @@ server_hb_ttl_ms(const struct core *core, const struct volume *volume)
 }
 
 void
+server_acknowledged(const struct core *core, struct child *child)
+{
+	if (child->acknowledged++ == child->synced)
+		child->unsynced_since = core->now;
+}
+
+void
 server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms)
 {
 	uint64_t margin_ms = hb_ttl_ms / 32 + 20; // for clocks that drift
@@ -458,7 +465,8 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
 
 	child->wrote |= message->items != NULL;
-	child->acknowledged += message->items != NULL;
+	if (message->items != NULL)
+		server_acknowledged(core, child);
 	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
 		request_grant(core, child, entry, message, i);
 		return;

@@ -241,6 +241,7 @@ struct volume {
 	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	bool lost_once; // so they were since this process began; whose, is not known any more
+	moment_us lost_at; // the last time
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
 	// counters
@@ -267,6 +268,8 @@ struct child {
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
+	moment_us unsynced_since; // the first of those that are not synced; of one who comes by another way, always
+	moment_us covered_at;     // when that barrier came
 	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
 	bool returns;             // its session before was one of this process
@@ -279,6 +282,7 @@ struct child {
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
 	enum lost lost;
+	moment_us lost_at; // the last time
 	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered

@@ -37,21 +37,25 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 	free(barrier);
 }
 
-void
-writeback_lost(struct core *core, struct volume *volume, const char *why)
+// They were lost at ${at}, or before.
+static void
+lost_at(struct core *core, struct volume *volume, moment_us at, const char *why)
 {
 	bool wrote = volume->writes > 0 || volume->wrote_before, news = wrote && !volume->lost;
 
 	volume->lost = wrote;
 	volume->lost_once = true;
+	volume->lost_at = at;
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced)
+		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced ||
+		    child->unsynced_since > at)
 			continue;
 		news = news || child->lost != LOST_UNTOLD;
 		child->lost = LOST_UNTOLD;
+		child->lost_at = at;
 		child->sync_failed |= why != NULL;
 	}
 	if (news && why != NULL) {
@@ -60,6 +64,12 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 		action->volume = volume->index;
 		action->text = why;
 	}
+}
+
+void
+writeback_lost(struct core *core, struct volume *volume, const char *why)
+{
+	lost_at(core, volume, core->now, why);
 }
 
 // Is ${barrier} of somebody who has to be told that writes were lost? It is told now. (Who stops the node has been told by the
@@ -144,7 +154,7 @@ static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
 	bool lost_here = volume->lost;
-	bool tell = error == ERR_OK || error == ERR_IO; // another error may mean that trying again is enough
+	bool tell = error == ERR_OK || error == ERR_IO || error == ERR_LOST; // another error may mean that trying again is enough
 	struct barrier *next;
 
 	if (tell && lost_here)
@@ -163,14 +173,18 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 			lost = take_lost(core, volume, barrier, lost_here);
 			if (barrier->child < 0)
 				volume->lost = false;
+			if (error == ERR_LOST && !lost) {
+				barrier->sent = false; // nothing that it covers: it goes up again
+				continue;
+			}
 		}
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, error == ERR_OK && lost ? ERR_LOST : error);
 	}
 }
 
-void
-writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
+static void
+barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
 {
 	if (error != ERR_OK) {
 		volume->unsynced = true;
@@ -180,12 +194,26 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 		unstable_committed(core, volume);
 	}
 	volume->barrier_out = false;
+}
+
+void
+writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	barrier_done(core, volume, error);
 	if (error == ERR_IO)
 		writeback_lost(core, volume, // also those who do not wait now have to know
 			       volume->is_root ? "the storage could not be synced"
 					       : "the parent answers a sync with an error: it, or a node above it, has "
 						 "lost writes, or the storage failed");
 	barriers_end(core, volume, true, error);
+}
+
+void
+writeback_lost_above(struct core *core, struct volume *volume, moment_us ago)
+{
+	barrier_done(core, volume, ERR_LOST);
+	lost_at(core, volume, ago < core->now ? core->now - ago : 0, "the parent, or a node above it, has lost writes");
+	barriers_end(core, volume, true, ERR_LOST);
 }
 
 static bool

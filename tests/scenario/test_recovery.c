@@ -601,6 +601,39 @@ START_TEST(frozen_blocks_thaw)
 }
 END_TEST
 
+// G4: P itself has no use for the volume, and so asks for no fsync: that A has lost what came from it P learns from the first of its
+// children that does. That one has come since, and nothing of it is lost: it is not told, but C, who wrote before, if it is still
+// there. (seed 521490)
+START_TEST(loss_before_a_child_has_come)
+{
+	struct scenario *scenario = steps_create();
+	bool lives = _i == 0;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_read_block(scenario, "B", 3, 'c'); // so A has it
+	scenario->disk->fail_syncs = true;
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_sync(scenario, "B", ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	if (!lives)
+		scenario_kill(scenario, "C");
+	scenario_run(scenario, 1000);
+	steps_child(scenario, "N", "P", true);
+	steps_write(scenario, "N", 'n');
+	steps_sync(scenario, "N", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
+	if (lives)
+		steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "N", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R14, G2: A's storage can not be synced, which B learns. P, which has what C wrote, leaves A and comes back to a new session, as E
 // has gone its own way with a block of P's. That P sends C's bytes again does not mend it: C is told.
 START_TEST(failed_sync_before_a_new_session)
@@ -628,7 +661,7 @@ START_TEST(failed_sync_before_a_new_session)
 	scenario_run(scenario, LEASE_MS);
 	ck_assert_uint_ge(scenario_count(scenario, "P -> A  RECOVER"), 1);
 	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
-	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_LOST);
 	steps_sync(scenario, "C", ERR_OK);
 	scenario_destroy(scenario);
 }
@@ -730,6 +763,7 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_test(tcase, failed_sync_before_a_new_session);
+	tcase_add_loop_test(tcase, loss_before_a_child_has_come, 0, 2);
 	tcase_add_test(tcase, synchronous_write_that_is_written_over_further_up);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);
