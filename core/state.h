@@ -148,7 +148,7 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
-	bool children_leave; // in this step, behind all answers: the parent has left
+	bool children_leave; // behind all answers, when the link to the parent is over: it has left
 	bool aborted;   // every request of the driver fails
 	enum volume_phase phase; // as of the last step
 	moment_us phase_since;
