@@ -252,6 +252,7 @@ take_over(struct node *node)
 			CHECK(journal_found_author(journal, found.volume, &author));
 			if (node->world->broken == BREAK_AUTHOR)
 				author = (struct author){.node_id = author.node_id ^ 1, .epoch = author.epoch};
+			author.shared &= node->world->broken != BREAK_SHARED;
 			core_set_author(node->core, (uint32_t)index, &author);
 			name_volume(node, (uint32_t)index);
 			journal_set_author(journal, (uint32_t)index, &author);

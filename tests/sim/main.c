@@ -32,7 +32,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
 	[BREAK_SINCE] = "since",
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
-	[BREAK_AUTHOR] = "author",
+	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 };
 
 enum { LISTED_MAX = 1000 };

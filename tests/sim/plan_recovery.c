@@ -126,6 +126,9 @@ draw_journals(struct plan *plan, uint32_t off)
 	moment_us stall_us = rng_chance(&rng, 30) ? lease_us / (plan->fair ? 8 : 2) : 0;
 	unsigned fail_ppm = rng_chance(&rng, 20) ? 20000 : 0;
 	bool small = rng_chance(&rng, 40), parent[PLAN_NODES_MAX] = {false};
+	// In half of the runs only leaves have one, as in those that found something before there were others.
+	struct rng proxies = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 6};
+	unsigned proxy_percent = rng_chance(&proxies, 50) ? (unsigned)rng_between(&proxies, 30, 100) : 0;
 
 	for (int i = 1; i < plan->node_count; i++)
 		parent[plan->nodes[i].parent] = true;
@@ -135,17 +138,20 @@ draw_journals(struct plan *plan, uint32_t off)
 	if (off >> CHAOS_JOURNAL & 1)
 		plan->chaos.count[CHAOS_JOURNAL] = 0;
 	for (int i = 1; i < plan->node_count; i++) {
-		if (!plan->nodes[i].has_driver || parent[i] || !rng_chance(&rng, nodes))
+		struct rng *own = parent[i] ? &proxies : &rng;
+
+		plan->nodes[i].core.listens = parent[i];
+		if (!plan->nodes[i].has_driver || !rng_chance(own, parent[i] ? proxy_percent : nodes))
 			continue;
 		plan->nodes[i].journal = (struct journal_config){
-			.seed = rng_next(&rng),
-			.size = (small ? rng_between(&rng, 16, 48) : rng_between(&rng, 64, 1024)) * JOURNAL_PAGE,
-			.latency_us = (unsigned)rng_between(&rng, 1, latency_us),
+			.seed = rng_next(own),
+			.size = (small ? rng_between(own, 16, 48) : rng_between(own, 64, 1024)) * JOURNAL_PAGE,
+			.latency_us = (unsigned)rng_between(own, 1, latency_us),
 			.stall_us = stall_us,
 			.fail_ppm = fail_ppm,
 		};
 		plan->nodes[i].core.journal = true;
-		if (rng_chance(&rng, 80))
+		if (rng_chance(own, 80))
 			plan->nodes[i].core.durability = DURABILITY_LOCAL;
 	}
 }

@@ -240,6 +240,7 @@ enum world_break {
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
 	BREAK_JOURNAL,   // a journal says that it has written, and has not
 	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
+	BREAK_SHARED,    // nor that children may have them
 	BREAK_COUNT
 };
 
