@@ -151,6 +151,37 @@ START_TEST(what_the_root_has_only_in_memory_is_kept_too)
 }
 END_TEST
 
+// C comes back, to A, while P, which it was below, still has the block for it; A, too, was started anew (_i == 1). What P has is older,
+// and must not get a version beyond that of C's bytes when P gives C up. (seed 1045)
+START_TEST(who_was_above_has_older_bytes)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	child_with_journal(scenario, "C", "P");
+	steps_child(scenario, "B", "A", true);
+	steps_read(scenario, "C", '.');
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "C");
+	if (_i == 1) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+		scenario_run(scenario, 100);
+	}
+	scenario_restart(scenario, "C");
+	steps_leave(scenario, "C", "A", 1);
+	steps_read_at_last(scenario, "B", 'c');
+	steps_read_at_last(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- a node with children ----
 
 // The root A, its children P, which has a journal, and B; C and E below P. They look for another parent when theirs is gone.
@@ -358,6 +389,7 @@ main(void)
 	tcase_add_test(tcase, who_comes_too_late_and_dies_is_told);
 	tcase_add_test(tcase, what_was_written_since_is_newer);
 	tcase_add_test(tcase, what_the_root_has_only_in_memory_is_kept_too);
+	tcase_add_loop_test(tcase, who_was_above_has_older_bytes, 0, 2);
 	tcase_add_test(tcase, children_come_back_with_newer_bytes);
 	tcase_add_loop_test(tcase, children_that_are_cut_off_keep_their_leases, 0, 2);
 	tcase_add_loop_test(tcase, children_have_moved, 0, 2);
