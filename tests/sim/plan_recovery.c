@@ -118,7 +118,7 @@ draw_drives(struct plan *plan)
 
 // The same; only that there are more fsyncs. A small journal is full now and then.
 static void
-draw_journals(struct plan *plan, uint32_t off)
+draw_journals(struct plan *plan, uint32_t off, bool rot)
 {
 	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 5};
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
@@ -129,6 +129,8 @@ draw_journals(struct plan *plan, uint32_t off)
 	// In half of the runs only leaves have one, as in those that found something before there were others.
 	struct rng proxies = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 6};
 	unsigned proxy_percent = rng_chance(&proxies, 50) ? (unsigned)rng_between(&proxies, 30, 100) : 0;
+	struct rng files = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 7};
+	unsigned rot_percent = rng_chance(&files, 70) ? 40 : 0, old_percent = rng_chance(&files, 70) ? 40 : 0;
 
 	for (int i = 1; i < plan->node_count; i++)
 		parent[plan->nodes[i].parent] = true;
@@ -154,6 +156,10 @@ draw_journals(struct plan *plan, uint32_t off)
 		if (rng_chance(own, 80))
 			plan->nodes[i].core.durability = DURABILITY_LOCAL;
 	}
+	for (int i = 1; i < plan->node_count && rot; i++) {
+		plan->nodes[i].journal.rot = rot_percent;
+		plan->nodes[i].journal.old = old_percent;
+	}
 }
 
 void
@@ -177,7 +183,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	if (options->disk_level)
 		draw_drives(plan);
 	if (options->journal)
-		draw_journals(plan, options->kinds_off);
+		draw_journals(plan, options->kinds_off, options->rot);
 	if (options->faults < 0)
 		plan->chaos = (struct chaos_plan){.longest_us = 1};
 }
