@@ -316,6 +316,8 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	entry_used(core, entry);
+	if (buf != NULL || record == NULL || record->perm != PERM_WRITE)
+		entry->claimed = false; // what is here counts from now on, or was never used
 	record = record_grant(core, child, entry, perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);

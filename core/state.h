@@ -176,6 +176,8 @@ struct volume {
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
+	uint64_t owed;             // blocks whose bytes were uncovered when a session was lost, and are not answered yet
+	uint32_t owed_epoch;       // held_epoch of the first of them
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
@@ -238,6 +240,7 @@ struct volume {
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
 	bool wrote_before; // the process of this node before, which has left a journal
+	bool comes_back;   // as that one: the parent may forget its session as soon as it has been brought what the journal had
 	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	bool lost_once; // so they were since this process began; whose, is not known any more

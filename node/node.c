@@ -84,6 +84,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->journal = config->journal[0] != '\0';
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
+	ret->listens = config->listen_count > 0;
 	ret->trace = trace_line; // the level may change
 }
 

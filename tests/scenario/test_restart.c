@@ -115,6 +115,30 @@ START_TEST(bytes_refused_to_a_proxy_that_knew_newer_versions)
 }
 END_TEST
 
+// F6, R13: P claims the block that C has written, and dies after the grace time with what C has brought it since. E had the block then,
+// and claims it after (_i == 0) or before C brings its bytes: they are superseded, not lost. (seed 1434 of those with journals)
+START_TEST(bytes_from_below_who_claimed_and_died)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "E", 'E');
+	scenario_kill(scenario, "P");
+	steps_leave(scenario, _i == 0 ? "C" : "E", "A", 1);
+	steps_leave(scenario, _i == 0 ? "E" : "C", "A", 200);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "B", 'E');
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'E');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what was evicted before the root died stays evicted: the record is beside the storage.
 START_TEST(evictions_outlive_the_root)
 {
@@ -908,6 +932,7 @@ main(void)
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
+	tcase_add_loop_test(tcase, bytes_from_below_who_claimed_and_died, 0, 2);
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
 	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
