@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, DYING_MS = 3000 };
 
 int
 disk_file_refuse(const struct disk_file *file, char *error, size_t error_size, const char *format, ...)
@@ -88,6 +88,7 @@ disk_file_open(struct disk_file *file, const char *flag, const char *path, char 
 	struct stat status;
 	bool exists = stat(path, &status) == 0;
 	int sys_errno, flags = O_RDWR | O_CLOEXEC;
+	pid_t holder;
 
 	*file = (struct disk_file){.flag = flag, .path = path, .fd = -1};
 	if (exists && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
@@ -95,16 +96,17 @@ disk_file_open(struct disk_file *file, const char *flag, const char *path, char 
 	file->is_device = exists && S_ISBLK(status.st_mode);
 	flags |= file->is_device ? O_EXCL : O_CREAT; // refused while the device is mounted
 	file->fd = open(path, flags, 0600);
+	file->is_new = !exists && file->fd >= 0;
 	if (file->fd < 0)
 		return disk_file_refuse(file, error, error_size, "cannot be opened: %s", strerror(errno));
 	sys_errno = lock_take(file->fd, false);
-	if (sys_errno == EAGAIN) {
-		pid_t holder = lock_find_holder(file->fd);
-
+	holder = sys_errno == EAGAIN ? lock_find_holder(file->fd) : 0;
+	if (sys_errno == EAGAIN && holder == 0)
+		sys_errno = lock_take_within(file->fd, false, DYING_MS);
+	if (sys_errno == EAGAIN)
 		return holder > 0 ? disk_file_refuse(file, error, error_size,
 						     "is in use by process %d; each node needs its own", (int)holder)
 				  : disk_file_refuse(file, error, error_size, "is in use; each node needs its own");
-	}
 	if (sys_errno != 0)
 		return disk_file_refuse(file, error, error_size, "cannot be locked: %s", strerror(sys_errno));
 	try_direct(file);

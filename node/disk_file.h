@@ -9,6 +9,7 @@ struct disk_file {
 	const char *flag, *path; // as it was asked for: FLAG immediately before PATH
 	int fd;                  // -1: not open
 	bool is_device;
+	bool is_new; // made by this open
 };
 
 // ${path} is made if it is not there. Both texts outlive the file. Returns -1 and a sentence; then fd may be open.
