@@ -109,6 +109,7 @@ disk_level_receive(struct disk_level *level, block_key key, struct buf *buf, boo
 void
 disk_level_go_on(struct disk_level *level, const struct disk_level *before)
 {
+	level->filling = true;
 	level->stats.found += before->stats.found;
 	level->stats.confirmed += before->stats.confirmed;
 	level->stats.written += before->stats.written;
@@ -117,4 +118,11 @@ disk_level_go_on(struct disk_level *level, const struct disk_level *before)
 	level->stats.loaded += before->stats.loaded;
 	level->stats.damaged += before->stats.damaged;
 	level->stats.replaced += before->stats.replaced;
+	level->stats.errors += before->stats.errors;
+}
+
+void
+disk_level_is_filled(struct disk_level *level)
+{
+	level->filling = false;
 }

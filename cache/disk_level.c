@@ -202,6 +202,7 @@ op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place 
 void
 disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
 {
+	level->stats.errors++;
 	if (level->stats.sys_errno != 0)
 		return;
 	level->stats.sys_errno = sys_errno;
@@ -683,5 +684,6 @@ disk_level_get_stats(const struct disk_level *level, struct disk_level_stats *re
 	ret->slot_size = level->superblock.slot_size;
 	ret->entries = level->table->entries;
 	ret->used = level->table->bytes;
+	ret->waiting = level->later_count;
 	ret->index = assoc_index_bytes(level->table) + disk_slot_count(&level->superblock) * BLOCK_DIGEST_SIZE;
 }

@@ -42,6 +42,8 @@ struct disk_level_stats {
 	uint64_t loaded;          // blocks
 	uint64_t damaged;         // that were not what they should be when they were read
 	uint64_t replaced;
+	uint64_t waiting; // blocks in memory that wait to be written
+	uint64_t errors;  // reads and writes that failed
 	int sys_errno; // why nothing is kept here any more; 0: all is well
 };
 
@@ -64,8 +66,10 @@ void disk_level_listen(struct disk_level *level, const struct disk_level_listene
 // Another policy from now on. What is here stays.
 void disk_level_set_policy(struct disk_level *level, enum policy policy);
 
-// ${level} takes the place of ${before}: its counters go on from there.
+// ${level} takes the place of ${before}: its counters go on from there. Its records are written without delay until
+// disk_level_is_filled: who dies soon after has what has come.
 void disk_level_go_on(struct disk_level *level, const struct disk_level *before);
+void disk_level_is_filled(struct disk_level *level);
 
 // The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
 void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);

@@ -69,6 +69,7 @@ struct disk_level {
 	// A level that is being emptied (disk_leave.c).
 	bool leaving;
 	uint64_t leave_group; // whose blocks are next
+	bool filling;         // from one that is being emptied: records are written without delay
 	bool room_wanted;     // the listener is to be woken when there is room
 	struct disk_level_stats stats; // the counters
 };

@@ -162,6 +162,6 @@ disk_records_pump(struct disk_level *level)
 	superblock_pump(level);
 	if (level->page_count == 0 || level->page_ios_running > 0 || level->stats.sys_errno != 0)
 		return;
-	if (level->writes == 0 || level->page_count >= BATCH)
+	if (level->writes == 0 || level->page_count >= BATCH || level->filling)
 		batch_write(level);
 }

@@ -94,6 +94,9 @@ void stack_abandon_disk(struct stack *stack);
 struct disk_level *stack_disk(const struct stack *stack);
 struct disk_level *stack_leaving_disk(const struct stack *stack);
 
+// Whose hooks (their arg) those of the disk level are; NULL: there is none.
+void *stack_disk_owner(const struct stack *stack);
+
 // Blocks still to move from the disk level that leaves, and of how many; whether they come to the other one.
 void stack_get_disk_change(const struct stack *stack, uint64_t *ret_moving, uint64_t *ret_total, bool *ret_follows);
 

@@ -186,6 +186,8 @@ stack_take_left_disk(struct stack *stack, void **ret_arg)
 	*ret_arg = stack->old_disk->hooks.arg;
 	free(stack->old_disk);
 	stack->old_disk = NULL;
+	if (stack->disk_follows)
+		disk_level_is_filled(stack->disk->level);
 	stack->disk_follows = false;
 	return level;
 }
@@ -221,6 +223,12 @@ struct disk_level *
 stack_disk(const struct stack *stack)
 {
 	return stack->disk != NULL ? stack->disk->level : NULL;
+}
+
+void *
+stack_disk_owner(const struct stack *stack)
+{
+	return stack->disk != NULL ? stack->disk->hooks.arg : NULL;
 }
 
 struct disk_level *
