@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+// Levels of the cache on a disk come and go while the node runs. What waits for a disk (opening and formatting a file,
+// reading its records, renaming and closing it) is done by a thread of its own; what moves is moved by the stack, slice
+// by slice (cache.c). One change at a time:
+//
+//   opens    the thread: the file of the one that comes; at an error all is as before
+//   moves    the stack: what is in the one that leaves; a medium that fails in the middle: cache/stack_disk.c
+//   ends     the thread: the new file gets the old one's name
+//
+// Then another thread closes the file of the one that left: where the file system discards what it frees, that may take
+// longer than all the rest. The next change ends after that.
+//
+// A level that takes another shape becomes another file, PATH.new, which is given the name PATH when it has all of the
+// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left of PATH.new
+// is removed at the next start.
+#include "node/cache_disk.h"
+
+#include "cache/disk_format.h"
+#include "node/control.h"
+#include "store/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NEW_SUFFIX ".new"
+
+enum phase { CHANGE_OPENS, CHANGE_MOVES, CHANGE_ENDS };
+
+struct cache_change {
+	struct task task;
+	struct node *node;
+	uint32_t id;
+	enum phase phase;
+	struct cache_disk *disk; // that comes, or NULL
+	struct cache_disk *left; // that has left
+	bool replaces;           // another one
+	bool renames;            // then ${disk}'s file gets the name of the other one's,
+	char *name;              // which is this, without symbolic links
+	uint32_t level_id;       // of the level in memory that leaves for it, or 0
+	char error[600];         // "": all is well
+};
+
+// A level that has left.
+struct closing {
+	struct task task;
+	struct cache_disk *disk;
+	int fd; // keeps its file open, or -1
+};
+
+// ---- Leftovers ----
+
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+// Whether the file ${fd} is a cache, or was to become one.
+static bool
+is_ours(int fd)
+{
+	static struct disk_superblock superblock; // large
+	uint8_t *bytes = calloc(1, DISK_EMPTY_SIZE);
+	uint32_t version;
+	ssize_t size;
+	bool ours;
+
+	CHECK(bytes != NULL);
+	size = pread(fd, bytes, DISK_EMPTY_SIZE, 0);
+	ours = size >= 0 && (is_zero(bytes, (size_t)size) ||
+			     disk_superblock_read(bytes, &superblock, &version) != DISK_FOREIGN);
+	free(bytes);
+	return ours;
+}
+
+// Remove ${path} if it is ours, a file, and nobody's. False: there is nothing, or it is something else.
+static bool
+remove_ours(const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && lock_take(fd, false) == 0 && is_ours(fd) &&
+	       unlink(path) == 0;
+	close(fd);
+	return ours;
+}
+
+void
+node_cache_disk_clean_up(const char *path)
+{
+	char *name = realpath(path, NULL), left[PATH_MAX + 8];
+
+	if (snprintf(left, sizeof(left), "%s" NEW_SUFFIX, name != NULL ? name : path) < (int)sizeof(left) && remove_ours(left))
+		log_warnx("--cache disk:%s: %s was left by a change that did not end, and is removed", path, left);
+	free(name);
+}
+
+// ---- The end ----
+
+static void
+change_end(struct cache_change *change)
+{
+	struct node *node = change->node;
+
+	node->cache_change = NULL;
+	if (change->error[0] != '\0')
+		log_error("the cache: %s", change->error);
+	if (node->control != NULL)
+		control_cache_disk_ended(node->control, change->id, change->level_id, change->error[0] != '\0' ? change->error : NULL);
+	free(change->name);
+	free(change);
+}
+
+static void __attribute__((format(printf, 2, 3))) fail(struct cache_change *change, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(change->error, sizeof(change->error), format, arguments);
+	va_end(arguments);
+}
+
+// On the thread for it.
+static void
+close_run(struct task *task)
+{
+	struct closing *closing = (struct closing *)task;
+
+	disk_level_close(closing->disk->level); // its index may be large
+	closing->disk->level = NULL;
+	if (closing->fd >= 0)
+		close(closing->fd);
+}
+
+static void
+close_done(struct task *task)
+{
+	struct closing *closing = (struct closing *)task;
+	struct node *node = closing->disk->node;
+
+	cache_disk_destroy(closing->disk);
+	free(closing);
+	node_cache_disk_moved(node);
+}
+
+static void
+close_begin(struct node *node, struct cache_disk *disk)
+{
+	struct closing *closing = calloc(1, sizeof(*closing));
+
+	CHECK(closing != NULL);
+	closing->disk = disk;
+	closing->fd = cache_disk_end(disk);
+	closing->task = (struct task){.run = close_run, .done = close_done};
+	worker_submit(node->cache_closer, &closing->task);
+}
+
+// On the thread.
+static void
+end_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk, *left = change->left;
+
+	if (left == disk && disk->disk_file.is_new)
+		unlink(disk->path); // it has failed
+	else if (left != disk && change->renames && rename(disk->path, change->name) != 0)
+		fail(change, "disk:%s: cannot be renamed to %s: %s; it is used under its present name", disk->path,
+		     change->name, strerror(errno));
+}
+
+static void
+end_done(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk;
+
+	if (change->renames && change->left != disk && change->error[0] == '\0')
+		snprintf(disk->path, sizeof(disk->path), "%s", change->name);
+	else if (change->renames && change->left != disk)
+		memcpy(disk->config.path, disk->path, sizeof(disk->config.path)); // it was opened: it is not longer
+	close_begin(change->node, change->left);
+	change_end(change);
+}
+
+void
+node_cache_disk_moved(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+	struct disk_level *left;
+	void *arg;
+
+	if (change == NULL || change->phase != CHANGE_MOVES || node->left || worker_is_busy(node->cache_closer))
+		return;
+	left = stack_take_left_disk(node->cache, &arg);
+	if (left == NULL)
+		return;
+	change->phase = CHANGE_ENDS;
+	change->left = arg;
+	change->left->level = left;
+	if (change->left == change->disk)
+		fail(change, "disk:%s: %s; the level before stays, without what had come to the new one", change->disk->path,
+		     change->left->failure);
+	change->task = (struct task){.run = end_run, .done = end_done};
+	worker_submit(node->cache_worker, &change->task);
+}
+
+// ---- The beginning ----
+
+static struct cache_change *
+change_begin(struct node *node, enum phase phase)
+{
+	static uint32_t last_id;
+	struct cache_change *change = calloc(1, sizeof(*change));
+
+	CHECK(change != NULL && node->cache_change == NULL);
+	change->node = node;
+	change->phase = phase;
+	change->id = ++last_id;
+	node->cache_change = change;
+	return change;
+}
+
+// The file of the level as it is, and the one beside it that is to take its place, which a change that did not end may
+// have left.
+static int
+find_name(struct cache_change *change)
+{
+	struct cache_disk *disk = change->disk;
+
+	change->name = realpath(disk->config.path, NULL);
+	if (change->name == NULL) {
+		fail(change, "disk:%s: %s", disk->config.path, strerror(errno));
+		return -1;
+	}
+	snprintf(disk->path, sizeof(disk->path), "%s" NEW_SUFFIX, change->name);
+	remove_ours(disk->path);
+	return 0;
+}
+
+// On the thread.
+static void
+open_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk;
+
+	if (change->renames && find_name(change) != 0)
+		return;
+	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) == 0 &&
+	    cache_disk_open_level(disk, change->replaces, change->error, sizeof(change->error)) == 0)
+		return;
+	if (disk->disk_file.is_new)
+		unlink(disk->path);
+}
+
+static void
+opened(struct cache_change *change)
+{
+	struct node *node = change->node;
+	struct cache_disk *disk = change->disk;
+	struct stack_disk_hooks hooks;
+
+	if (change->error[0] == '\0' && node->left)
+		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
+	if (change->error[0] != '\0' || cache_disk_begin(disk, &hooks, change->error, sizeof(change->error)) != 0) {
+		if (disk->disk_file.is_new)
+			unlink(disk->path);
+		cache_disk_destroy(disk);
+		change_end(change);
+		return;
+	}
+	if (!change->replaces) {
+		stack_set_disk(node->cache, disk->level, &hooks);
+		disk->level = NULL;
+		change_end(change);
+		return;
+	}
+	CHECK(stack_replace_disk(node->cache, disk->level, &hooks) == STACK_OK);
+	disk->level = NULL;
+	change->phase = CHANGE_MOVES;
+	node_cache_changed(node);
+	if (node->control != NULL)
+		cache_disk_moved(node->control);
+}
+
+static void
+open_done(struct task *task)
+{
+	opened((struct cache_change *)task);
+}
+
+static uint32_t
+open_begin(struct cache_change *change, const struct cache_disk_config *config)
+{
+	change->disk = cache_disk_create(change->node, config, config->path);
+	change->task = (struct task){.run = open_run, .done = open_done};
+	worker_submit(change->node->cache_worker, &change->task);
+	return change->id;
+}
+
+uint32_t
+node_cache_disk_add(struct node *node, const struct cache_disk_config *config, uint32_t level_id)
+{
+	struct cache_change *change = change_begin(node, CHANGE_OPENS);
+
+	change->level_id = level_id;
+	return open_begin(change, config);
+}
+
+uint32_t
+node_cache_disk_replace(struct node *node, const struct cache_disk_config *config)
+{
+	struct cache_change *change = change_begin(node, CHANGE_OPENS);
+
+	change->replaces = true;
+	change->renames = strcmp(config->path, node_cache_disk_config(node)->path) == 0;
+	return open_begin(change, config);
+}
+
+uint32_t
+node_cache_disk_remove(struct node *node)
+{
+	struct cache_change *change = change_begin(node, CHANGE_MOVES);
+
+	CHECK(stack_remove_disk(node->cache) == STACK_OK);
+	node_cache_changed(node);
+	return change->id;
+}
+
+void
+node_cache_disk_set_policy(struct node *node, enum policy policy)
+{
+	struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	CHECK(stack_set_disk_policy(node->cache, policy) == STACK_OK);
+	disk->config.level.policy = policy;
+}
+
+// ---- What is seen of it ----
+
+bool
+node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t *ret_total)
+{
+	bool follows;
+
+	stack_get_disk_change(node->cache, ret_moving, ret_total, &follows);
+	return node->cache_change != NULL;
+}
+
+const struct cache_disk_config *
+node_cache_disk_config(const struct node *node)
+{
+	const struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	return disk != NULL ? &disk->config : NULL;
+}
+
+bool
+node_cache_disk_is_device(const struct node *node)
+{
+	const struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	return disk != NULL && disk->disk_file.is_device;
+}
+
+void
+node_cache_disk_cancel(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+
+	if (change != NULL && change->phase == CHANGE_OPENS)
+		atomic_store(&change->disk->cancelled, true);
+}
+
+void
+node_cache_change_fini(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+
+	if (change == NULL)
+		return;
+	if (change->renames && change->phase == CHANGE_MOVES)
+		unlink(change->disk->path);
+	free(change->name);
+	free(change);
+	node->cache_change = NULL;
+}
