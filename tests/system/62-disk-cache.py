@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A cache on a disk: a leaf that is started again reads what it had without getting it from its parent; what is damaged
-there is found; a file that is not ours, or in use, is left alone; a disk that is full is given up."""
+there is found; a file that is not ours, or in use, is left alone; a disk that is full is given up. The level comes, goes,
+changes and moves while the leaf runs, also after a disk has failed, and when the leaf is killed in the middle of it."""
+import json
 import os
 import random
 import socket
 import threading
 
-from lab import HVFS, check, main, need_fuse, read_at, run, write_at
+from lab import HVFS, check, hvfs, main, need_fuse, read_at, run, write_at
 
 MIB = 1 << 20
 SIZE = 32 * MIB
+BLOCK = 4096
 CHUNK = 128 << 10
 CACHE = "mem:8M/disk:leaf.cache:64M"
 
@@ -135,10 +138,120 @@ def full_disk(lab, relay, data):
     with open("small/leaf.cache", "wb") as file:
         file.truncate(80 * MIB)  # has that size, and no space
     node, down = again(lab, relay, data, "on a disk that is full", "mem:8M/disk:small/leaf.cache:64M")
-    check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0, disk(node))
+    check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0 and disk(node)["errors"] > 0, disk(node))
     check("No space left" in open("leaf.log").read(), "the log says it")
     read_all(node, data)
+    full_disk_again(node, data)
+
+
+def full_disk_again(node, data):
+    """A level that has failed is had again, live; one that has no room to grow stays as it is."""
+    cache(node, "resize", "1", "70M", says="has failed")
+    run("mount", "-o", "remount,size=120M", "small")
+    cache(node, "remove", "1")
+    check(len(node.volume()["cache"]) == 1, node.volume()["cache"])
+    cache(node, "add", "disk:small/leaf.cache:64M")
+    read_all(node, data)
+    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
+    cache(node, "resize", "1", "256M", says="No space left")
+    check(os.listdir("small") == ["leaf.cache"] and disk(node)["size"] == 64 * MIB, disk(node))
+    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
+    with open("small/leaf.cache.new", "wb") as file:
+        file.write(b"somebody's" * 100000)
+    cache(node, "resize", "1", "48M", says="something else")
+    check(os.path.getsize("small/leaf.cache.new") == 1000000, "it was left alone")
+    read_all(node, data)
     node.stop()
+
+
+def has_all(node):
+    """Is everything there, or about to be written?"""
+    level = disk(node)
+    return level["entries"] + level["victims"] >= SIZE // BLOCK
+
+
+def cache(node, *words, says=None):
+    """hvfs cache, which succeeds, or (${says}) fails and says so."""
+    out = hvfs("cache", *words, "--control", node.control, status=0 if says is None else 1)
+    check(says is None or says in out.stderr, f"cache {words}: {out.stderr!r} does not say {says!r}")
+    return out.stdout
+
+
+def live(lab, relay, data):
+    """A level on a disk comes to a leaf that runs, takes other shapes, goes to other media, goes, and comes again."""
+    node = leaf(lab, "mem:8M")
+    cache(node, "add", "64M,ways=8", "--medium", "live.cache")
+    read_all(node, data)
+    check(has_all(node) and disk(node)["path"].endswith("/live.cache"), disk(node))
+    cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
+    cache(node, "move", "0", "1", says="the lowest")
+    cache(node, "remove", "0", says="the last level in memory")
+    before = relay.down
+    for words in (("resize", "1", "80M"), ("set", "1", "ways=16", "hash=xxh"), ("set", "1", "policy=s3fifo"),
+                  ("move", "1", "--medium", "other.cache"), ("resize", "1", "48M")):
+        printed = cache(node, *words)
+        check(disk(node)["state"] == "steady", disk(node))
+        print(f"{' '.join(words)}: {disk(node)['entries']} blocks; {printed.strip()}")
+    read_all(node, data)
+    down = relay.down - before
+    check(down < SIZE // 4, f"{down} bytes came down after all these")
+    check(printed.strip().endswith("/other.cache:48M,ways=16,hash=xxh,policy=s3fifo"), printed)
+    check(not os.path.exists("live.cache.new") and not os.path.exists("other.cache.new"), os.listdir("."))
+    text = hvfs("cache", "list", "--control", node.control).stdout
+    check("other.cache: " in text and " written" in text, text)
+    check("With the level on a disk, 48M" in hvfs("cache", "advise", "--control", node.control).stdout, "advise")
+
+    cache(node, "move", "1", "--medium", "mem")
+    check([level["kind"] for level in node.volume()["cache"]] == ["mem", "mem"], node.volume()["cache"])
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 4, f"{relay.down - before} bytes came down")
+    cache(node, "move", "1", "--medium", "third.cache")
+    check([level["kind"] for level in node.volume()["cache"]] == ["mem", "disk"], node.volume()["cache"])
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 2, f"{relay.down - before} bytes came down")
+    spec = cache(node, "remove", "1").split()[1]
+    check("disk:" not in spec, spec)
+    cache(node, "add", "disk:other.cache:48M,ways=16,hash=xxh,policy=s3fifo")
+    check(disk(node)["found"] > SIZE // BLOCK * 3 // 4, disk(node))
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 4 and disk(node)["confirmed"] > 1000, f"{relay.down - before} bytes came down")
+    node.stop()
+
+
+def resize_and_kill(node, size, lines):
+    """Killed after so many words of its progress."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(node.control)
+        control.sendall(json.dumps({"command": "cache", "action": "set", "position": 1, "values": {"size": size}}).encode() + b"\n")
+        answers = control.makefile()
+        answer = '"moving"'
+        while lines > 0 and '"moving"' in answer:
+            answer = answers.readline()
+            lines -= 1
+        node.kill()
+
+
+def killed_in_the_middle(lab, relay, data):
+    """What is there then is whole: the old shape, or the new one."""
+    for lines, size in ((0, "80M"), (1, "40M"), (1, "96M"), (2, "80M")):
+        if os.path.exists("leaf.cache"):
+            os.remove("leaf.cache")
+        node = leaf(lab)
+        read_all(node, data)
+        resize_and_kill(node, size, lines)
+        is_new = os.path.getsize("leaf.cache") != 65 * MIB
+        left = os.path.exists("leaf.cache.new")
+        logged = len(open("leaf.log").read())
+        node, down = again(lab, relay, data, f"killed after {lines} words of a change to {size}, "
+                           f"{'with the new file' if is_new else 'with the old one'}{', the other one was left' * left}",
+                           f"mem:8M/disk:leaf.cache:{size if is_new else '64M'}")
+        check(down < SIZE // 2, f"{down} bytes came down")
+        check(not os.path.exists("leaf.cache.new"), "it is removed")
+        check(left == ("was left by a change" in open("leaf.log").read()[logged:]), "and the log says so")
+        node.stop()
 
 
 def test(lab):
@@ -152,6 +265,8 @@ def test(lab):
     node, data = changed_while_away(lab, relay, data, root, node)
     node = damaged(lab, relay, data, node)
     foreign_files(node)
+    live(lab, relay, data)
+    killed_in_the_middle(lab, relay, data)
     full_disk(lab, relay, data)
     lab.stop_all()
 
