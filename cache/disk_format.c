@@ -2,9 +2,9 @@
 #include "cache/disk_format.h"
 #include "cache/hash.h"
 #include "cache/assoc.h"
+#include "cache/little_endian.h"
 #include "core/check.h"
 
-#include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -27,38 +27,6 @@ enum {
 enum { AT_KEY = 0, AT_DIGEST = 8, AT_ZERO = 24, AT_CHECK = 28, CHECK_SIZE = 4, SIZE_SHIFT = 56 };
 
 static const char magic[8] = {'h', 'v', 'f', 's', 'c', 'a', 'c', 'h'};
-
-static void
-put32(uint8_t *at, uint32_t value)
-{
-	value = htole32(value);
-	memcpy(at, &value, sizeof(value));
-}
-
-static void
-put64(uint8_t *at, uint64_t value)
-{
-	value = htole64(value);
-	memcpy(at, &value, sizeof(value));
-}
-
-static uint32_t
-get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
-
-static uint64_t
-get64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le64toh(value);
-}
 
 static void
 superblock_sum(const uint8_t *bytes, uint8_t ret[BLOCK_DIGEST_SIZE])

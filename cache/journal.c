@@ -252,6 +252,18 @@ drop_gone(struct journal *journal)
 		journal->pending_tail = 0;
 }
 
+// Nothing of what is on the medium is needed any more: in whose name is that to be said?
+static uint32_t
+volume_to_say_so(const struct journal *journal)
+{
+	if (journal->stats.blocks > 0 || journal->hold != 0 || journal->empty_on_medium)
+		return LIMIT_VOLUMES;
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (journal->authors[i].node_id != 0 && journal->block_sizes[i] != 0)
+			return i;
+	return LIMIT_VOLUMES;
+}
+
 static uint32_t
 volume_that_is_due(const struct journal *journal)
 {
@@ -261,10 +273,7 @@ volume_that_is_due(const struct journal *journal)
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		if (journal->author_due[i])
 			return i;
-	if (journal->stats.blocks == 0 && journal->hold == 0 && journal->tail_on_medium + 1 < journal->sequence &&
-	    journal->authors[journal->last].node_id != 0 && journal->block_sizes[journal->last] != 0)
-		return journal->last; // nothing of what is there is needed: to be said
-	return LIMIT_VOLUMES;
+	return volume_to_say_so(journal);
 }
 
 // No more than half of the ring is live, or there would be no room to move it to.
@@ -380,18 +389,20 @@ journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t **ret_
 	volume = volume_that_is_due(journal);
 	if (volume == LIMIT_VOLUMES || !measure(journal, volume, &count, &page))
 		return false;
-	if (count == 0 && !journal->author_due[volume] && tail(journal) <= journal->tail_on_medium)
-		return false; // it would not make room either
+	if (count == 0 && tail(journal) <= journal->tail_on_medium &&
+	    !(journal->author_due[volume] && room_for(journal, 2, &page)))
+		return false; // it would not make room, for which the last page is kept
 	*record = (struct journal_record){.sequence = journal->sequence++, .page = page, .run = journal->run};
 	record->block_size = journal->block_sizes[volume];
 	record->author = journal->authors[volume];
-	journal->last = volume;
 	memcpy(record->volume, journal->names[volume], sizeof(record->volume));
 	place = journal_place_add(journal, record);
 	add_blocks(journal, place, volume, count, &at);
+	journal->record_is_empty = record->count == 0;
 	add_forgotten(journal, volume);
 	place->pages = journal_record_pages(record);
 	record->tail = tail(journal) < record->sequence ? tail(journal) : record->sequence;
+	journal->record_is_empty = journal->record_is_empty && record->tail == record->sequence;
 	journal->author_due[volume] = false;
 	journal_record_write(&journal->superblock, record, journal->bytes);
 	*ret_size = place->pages * JOURNAL_PAGE;
@@ -417,6 +428,7 @@ journal_written(struct journal *journal, int sys_errno)
 	journal->stats.written += journal_record_pages(&journal->record) * JOURNAL_PAGE;
 	journal->done = journal->running_point;
 	journal->tail_on_medium = journal->record.tail;
+	journal->empty_on_medium = journal->record_is_empty;
 	free_places(journal);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cache/journal_format.h"
+#include "cache/little_endian.h"
 #include "core/check.h"
 
-#include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -39,38 +39,6 @@ static_assert(AT_ENTRIES + JOURNAL_RECORD_BLOCKS * ENTRY_SIZE <= AT_RUN, "a head
 
 static const char superblock_magic[8] = {'h', 'v', 'f', 's', 'j', 'r', 'n', 'l'};
 static const char record_magic[8] = {'h', 'v', 'f', 's', 'j', 'r', 'e', 'c'};
-
-static void
-put32(uint8_t *at, uint32_t value)
-{
-	value = htole32(value);
-	memcpy(at, &value, sizeof(value));
-}
-
-static void
-put64(uint8_t *at, uint64_t value)
-{
-	value = htole64(value);
-	memcpy(at, &value, sizeof(value));
-}
-
-static uint32_t
-get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
-}
-
-static uint64_t
-get64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le64toh(value);
-}
 
 // Keyed with the formatting: what another one has left is not taken for ours.
 static void

@@ -9,7 +9,7 @@
 enum {
 	JOURNAL_BUCKETS = 1 << 16,
 	JOURNAL_FORGOTTEN_MAX = 4096,
-	JOURNAL_RESERVE = 2, // pages that only a record without blocks may take, which moves the tail on
+	JOURNAL_RESERVE = 2, // pages that only a record without blocks may take; the last one only if it moves the tail on
 };
 
 // A block that was put and not forgotten.
@@ -55,7 +55,6 @@ struct journal {
 	uint32_t block_sizes[LIMIT_VOLUMES];
 	uint64_t counts[LIMIT_VOLUMES]; // blocks in the journal
 	bool author_due[LIMIT_VOLUMES];
-	uint32_t last; // the volume of the last record
 	// The ring: places[first], ... in the order of their sequence.
 	struct journal_place **places;
 	size_t place_count, place_capacity;
@@ -63,9 +62,10 @@ struct journal {
 	uint64_t sequence; // of the next record
 	uint64_t run;      // of the first record of this run
 	uint64_t tail_on_medium;
+	bool empty_on_medium; // the newest record there has nothing, and no record before it counts
 	uint64_t hold, hold_until; // the tail stays at ${hold} until the put of this number is done; 0: it does not
 	// The record that is being written.
-	bool running;
+	bool running, record_is_empty;
 	struct journal_record record;
 	uint8_t *bytes;
 	uint64_t running_point;

@@ -76,6 +76,7 @@ format(struct opening *opening, uint64_t pages, uint8_t *bytes)
 	randombytes_buf(journal->superblock.id, JOURNAL_ID_SIZE);
 	journal_superblock_write(&journal->superblock, bytes);
 	journal->sequence = journal->run = journal->tail_on_medium = 1;
+	journal->empty_on_medium = true;
 	return perform(opening, true, 0, bytes, JOURNAL_PAGE);
 }
 
@@ -331,6 +332,7 @@ take_leftovers(struct opening *opening)
 	}
 	free(list);
 	journal->stats.found = journal->leftover_count;
+	journal->empty_on_medium = journal->leftover_count == 0;
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/sum.h"
+#include "cache/little_endian.h"
 
-#include <endian.h>
 #include <string.h>
 
 #define PRIME1 UINT64_C(0x9e3779b185ebca87)
@@ -14,24 +14,6 @@ static uint64_t
 rotate(uint64_t value, int bits)
 {
 	return value << bits | value >> (64 - bits);
-}
-
-static uint64_t
-get64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le64toh(value);
-}
-
-static uint64_t
-get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return le32toh(value);
 }
 
 static uint64_t

@@ -99,6 +99,18 @@ inherit_session(const struct core *core, struct child *child, const struct pendi
 	}
 }
 
+// A child that has left bytes to nodes above it, and comes by another way, does not send them again: they may be here, from a
+// child that it was below, and it has to learn if we lose them, or have done so.
+static void
+heed_left(const struct volume *volume, struct child *child, const struct pending_connect *pending)
+{
+	if (!(pending->connect_flags & CONNECT_KNOWN) || child->forwarded)
+		return;
+	child->acknowledged = 1;
+	if (volume->lost_once)
+		child->lost = LOST_UNTOLD;
+}
+
 static void
 child_detach(struct core *core, struct child *child)
 {
@@ -161,6 +173,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->node_id = pending->node_id;
 		child->settled = pending->session == 0; // else it has claims
 		inherit_session(core, child, pending);
+		heed_left(core->volumes[child->volume], child, pending);
 	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
 		uint32_t old = (uint32_t)child->link;
 

@@ -165,7 +165,8 @@ table_work_rest(struct block_table *table, struct entry *entry)
 	if (work->want_head != 0 || work->sync_head != 0 || work->touched || work->wait_room || work->wait_dirty ||
 	    work->wait_place ||
 	    work->ask != ASK_NONE || work->recall_open || work->revoked || work->in_dirty || work->again || work->flushing ||
-	    work->claim || work->resend || work->claim_head != 0 || work->store_reading || work->loading || work->unstable != UNSTABLE_NOT ||
+	    work->claim || work->resend || work->claim_head != 0 || work->store_reading || work->loading ||
+	    work->settles != 0 || work->unstable != UNSTABLE_NOT ||
 	    work->forward_xid != 0)
 		return false;
 	CHECK(work->put_buf == NULL);

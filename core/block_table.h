@@ -97,6 +97,7 @@ struct want {
 	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
 	bool heeded;       // of bytes: who is on record for writing has been asked
+	bool heeds;        // of bytes: they have come before that
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };
@@ -167,8 +168,9 @@ struct work {
 	uint32_t unstable_prev, unstable_next; // of that list
 	version_t flush_version;
 	uint32_t flush_xid;
+	bool flush_resent;  // by RECOVER: no permission covered it
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
-	bool exposed;       // children have read this version of the dirty copy: the next change is a new one
+	bool exposed;       // children, or a journal, have this version of the dirty copy: the next change is a new one
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost
@@ -178,6 +180,7 @@ struct work {
 	bool journaled;   // the journal may have bytes of it
 	bool restored;    // it was found there, and its claim has not been answered
 	// The root's store.
+	uint32_t settles; // number of the sync that has to end before what was taken over its content is served; 0: none
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile
 };

@@ -12,6 +12,7 @@
 #include "core/server.h"
 #include "core/stored.h"
 #include "core/verdict.h"
+#include "core/writeback.h"
 
 bool
 claim_in_grace(const struct core *core, const struct volume *volume)
@@ -292,7 +293,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	struct item item = {.version = want->version, .kind = ITEM_DATA, .buf = want->buf};
 	struct bounds bounds = stored_bounds(core, entry, want);
 	struct volume *volume = entry_volume(core, entry);
-	bool lacks = entry->copy == COPY_ABSENT && (volume->is_root || entry->held < PERM_READ);
+	bool lacks = entry->copy == COPY_ABSENT && volume->is_root;
 	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
 
 	if (want->buf == buf_zero())
@@ -305,6 +306,8 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	    !known && stored_is_newer(bounds, want->version)) {
 		server_absorb(core, entry, &item);
 		stored_brought(volume, block_key_block(entry->key), want->version);
+		if (volume->is_root && want->early && want->perm == PERM_NO)
+			writeback_restore(core, entry);
 	}
 	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
@@ -452,8 +455,10 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	for (uint32_t i = 0; child != NULL && i < message->path_count; i++)
 		named |= message->path[i] == child->node_id;
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
-	if (child == NULL || (child->link < 0 && !named))
+	if (child == NULL)
 		return bytes;
+	if (child->link < 0 && !named)
+		return bytes && recall_named(core, work, message, bytes);
 	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
 		child->moved = true; // it may have the block by right; but has to say so
 		return bytes && recall_named(core, work, message, bytes);
@@ -564,8 +569,8 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			core->children[index]->orphans++;
 		}
 		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
-		// that came in the grace time are as good as before.
-		if (want->child != index || (want->early && want->buf != NULL) ||
+		// that came in the grace time are as good as before; so are those that somebody lets the block go for.
+		if (want->child != index || (want->buf != NULL && (want->early || want->asked >= 0 || want->heeded)) ||
 		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else

@@ -9,6 +9,7 @@
 #include "core/claim.h"
 #include "core/claimant.h"
 #include "core/dirty.h"
+#include "core/journaled.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/recovery.h"
@@ -23,11 +24,12 @@ client_parent_usable(const struct core *core, const struct volume *volume)
 	return core->parent.link >= 0 && volume->connected && !core->links[core->parent.link]->closing;
 }
 
-// Which request gets ${want} what it lacks; see docs/protocol.md, "Which request".
+// Which request gets ${want} what it lacks; see docs/protocol.md, "Which request". If somebody else ${below} has the block for
+// writing, the newest bytes are with him.
 static enum opcode
-ask_opcode(const struct entry *entry, const struct want *want, bool needs_data)
+ask_opcode(const struct entry *entry, const struct want *want, bool needs_data, bool below)
 {
-	if (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale)
+	if (below || (entry->held >= PERM_READ && entry->copy != COPY_ABSENT && !entry->stale))
 		return OP_LOCK;
 	if (needs_data && want->perm == PERM_WRITE)
 		return OP_GET;
@@ -61,6 +63,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	enum perm perm = want->perm;
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	struct saying say;
+	bool below;
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
@@ -73,7 +76,8 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 		perm = entry->held;
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE)
 		perm = PERM_WRITE;
-	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data), perm);
+	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
+	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data, below), perm);
 	say.hops_left = want->hops_left;
 	if (say.opcode == OP_PUT && buf != NULL) {
 		say.flags = FLAG_FORCE_SYNC;
@@ -144,22 +148,21 @@ tell_lost(struct core *core, struct entry *entry)
 		table_want(&core->table, i)->lost = table_want(&core->table, i)->applied;
 }
 
-// Dirty bytes meet what the parent says is the newest version.
+// Dirty bytes meet what the parent says is the newest version. If that is theirs, it need not have them: it may know the number
+// alone, from our claim. The acknowledgement of the FLUSH tells (R12).
 static void
-grant_over_dirty(struct core *core, struct entry *entry, struct work *work, const struct item *item)
+grant_over_dirty(struct core *core, struct entry *entry, const struct item *item)
 {
-	(void)work;
-	if (item->version < entry->version) // ours is the successor
+	if (item->version <= entry->version)
 		return;
 	// What supersedes our bytes is kept as they were: until it is durable (R13).
 	dirty_superseded(core, entry);
-	if (item->kind != ITEM_EMPTY) {
-		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
-		unstable_mark(core, entry);
-	} else if (item->version != entry->version) {
+	if (item->kind == ITEM_EMPTY) {
 		entry->stale = 1;
 		return;
 	}
+	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+	unstable_mark(core, entry);
 	entry->version = item->version;
 }
 
@@ -186,6 +189,8 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 	}
 	if (keep && entry->copy == COPY_CLEAN)
 		unstable_mark(core, entry); // ours, or what supersedes it (R13)
+	if (work->put_buf != NULL)
+		journaled_modified(core, entry); // it was never dirty
 	if (item->version != 0)
 		entry->version = item->version;
 }
@@ -225,7 +230,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	if (work->put_buf != NULL)
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (entry->copy == COPY_DIRTY)
-		grant_over_dirty(core, entry, work, item);
+		grant_over_dirty(core, entry, item);
 	else
 		grant_over_clean(core, entry, work, item);
 	client_take_grant(core, entry, message, work->ask_at);
@@ -306,7 +311,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
-	if (refused && work->resend) {
+	if (work->flush_resent && !work->resend) {
+		dirty_unsent(core, entry); // superseded meanwhile: it says nothing about what is held since
+	} else if (refused && work->resend) {
 		recovery_give_up(core, entry, message->status);
 	} else if (work->resend && recovery_retries(core, volume, message->status)) {
 		dirty_unsent(core, entry); // there was no room for it yet
@@ -490,6 +497,7 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	say.version = entry->version;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = false;
 	dirty_sent(core, entry);
 }
 

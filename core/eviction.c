@@ -77,22 +77,14 @@ push_name(struct eviction *eviction, uint64_t node_id)
 	eviction->names[eviction->name_count++] = node_id;
 }
 
-static bool
-is_above(const struct volume *volume, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < volume->above_count; i++)
-		if (volume->above[i] == node_id)
-			return true;
-	return node_id == volume->node_id;
-}
-
 static void
 add_name(const struct volume *volume, struct eviction *eviction, const struct child *child, uint64_t node_id)
 {
 	for (uint32_t i = 0; i < eviction->name_count; i++)
 		if (eviction->names[i] == node_id)
 			return;
-	if (node_id != child->node_id && !is_above(volume, node_id) && !is_remembered(volume, node_id))
+	if (node_id != child->node_id && node_id != volume->node_id && !volume_is_below(volume, node_id) &&
+	    !is_remembered(volume, node_id))
 		push_name(eviction, node_id);
 }
 

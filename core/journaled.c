@@ -91,7 +91,7 @@ tell(struct core *core, block_key key)
 	work->journal_due = false;
 	if (entry->copy < COPY_UNSTABLE)
 		return;
-	work->journaled = true;
+	work->journaled = work->exposed = true; // the next change must not come back as these bytes
 	action = actions_add(core->actions, ACTION_JOURNAL);
 	action->volume = block_key_volume(key);
 	action->block = block_key_block(key);

@@ -160,7 +160,8 @@ may_serve(const struct core *core, const struct entry *entry)
 	if (entry == NULL || entry->work == 0)
 		return entry != NULL;
 	work = table_work(&core->table, entry);
-	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0; // behind those who came before (R9)
+	return work->want_head == 0 && !work->recall_open && !work->claim && work->claim_head == 0 &&
+	       work->settles == 0; // behind those who came before (R9)
 }
 
 static bool
@@ -353,7 +354,7 @@ local_perform(struct core *core, struct entry *entry, struct want *want)
 	uint64_t index;
 
 	if (want->kind == WANT_PREFETCH) {
-		entry->ahead = 1;
+		entry->ahead |= want->perm == PERM_READ; // for WRITE it was not for a reader, and there may be nothing by now
 		return true;
 	}
 	index = block_key_block(entry->key) - want->io->first;

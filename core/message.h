@@ -48,7 +48,9 @@ enum {
 	CONNECT_RESUMED = 0x0020,   // answer: the permissions of the session named in CONNECT still stand
 	CONNECT_SEMI_SYNC_WRITE = 0x0040,
 	CONNECT_RECOVERING = 0x0080, // answer: what the parent holds is not confirmed yet under EPOCH
-	CONNECT_KNOWN = 0x0100, // answer: not resumed; but this very process has what it took, and sent on, in that session
+	// Answer: not resumed; but this very process has what it took, and sent on, in that session. Request: the child has left bytes
+	// to nodes above it.
+	CONNECT_KNOWN = 0x0100,
 	CONNECT_SAME_PROCESS = 0x0200, // answer: not resumed; but that session was one of this very process
 	CONNECT_AFTER_LEAVE = 0x0400, // answer of a root: that of the epoch before EPOCH left in order
 	CONNECT_ALL = 0x07ff,

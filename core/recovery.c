@@ -156,7 +156,10 @@ give_up_claim(struct core *core, struct entry *entry)
 static bool
 may_come_late(const struct volume *volume)
 {
-	return volume->above_count > 1 && claimant_names(&volume->own, volume->above[volume->above_count - 1]);
+	for (uint32_t i = 1; i < volume->above_count; i++) // it need not be the last: names of before come behind it
+		if (claimant_names(&volume->own, volume->above[i]))
+			return true;
+	return false;
 }
 
 void
@@ -293,7 +296,10 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 		if (record->perm == PERM_WRITE)
 			end_session(core, core->children[record->child]);
 	}
+	if (entry->copy != COPY_ABSENT)
+		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
 	client_learn_version(entry, version);
+	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }
 
 void
@@ -361,6 +367,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
+	work->flush_resent = true;
 	dirty_sent(core, entry);
 }
 

@@ -121,6 +121,8 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		return;
 	}
 	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT)) {
+		if (entry->claimed) // he had those bytes, and may have written over them since
+			stored_brought(volume, block, entry->version);
 		server_absorb(core, entry, item);
 		stored_brought(volume, block, item->version);
 	}

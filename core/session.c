@@ -81,6 +81,8 @@ session_connect(struct core *core, struct volume *volume)
 									      : CONNECT_ASYNC_WRITE;
 	if (volume->configured_read_only)
 		message->connect_flags |= CONNECT_READ_ONLY;
+	if (volume->keeper != 0)
+		message->connect_flags |= CONNECT_KNOWN;
 	message->protocol = PROTOCOL_VERSION;
 	message->node_id = volume->node_id;
 	message->link_number = core->parent.number;
@@ -191,20 +193,11 @@ epoch_confirmed(struct volume *volume)
 		volume->held_epoch = volume->parent_epoch;
 }
 
-static bool
-is_above(const struct volume *volume, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < volume->above_count; i++)
-		if (volume->above[i] == node_id)
-			return true;
-	return false;
-}
-
 bool
 core_needs_ancestor(const struct core *core)
 {
 	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->keeper != 0 && is_above(core->volumes[i], core->volumes[i]->keeper))
+		if (core->volumes[i]->keeper != 0 && volume_is_below(core->volumes[i], core->volumes[i]->keeper))
 			return true;
 	return false;
 }
@@ -238,7 +231,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 		}
 	follow_names(volume, message, true);
 	learn_way_up(core, volume, message);
-	volume->keeper_gone |= volume->keeper != 0 && !is_above(volume, volume->keeper);
+	volume->keeper_gone |= volume->keeper != 0 && !volume_is_below(volume, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
 		volume->parent_epoch = message->epoch;
 	if (message->epoch > volume->epoch)
@@ -325,7 +318,7 @@ missed_farewell(const struct volume *volume, const struct message *message)
 static void
 look_for_keepers(struct core *core, struct volume *volume, bool resumed, bool known)
 {
-	bool above = is_above(volume, volume->keeper);
+	bool above = volume_is_below(volume, volume->keeper);
 
 	volume->keeper_gone |= !resumed || !above;
 	if (resumed || above)

@@ -156,6 +156,15 @@ entry_lease_end(const struct core *core, const struct entry *entry)
 	return core->started + ((moment_us)entry->expiry << EXPIRY_SHIFT);
 }
 
+bool
+volume_is_below(const struct volume *volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		if (volume->above[i] == node_id)
+			return true;
+	return false;
+}
+
 enum perm
 entry_held(const struct core *core, const struct entry *entry)
 {

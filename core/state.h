@@ -125,7 +125,8 @@ struct barrier {
 	uint64_t count; // blocks of that which are not yet above, less those that an earlier barrier counts
 	struct io *io;  // a local fsync, or
 	int32_t child;  // a child's FLUSH of the volume (index; -1: none), or neither: the node stops, or
-	bool commit;    // unstable copies take too much room
+	bool commit;    // unstable copies take too much room, or
+	bool restores;  // what was taken over the content of the storage waits for it
 	uint32_t child_generation;
 	uint32_t xid;
 	bool sent; // covered by the barrier that is under way above (or the store's sync)
@@ -164,6 +165,8 @@ struct volume {
 	version_t stored_all;  // versions up to this are on stable storage, of all blocks, or written over; 0: not known
 	bool stored_kept;      // so are entries that say what has come since
 	uint64_t early_claims; // that came in the grace time and are not decided
+	uint32_t restores;     // syncs begun for what was taken over the content of the storage (work.settles)
+	bool restore_wanted, restoring; // one is to begin; is under way
 	// towards the parent
 	uint32_t parent_id; // VOLUME_ID there
 	uint64_t session;   // 0: none
@@ -237,6 +240,7 @@ struct volume {
 	bool wrote_before; // the process of this node before, which has left a journal
 	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
+	bool lost_once; // so they were since this process began; whose, is not known any more
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
 	// counters
@@ -412,6 +416,9 @@ entry_volume(const struct core *core, const struct entry *entry)
 {
 	return core->volumes[block_key_volume(entry->key)];
 }
+
+// Is the node on the way up, as far as the parent has told it? (Behind the root there are names of before.)
+bool volume_is_below(const struct volume *volume, uint64_t node_id);
 
 // What this node holds of a block right now (T4: compared with the present moment at each use).
 enum perm entry_held(const struct core *core, const struct entry *entry);

@@ -58,12 +58,22 @@ is_unsynced(const struct core *core, const struct volume *volume)
 	return core->stop_error == ERR_OK && volume->barriers == NULL && volume->dirty_count == 0 && volume->unsynced;
 }
 
+// A new name is being told to the parent: until it has answered, it can not be left.
+static bool
+is_being_named(const struct volume *volume)
+{
+	return volume->connected && volume->connect_xid != 0;
+}
+
 static bool
 all_flushed(const struct core *core)
 {
-	for (uint32_t i = 0; i < core->volume_count; i++)
-		if (core->volumes[i]->barriers != NULL || core->volumes[i]->dirty_count > 0 || is_unsynced(core, core->volumes[i]))
+	for (uint32_t i = 0; i < core->volume_count; i++) {
+		const struct volume *volume = core->volumes[i];
+
+		if (volume->barriers != NULL || volume->dirty_count > 0 || is_unsynced(core, volume) || is_being_named(volume))
 			return false;
+	}
 	return true;
 }
 

@@ -117,6 +117,8 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return true; // somebody has written since
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
+	if (needs_dirty_room(core, entry, want))
+		return false; // R9: what it asks for it could not use, nor keep from others who ask
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
 		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
 	if (held < want->perm) {
@@ -141,7 +143,7 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		}
 		return server_may_grant(core, entry, want, data);
 	}
-	return !needs_dirty_room(core, entry, want);
+	return true;
 }
 
 static void
@@ -243,8 +245,8 @@ transaction_advance(struct core *core, struct entry *entry)
 	if (work->recall_open && (entry->held != PERM_WRITE || !claim_wants_write(core, work)) &&
 	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
-	if (!claimed || work->claim || claim_in_grace(core, entry_volume(core, entry)))
-		ended_only = true; // who comes before the claims are decided waits
+	if (!claimed || work->claim || work->settles != 0 || claim_in_grace(core, entry_volume(core, entry)))
+		ended_only = true; // who comes before the claims are decided, and what they brought is durable, waits
 	else if (entry->version == 0)
 		entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it in a grace time
 	while (work->want_head != 0) {

@@ -233,7 +233,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 }
 
 // Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
-// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. False: it is being asked.
+// claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. It need not be named: bytes newer than
+// those here can come from below it alone. False: it is being asked.
 static bool
 heed_record(struct core *core, struct entry *entry, struct want *want)
 {
@@ -246,8 +247,9 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;
 	old = core->children[record->child];
-	if (!claimant_names(claimant, old->node_id))
+	if (!claimant_names(claimant, old->node_id) && want->version <= entry->version)
 		return true;
+	want->heeds = true;
 	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {
 		ask_recorded(core, entry, want, record);
 		return false;
@@ -269,11 +271,15 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 }
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
-// since every node that they passed keeps them until they are durable.
+// since every node that they passed keeps them until they are durable. If the author has missed another root that has served
+// in between, what is newer need not have been written over them: that root may never have had them.
 static enum verdict
-decide_late_bytes(const struct volume *volume, const struct entry *entry, struct want *want)
+decide_late_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
-	if (stored_has(volume, block_key_block(entry->key), want->version))
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (claimant_get(core, want->claimant)->epoch >= volume->claims_since &&
+	    stored_has(volume, block_key_block(entry->key), want->version))
 		return CLAIM_TAKEN;
 	return refuse(want, STATUS_EVICTED);
 }
@@ -291,7 +297,7 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
 	if (!want->early)
-		return decide_late_bytes(entry_volume(core, entry), entry, want);
+		return decide_late_bytes(core, entry, want);
 	if (want->version <= bounds.low ||
 	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
@@ -312,12 +318,22 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	return refuse(want, STATUS_EVICTED);
 }
 
-// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or has what
-// was written over them.
+// A proxy may not know what has come of bytes that are not newer than what it knows of. The version of a block that it neither
+// has nor holds may be that of another, which it has forgotten (R11), or of bytes that were refused; and what it has been given
+// by a root that was started anew may be what was there before them.
+static bool
+has_as_new(const struct entry *entry, const struct want *want)
+{
+	return (entry->copy != COPY_ABSENT || entry->held >= PERM_READ) &&
+	       version_epoch(want->version) == version_epoch(entry->version);
+}
+
+// Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or for others
+// behind which they waited, or has what was written over them.
 static bool
 came_before_eviction(const struct entry *entry, const struct want *want)
 {
-	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeded && want->version >= entry->version));
+	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeds && want->version >= entry->version));
 }
 
 enum verdict
@@ -348,9 +364,11 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			return CLAIM_WAITS;
 		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they
 		// are these is for those to say who do.
-		return entry->stale ? pass_on(core, entry, want) : CLAIM_TAKEN;
+		if (entry->stale || (!volume->is_root && want->version <= entry->version && !has_as_new(entry, want)))
+			return pass_on(core, entry, want);
+		return CLAIM_TAKEN;
 	}
 	if (volume->is_root)
-		return decide_late_bytes(volume, entry, want);
+		return decide_late_bytes(core, entry, want);
 	return pass_on(core, entry, want);
 }

@@ -32,7 +32,7 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 		local_finish(core, barrier->io, error);
 	else if (barrier->child >= 0)
 		server_barrier_done(core, barrier->child, barrier->child_generation, barrier->xid, error);
-	else if (!barrier->commit && error != ERR_OK)
+	else if (!barrier->commit && !barrier->restores && error != ERR_OK)
 		core->stop_error = error;
 	free(barrier);
 }
@@ -43,6 +43,7 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 	bool wrote = volume->writes > 0 || volume->wrote_before, news = wrote && !volume->lost;
 
 	volume->lost = wrote;
+	volume->lost_once = true;
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
@@ -83,6 +84,45 @@ commit_end(struct core *core, struct volume *volume, enum hvfs_error error)
 	volume->commit_retry_at = error != ERR_OK ? core->now + RETRY_US : 0;
 }
 
+void
+writeback_restore(struct core *core, struct entry *entry)
+{
+	struct volume *volume = entry_volume(core, entry);
+
+	table_work_make(&core->table, entry)->settles = volume->restores + 1;
+	volume->restore_wanted = true;
+}
+
+static void
+restore_pump(struct core *core, struct volume *volume)
+{
+	if (!volume->restore_wanted || volume->restoring)
+		return;
+	volume->restore_wanted = false;
+	volume->restoring = true;
+	volume->restores++;
+	barrier_add(core, volume, NULL, -1, 0)->restores = true;
+}
+
+// A storage that fails has told so, and promises nothing: what was taken is served, too.
+static void
+restore_end(struct core *core, struct volume *volume)
+{
+	volume->restoring = false;
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		struct work *work = work_get(core, i);
+		struct entry *entry;
+
+		if (!pool_is_used(&core->table.works, i) || work->settles == 0 || work->settles > volume->restores)
+			continue;
+		entry = table_entry(&core->table, work->entry);
+		if (entry_volume(core, entry) != volume)
+			continue;
+		work->settles = 0;
+		table_touch(&core->table, entry);
+	}
+}
+
 // End the barriers that are under way (${sent}), or those that are not yet.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
@@ -99,6 +139,8 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 			continue;
 		if (barrier->commit) {
 			commit_end(core, volume, error);
+		} else if (barrier->restores) {
+			restore_end(core, volume);
 		} else if (tell) {
 			lost = take_lost(core, volume, barrier, lost_here);
 			if (barrier->child < 0)
@@ -338,6 +380,7 @@ writeback_pump(struct core *core, struct volume *volume)
 			     volume->flush_error); // its data stays dirty; the next fsync tries again
 	volume->flush_error = ERR_OK;
 	commit_pump(core, volume);
+	restore_pump(core, volume);
 	if (volume->dirty_head != 0 && may_send(core, volume))
 		dirty_pump(core, volume);
 	barriers_pump(core, volume);

@@ -10,6 +10,9 @@
 // which tells it.
 void writeback_lost(struct core *core, struct volume *volume, const char *why);
 
+// A root has taken bytes over what its storage may have: the block is not served before they are on stable storage.
+void writeback_restore(struct core *core, struct entry *entry);
+
 // The barrier under way has ended. ERR_IO: nobody knows what of it is on stable storage.
 void writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error);
 

@@ -802,6 +802,40 @@ START_TEST(claimant_reads_on_while_a_put_with_bytes_is_under_way)
 }
 END_TEST
 
+// F4: P has 'c', which E below it has written over, and claims that; its parent, which was started anew, has older bytes. E, who was
+// asked to let C read, brings its own: newer than what P claimed and has, so P takes them. If they went past P, which has the
+// block for writing, 'c' would follow, and be read. (seed 512530)
+START_TEST(bytes_newer_than_those_that_were_claimed)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "M", "A", true);
+	steps_child(scenario, "P", "M", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	scenario_hold(scenario, "E", "P", true);
+	scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 100);
+	scenario_kill(scenario, "C");
+	scenario_kill(scenario, "M");
+	scenario_restart(scenario, "M");
+	scenario_run(scenario, 300);
+	scenario_hold(scenario, "E", "P", false);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "E", ERR_OK);
+	steps_read(scenario, "E", 'e');
+	steps_read(scenario, "B", 'e');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -834,6 +868,7 @@ main(void)
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
 	tcase_add_test(tcase, claimant_reads_on_while_a_put_with_bytes_is_under_way);
+	tcase_add_test(tcase, bytes_newer_than_those_that_were_claimed);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -250,6 +250,54 @@ START_TEST(forwarded_copies_are_further_up)
 }
 END_TEST
 
+// G and H have what C left to them, and H reads it. H is evicted, as it is cut off for long, and G dies. C goes to H, which is the
+// process that it was: it has to learn that H loses what it has, a moment later (0) or earlier (1). (seed 502379)
+START_TEST(forwarded_copies_are_at_a_node_that_loses_them)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "H", "A", true);
+	steps_child(scenario, "G", "H", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 4;
+	steps_child(scenario, "C", "G", true);
+	for (unsigned i = 0; i < 4; i++)
+		steps_write_block(scenario, "C", i, 'c');
+	scenario_run(scenario, 1000);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> G  FORWARD"), 1);
+	for (unsigned i = 0; i < 4; i++)
+		steps_read_block(scenario, "H", i, 'c');
+	scenario_hold(scenario, "H", "A", true);
+	scenario_hold(scenario, "A", "H", true);
+	scenario_run(scenario, EVICTED_MS);
+	for (unsigned i = 0; i < 4; i++)
+		steps_write_block(scenario, "B", i, 'b');
+	scenario_kill(scenario, "G");
+	scenario_forget(scenario);
+	if (_i == 0)
+		scenario_move(scenario, "C", "H");
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "H", "A", false);
+	while (scenario_count(scenario, "A -> H  ERR_REPLY") < 2) { // the claims, the bytes
+		scenario_run(scenario, 1);
+		scenario_deliver(scenario, "A", "H", 1);
+	}
+	ck_assert_uint_eq(scenario_count(scenario, "H -> C  OK_REPLY name"), _i == 0);
+	scenario_deliver(scenario, "A", "H", 1);
+	if (_i == 1)
+		scenario_move(scenario, "C", "H");
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "A", "H", false);
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // P and A have what C left to them, and has no more in its small cache. P goes to X, a child of A's, and dies before X has that; then
 // A dies. C, who has heard of X, does not take it for A under another name, and is told of the loss.
 START_TEST(forwarded_copies_are_not_with_who_comes_between)
@@ -340,6 +388,7 @@ main(void)
 	tcase_add_test(tcase, forwarded_copies_may_be_lost);
 	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
 	tcase_add_test(tcase, forwarded_copies_are_at_a_node_with_another_name);
+	tcase_add_loop_test(tcase, forwarded_copies_are_at_a_node_that_loses_them, 0, 2);
 	tcase_add_test(tcase, forwarded_copies_are_further_up);
 	tcase_add_test(tcase, forwarded_copies_behind_a_barrier);
 	tcase_add_test(tcase, forwarded_copies_are_not_with_who_comes_between);

@@ -165,7 +165,8 @@ END_TEST
 
 // G1: B's synchronous write of a whole block is on its way to the root when the link falls silent. B goes to P, a child of that
 // same root, and the message may arrive there behind what others write meanwhile: then the write has failed, and must not
-// have succeeded before. A root that B comes back to closes the old link: it is made again. (seed 1066)
+// have succeeded before. A root that B comes back to closes the old link: it is made again. (seed 1066) _i == 2: P is below X, of
+// which it tells B the name before, too, behind the root's.
 START_TEST(synchronous_write_that_may_come_late)
 {
 	enum { LATE_MS = STEPS_HB_TTL_MS * 3 / 4 };
@@ -175,23 +176,30 @@ START_TEST(synchronous_write_that_may_come_late)
 	scenario->world->moving = true;
 	steps_root(scenario, "A");
 	steps_keep_dirty(scenario, true);
-	steps_child(scenario, "P", "A", true);
+	if (_i == 2) {
+		steps_child(scenario, "G", "A", true);
+		steps_child(scenario, "X", "G", true);
+	}
+	steps_child(scenario, "P", _i == 2 ? "X" : "A", true);
 	steps_child(scenario, "B", "A", true);
-	steps_cut(scenario, "B", "A", _i == 0 ? LATE_MS : 100);
+	if (_i == 2)
+		scenario_kill(scenario, "G");
+	scenario_run(scenario, STEPS_HB_TTL_MS);
+	steps_cut(scenario, "B", "A", _i != 1 ? LATE_MS : 100);
 	write = scenario_write_sync(scenario, "B", 7, 'b');
 	scenario_run(scenario, 50);
 	ck_assert_uint_eq(scenario_count(scenario, "B -> A  PUT FORCE_SYNC"), 1);
-	if (_i == 0)
+	if (_i != 1)
 		scenario_move(scenario, "B", "P");
 	else
 		world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
 	scenario_run(scenario, LATE_MS - 100);
-	ck_assert_int_eq(scenario_count(scenario, "B -> P  CONNECT") > 0, _i == 0);
-	if (_i == 0)
+	ck_assert_int_eq(scenario_count(scenario, "B -> P  CONNECT") > 0, _i != 1);
+	if (_i != 1)
 		request_expect_error(write, ERR_IO);
 	else
 		request_expect_ok(write);
-	steps_read_at_last(scenario, "P", _i == 0 ? '.' : 'b');
+	steps_read_at_last(scenario, "P", _i != 1 ? '.' : 'b');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -405,6 +413,32 @@ START_TEST(stop_while_a_child_waits)
 }
 END_TEST
 
+// C is asked to stop and goes to A. All is durable as soon as its barrier has been answered, but its new name is on its way: the
+// answer to that CONNECT is not the one to a DISCONNECT. (It was taken for that: C was gone without having left.)
+START_TEST(stop_while_the_new_name_is_told)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	scenario->disk->sync_us = 5000;
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_write_block(scenario, "C", 5, 'c');
+	steps_read_block(scenario, "B", 5, 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "A", 100);
+	world_stop(scenario_node(scenario, "C"));
+	scenario_run(scenario, 1000);
+	ck_assert(scenario_node(scenario, "C")->stopped);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  DISCONNECT"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 5), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Memory ----
 
 // A proxy has nothing more to say of blocks that neither its cache nor anybody below holds, however many went through it.
@@ -512,6 +546,34 @@ START_TEST(store_read_overtaken_by_a_write)
 }
 END_TEST
 
+// R9: B and C want to write one block, and have no room for it before the disk has synced what they wrote before. So long they do
+// not take it from each other: neither could use it. (They did, as fast as messages go.)
+START_TEST(writers_without_room_do_not_ask)
+{
+	struct scenario *scenario = steps_create();
+	struct request *writes[2];
+
+	steps_root(scenario, "A");
+	scenario->config.dirty_max = 1;
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	scenario->disk->sync_us = 5000 * 1000;
+	steps_write_block(scenario, "B", 1, 'b');
+	steps_write_block(scenario, "C", 2, 'c');
+	scenario_forget(scenario);
+	writes[0] = scenario_write(scenario, "B", 7, 'b');
+	writes[1] = scenario_write(scenario, "C", 7, 'c');
+	scenario_run(scenario, 2000);
+	request_expect_waiting(writes[0]);
+	request_expect_waiting(writes[1]);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7"), 0);
+	scenario_run(scenario, 30 * 1000);
+	request_expect_ok(writes[0]);
+	request_expect_ok(writes[1]);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Runs ----
 
 // A synchronous write of four blocks that C has for writing goes up as one FLUSH, through P too, and not block by block
@@ -558,15 +620,17 @@ main(void)
 	tcase_add_test(tcase, lost_synchronous_write_fails_below_a_proxy);
 	tcase_add_loop_test(tcase, read_behind_a_synchronous_write_that_is_given_up, 0, 2);
 	tcase_add_test(tcase, write_behind_a_read_that_is_given_up);
-	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 2);
+	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 3);
 	tcase_add_test(tcase, lost_writes_are_told_to_all_who_wait);
 	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);
 	tcase_add_test(tcase, stop_while_a_child_waits);
+	tcase_add_test(tcase, stop_while_the_new_name_is_told);
 	tcase_add_test(tcase, table_of_a_proxy_is_bounded);
 	tcase_add_test(tcase, table_of_a_root_that_stops_is_bounded);
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
+	tcase_add_test(tcase, writers_without_room_do_not_ask);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -91,6 +91,36 @@ START_TEST(bytes_that_move_past_a_dead_writer)
 }
 END_TEST
 
+// The same with Y, who has written over X's bytes: both bring theirs, and G is asked about X first. What waits behind that is not
+// void either, though C, whom both name, is evicted before G answers. (seed 502216)
+// (X is told of a loss that there is not: of older bytes A can not know.)
+START_TEST(bytes_that_wait_behind_the_question_for_others)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "C", "G", true);
+	steps_child(scenario, "X", "C", true);
+	steps_child(scenario, "Y", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "G", 'g');
+	steps_write(scenario, "X", 'x');
+	steps_write(scenario, "Y", 'y');
+	steps_read(scenario, "C", 'y');
+	scenario_kill(scenario, "C");
+	steps_leave(scenario, "X", "A", 0);
+	scenario_run(scenario, 60);
+	steps_leave(scenario, "Y", "A", 0);
+	steps_read_at_last(scenario, "B", 'y');
+	steps_sync(scenario, "Y", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'y');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The same, but C lives, and has written over them: it gives the block back.
 START_TEST(bytes_that_move_past_a_writer)
 {
@@ -280,6 +310,78 @@ START_TEST(who_was_asked_claims_the_block_elsewhere)
 }
 END_TEST
 
+// F4: P asks Q, who has the block for writing on its record, for what C has written, and is cut off from it. Q moves to A with C's
+// bytes, and dies before it has brought them: C, who brings them now, knows Q by its new name, and P no more. But only from below P
+// can they be, so that P must not bring up its older bytes for newer when it gives Q up.
+START_TEST(bytes_that_are_newer_than_those_of_a_writer_who_is_not_named)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_read(scenario, "C", '.');
+	steps_write(scenario, "C", 'c');
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario->world->now + EVICTED_MS * 1000);
+	read = scenario_read(scenario, "P", 7);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "Q", "A", 10);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> Q  OK_REPLY") == 0)
+		scenario_run(scenario, 1);
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "A"), scenario->world->now + EVICTED_MS * 1000);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> A  CONNECT"), 2); // it has a new name, and C knows it
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, 3 * EVICTED_MS);
+	ck_assert_uint_gt(scenario_count(scenario, "C -> A  RECOVER"), 0);
+	request_expect_ok(read);
+	steps_read(scenario, "P", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, F5: Q moves from P to A with C's bytes, and dies while A asks P to let the block go for them. They have come: nobody may read
+// what was there before, though C can bring them again.
+START_TEST(bytes_of_who_dies_while_they_wait)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "B", "A", true);
+	steps_read(scenario, "C", '.');
+	steps_write(scenario, "C", 'c');
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario->world->now + EVICTED_MS * 1000);
+	read = scenario_read(scenario, "P", 7);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "Q", "A", 10);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, 3 * EVICTED_MS);
+	request_expect_letter(read, 'c');
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -291,8 +393,11 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
+	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
+	tcase_add_test(tcase, bytes_that_are_newer_than_those_of_a_writer_who_is_not_named);
+	tcase_add_test(tcase, bytes_of_who_dies_while_they_wait);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);

@@ -366,6 +366,38 @@ START_TEST(stop_loses_nothing)
 }
 END_TEST
 
+// C leaves while a write of its own waits for a block of B's: its barrier is answered, and it says that it leaves. The block comes
+// behind the answer to the barrier, in the same moment or later: the write does not end well, for nobody would bring it up
+// any more (T4). (seed 522550)
+START_TEST(write_that_waits_when_the_node_leaves)
+{
+	struct request *b = scenario_write(fig7, "B", 7, 'b'), *c;
+
+	scenario_run(fig7, 500);
+	request_expect_ok(b);
+	scenario_hold(fig7, "B", "A", true);
+	c = scenario_write_sync(fig7, "C", 7, 'c');
+	scenario_run(fig7, 100);
+	request_expect_waiting(c);
+	scenario_forget(fig7);
+	scenario_hold(fig7, "A", "C", true);
+	world_stop(scenario_node(fig7, "C"));
+	scenario_run(fig7, 100);
+	scenario_hold(fig7, "B", "A", false);
+	scenario_run(fig7, 100);
+	ck_assert_uint_eq(scenario_count(fig7, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	if (_i == 1) {
+		while (scenario_count(fig7, "C -> A  DISCONNECT") == 0)
+			ck_assert_uint_eq(scenario_deliver(fig7, "A", "C", 1), 1);
+		scenario_run(fig7, 5);
+	}
+	scenario_hold(fig7, "A", "C", false);
+	scenario_run(fig7, 500);
+	ck_assert(scenario_node(fig7, "C")->stopped);
+	request_expect_error(c, ERR_IO);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -390,6 +422,7 @@ main(void)
 	tcase_add_test(tcase, barriers_share_a_store_sync);
 	tcase_add_test(tcase, downgrade_keeps_dirty_data);
 	tcase_add_test(tcase, stop_loses_nothing);
+	tcase_add_loop_test(tcase, write_that_waits_when_the_node_leaves, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

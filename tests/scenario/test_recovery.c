@@ -55,7 +55,8 @@ START_TEST(newer_claim_wins)
 END_TEST
 
 // R13: the new P passes on what C brings, or has a copy of it from the root already, and so does not keep it. When the root
-// has lost it with its power, C has to bring it again, though its own session stands.
+// has lost it with its power, C has to bring it again, though its own session stands. P has the name then under which it did that,
+// as C still has block 5 from it, and has forgotten a block with a newer version (2).
 START_TEST(bytes_that_were_passed_on_are_brought_again)
 {
 	struct scenario *scenario = steps_create();
@@ -78,6 +79,14 @@ START_TEST(bytes_that_were_passed_on_are_brought_again)
 	scenario_forget(scenario);
 	scenario_run(scenario, 1000);
 	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER"), 1);
+	if (_i == 2) {
+		for (char letter = '1'; letter <= '3'; letter++) {
+			steps_write_block(scenario, "B", 3, letter);
+			steps_read_block(scenario, "P", 3, letter);
+		}
+		steps_write_block(scenario, "B", 3, 'b');
+		steps_read_block(scenario, "C", 5, '.');
+	}
 	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
 	world_crash(scenario_node(scenario, "A"), 0);
 	scenario_restart(scenario, "A");
@@ -699,7 +708,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, leaves_move_to_the_grandparent);
 	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
-	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 2);
+	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 3);
 	tcase_add_test(tcase, older_bytes_come_back_when_the_newer_are_lost);
 	tcase_add_test(tcase, parent_restarts_faster_than_its_lease);
 	tcase_add_test(tcase, parent_restarts_slower_than_its_lease);

@@ -73,6 +73,48 @@ START_TEST(proxy_that_knew_newer_versions_of_others)
 }
 END_TEST
 
+// R11, R13: P keeps what C wrote, and is refused it when the root has been started anew. Then C brings it to P again, and has to
+// be told: neither that P remembers the version of block 7, or a higher one of block 3, which it has forgotten, nor (_i == 1)
+// that it has, of a newer epoch, what the storage has, makes C's bytes superseded ones.
+START_TEST(bytes_refused_to_a_proxy_that_knew_newer_versions)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	scenario->cache_blocks = 4;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	for (int i = 0; i < 4; i++) {
+		steps_write_block(scenario, "C", 3, 'c');
+		steps_sync(scenario, "C", ERR_OK);
+	}
+	for (uint64_t i = 9; i < 16; i++)
+		steps_read_block(scenario, "C", i, '.');
+	scenario_run(scenario, LEASE_MS); // P forgets block 3
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "B");
+	scenario_lose_versions(scenario);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "status=18") == 0)
+		scenario_run(scenario, 1);
+	steps_cut(scenario, "C", "P", LEASE_MS / 3);
+	steps_cut(scenario, "C", "A", EVICTED_MS);
+	if (_i == 1)
+		steps_read(scenario, "E", '.');
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read_at_last(scenario, "C", '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what was evicted before the root died stays evicted: the record is beside the storage.
 START_TEST(evictions_outlive_the_root)
 {
@@ -225,6 +267,32 @@ START_TEST(absent_over_two_restarts)
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	steps_read_at_last(scenario, "B", 'c');
 	steps_sync(scenario, "B", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: the first root dies with B's bytes while B is away; under the second, C writes over what was there before, durably. That
+// is newer by its version, but nobody has written it over B's bytes: B, who comes when the third serves, has to be told.
+START_TEST(bytes_from_before_two_restarts)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "B", 'b');
+	steps_read(scenario, "C", 'b');
+	steps_cut(scenario, "B", "A", 5 * EVICTED_MS);
+	steps_cut(scenario, "B", "P", 5 * EVICTED_MS);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_kill(scenario, "P");
+	scenario_restart(scenario, "P");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * EVICTED_MS);
+	steps_sync(scenario, "B", ERR_LOST);
+	steps_read_at_last(scenario, "B", 'c');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -689,6 +757,139 @@ START_TEST(read_that_waits_when_a_claim_is_passed_on)
 }
 END_TEST
 
+// F5, F6: C has left Q for N, and claims the block through P; so does Q, and the root asks P whether C has gone back. P itself wants
+// to read. What the root has are the bytes of the disk, under the version that C claims: P must not fetch them.
+START_TEST(read_above_a_claimant_who_is_asked_for)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "Q", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "N", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "A", 60 * 1000);
+	steps_cut(scenario, "N", "A", 60 * 1000);
+	steps_leave(scenario, "C", "N", 2 * LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS - 1000);
+	scenario_restart(scenario, "A");
+	read = scenario_read(scenario, "P", 7);
+	while (scenario_count(scenario, "Q -> A  RECOVER RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "Q", "A", true);
+	scenario_run(scenario, 200); // C's claim is the first
+	scenario_hold(scenario, "Q", "A", false);
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(read, 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R13, F4: P brings bytes of its own, again, when C behind it claims the block. Q grants that at once and has newer bytes than P; then
+// the root refuses P's. They are superseded: the refusal says nothing about what P has been granted since. (seed 520967)
+START_TEST(superseded_bytes_are_refused)
+{
+	enum { AWAY_MS = 2450 }; // until the grace time is over
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "Q", 'q');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_lose_versions(scenario);
+	steps_leave(scenario, "P", "Q", 0);
+	steps_leave(scenario, "C", "P", 0);
+	steps_cut(scenario, "C", "P", 700);
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 730); // A has granted C's claim, and P has not heard of it
+	steps_leave(scenario, "P", "Q", AWAY_MS);
+	scenario_run(scenario, AWAY_MS + 10);
+	scenario_hold(scenario, "C", "P", true);
+	scenario_run(scenario, 100);
+	scenario_hold(scenario, "C", "P", false);
+	scenario_run(scenario, 1000);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_ok(sync);
+	steps_read(scenario, "C", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: Q claims for D, which is dead, a version that the root does not have, and is told which one that has. E's bytes, which come to
+// Q then, lie between the two: they are older than C's, which C brings to the root. (seed 524895)
+START_TEST(bytes_below_a_version_that_was_claimed)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "E", 'e');
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "D");
+	scenario_kill(scenario, "A");
+	steps_leave(scenario, "E", "Q", 0);
+	steps_cut(scenario, "C", "A", 1000);
+	scenario_run(scenario, 100);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "Q", 'c');
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "E", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: P claims a block for D, whose bytes it has, and is told of an older version. These are the newest: P must not wait for newer
+// ones from D, nor ask above for bytes, which are those of the disk under the version that it has claimed. (seed 509101)
+START_TEST(claimed_bytes_that_came_from_below)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "E", "A", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "D", "P", true);
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_forget(scenario);
+	steps_read(scenario, "P", 'd');
+	ck_assert_uint_eq(scenario_count(scenario, "GET"), 0);
+	steps_read(scenario, "E", 'd');
+	steps_read(scenario, "A", 'd');
+	steps_work_again(scenario, "D");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -699,12 +900,14 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, absent_over_two_restarts);
+	tcase_add_test(tcase, bytes_from_before_two_restarts);
 	tcase_add_test(tcase, older_bytes_beside_a_claim);
 	tcase_add_test(tcase, claimant_is_asked_for_its_bytes);
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
+	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
 	tcase_add_test(tcase, evictions_outlive_the_root);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
 	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
@@ -719,6 +922,10 @@ main(void)
 	tcase_add_test(tcase, newer_bytes_while_older_ones_are_brought);
 	tcase_add_test(tcase, older_bytes_where_a_newer_version_was_claimed);
 	tcase_add_test(tcase, read_that_waits_when_a_claim_is_passed_on);
+	tcase_add_test(tcase, read_above_a_claimant_who_is_asked_for);
+	tcase_add_test(tcase, superseded_bytes_are_refused);
+	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
+	tcase_add_test(tcase, claimed_bytes_that_came_from_below);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -85,6 +85,30 @@ START_TEST(unsynced_bytes_make_room_for_older_ones)
 }
 END_TEST
 
+// F6: what E wrote is on A's disk, though nobody was promised that. C's bytes take its place, and B reads them: so E's do not
+// appear again when C is gone, too, and A loses power.
+START_TEST(what_bytes_were_taken_over_does_not_appear_again)
+{
+	struct scenario *scenario = overwritten(true);
+
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_kill(scenario, "E");
+	steps_keep_dirty(scenario, true);
+	root_again(scenario, ROOT_KILLED);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_run(scenario, LEASE_MS);
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_kill(scenario, "C");
+	scenario_kill(scenario, "B");
+	root_again(scenario, ROOT_LOSES_POWER);
+	scenario_restart(scenario, "B");
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "B", 'c');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
 START_TEST(unknown_versions)
 {
@@ -208,6 +232,38 @@ START_TEST(unknown_versions_of_two_who_have_the_same)
 	scenario_run(scenario, 2 * LEASE_MS);
 	ck_assert(sync->ended && sync->io.error != ERR_OK); // from P, or of itself
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C's bytes are refused to P, who has passed them on and loses them with that. C brings them anew. P, who may know newer versions of
+// other blocks (_i == 0), does not take them for superseded; nor does it take them a second time, to lose them again.
+START_TEST(unknown_versions_of_a_block_that_was_forgotten)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "E", 'e');
+	for (int i = 0; i < 3 && _i == 0; i++) {
+		steps_write_block(scenario, "E", 8, 'e');
+		steps_read_block(scenario, "P", 8, 'e');
+	}
+	steps_write_block(scenario, "E", 8, 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	scenario_kill(scenario, "E");
+	scenario_lose_versions(scenario);
+	root_again(scenario, ROOT_KILLED);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  RECOVER RECOVERY_OP volume=2 block=7"), 1);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read_at_last(scenario, "C", 'e');
+	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -427,6 +483,29 @@ START_TEST(claim_that_was_gone_past)
 }
 END_TEST
 
+// R12: what C has claimed is as new as what the root knows of, but the bytes are at C alone. When its permission is renewed the
+// root names that version, and C does not take that for the acknowledgement of its bytes. (seed 515143)
+START_TEST(renewed_permission_of_a_claimed_block)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	root_again(scenario, _i == 0 ? ROOT_KILLED : ROOT_LOSES_POWER);
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_run(scenario, 20 * 1000); // the block's own lease is over
+	scenario_forget(scenario);
+	steps_read(scenario, "C", 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  LOCK"), 1);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -438,11 +517,13 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
+	tcase_add_test(tcase, what_bytes_were_taken_over_does_not_appear_again);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);
 	tcase_add_loop_test(tcase, unknown_versions_of_two_who_have_the_same, 0, 2);
+	tcase_add_loop_test(tcase, unknown_versions_of_a_block_that_was_forgotten, 0, 2);
 	tcase_add_loop_test(tcase, newest_of_three_when_versions_are_in_doubt, 0, 3);
 	tcase_add_test(tcase, synced_bytes_are_not_sent_again);
 	tcase_add_loop_test(tcase, bytes_that_were_brought_by_another, 0, 4);
@@ -450,6 +531,7 @@ main(void)
 	tcase_add_test(tcase, bytes_that_were_gone_past);
 	tcase_add_test(tcase, newest_bytes_behind_refused_ones);
 	tcase_add_loop_test(tcase, claim_that_was_gone_past, 0, 4);
+	tcase_add_loop_test(tcase, renewed_permission_of_a_claimed_block, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

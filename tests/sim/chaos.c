@@ -53,7 +53,7 @@ has_children(const struct run *run, int index)
 	return false;
 }
 
-enum role { ROLE_ANY, ROLE_CHILD, ROLE_LEAF, ROLE_PROXY, ROLE_ROOT };
+enum role { ROLE_ANY, ROLE_CHILD, ROLE_LEAF, ROLE_PROXY, ROLE_ROOT, ROLE_JOURNAL };
 
 static bool
 role_is(const struct run *run, int index, enum role role)
@@ -67,6 +67,8 @@ role_is(const struct run *run, int index, enum role role)
 		return index > 0 && !has_children(run, index);
 	case ROLE_PROXY:
 		return index > 0 && has_children(run, index);
+	case ROLE_JOURNAL:
+		return run->world->nodes[index]->journal != NULL;
 	default:
 		return index == 0;
 	}
@@ -213,7 +215,7 @@ die(struct run *run, struct node *node, bool power)
 	moment_us noticed_us = rng_chance(&run->rng, 50) ? draw_span(run) : 0;
 
 	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s is killed", node->name);
-	run_failed(run, node);
+	run_died(run, node);
 	if (power)
 		world_crash(node, noticed_us);
 	else
@@ -233,6 +235,40 @@ chaos_death(struct run *run, enum role role)
 	die(run, node, rng_chance(&run->rng, 50));
 	plan_return(run, node);
 	return true;
+}
+
+static bool
+chaos_journal(struct run *run)
+{
+	struct node *node = draw_node(run, ROLE_JOURNAL);
+
+	if (node != NULL)
+		run->loads[node->index].doomed = true;
+	return node != NULL;
+}
+
+static void
+doomed_dies(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+	struct node *node = run->world->nodes[number >> 32];
+
+	if (run->calm || node->starts != (uint32_t)number || !is_alive(node))
+		return;
+	die(run, node, rng_chance(&run->rng, 50));
+	plan_return(run, node);
+}
+
+void
+chaos_journal_writes(struct run *run, struct node *node)
+{
+	struct load *load = &run->loads[node->index];
+	moment_us most_us = node->journal->config.latency_us * (rng_chance(&run->rng, 50) ? 1 : 20);
+
+	if (load->doomed)
+		world_at(run->world, in_a_while(run, rng_below(&run->rng, most_us + 1)), doomed_dies, run,
+			 (uint64_t)node->index << 32 | node->starts);
+	load->doomed = false;
 }
 
 static void
@@ -376,6 +412,8 @@ chaos_do(struct run *run, enum chaos_kind kind)
 		return chaos_sync_error(run);
 	case CHAOS_ABORT:
 		return chaos_abort(run);
+	case CHAOS_JOURNAL:
+		return chaos_journal(run);
 	case CHAOS_COUNT:
 		break;
 	}

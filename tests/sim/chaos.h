@@ -21,7 +21,8 @@
 	X(SLOW_DISK, "slow-disk")   /* the root's disk takes long */                                     \
 	X(DISK_ERROR, "disk-error") /* it fails to read and write */                                     \
 	X(SYNC_ERROR, "sync-error") /* it fails to sync, and so until the root is started again */     \
-	X(ABORT, "abort")           /* a leaf's volumes are aborted; later it is killed. Only when asked for by name */
+	X(ABORT, "abort")           /* a leaf's volumes are aborted; later it is killed. Only when asked for by name */ \
+	X(JOURNAL, "journal")       /* a node dies while it writes to its journal, or soon after. Only where there are some */
 
 enum chaos_kind {
 #define X(name, text) CHAOS_##name,
@@ -42,6 +43,9 @@ struct chaos_plan {
 
 struct run;
 struct node;
+
+// ${node} writes to its journal: it may have to die of that.
+void chaos_journal_writes(struct run *run, struct node *node);
 
 // Schedule the plan's faults over the next ${span_us}.
 void chaos_schedule(struct run *run, moment_us span_us);

@@ -186,7 +186,7 @@ dial(void *context, void *arg, uint64_t generation)
 	struct world *world = context;
 	bool blocked;
 
-	if (node->stopped || node->stopping || node->uplink != NULL || generation != node->dial_generation ||
+	if (node->stopped || node->uplink != NULL || generation != node->dial_generation ||
 	    world_defer(node, dial, arg, generation))
 		return;
 	if (node->way_at == node->way_count) {

@@ -225,10 +225,13 @@ disk_reopen(struct disk *disk, struct rng *rng)
 
 		if (memcmp(image, durable, disk->block_size) == 0 || in_log(disk, block))
 			continue;
-		if (rng_chance(rng, 50))
-			memcpy(image, durable, disk->block_size);
-		else
+		if (!rng_chance(rng, 50)) {
 			log_add(disk, block);
+			continue;
+		}
+		memcpy(image, durable, disk->block_size);
+		if (disk->on_reverted != NULL)
+			disk->on_reverted(disk->arg, disk, block);
 	}
 	disk->sync_broken = disk->fail_syncs = false;
 	log_apply(disk, disk->log_count);

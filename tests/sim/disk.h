@@ -39,6 +39,7 @@ struct disk {
 	unsigned fail_reads, fail_writes; // percent
 	bool fail_syncs, sync_broken;     // the next sync fails; one has failed, so all do
 	void (*on_durable)(void *arg, struct disk *disk, uint64_t block); // a sync has made it durable; or NULL
+	void (*on_reverted)(void *arg, struct disk *disk, uint64_t block); // disk_reopen has gone back to what was durable; or NULL
 	void *arg;
 };
 

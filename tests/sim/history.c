@@ -10,6 +10,8 @@ struct reg {
 	struct register_op *ops;
 	struct fate *fates; // of the writes among them
 	uint32_t count, size;
+	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
+	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
 };
 
@@ -121,7 +123,8 @@ history_set_tree(struct history *history, const int *parents)
 void
 history_write_synced(struct history *history, uint64_t reg, uint32_t index)
 {
-	history->regs[reg].fates[index].durable = true;
+	if (history->regs[reg].reverted == 0)
+		history->regs[reg].fates[index].durable = true;
 }
 
 void
@@ -131,6 +134,12 @@ history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum 
 
 	if (place > fate->place)
 		fate->place = place;
+}
+
+void
+history_write_kept(struct history *history, uint64_t reg, uint32_t index)
+{
+	history->regs[reg].fates[index].kept = true;
 }
 
 void
@@ -147,6 +156,26 @@ history_durable(struct history *history, uint64_t index, uint64_t value)
 			return;
 		}
 	}
+}
+
+void
+history_reverted(struct history *history, uint64_t index, uint64_t value)
+{
+	struct reg *reg = &history->regs[index];
+
+	for (uint32_t i = 0; i < reg->count && reg->reverted == 0; i++) {
+		if (!reg->ops[i].write || reg->ops[i].value != value || reg->fates[i].durable)
+			continue;
+		reg->reverted = reg->count;
+		reg->reverted_at = history_now(history);
+	}
+}
+
+// How many operations of a register are judged.
+static uint32_t
+reg_count(const struct reg *reg)
+{
+	return reg->reverted != 0 ? reg->reverted : reg->count;
 }
 
 static size_t
@@ -173,7 +202,30 @@ history_failed(struct history *history, uint32_t tag)
 }
 
 size_t
+history_died(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE_DEATH);
+}
+
+void
+history_stays_dead(struct history *history, uint32_t tag)
+{
+	for (size_t i = history->losses.failure_count; i-- > 0;) {
+		if (history->failures[i].node != tag || history->failures[i].kind != FAILURE_DEATH)
+			continue;
+		history->failures[i].kind = FAILURE;
+		return;
+	}
+}
+
+size_t
 history_evicted(struct history *history, uint32_t tag)
+{
+	return failure_add(history, tag, FAILURE_EVICTED);
+}
+
+size_t
+history_gone_evicted(struct history *history, uint32_t tag)
 {
 	return failure_add(history, tag, FAILURE_GONE);
 }
@@ -231,6 +283,21 @@ op_print(const struct register_op *op)
 		fprintf(stderr, "%llu]\n", (unsigned long long)op->returned);
 }
 
+static const char *
+failure_text(enum failure_kind kind)
+{
+	static const char *const texts[] = {
+		[FAILURE] = "failed",
+		[FAILURE_IF_TOLD] = "would fail, if it were told,",
+		[FAILURE_TOLD] = "failed, as it was told,",
+		[FAILURE_GONE] = "was evicted under a name it had",
+		[FAILURE_DEATH] = "died, with a journal,",
+		[FAILURE_EVICTED] = "was evicted, with a journal,",
+	};
+
+	return texts[kind];
+}
+
 static void
 failures_print(const struct history *history, const struct linearizable_verdict *verdict)
 {
@@ -242,7 +309,8 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 			concerned = concerned || losses_is_below(&history->losses, (int)verdict->evidence[k]->tag,
 								 (int)failure->node);
 		if (concerned)
-			fprintf(stderr, "    n%u failed at %llu\n", failure->node, (unsigned long long)failure->at);
+			fprintf(stderr, "    n%u %s at %llu\n", failure->node, failure_text(failure->kind),
+				(unsigned long long)failure->at);
 	}
 }
 
@@ -250,10 +318,10 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 static uint64_t *
 reg_undone(const struct history *history, const struct reg *reg)
 {
-	uint64_t *undone = malloc((reg->count + 1) * sizeof *undone);
+	uint64_t *undone = malloc((reg_count(reg) + 1) * sizeof *undone);
 
 	CHECK(undone != NULL);
-	losses_find(&history->losses, reg->ops, reg->fates, reg->count, undone);
+	losses_find(&history->losses, reg->ops, reg->fates, reg_count(reg), undone);
 	return undone;
 }
 
@@ -261,10 +329,10 @@ reg_undone(const struct history *history, const struct reg *reg)
 static struct register_op *
 reg_ops(const struct reg *reg, const uint64_t *undone, uint64_t moment, size_t *ret_count)
 {
-	struct register_op *ops = malloc((reg->count + 1) * sizeof *ops);
+	struct register_op *ops = malloc((reg_count(reg) + 1) * sizeof *ops);
 
 	CHECK(ops != NULL);
-	*ret_count = losses_cut(reg->ops, undone, reg->count, moment, ops);
+	*ret_count = losses_cut(reg->ops, undone, reg_count(reg), moment, ops);
 	return ops;
 }
 
@@ -309,7 +377,7 @@ reg_check(const struct history *history, uint64_t index)
 	undone = reg_undone(history, reg);
 	good = reg_check_at(history, index, undone, LINEARIZABLE_UNKNOWN);
 	for (size_t i = 0; i < history->losses.failure_count && good; i++)
-		if (is_moment(undone, reg->count, history->failures[i].at))
+		if (is_moment(undone, reg_count(reg), history->failures[i].at))
 			good = reg_check_at(history, index, undone, history->failures[i].at);
 	free(undone);
 	return good;
@@ -343,6 +411,8 @@ claim_check(const struct claim *claim, const struct reg *reg, struct linearizabl
 {
 	bool known = reg_has_write(reg, claim->found);
 
+	if (reg->reverted != 0 && claim->at > reg->reverted_at)
+		return true;
 	if (known && !linearizable_is_before(order, claim->found, claim->written))
 		return true;
 	fprintf(stderr, "register %llu: n%u was told at %llu that %#llx is on %s, which held %#llx, %s\n",

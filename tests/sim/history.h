@@ -28,15 +28,27 @@ void history_write_ended(struct history *history, uint64_t reg, uint32_t index, 
 void history_write_synced(struct history *history, uint64_t reg, uint32_t index);
 void history_write_moved(struct history *history, uint64_t reg, uint32_t index, enum place place);
 
+// It is promised that this write is in its author's journal.
+void history_write_kept(struct history *history, uint64_t reg, uint32_t index);
+
 // The disk is seen to hold ${value} durably.
 void history_durable(struct history *history, uint64_t reg, uint64_t value);
+
+// Syncs have failed, and the disk is back at ${value}. If that was never known to be durable, it is what another failed sync has
+// left, and may be older than what has been read since: the register is not judged from now on.
+void history_reverted(struct history *history, uint64_t reg, uint64_t value);
 
 // Node ${tag} fails. Returns a number for history_failure_over: from then on nobody has a lease from before.
 size_t history_failed(struct history *history, uint32_t tag);
 void history_failure_over(struct history *history, size_t number);
 
-// A process of node ${tag} that is gone is evicted. Returns as history_failed.
+// The process of node ${tag} ends: what its journal keeps is back with the next one, unless there is none.
+size_t history_died(struct history *history, uint32_t tag);
+void history_stays_dead(struct history *history, uint32_t tag);
+
+// A process of node ${tag}, which has a journal, is evicted; one that is gone. Return as history_failed.
 size_t history_evicted(struct history *history, uint32_t tag);
+size_t history_gone_evicted(struct history *history, uint32_t tag);
 
 // The same, if the node is told of a loss later (history_told): it was cut off when a root began to serve others.
 size_t history_may_have_failed(struct history *history, uint32_t tag);

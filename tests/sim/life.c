@@ -64,6 +64,7 @@ static void
 process_destroy(struct node *node)
 {
 	drive_close(node);
+	journal_file_close(node);
 	core_destroy(node->core);
 	stack_destroy(node->cache);
 	node->core = NULL;
@@ -99,6 +100,7 @@ node_destroy(struct node *node)
 {
 	process_destroy(node);
 	drive_destroy(node);
+	journal_file_destroy(node);
 	for (int i = 0; i < WORLD_VOLUMES; i++)
 		disk_destroy(node->disks[i]);
 	free(node->metadata.evictions);
@@ -177,6 +179,7 @@ process_end(struct node *node)
 	node->deferred_count = 0;
 	ios_die(node);
 	drive_crash(node);
+	journal_file_crash(node);
 }
 
 void
@@ -292,6 +295,7 @@ world_restart(struct node *node, moment_us dial_us)
 			versions_give(node, disk, index);
 	}
 	evictions_give(node);
+	journal_file_open(node);
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;

@@ -13,27 +13,40 @@ losses_is_below(const struct losses *losses, int node, int top)
 	return node == top;
 }
 
-// Who was cut off when a root began to serve others is told of a loss, or dies before.
+// Is node ${node} told of a loss at ${at} or later? Without a journal its death will do, which leaves nobody to be told.
 static bool
-is_silent(const struct losses *losses, const struct failure *failure)
+is_told(const struct losses *losses, uint32_t node, uint64_t at, bool kept)
 {
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *later = &losses->failures[i];
+		bool dies = later->kind == FAILURE_DEATH || later->kind == FAILURE_EVICTED;
 
-		if (later->kind == FAILURE && later->node == failure->node && later->at >= failure->at)
-			return false;
+		if ((later->kind == FAILURE || (dies && !kept)) && later->node == node && later->at >= at)
+			return true;
 	}
-	return failure->kind == FAILURE_IF_TOLD;
+	return false;
 }
 
 static bool
-is_about(const struct losses *losses, const struct failure *failure, const struct register_op *write)
+is_about(const struct losses *losses, const struct failure *failure, const struct register_op *write, bool kept)
 {
 	bool own = failure->node == write->tag;
 
-	if (failure->kind == FAILURE_GONE)
-		return !own;
-	return failure->kind == FAILURE || (own && !is_silent(losses, failure));
+	switch (failure->kind) {
+	case FAILURE:
+		break;
+	case FAILURE_IF_TOLD:
+		return own && is_told(losses, failure->node, failure->at, kept);
+	case FAILURE_TOLD:
+		return own;
+	case FAILURE_GONE:
+		return !own || (kept && is_told(losses, failure->node, failure->at, kept));
+	case FAILURE_DEATH:
+		return !own || !kept;
+	case FAILURE_EVICTED:
+		return !own || !kept || is_told(losses, failure->node, failure->at, kept);
+	}
+	return true;
 }
 
 // The failures that a write has to do with: those after its beginning.
@@ -44,14 +57,14 @@ struct window {
 };
 
 static struct window
-window_find(const struct losses *losses, const struct register_op *write)
+window_find(const struct losses *losses, const struct register_op *write, bool kept)
 {
 	struct window window = {.first = LINEARIZABLE_UNKNOWN};
 
 	for (size_t i = 0; i < losses->failure_count; i++) {
 		const struct failure *failure = &losses->failures[i];
 
-		if (!is_about(losses, failure, write))
+		if (!is_about(losses, failure, write, kept))
 			continue;
 		if (!losses_is_below(losses, (int)write->tag, (int)failure->node))
 			continue;
@@ -96,7 +109,7 @@ read_may_be_undone(const struct losses *losses, const struct window *window, con
 static uint64_t
 undone_at(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
 {
-	struct window window = window_find(losses, &ops[i]);
+	struct window window = window_find(losses, &ops[i], fates[i].kept);
 
 	if (fates[i].durable || !may_be_undone(&window, &fates[i]))
 		return LINEARIZABLE_UNKNOWN;

@@ -12,6 +12,9 @@
 // undone, and its acknowledgement counts too. So does that of a write which a later fsync has covered: a node that is
 // told of a loss, or dies, has nothing left for a fsync to cover.
 //
+// What a fsync has said to be in its author's journal comes back with it: a death of the author undoes it only if he stays dead.
+// When what he has is given to others meanwhile, that does, but he has to be told.
+//
 // Up to the first of these failures nothing was undone yet: the history until then is judged with the write in it. So a
 // failure does not excuse that somebody read something old before.
 #ifndef HVFS_TESTS_SIM_LOSSES_H
@@ -25,6 +28,7 @@ enum place { PLACE_NODE, PLACE_PARENT, PLACE_ROOT };
 struct fate {
 	enum place place; // where it is at least, from its acknowledgement on
 	bool durable;     // a sync of the disk has covered it, or that was promised
+	bool kept;        // it is in its author's journal
 };
 
 // Node ${node} failed at ${at}, a moment of the history's clock. Until ${until} others may still have had leases from
@@ -35,7 +39,10 @@ struct fate {
 //
 // FAILURE_GONE: what was granted to a process that had died before is given to others now. Those below it may lose by that what
 // they wrote meanwhile, under leases that they had from it.
-enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE };
+//
+// FAILURE_DEATH: a process has ended whose journal is there when the next one begins. FAILURE_EVICTED: one that has a journal is
+// evicted.
+enum failure_kind { FAILURE, FAILURE_IF_TOLD, FAILURE_TOLD, FAILURE_GONE, FAILURE_DEATH, FAILURE_EVICTED };
 
 struct failure {
 	uint32_t node;

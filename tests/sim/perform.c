@@ -61,7 +61,7 @@ io_answer(void *context, void *arg, uint64_t serial)
 	if (io->serial != serial || io->died || world_defer(node, io_answer, arg, serial))
 		return;
 	if ((io->io.kind == IO_WRITE || io->io.kind == IO_ZERO) && io->error == ERR_OK &&
-	    io->valid_until < world_clock(node)) {
+	    io->valid_until <= world_clock(node)) {
 		io->lapsed = true;
 		io->error = ERR_IO;
 	}
@@ -98,6 +98,7 @@ node_stopped(struct node *node, const struct action *action)
 		node->metadata.clean = true;
 		node->metadata.eviction_count = 0;
 	}
+	journal_file_leave(node);
 	world_kill(node);
 	if (node->world->hooks.stopped != NULL)
 		node->world->hooks.stopped(node->world->hooks.arg, node, action->error);
@@ -167,13 +168,16 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_JOURNAL:
 		case ACTION_JOURNAL_SYNC:
 		case ACTION_JOURNAL_AUTHOR:
-			break; // no node has a journal
+			journal_file_perform(node, action);
+			break;
 		case ACTION_LOST:
 			node->losses_told++;
 			node->world->doubts += strcmp(action->text, LOST_LEFT_ABOVE) == 0;
 			node->has_told_of_loss = true;
 			trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s tells of a loss: %s", node->name,
 				  action->text);
+			if (node->world->hooks.lost != NULL)
+				node->world->hooks.lost(node->world->hooks.arg, node);
 			break;
 		case ACTION_VOLUME_READY:
 		case ACTION_VOLUME_FAILED:
@@ -190,4 +194,5 @@ perform(struct node *node, struct actions *actions)
 			break;
 		}
 	}
+	journal_file_kick(node);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSED_US = 100000 };
+
 static struct node *
 conn_node(const struct conn *conn, unsigned end)
 {
@@ -345,7 +347,7 @@ conn_up(void *context, void *arg, uint64_t end)
 
 	if (world_defer(node, conn_up, arg, end))
 		return;
-	if (node->stopped || node->stopping || conn->closed[end]) {
+	if (node->stopped || conn->closed[end]) {
 		conn->closed[end] = true;
 		conn_schedule_down(conn, !end, conn->world->now + 1);
 		return;
@@ -393,6 +395,8 @@ conn_down(void *context, void *arg, uint64_t end)
 		node->uplink = NULL;
 		if (conn->answered)
 			node->way_at = node->way_count = 0; // from the beginning, with this one
+		else if (conn->world->patient && conn_node(conn, PIPE_DOWN)->stopping)
+			node->backoff_us = REFUSED_US;
 		pipe_dial(node, conn->world->now + node->backoff_us);
 	}
 }

@@ -18,6 +18,7 @@ struct plan_options {
 	bool aborts;        // CHAOS_ABORT, too
 	enum world_break broken;
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
+	bool journal;    // recovery runs: some nodes have a journal
 	bool reshape;    // caches change while they are used
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };
@@ -43,6 +44,7 @@ struct plan_node {
 	uint64_t cache_blocks;
 	uint32_t cache_ways;
 	struct drive_config drive; // slots 0: none
+	struct journal_config journal; // size 0: none
 	moment_us timer_late_us, answer_late_us;
 	moment_us dial_after_us;
 	int64_t clock_offset_us, clock_drift_ppm;
@@ -69,6 +71,7 @@ struct plan {
 	// Recovery runs only.
 	bool recovery;
 	bool reshape;
+	bool journals; // some nodes have one
 	enum world_break broken;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit

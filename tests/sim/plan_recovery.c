@@ -5,6 +5,8 @@
 // lease: then nobody is evicted and no request may fail.
 #include "tests/sim/plan.h"
 
+#include "cache/journal.h"
+
 enum { LEASE_MS = 30 * 1000 };
 enum { DRIFT_MAX_PPM = 1000000 / 65 }; // two clocks differ by 1/32 at most, the margin of leases (protocol.md T2)
 
@@ -80,7 +82,7 @@ draw_chaos(struct rng *rng, struct plan *plan, uint32_t off, bool aborts)
 	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++) {
 		bool skip = (off >> kind & 1) || (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR));
 
-		if (kind == CHAOS_ABORT && !aborts) // so that it changes no seed
+		if ((kind == CHAOS_ABORT && !aborts) || kind == CHAOS_JOURNAL) // so that they change no seed
 			continue;
 		if (rng_chance(rng, 50) && !skip)
 			on[kinds++] = kind;
@@ -114,6 +116,40 @@ draw_drives(struct plan *plan)
 	}
 }
 
+// The same; only that there are more fsyncs. A small journal is full now and then.
+static void
+draw_journals(struct plan *plan, uint32_t off)
+{
+	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 5};
+	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+	unsigned nodes = (unsigned)rng_between(&rng, 30, 100), latency_us = rng_chance(&rng, 50) ? 200 : 50000;
+	moment_us stall_us = rng_chance(&rng, 30) ? lease_us / (plan->fair ? 8 : 2) : 0;
+	unsigned fail_ppm = rng_chance(&rng, 20) ? 20000 : 0;
+	bool small = rng_chance(&rng, 40), parent[PLAN_NODES_MAX] = {false};
+
+	for (int i = 1; i < plan->node_count; i++)
+		parent[plan->nodes[i].parent] = true;
+	plan->journals = true;
+	plan->sync_percent = (unsigned)rng_between(&rng, 5, 40);
+	plan->chaos.count[CHAOS_JOURNAL] = (unsigned)(plan->span_us / lease_us * rng_between(&rng, 1, 4) / 2);
+	if (off >> CHAOS_JOURNAL & 1)
+		plan->chaos.count[CHAOS_JOURNAL] = 0;
+	for (int i = 1; i < plan->node_count; i++) {
+		if (!plan->nodes[i].has_driver || parent[i] || !rng_chance(&rng, nodes))
+			continue;
+		plan->nodes[i].journal = (struct journal_config){
+			.seed = rng_next(&rng),
+			.size = (small ? rng_between(&rng, 16, 48) : rng_between(&rng, 64, 1024)) * JOURNAL_PAGE,
+			.latency_us = (unsigned)rng_between(&rng, 1, latency_us),
+			.stall_us = stall_us,
+			.fail_ppm = fail_ppm,
+		};
+		plan->nodes[i].core.journal = true;
+		if (rng_chance(&rng, 80))
+			plan->nodes[i].core.durability = DURABILITY_LOCAL;
+	}
+}
+
 void
 plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 {
@@ -134,6 +170,8 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
 	if (options->disk_level)
 		draw_drives(plan);
+	if (options->journal)
+		draw_journals(plan, options->kinds_off);
 	if (options->faults < 0)
 		plan->chaos = (struct chaos_plan){.longest_us = 1};
 }

@@ -60,7 +60,9 @@ struct load {
 	struct promises promises[WORLD_VOLUMES];
 	bool returns; // it is dead, and will be started again
 	bool retired; // it is dead for ever
+	bool doomed;  // it is to die of its next write to its journal
 	bool aborted; // its volumes are, and it is to die of that
+	moment_us lost_at; // with a journal: when it told of a loss last
 };
 
 struct run {
@@ -96,6 +98,9 @@ uint64_t run_plan(const struct plan *plan, bool traced, void (*sink)(void *arg, 
 
 // What ${node} alone had may be lost: it died, was evicted, or was told so.
 void run_failed(struct run *run, const struct node *node);
+
+// Its process ends: so is that, but for what its journal has.
+void run_died(struct run *run, const struct node *node);
 
 // A new process for ${node}; its clients go on when its volumes are ready.
 void run_restart(struct run *run, struct node *node);

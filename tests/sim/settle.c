@@ -4,6 +4,7 @@
 // block, and nothing is left frozen, dirty or pinned anywhere.
 #include "tests/sim/run.h"
 
+#include "cache/journal.h"
 #include "core/check.h"
 
 #include <inttypes.h>
@@ -206,6 +207,26 @@ volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
 		run_fail(run, "%s: %zu buffers are in use", node->name, buf_pool_used(info.pool));
 }
 
+// What is durable at the root is not in a journal any more.
+static void
+journal_check_left(struct run *run, struct node *node)
+{
+	struct volume_info info;
+	struct journal_stats stats;
+	uint64_t unstable = 0;
+
+	if (node->journal == NULL)
+		return;
+	journal_get_stats(node->journal->journal, &stats);
+	for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++) {
+		core_volume_info(node->core, volume, world_clock(node), &info);
+		unstable += info.unstable_blocks;
+	}
+	if (stats.blocks > unstable)
+		run_fail(run, "%s: %" PRIu64 " blocks are in the journal, and %" PRIu64 " are unstable", node->name,
+			 stats.blocks, unstable);
+}
+
 static void
 children_check(struct run *run, struct node *node)
 {
@@ -239,6 +260,7 @@ leftovers_check(struct run *run)
 			continue;
 		for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++)
 			volume_check(run, node, volume, phases);
+		journal_check_left(run, node);
 		if (phases)
 			children_check(run, node);
 	}

@@ -297,6 +297,8 @@ storage_rescue(struct node *node, const struct action *action)
 	node->has_told_of_loss = true;
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s rescues block %llu", node->name,
 		  (unsigned long long)action->block);
+	if (world->hooks.lost != NULL)
+		world->hooks.lost(world->hooks.arg, node);
 }
 
 // ---- Nobody waits any more ----

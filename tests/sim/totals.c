@@ -16,6 +16,7 @@ struct totals {
 		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
 	uint64_t restarts, evictions, rescues, moves, reads, writes, claims;
 	uint64_t loaded, confirmed, damaged; // blocks of disks below caches
+	uint64_t kept, full, records, found, torn, failures; // of journals
 };
 
 static struct totals *totals;
@@ -53,6 +54,19 @@ add_drive(const struct node *node)
 	add(&totals->damaged, node->drive->damaged);
 }
 
+static void
+add_journal(const struct node *node)
+{
+	if (node->journal == NULL)
+		return;
+	add(&totals->kept, node->journal->kept);
+	add(&totals->full, node->journal->full);
+	add(&totals->records, node->journal->records);
+	add(&totals->found, node->journal->found);
+	add(&totals->torn, node->journal->torn);
+	add(&totals->failures, node->journal->failures);
+}
+
 void
 totals_add(const struct run *run)
 {
@@ -65,6 +79,8 @@ totals_add(const struct run *run)
 		add(&totals->host_time_us, world_ran(run->world->nodes[i]));
 	for (int i = 0; i < run->world->node_count; i++)
 		add_drive(run->world->nodes[i]);
+	for (int i = 0; i < run->world->node_count; i++)
+		add_journal(run->world->nodes[i]);
 	add(&totals->steps, run->world->steps);
 	add(&totals->operations, run->world->serial); // each request of a client has one
 	add(&totals->fair_runs, run->plan->fair);
@@ -118,6 +134,11 @@ print_kinds(FILE *out)
 		fprintf(out, "disks below caches: %" PRIu64 " blocks read, %" PRIu64 " confirmed after a restart, %" PRIu64
 			" damaged\n",
 			totals->loaded, totals->confirmed, totals->damaged);
+	if (totals->kept > 0)
+		fprintf(out,
+			"journals: %" PRIu64 " fsyncs, %" PRIu64 " left to the root; %" PRIu64 " records, %" PRIu64
+			" torn; %" PRIu64 " blocks found after a death; %" PRIu64 " given up\n",
+			totals->kept, totals->full, totals->records, totals->torn, totals->found, totals->failures);
 	for (int fair = 0; fair < 2; fair++)
 		fprintf(out, "longest request, %s faults: %" PRIu64 " s; %" PRIu64 " %% of a lease\n",
 			fair ? "short" : "long", totals->longest_us[fair] / 1000000, totals->longest_percent[fair]);

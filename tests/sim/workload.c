@@ -89,6 +89,14 @@ promises_keep(struct run *run, struct promises *promises, uint64_t until)
 	promises_drop(promises, until);
 }
 
+// The same, in the node's journal.
+static void
+promises_journaled(struct run *run, const struct promises *promises, uint64_t until)
+{
+	for (size_t i = 0; promises->first + i < until && i < promises->count; i++)
+		history_write_kept(run->history, promises->list[i].reg, promises->list[i].index);
+}
+
 // The same, in the parent's memory.
 static void
 promises_move(struct run *run, const struct promises *promises, uint64_t until)
@@ -381,6 +389,8 @@ sync_ended(struct client *client)
 		promises_move(run, promises, client->promised);
 		break;
 	case DURABILITY_LOCAL:
+		if (client->node->journal != NULL)
+			promises_journaled(run, promises, client->promised);
 		break;
 	}
 }
@@ -404,6 +414,10 @@ error_may_be(const struct client *client)
 	    client->node->stopping)
 		return true;
 	if (error == ERR_ABORTED && plan->chaos.count[CHAOS_ABORT] > 0)
+		return true;
+	// Who leaves in order does not wait for who is away: with a journal that one learns of it.
+	if (error == ERR_LOST && client->io.io.kind != IO_READ && client->node->journal != NULL &&
+	    plan->chaos.count[CHAOS_LEAVE] > 0 && !client->run->strict)
 		return true;
 	if (!plan->recovery || plan->fair || client->run->strict)
 		return false;
@@ -498,6 +512,7 @@ void
 workload_retire(struct run *run, struct node *node)
 {
 	run->loads[node->index].retired = true;
+	history_stays_dead(run->history, (uint32_t)node->index);
 	for (size_t i = 0; i < run->client_count; i++) {
 		struct client *client = &run->clients[i];
 

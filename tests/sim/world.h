@@ -7,6 +7,7 @@
 //	life.c      nodes begin, die, begin again  storage.c what a root's disk and its record are told
 //	pipe.c      links: FIFO, delay, bandwidth, hold, cut
 //	dial.c      whom a node dials, and what is in the way
+//	drive.c     the disk below a cache               journal_file.c  a node's journal
 #ifndef HVFS_TESTS_SIM_WORLD_H
 #define HVFS_TESTS_SIM_WORLD_H
 
@@ -113,6 +114,31 @@ struct drive {
 	uint64_t loaded, confirmed, damaged; // blocks, of all processes that have ended
 };
 
+// A node's journal. Of the chances that its writes fail, or take up to ${stall_us}, it has its own.
+struct journal_config {
+	uint64_t seed;
+	uint64_t size; // bytes; 0: there is none
+	unsigned latency_us; // mean
+	moment_us stall_us;
+	unsigned fail_ppm; // of its records, of a million
+};
+
+struct fsync_wait;
+
+struct journal_file {
+	struct journal_config config;
+	struct rng rng;
+	struct memory_medium medium;
+	struct journal *journal; // of the present process
+	struct fsync_wait *first, **last;
+	struct medium_io io; // the record that is being written
+	bool writing, answer_due, answering;
+	int sys_errno;
+	unsigned sector_percent;
+	uint64_t kept, full;                     // fsyncs that it has answered, or could not
+	uint64_t records, found, torn, failures; // of all processes that have ended; of those, how many it failed
+};
+
 struct node {
 	// What the oracle asks of each node again and again stands together.
 	struct world *world;
@@ -125,6 +151,7 @@ struct node {
 	char name[WORLD_NAME_SIZE];
 	struct stack *cache;
 	struct drive *drive; // of its cache, or NULL
+	struct journal_file *journal; // or NULL
 	struct core_config config; // as given to world_add_node, for the next start
 	uint64_t cache_size;
 	uint32_t cache_ways;
@@ -186,6 +213,8 @@ struct world_hooks {
 	void (*stepped)(void *arg, struct node *node, const struct event *event);
 	void (*stopped)(void *arg, struct node *node, enum hvfs_error error); // ACTION_STOPPED; in the midst of it
 	void (*evicted)(void *arg, uint64_t node_id);                         // it is on record now
+	void (*lost)(void *arg, struct node *node); // it tells that something is lost, or rescued
+	void (*journal_writes)(void *arg, struct node *node); // a record, from now on
 	void (*grace_over)(void *arg, const struct node *root, uint32_t volume); // so is that: it serves others
 };
 
@@ -209,6 +238,8 @@ enum world_break {
 	BREAK_SYNC,      // the disk says that it has synced, and has not
 	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
+	BREAK_JOURNAL,   // a journal says that it has written, and has not
+	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
 	BREAK_COUNT
 };
 
@@ -226,6 +257,7 @@ struct world {
 	struct obstacle *obstacles;
 	struct actions *actions;
 	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
+	bool patient;         // who is refused by a node that stops waits before he dials again
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
 	uint64_t serial;        // of the last request
@@ -233,7 +265,8 @@ struct world {
 	struct gone *gone;
 	size_t gone_count;
 	uint64_t rescue_count, eviction_count, move_count;
-	uint64_t doubts; // what version logs did not know, and who does not know where what he sent on (FORWARD) is
+	uint64_t doubts; // what version logs did not know, who was away when a root left, and who does not know where what he sent on
+			 // (FORWARD) is
 	struct message *message; // being delivered
 };
 
@@ -287,6 +320,9 @@ struct node *world_add_node(struct world *world, const char *name, const struct 
 // ${node} has a disk below its cache, which outlives its processes. Before its first step.
 void world_add_drive(struct node *node, const struct drive_config *config);
 
+// ${node} has a journal, which outlives its processes. Before its first step; its config says so, too.
+void world_add_journal(struct node *node, const struct journal_config *config);
+
 // ${node} is root of a volume on ${disk}, which outlives the world's run and is destroyed with it.
 int world_add_root_volume(struct node *node, const char *name, struct disk *disk, bool read_only);
 
@@ -325,6 +361,23 @@ void drive_open(struct node *node);
 void drive_crash(struct node *node);
 void drive_close(struct node *node);
 void drive_destroy(struct node *node);
+
+// ---- journal_file.c; without a journal they do nothing ----
+
+// ACTION_JOURNAL, ACTION_JOURNAL_*; after a step: write what is due.
+void journal_file_perform(struct node *node, const struct action *action);
+void journal_file_kick(struct node *node);
+
+// A new process, which has its volumes, takes it over; a process ends in order: it writes what it has to; a process dies: of
+// the record under way a part arrives; its memory goes; the world ends.
+void journal_file_open(struct node *node);
+void journal_file_leave(struct node *node);
+void journal_file_crash(struct node *node);
+void journal_file_close(struct node *node);
+void journal_file_destroy(struct node *node);
+
+// Blocks that a next process of ${node}, which has ended, would find in its journal, if it could be written to the end.
+uint64_t journal_file_left(const struct node *node);
 
 // ---- pipe.c ----
 

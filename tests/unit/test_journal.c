@@ -207,6 +207,31 @@ START_TEST(what_is_forgotten_is_gone_with_the_next_record)
 }
 END_TEST
 
+// Also when it was all in the last record, or in that of an earlier run.
+START_TEST(that_nothing_is_left_is_said)
+{
+	for (int i = 0; i < 3; i++) {
+		start();
+		ck_assert(!journal_is_due(journal));
+		put(1, 10);
+		write_all();
+		if (i > 0)
+			restart();
+		take_over();
+		if (i > 1)
+			write_all();
+		forget(1);
+		write_all();
+		ck_assert(!journal_is_due(journal));
+		restart();
+		ck_assert_uint_eq(stats().found, 0);
+		ck_assert(!journal_is_due(journal));
+		journal_close(journal);
+	}
+	start();
+}
+END_TEST
+
 START_TEST(a_new_name_is_written_if_something_is_there)
 {
 	struct author other = author, back;
@@ -227,6 +252,31 @@ START_TEST(a_new_name_is_written_if_something_is_there)
 	ck_assert(journal_found_author(journal, "disk", &back));
 	ck_assert_uint_eq(back.node_id, 100);
 	ck_assert_uint_eq(back.name_count, 2); // his: earlier ones are over
+}
+END_TEST
+
+// The last page is left to the record that makes room.
+START_TEST(new_names_do_not_fill_the_ring)
+{
+	struct author other = author;
+
+	start();
+	put(1, 10);
+	write_all();
+	for (int i = 0; i < 100; i++) {
+		other.node_id++;
+		journal_set_author(journal, VOLUME, &other);
+		write_all();
+	}
+	forget(1);
+	write_all();
+	ck_assert(!journal_is_due(journal));
+	put(2, 11);
+	write_all();
+	ck_assert_uint_eq(journal_done(journal), journal_point(journal));
+	restart();
+	ck_assert_uint_eq(found_version(1), 0);
+	ck_assert_uint_eq(found_version(2), 11);
 }
 END_TEST
 
@@ -458,7 +508,9 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_is_done_is_found);
 	tcase_add_test(tcase, what_is_forgotten_is_gone_with_the_next_record);
+	tcase_add_test(tcase, that_nothing_is_left_is_said);
 	tcase_add_test(tcase, a_new_name_is_written_if_something_is_there);
+	tcase_add_test(tcase, new_names_do_not_fill_the_ring);
 	tcase_add_test(tcase, the_ring_goes_round);
 	tcase_add_test(tcase, what_does_not_fit_waits_until_there_is_room);
 	tcase_add_test(tcase, what_is_not_ours_is_left_alone);

@@ -306,6 +306,33 @@ START_TEST(author_dies)
 }
 END_TEST
 
+// What is in its author's journal comes back with him, unless he stays dead, or what he has is given to others.
+START_TEST(author_with_a_journal_dies)
+{
+	const struct failure back[] = {{3, FAILURE_DEATH, 10, 10}}, gone[] = {{3, FAILURE, 10, 10}},
+			     evicted[] = {{3, FAILURE_DEATH, 10, 10}, {3, FAILURE_GONE, 12, 12}, {3, FAILURE, 30, 30}},
+			     present[] = {{3, FAILURE_EVICTED, 10, 10}, {3, FAILURE, 30, 30}},
+			     above[] = {{3, FAILURE_DEATH, 10, 10}, {2, FAILURE, 12, 12}},
+			     hidden[] = {{3, FAILURE_IF_TOLD, 10, 10}, {3, FAILURE_DEATH, 30, 30}},
+			     told[] = {{3, FAILURE_DEATH, 9, 9}, {3, FAILURE_TOLD, 10, 10}};
+	struct story story = story_of_a_loss(PLACE_NODE);
+
+	ck_assert(good_after(story, back, 1)); // no fsync has covered it
+	ck_assert(good_after(story, hidden, 2));
+	ck_assert(good_after(story, present, 1));
+	story.fates[1].kept = true;
+	ck_assert(!good_after(story, back, 1));
+	ck_assert(good_after(story, gone, 1));
+	ck_assert(good_after(story, evicted, 3));
+	ck_assert(!good_after(story, evicted, 2)); // he has to be told
+	ck_assert(good_after(story, present, 2));
+	ck_assert(!good_after(story, present, 1));
+	ck_assert(!good_after(story, above, 2));
+	ck_assert(!good_after(story, hidden, 2));
+	ck_assert(good_after(story, told, 2));
+}
+END_TEST
+
 START_TEST(two_die)
 {
 	const struct failure author[] = {{3, FAILURE, 10, 10}}, proxy[] = {{3, FAILURE, 10, 10}, {1, FAILURE, 12, 12}},
@@ -384,6 +411,7 @@ main(void)
 	tcase_add_test(tcase, parent_is_evicted_after_its_death);
 	tcase_add_test(tcase, author_dies);
 	tcase_add_test(tcase, author_misses_a_grace_time);
+	tcase_add_test(tcase, author_with_a_journal_dies);
 	tcase_add_test(tcase, two_die);
 	tcase_add_test(tcase, durable_stays);
 	tcase_add_test(tcase, somebody_has_read_it);
