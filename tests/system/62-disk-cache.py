@@ -254,6 +254,44 @@ def killed_in_the_middle(lab, relay, data):
         node.stop()
 
 
+class Client:
+    """A connection to a node's control socket, which may have a change under way."""
+
+    def __init__(self, node):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(node.control)
+        self.lines = self.socket.makefile("rw")
+
+    def begin(self, **request):
+        self.lines.write(json.dumps({"command": "cache", **request}) + "\n")
+        self.lines.flush()
+
+    def end(self):
+        answer = {"moving": 0}
+        while "moving" in answer:
+            answer = json.loads(self.lines.readline())
+        return answer
+
+
+def one_file_for_two(lab):
+    """Whoever of two nodes that want the same new file is first has it, and it stays."""
+    nodes = leaf(lab, "mem:1M"), lab.leaf("other", "--cache", "mem:1M")
+    clients = [Client(node) for node in nodes]
+    for number in range(60):
+        path = os.path.abspath(f"wanted-{number}")
+        for client in clients:
+            client.begin(action="add", level=f"disk:{path}:1M")
+        answers = [client.end() for client in clients]
+        check(sum("ok" in answer for answer in answers) == 1 and os.path.exists(path), number, answers)
+        check(any("in use by process" in answer.get("error", "") for answer in answers), answers)
+        winner = clients["ok" not in answers[0]]
+        winner.begin(action="remove", position=1)
+        check("ok" in winner.end(), number)
+        os.remove(path)
+    for node in reversed(nodes):
+        node.stop()
+
+
 def test(lab):
     need_fuse()
     root = lab.root("--hb-ttl", "2s", size=str(SIZE))
@@ -266,6 +304,7 @@ def test(lab):
     node = damaged(lab, relay, data, node)
     foreign_files(node)
     live(lab, relay, data)
+    one_file_for_two(lab)
     killed_in_the_middle(lab, relay, data)
     full_disk(lab, relay, data)
     lab.stop_all()
