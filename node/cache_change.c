@@ -55,26 +55,25 @@ struct closing {
 
 // ---- Leftovers ----
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-// Whether the file ${fd} is a cache, or was to become one.
+// Whether the file ${fd} is a cache, or was to become one: then nothing was written to it yet. (One that begins with zeros
+// may be anything.)
 static bool
 is_ours(int fd)
 {
-	static struct disk_superblock superblock; // large
-	uint8_t *bytes = calloc(1, DISK_EMPTY_SIZE);
-	uint32_t version;
-	ssize_t size;
-	bool ours;
+	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
+	uint8_t *bytes = calloc(1, DISK_SUPERBLOCK_SIZE);
+	bool ours = lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
 
-	CHECK(bytes != NULL);
-	size = pread(fd, bytes, DISK_EMPTY_SIZE, 0);
-	ours = size >= 0 && (is_zero(bytes, (size_t)size) ||
-			     disk_superblock_read(bytes, &superblock, &version) != DISK_FOREIGN);
+	CHECK(superblock != NULL && bytes != NULL);
+	for (uint64_t i = 0; i < DISK_SUPERBLOCKS && !ours; i++) {
+		enum disk_found found = DISK_NOTHING;
+		uint32_t version;
+
+		if (pread(fd, bytes, DISK_SUPERBLOCK_SIZE, (off_t)disk_superblock_offset(i)) == DISK_SUPERBLOCK_SIZE)
+			found = disk_superblock_read(bytes, superblock, &version);
+		ours = found != DISK_NOTHING && found != DISK_FOREIGN;
+	}
+	free(superblock);
 	free(bytes);
 	return ours;
 }
@@ -248,6 +247,23 @@ find_name(struct cache_change *change)
 	return 0;
 }
 
+// The file that the change needs, and no other one's.
+static int
+open_file(struct cache_change *change)
+{
+	struct cache_disk *disk = change->disk;
+
+	if (change->renames && find_name(change) != 0)
+		return -1;
+	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) != 0)
+		return -1;
+	if (!change->renames || disk->disk_file.is_new)
+		return 0;
+	fail(change, "disk:%s: is there already, and no cache; the change makes a file of this name: give that one another name, "
+		     "or remove it", disk->path);
+	return -1;
+}
+
 // On the thread.
 static void
 open_run(struct task *task)
@@ -255,10 +271,7 @@ open_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (change->renames && find_name(change) != 0)
-		return;
-	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) == 0 &&
-	    cache_disk_open_level(disk, change->replaces, change->error, sizeof(change->error)) == 0)
+	if (open_file(change) == 0 && cache_disk_open_level(disk, change->replaces, change->error, sizeof(change->error)) == 0)
 		return;
 	if (disk->disk_file.is_new)
 		unlink(disk->path);
