@@ -7,8 +7,9 @@
 //   moves    the stack: what is in the one that leaves; a medium that fails in the middle: cache/stack_disk.c
 //   ends     the thread: the new file gets the old one's name
 //
-// Then another thread closes the file of the one that left: where the file system discards what it frees, that may take
-// longer than all the rest. The next change ends after that.
+// Then another thread closes the file of the one that left. The change ends after that, so that whoever wants the file
+// has it; but not if it has no name any more: where the file system discards what it frees, that may take longer than all
+// the rest. Then the next change ends after that.
 //
 // A level that takes another shape becomes another file, PATH.new, which is given the name PATH when it has all of the
 // old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left of PATH.new
@@ -39,6 +40,7 @@ struct cache_change {
 	enum phase phase;
 	struct cache_disk *disk; // that comes, or NULL
 	struct cache_disk *left; // that has left
+	bool unlinked;           // its file has no name any more
 	bool replaces;           // another one
 	bool renames;            // then ${disk}'s file gets the name of the other one's,
 	char *name;              // which is this, without symbolic links
@@ -50,7 +52,8 @@ struct cache_change {
 struct closing {
 	struct task task;
 	struct cache_disk *disk;
-	int fd; // keeps its file open, or -1
+	int fd;                      // keeps its file open, or -1
+	struct cache_change *change; // that ends then, or NULL
 };
 
 // ---- Leftovers ----
@@ -146,22 +149,27 @@ close_done(struct task *task)
 {
 	struct closing *closing = (struct closing *)task;
 	struct node *node = closing->disk->node;
+	struct cache_change *change = closing->change;
 
 	cache_disk_destroy(closing->disk);
 	free(closing);
-	node_cache_disk_moved(node);
+	if (change != NULL)
+		change_end(change);
+	else
+		node_cache_disk_moved(node);
 }
 
 static void
-close_begin(struct node *node, struct cache_disk *disk)
+close_begin(struct cache_change *change)
 {
 	struct closing *closing = calloc(1, sizeof(*closing));
 
 	CHECK(closing != NULL);
-	closing->disk = disk;
-	closing->fd = cache_disk_end(disk);
+	closing->disk = change->left;
+	closing->fd = cache_disk_end(change->left);
+	closing->change = change->unlinked ? NULL : change;
 	closing->task = (struct task){.run = close_run, .done = close_done};
-	worker_submit(node->cache_closer, &closing->task);
+	worker_submit(change->node->cache_closer, &closing->task);
 }
 
 // On the thread.
@@ -171,9 +179,11 @@ end_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk, *left = change->left;
 
-	if (left == disk && disk->disk_file.is_new)
-		unlink(disk->path); // it has failed
-	else if (left != disk && change->renames && rename(disk->path, change->name) != 0)
+	if (left == disk && disk->disk_file.is_new) // it has failed
+		change->unlinked = unlink(disk->path) == 0;
+	else if (left != disk && change->renames)
+		change->unlinked = rename(disk->path, change->name) == 0;
+	if (left != disk && change->renames && !change->unlinked)
 		fail(change, "disk:%s: cannot be renamed to %s: %s; it is used under its present name", disk->path,
 		     change->name, strerror(errno));
 }
@@ -184,12 +194,13 @@ end_done(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (change->renames && change->left != disk && change->error[0] == '\0')
+	if (change->renames && change->left != disk && change->unlinked)
 		snprintf(disk->path, sizeof(disk->path), "%s", change->name);
 	else if (change->renames && change->left != disk)
 		memcpy(disk->config.path, disk->path, sizeof(disk->config.path)); // it was opened: it is not longer
-	close_begin(change->node, change->left);
-	change_end(change);
+	close_begin(change);
+	if (change->unlinked)
+		change_end(change);
 }
 
 void

@@ -269,6 +269,20 @@ class Client:
         return answer
 
 
+def removed_and_added(lab):
+    """What has been removed is closed then, and can be had again at once."""
+    node = leaf(lab, "mem:8M")
+    client, level = Client(node), f"disk:{os.path.abspath('again.cache')}:64M"
+    for number in range(200):
+        client.begin(action="add", level=level)
+        answer = client.end()
+        check("ok" in answer, number, answer)
+        read_at(node.image(), number % 8 * 4 * MIB, 4 * MIB)
+        client.begin(action="remove", position=1)
+        client.end()
+    node.stop()
+
+
 def names_of_others(lab, data):
     """A file that is not the level's own is left alone, whatever it is called."""
     node = leaf(lab, "mem:8M/disk:own.cache:64M")
@@ -315,6 +329,7 @@ def test(lab):
     node = damaged(lab, relay, data, node)
     foreign_files(node)
     live(lab, relay, data)
+    removed_and_added(lab)
     names_of_others(lab, data)
     one_file_for_two(lab)
     killed_in_the_middle(lab, relay, data)
