@@ -38,14 +38,14 @@ struct cache_change {
 	struct node *node;
 	uint32_t id;
 	enum phase phase;
-	struct cache_disk *disk; // that comes, or NULL
-	struct cache_disk *left; // that has left
-	bool unlinked;           // its file has no name any more
-	bool replaces;           // another one
-	bool renames;            // then ${disk}'s file gets the name of the other one's,
-	char *name;              // which is this, without symbolic links
-	uint32_t level_id;       // of the level in memory that leaves for it, or 0
-	char error[600];         // "": all is well
+	struct cache_disk *disk;   // that comes, or NULL
+	struct cache_disk *before; // in whose place it comes, or NULL
+	struct cache_disk *left;   // that has left
+	bool unlinked;             // its file has no name any more
+	bool renames;              // ${disk}'s file gets the name of the file of ${before} then,
+	char *name;                // which is this, without symbolic links
+	uint32_t level_id;         // of the level in memory that leaves for it, or 0
+	char error[600];           // "": all is well
 };
 
 // A level that has left.
@@ -172,6 +172,21 @@ close_begin(struct cache_change *change)
 	worker_submit(change->node->cache_closer, &closing->task);
 }
 
+static void
+take_name(struct cache_change *change)
+{
+	const char *path = change->disk->path, *why = NULL;
+
+	if (!disk_file_is_at(&change->left->disk_file, change->name))
+		why = "that is not the level's file any more";
+	else if (rename(path, change->name) != 0)
+		why = strerror(errno);
+	change->unlinked = why == NULL;
+	if (why != NULL)
+		fail(change, "disk:%s: cannot be renamed to %s: %s; it is used under its present name", path, change->name,
+		     why);
+}
+
 // On the thread.
 static void
 end_run(struct task *task)
@@ -182,10 +197,7 @@ end_run(struct task *task)
 	if (left == disk && disk->disk_file.is_new) // it has failed
 		change->unlinked = unlink(disk->path) == 0;
 	else if (left != disk && change->renames)
-		change->unlinked = rename(disk->path, change->name) == 0;
-	if (left != disk && change->renames && !change->unlinked)
-		fail(change, "disk:%s: cannot be renamed to %s: %s; it is used under its present name", disk->path,
-		     change->name, strerror(errno));
+		take_name(change);
 }
 
 static void
@@ -249,8 +261,9 @@ find_name(struct cache_change *change)
 	struct cache_disk *disk = change->disk;
 
 	change->name = realpath(disk->config.path, NULL);
-	if (change->name == NULL) {
-		fail(change, "disk:%s: %s", disk->config.path, strerror(errno));
+	if (change->name == NULL || !disk_file_is_at(&change->before->disk_file, change->name)) {
+		fail(change, "disk:%s: what this names is not the level's file any more; move the level to another path",
+		     disk->config.path);
 		return -1;
 	}
 	snprintf(disk->path, sizeof(disk->path), "%s" NEW_SUFFIX, change->name);
@@ -282,7 +295,7 @@ open_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (open_file(change) == 0 && cache_disk_open_level(disk, change->replaces, change->error, sizeof(change->error)) == 0)
+	if (open_file(change) == 0 && cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error)) == 0)
 		return;
 	if (disk->disk_file.is_new)
 		unlink(disk->path);
@@ -304,7 +317,7 @@ opened(struct cache_change *change)
 		change_end(change);
 		return;
 	}
-	if (!change->replaces) {
+	if (change->before == NULL) {
 		stack_set_disk(node->cache, disk->level, &hooks);
 		disk->level = NULL;
 		change_end(change);
@@ -347,7 +360,7 @@ node_cache_disk_replace(struct node *node, const struct cache_disk_config *confi
 {
 	struct cache_change *change = change_begin(node, CHANGE_OPENS);
 
-	change->replaces = true;
+	change->before = stack_disk_owner(node->cache);
 	change->renames = strcmp(config->path, node_cache_disk_config(node)->path) == 0;
 	return open_begin(change, config);
 }

@@ -294,6 +294,16 @@ def names_of_others(lab, data):
         cache(node, "resize", "1", "48M", says="is there already, and no cache")
         check(open("own.cache.new", "rb").read()[start:] == b"somebody's" * 1000, start)
         check(disk(node)["size"] == 64 * MIB, disk(node))
+    os.remove("own.cache.new")
+    for other in (b"somebody's", None):  # the level's file has lost its name, maybe to another one
+        os.remove("own.cache")
+        if other:
+            with open("own.cache", "wb") as file:
+                file.write(other)
+        cache(node, "resize", "1", "48M", says="move the level to another path")
+        check(other is None or open("own.cache", "rb").read() == other, "it was left alone")
+    cache(node, "move", "1", "--medium", "moved.cache")
+    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
     read_all(node, data)
     node.stop()
 
