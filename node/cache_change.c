@@ -18,7 +18,6 @@
 
 #include "cache/disk_format.h"
 #include "node/control.h"
-#include "store/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,11 +86,12 @@ remove_ours(const char *path)
 {
 	struct stat status;
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	pid_t holder;
 	bool ours;
 
 	if (fd < 0)
 		return false;
-	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && lock_take(fd, false) == 0 && is_ours(fd) &&
+	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && disk_file_lock(fd, &holder) == 0 && is_ours(fd) &&
 	       unlink(path) == 0;
 	close(fd);
 	return ours;

@@ -283,12 +283,12 @@ node_cache_disk_init(struct node *node, char *error, size_t error_size)
 		return 0;
 	if (cache_spec_check_disk(config, error, error_size) != 0)
 		return -1;
-	node_cache_disk_clean_up(config->path);
 	disk = cache_disk_create(node, config, config->path);
 	if (cache_disk_open_file(disk, "--cache disk:", error, error_size) != 0) {
 		cache_disk_destroy(disk);
 		return -1;
 	}
+	node_cache_disk_clean_up(config->path); // nobody else is about to use it now
 	node->opening_disk = disk;
 	return 0;
 }
