@@ -106,23 +106,31 @@ disk_level_receive(struct disk_level *level, block_key key, struct buf *buf, boo
 	return true;
 }
 
-void
-disk_level_go_on(struct disk_level *level, const struct disk_level *before)
+static void
+take(uint64_t *count, uint64_t *from)
 {
-	level->filling = true;
-	level->stats.found += before->stats.found;
-	level->stats.confirmed += before->stats.confirmed;
-	level->stats.written += before->stats.written;
-	level->stats.passed += before->stats.passed;
-	level->stats.refused += before->stats.refused;
-	level->stats.loaded += before->stats.loaded;
-	level->stats.damaged += before->stats.damaged;
-	level->stats.replaced += before->stats.replaced;
-	level->stats.errors += before->stats.errors;
+	*count += *from;
+	*from = 0;
 }
 
 void
-disk_level_is_filled(struct disk_level *level)
+disk_level_take_counters(struct disk_level *level, struct disk_level *before)
 {
-	level->filling = false;
+	struct disk_level_stats *stats = &level->stats, *from = &before->stats;
+
+	take(&stats->found, &from->found);
+	take(&stats->confirmed, &from->confirmed);
+	take(&stats->written, &from->written);
+	take(&stats->passed, &from->passed);
+	take(&stats->refused, &from->refused);
+	take(&stats->loaded, &from->loaded);
+	take(&stats->damaged, &from->damaged);
+	take(&stats->replaced, &from->replaced);
+	take(&stats->errors, &from->errors);
+}
+
+void
+disk_level_set_filling(struct disk_level *level, bool filling)
+{
+	level->filling = filling;
 }

@@ -66,10 +66,11 @@ void disk_level_listen(struct disk_level *level, const struct disk_level_listene
 // Another policy from now on. What is here stays.
 void disk_level_set_policy(struct disk_level *level, enum policy policy);
 
-// ${level} takes the place of ${before}: its counters go on from there. Its records are written without delay until
-// disk_level_is_filled: who dies soon after has what has come.
-void disk_level_go_on(struct disk_level *level, const struct disk_level *before);
-void disk_level_is_filled(struct disk_level *level);
+// What ${before} has counted counts as that of ${level}, and is counted from 0 there.
+void disk_level_take_counters(struct disk_level *level, struct disk_level *before);
+
+// While it is filled from another one, its records are written without delay: who dies soon after has what has come.
+void disk_level_set_filling(struct disk_level *level, bool filling);
 
 // The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
 void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);

@@ -97,6 +97,7 @@ change_back(struct stack *stack)
 	stack->old_disk = stack->disk;
 	stack->disk = stays;
 	stack->disk_follows = false;
+	disk_level_take_counters(stays->level, stack->old_disk->level);
 	disk_level_stay(stays->level);
 	begin_leaving(stack);
 }
@@ -162,7 +163,8 @@ stack_replace_disk(struct stack *stack, struct disk_level *disk, const struct st
 		return error;
 	stack->disk = disk_create(stack, disk, hooks);
 	stack->disk_follows = true;
-	disk_level_go_on(disk, stack->old_disk->level);
+	disk_level_take_counters(disk, stack->old_disk->level);
+	disk_level_set_filling(disk, true);
 	return STACK_OK;
 }
 
@@ -186,8 +188,10 @@ stack_take_left_disk(struct stack *stack, void **ret_arg)
 	*ret_arg = stack->old_disk->hooks.arg;
 	free(stack->old_disk);
 	stack->old_disk = NULL;
-	if (stack->disk_follows)
-		disk_level_is_filled(stack->disk->level);
+	if (stack->disk_follows) {
+		disk_level_take_counters(stack->disk->level, level);
+		disk_level_set_filling(stack->disk->level, false);
+	}
 	stack->disk_follows = false;
 	return level;
 }

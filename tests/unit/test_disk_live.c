@@ -4,6 +4,7 @@
 #include "core/check.h"
 #include "tests/sim/memory_medium.h"
 
+#include "cache/disk_format.h"
 #include "cache/stack.h"
 
 #include <check.h>
@@ -368,6 +369,30 @@ START_TEST(what_is_in_a_level_comes_to_the_one_in_its_place)
 }
 END_TEST
 
+// Counters are the level's, whatever medium it is on: what is met during a change counts, also if it fails.
+START_TEST(counters_go_on)
+{
+	start(8);
+	add(0, 64, 64);
+	put_many(0, 40);
+	for (uint64_t slot = 0; slot < 64; slot++)
+		sides[0].medium.bytes[DISK_EMPTY_SIZE + slot * BLOCK] ^= 1;
+	ck_assert_uint_eq(stats().damaged, 0);
+	replace(1, 64, 64);
+	if (_i == 1) { // it fails when some have been read
+		stack_step(stack, 20);
+		end_all();
+		take_loaded();
+		sides[1].medium.write_errno = ENOSPC;
+		put_version(50, 0, false);
+	}
+	go_on();
+	ck_assert_uint_ge(stats().written, 40);
+	ck_assert_uint_gt(stats().damaged, 0);
+	ck_assert_uint_le(stats().damaged, evictions);
+}
+END_TEST
+
 // An earlier run's blocks are confirmed after the change as they would have been before.
 START_TEST(unconfirmed_blocks_come_along)
 {
@@ -406,7 +431,6 @@ START_TEST(a_removed_level_that_is_added_again_has_its_blocks)
 }
 END_TEST
 
-// The records of what was just written are on their way when it leaves: they are not written from an emptied index.
 // What a level has of an earlier run may be old: it counts for nothing beside a copy, and is not what an answer that was
 // under way when it came has confirmed.
 START_TEST(a_level_that_is_added_may_have_other_bytes)
@@ -445,6 +469,7 @@ START_TEST(a_level_that_is_added_may_have_other_bytes)
 }
 END_TEST
 
+// The records of what was just written are on their way when it leaves: they are not written from an emptied index.
 START_TEST(a_level_removed_while_it_is_written_has_its_blocks)
 {
 	start(8);
@@ -785,6 +810,7 @@ disk_live_suite(void)
 	tcase_add_test(tcase, what_is_removed_comes_up_as_far_as_there_is_room);
 	tcase_add_test(tcase, pinned_blocks_come_up_in_any_case);
 	tcase_add_test(tcase, what_is_in_a_level_comes_to_the_one_in_its_place);
+	tcase_add_loop_test(tcase, counters_go_on, 0, 2);
 	tcase_add_test(tcase, unconfirmed_blocks_come_along);
 	tcase_add_test(tcase, a_removed_level_that_is_added_again_has_its_blocks);
 	tcase_add_test(tcase, a_level_that_is_added_may_have_other_bytes);
