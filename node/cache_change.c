@@ -295,36 +295,49 @@ open_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (open_file(change) == 0 && cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error)) == 0)
-		return;
-	if (disk->disk_file.is_new)
-		unlink(disk->path);
+	if (open_file(change) == 0)
+		cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error));
+}
+
+// On the thread: also the last close of a file may take its time.
+static void
+give_up_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+
+	if (change->disk->disk_file.is_new)
+		unlink(change->disk->path);
+	cache_disk_destroy(change->disk);
 }
 
 static void
-opened(struct cache_change *change)
+give_up_done(struct task *task)
+{
+	change_end((struct cache_change *)task);
+}
+
+static void
+give_up(struct cache_change *change)
+{
+	change->phase = CHANGE_ENDS;
+	change->task = (struct task){.run = give_up_run, .done = give_up_done};
+	worker_submit(change->node->cache_worker, &change->task);
+}
+
+// The stack has it from now on.
+static void
+come(struct cache_change *change, const struct stack_disk_hooks *hooks)
 {
 	struct node *node = change->node;
-	struct cache_disk *disk = change->disk;
-	struct stack_disk_hooks hooks;
+	struct disk_level *level = change->disk->level;
 
-	if (change->error[0] == '\0' && node->left)
-		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
-	if (change->error[0] != '\0' || cache_disk_begin(disk, &hooks, change->error, sizeof(change->error)) != 0) {
-		if (disk->disk_file.is_new)
-			unlink(disk->path);
-		cache_disk_destroy(disk);
-		change_end(change);
-		return;
-	}
+	change->disk->level = NULL;
 	if (change->before == NULL) {
-		stack_set_disk(node->cache, disk->level, &hooks);
-		disk->level = NULL;
+		stack_set_disk(node->cache, level, hooks);
 		change_end(change);
 		return;
 	}
-	CHECK(stack_replace_disk(node->cache, disk->level, &hooks) == STACK_OK);
-	disk->level = NULL;
+	CHECK(stack_replace_disk(node->cache, level, hooks) == STACK_OK);
 	change->phase = CHANGE_MOVES;
 	node_cache_changed(node);
 	if (node->control != NULL)
@@ -334,7 +347,15 @@ opened(struct cache_change *change)
 static void
 open_done(struct task *task)
 {
-	opened((struct cache_change *)task);
+	struct cache_change *change = (struct cache_change *)task;
+	struct stack_disk_hooks hooks;
+
+	if (change->error[0] == '\0' && change->node->left)
+		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
+	if (change->error[0] == '\0' && cache_disk_begin(change->disk, &hooks, change->error, sizeof(change->error)) == 0)
+		come(change, &hooks);
+	else
+		give_up(change);
 }
 
 static uint32_t
