@@ -448,8 +448,8 @@ node_cache_change_fini(struct node *node)
 
 	if (change == NULL)
 		return;
-	if (change->renames && change->phase == CHANGE_MOVES)
-		unlink(change->disk->path);
+	if (change->before != NULL && change->phase == CHANGE_MOVES && change->disk->disk_file.is_new)
+		unlink(change->disk->path); // the one before has all that it had
 	free(change->name);
 	free(change);
 	node->cache_change = NULL;

@@ -250,6 +250,22 @@ def killed_in_the_middle(lab, relay, data):
         node.stop()
 
 
+def stopped_in_the_middle(lab, relay, data):
+    """The level before has all that it had then, and nothing is left of what was to take its place."""
+    for new, change in (("stopped.cache.new", {"action": "set", "position": 1, "values": {"size": "80M"}}),
+                        ("new.cache", {"action": "move", "from": 1, "medium": os.path.abspath("new.cache")})):
+        node = leaf(lab, "mem:8M/disk:stopped.cache:64M")
+        read_all(node, data)
+        client = Client(node)
+        client.begin(**change)
+        check("moving" in client.lines.readline() and os.path.exists(new), new)
+        node.stop()
+        check("error" in client.end() and not os.path.exists(new), new)
+        node, down = again(lab, relay, data, f"stopped in the middle of a change to {new}", "mem:8M/disk:stopped.cache:64M")
+        check(down < SIZE // 50, f"{down} bytes came down")
+        node.stop()
+
+
 class Client:
     """A connection to a node's control socket, which may have a change under way."""
 
@@ -343,6 +359,7 @@ def test(lab):
     names_of_others(lab, data)
     one_file_for_two(lab)
     killed_in_the_middle(lab, relay, data)
+    stopped_in_the_middle(lab, relay, data)
     full_disk(lab, relay, data)
     lab.stop_all()
 
