@@ -190,7 +190,7 @@ request_move(const struct words *words)
 	char path[PATH_MAX] = "mem";
 	json_t *request = action_request("move");
 	int status = set_position(request, "from", words->words[0]);
-	if (status == 0 && (words->medium != NULL) == (words->count == 2)) {
+	if (status == 0 && ((words->medium != NULL) == (words->count == 2) || (words->medium != NULL && words->medium[0] == '\0'))) {
 		command_usage(&command_cache, "right would be move FROM TO, or move FROM --medium PATH, or --medium mem");
 		status = -1;
 	}

@@ -220,8 +220,12 @@ action_add(struct client *client, const json_t *request)
 	struct level_config level;
 	enum stack_error error;
 
-	if (text != NULL && strncmp(text, "disk:", 5) == 0 && (where == NULL || cache_position_is_lowest(client, where))) {
-		action_add_disk(client, text);
+	if (text != NULL && strncmp(text, "disk:", 5) == 0) {
+		if (where == NULL || cache_position_is_lowest(client, where))
+			action_add_disk(client, text);
+		else
+			client_answer_error(client, "a level on a disk is the lowest: right would be position %" PRIu32 ", or none",
+					    stack_level_count(node->cache));
 		return;
 	}
 	if (text == NULL || cache_spec_parse_level(text, &level, why, sizeof(why)) != 0) {

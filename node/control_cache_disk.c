@@ -108,7 +108,11 @@ may_change(struct client *client)
 
 	if (!node_cache_disk_changes(client->control->node, &moving, &total))
 		return true;
-	client_answer_error(client, "the level on a disk: it is still changing, %" PRIu64 " of %" PRIu64 " blocks are left", moving, total);
+	if (total > 0)
+		client_answer_error(client, "the level on a disk: it is still changing, %" PRIu64 " of %" PRIu64 " blocks are left",
+				    moving, total);
+	else
+		client_answer_error(client, "the level on a disk: it is still changing, its file is being opened or closed");
 	return false;
 }
 

@@ -166,9 +166,9 @@ def has_all(node):
     return level["entries"] + level["victims"] >= SIZE // BLOCK
 
 
-def cache(node, *words, says=None):
-    """hvfs cache, which succeeds, or (${says}) fails and says so."""
-    out = hvfs("cache", *words, "--control", node.control, status=0 if says is None else 1)
+def cache(node, *words, says=None, status=1):
+    """hvfs cache, which succeeds, or (${says}) fails, with ${status}, and says so."""
+    out = hvfs("cache", *words, "--control", node.control, status=0 if says is None else status)
     check(says is None or says in out.stderr, f"cache {words}: {out.stderr!r} does not say {says!r}")
     return out.stdout
 
@@ -180,7 +180,15 @@ def live(lab, relay, data):
     read_all(node, data)
     check(has_all(node) and disk(node)["path"].endswith("/live.cache"), disk(node))
     cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
+    cache(node, "add", "0", "16M", "--medium", "second.cache", says="right would be position 1, or none")
+    cache(node, "move", "1", "--medium", "", says="move FROM --medium PATH", status=2)
     cache(node, "move", "0", "1", says="the lowest")
+    two = [Client(node) for _ in range(2)]
+    for client in two:
+        client.begin(action="set", position=1, values={"size": "66M"})
+    answers = [client.end() for client in two]
+    said = "".join(answer.get("error", "") for answer in answers)
+    check(sum("ok" in answer for answer in answers) == 1 and "still changing" in said and "0 of 0" not in said, answers)
     cache(node, "remove", "0", says="the last level in memory")
     before = relay.down
     for words in (("resize", "1", "80M"), ("set", "1", "ways=16", "hash=xxh"), ("set", "1", "policy=s3fifo"),
