@@ -6,6 +6,7 @@
 #include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/writeback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -134,23 +135,36 @@ journaled_cancel(struct volume *volume, const struct io *io)
 	free(wait);
 }
 
+static struct io *
+take_first(struct volume *volume)
+{
+	struct journal_wait *wait = volume->journal_waits;
+	struct io *io = wait->io;
+
+	volume->journal_waits = wait->next;
+	free(wait);
+	return io;
+}
+
+void
+journaled_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	while (volume->journal_waits != NULL) {
+		volume->lost = false;
+		local_finish(core, take_first(volume), error);
+	}
+}
+
 void
 journaled_done(struct core *core, struct volume *volume, uint64_t number, enum hvfs_error error)
 {
-	bool lost = volume->lost;
-
 	while (volume->journal_waits != NULL && volume->journal_waits->number <= number) {
-		struct journal_wait *wait = volume->journal_waits;
-		struct io *io = wait->io;
-
-		volume->journal_waits = wait->next;
-		free(wait);
-		if (error != ERR_OK) {
-			barrier_add(core, volume, io, -1, 0);
-			continue;
-		}
-		volume->lost = false; // of several that wait, all are told
-		local_finish(core, io, lost ? ERR_LOST : ERR_OK);
+		if (error != ERR_OK)
+			barrier_add(core, volume, take_first(volume), -1, 0);
+		else if (volume->lost)
+			writeback_tell_lost(core, volume, ERR_LOST);
+		else
+			local_finish(core, take_first(volume), ERR_OK);
 	}
 }
 

@@ -22,6 +22,9 @@ void journaled_sync(struct core *core, struct volume *volume, struct io *io);
 // ${io} is not waited for any more.
 void journaled_cancel(struct volume *volume, const struct io *io);
 
+// Those who wait for the journal are told of lost writes (writeback_tell_lost).
+void journaled_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error);
+
 // All that was told up to ${number} is there, or (${error}) will not be: then the root is waited for.
 void journaled_done(struct core *core, struct volume *volume, uint64_t number, enum hvfs_error error);
 

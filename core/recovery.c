@@ -313,8 +313,10 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	}
 	claim_end(core, entry, work);
 	client_take_grant(core, entry, message, work->ask_at);
-	if (entry->copy == COPY_DIRTY && item->version > entry->version) { // from the journal, and others went on since
-		dirty_superseded(core, entry);
+	if (item->version > entry->version) { // ours are from the journal, and others went on since; or newer ones from below went past us
+		if (entry->copy == COPY_DIRTY)
+			dirty_superseded(core, entry);
+		client_learn_version(entry, item->version);
 		entry->stale = 1;
 	}
 	journaled_granted(core, entry);

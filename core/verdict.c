@@ -216,6 +216,19 @@ has_write(const struct core *core, const struct entry *entry)
 	return volume->is_root || (entry->held == PERM_WRITE && volume->lease_end > core->now);
 }
 
+// Is somebody else asked, who is connected? He knows whether the claimant has left him. That there are newer bytes than the
+// claimant's does not say more: somebody below the claimant may have brought them past it, who had the block before.
+static bool
+is_for_others(const struct core *core, const struct want *want, const struct dir_record *record)
+{
+	const struct child *child = core->children[want->child], *old;
+
+	if (want->asked >= 0 || record == NULL)
+		return want->asked >= 0;
+	old = core->children[record->child];
+	return old != child && old->node_id != child->node_id && old->link >= 0;
+}
+
 static enum verdict
 decide_write(struct core *core, struct entry *entry, struct want *want)
 {
@@ -227,7 +240,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) || want->version < entry->version)
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
+	    (want->version < entry->version && !is_for_others(core, want, record)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }

@@ -123,14 +123,32 @@ restore_end(struct core *core, struct volume *volume)
 	}
 }
 
+void
+writeback_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	struct barrier *next;
+
+	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
+		next = barrier->next;
+		if (barrier->io == NULL)
+			continue;
+		volume->lost = false;
+		barrier_remove(volume, barrier);
+		barrier_end(core, barrier, error);
+	}
+	journaled_tell_lost(core, volume, error);
+}
+
 // End the barriers that are under way (${sent}), or those that are not yet.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
-	bool lost_here = volume->lost;                  // of several that wait on this host, all are told
+	bool lost_here = volume->lost;
 	bool tell = error == ERR_OK || error == ERR_IO; // another error may mean that trying again is enough
 	struct barrier *next;
 
+	if (tell && lost_here)
+		writeback_tell_lost(core, volume, error == ERR_OK ? ERR_LOST : error);
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
 		bool lost = false;
 
@@ -183,7 +201,7 @@ may_send(const struct core *core, const struct volume *volume)
 static void
 end_early_barriers(struct core *core, struct volume *volume)
 {
-	bool local = core->config.durability == DURABILITY_LOCAL && !journaled_suffices(core, volume), lost = volume->lost;
+	bool local = core->config.durability == DURABILITY_LOCAL && !journaled_suffices(core, volume);
 	struct barrier *next;
 
 	if (!local && (core->config.durability != DURABILITY_PARENT || volume->is_root))
@@ -192,9 +210,12 @@ end_early_barriers(struct core *core, struct volume *volume)
 		next = barrier->next;
 		if (barrier->io == NULL || barrier->io->force_sync)
 			continue;
-		volume->lost = false; // of several that wait, all are told
+		if (volume->lost) {
+			writeback_tell_lost(core, volume, ERR_LOST);
+			return;
+		}
 		barrier_remove(volume, barrier);
-		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
+		barrier_end(core, barrier, ERR_OK);
 	}
 }
 

@@ -10,6 +10,10 @@
 // which tells it.
 void writeback_lost(struct core *core, struct volume *volume, const char *why);
 
+// Tell of lost writes (with ${error}) all on this host who wait for a fsync, not only those whose turn it is: one that succeeds
+// beside one that fails would promise what that one says is lost.
+void writeback_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error);
+
 // A root has taken bytes over what its storage may have: the block is not served before they are on stable storage.
 void writeback_restore(struct core *core, struct entry *entry);
 
