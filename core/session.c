@@ -287,7 +287,7 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	volume->pool = core_pool(core, volume->block_size);
 	volume->read_only = volume->configured_read_only || (message->connect_flags & CONNECT_READ_ONLY);
 	volume->state = VOLUME_READY;
-	core->copies.ops->set_volume(core->copies.self, volume->index, volume->name);
+	core->copies.ops->set_volume(core->copies.self, volume->index, volume->name, volume->pool);
 	if (!volume->announced) {
 		volume->announced = true;
 		actions_add(core->actions, ACTION_VOLUME_READY)->volume = volume->index;

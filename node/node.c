@@ -224,6 +224,7 @@ node_destroy(struct node *node)
 	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
+	node_cache_change_fini(node);
 	node_cache_fini(node);
 	node_cache_disk_fini(node);
 	node_perform_fini(node);
