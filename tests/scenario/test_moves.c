@@ -459,6 +459,43 @@ START_TEST(bytes_that_move_past_a_claim)
 }
 END_TEST
 
+// F3, R11: P has never had C's bytes, only the block. It moves to S, which has older ones of its own, and says so: so C has to claim
+// the block anew, and P closes its link. What C had asked for before is not granted beside that: it would learn the older version,
+// and write under a number that it has used. (seed 504236)
+START_TEST(lock_that_waits_at_who_asks_for_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	scenario->config.ttl_ms = 300;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "A", false);
+	steps_child(scenario, "S", "A", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "S", 's');
+	for (int i = 0; i < 3; i++)
+		steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_leave(scenario, "C", "P", 10);
+	scenario_run(scenario, 1000);
+	steps_cut(scenario, "P", "A", LEASE_MS / 2);
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	write = scenario_write(scenario, "C", 7, 'n');
+	scenario_run(scenario, 100);
+	request_expect_waiting(write);
+	steps_leave(scenario, "P", "S", 10);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "S", 'n');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -477,6 +514,7 @@ main(void)
 	tcase_add_test(tcase, bytes_that_are_newer_than_those_of_a_writer_who_is_not_named);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_claim, 0, 2);
 	tcase_add_test(tcase, bytes_of_who_dies_while_they_wait);
+	tcase_add_test(tcase, lock_that_waits_at_who_asks_for_a_claim);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
