@@ -103,16 +103,20 @@ claim_end(struct core *core, struct entry *entry, struct work *work)
 	table_touch(&core->table, entry);
 }
 
+static void
+uncovered(struct core *core, struct entry *entry, uint8_t losses)
+{
+	CHECK(entry->copy == COPY_DIRTY);
+	dirty_set_resend(core, entry, true, losses);
+	table_work(&core->table, entry)->resend_read = false;
+	dirty_urge(core, entry);
+	table_touch(&core->table, entry);
+}
+
 void
 recovery_uncovered(struct core *core, struct entry *entry)
 {
-	struct work *work = table_work(&core->table, entry);
-
-	CHECK(entry->copy == COPY_DIRTY);
-	dirty_set_resend(core, entry, true, 0);
-	work->resend_read = false;
-	dirty_urge(core, entry);
-	table_touch(&core->table, entry);
+	uncovered(core, entry, 0);
 }
 
 void
@@ -141,9 +145,8 @@ give_up_claim(struct core *core, struct entry *entry)
 		dirty_again(core, entry);
 	if (entry->copy != COPY_DIRTY)
 		return;
-	recovery_uncovered(core, entry);
+	uncovered(core, entry, losses > 0 ? 2 : 1);
 	work = table_work(&core->table, entry);
-	dirty_set_resend(core, entry, true, losses > 0 ? 2 : 1);
 	work->resend_epoch = epoch;
 	work->resend_read = to_the_end;
 }

@@ -405,7 +405,8 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	const struct dir_record *record;
 	bool data;
 
-	if ((work != NULL && (work->want_head != 0 || work->recall_open || work->claim || work->claim_head != 0)) ||
+	if ((work != NULL && (work->want_head != 0 || work->recall_open || work->claim || work->claim_head != 0 ||
+			      work->settles != 0)) ||
 	    entry_held(core, entry) < want->perm || !server_worth_granting(core, entry))
 		return false;
 	if (directory_max(&core->directory, entry, (int)child->index) >

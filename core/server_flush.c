@@ -172,10 +172,13 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 	barrier_add(core, volume, NULL, (int32_t)child->index, message->xid);
 }
 
+// How long ago ${then} was, or less: who is told may have a slower clock.
 static uint32_t
 ms_since(const struct core *core, moment_us then)
 {
 	uint64_t ms = (core->now - then) / 1000;
+
+	ms -= ms / 32 + (ms % 32 != 0); // as much as for leases (T2)
 
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }

@@ -37,7 +37,13 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 	free(barrier);
 }
 
-// They were lost at ${at}, or before.
+static moment_us
+later(moment_us a, moment_us b)
+{
+	return a > b ? a : b;
+}
+
+// They were lost at ${at}, or before; an older loss may be heard of after a newer one.
 static void
 lost_at(struct core *core, struct volume *volume, moment_us at, const char *why)
 {
@@ -45,7 +51,7 @@ lost_at(struct core *core, struct volume *volume, moment_us at, const char *why)
 
 	volume->lost = wrote;
 	volume->lost_once = true;
-	volume->lost_at = at;
+	volume->lost_at = later(volume->lost_at, at);
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
@@ -55,7 +61,7 @@ lost_at(struct core *core, struct volume *volume, moment_us at, const char *why)
 			continue;
 		news = news || child->lost != LOST_UNTOLD;
 		child->lost = LOST_UNTOLD;
-		child->lost_at = at;
+		child->lost_at = later(child->lost_at, at);
 		child->sync_failed |= why != NULL;
 	}
 	if (news && why != NULL) {

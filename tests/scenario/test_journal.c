@@ -375,6 +375,38 @@ START_TEST(proxy_that_dies_twice_is_told)
 }
 END_TEST
 
+// F6: A is started anew, and again before P's bytes are answered, which are from before both: that is what the journal has to say
+// if P dies.
+START_TEST(bytes_stay_as_old_as_they_are)
+{
+	struct scenario *scenario = create_proxy();
+	struct author before, after;
+
+	steps_write(scenario, "P", 'p');
+	steps_sync(scenario, "P", ERR_OK);
+	core_author(scenario_node(scenario, "P")->core, 0, &before);
+	scenario_kill(scenario, "P");
+	for (int i = 0; i < 2; i++) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+		if (i == 0)
+			scenario_restart(scenario, "P");
+		scenario_forget(scenario);
+		scenario_run(scenario, LEASE_MS / 3);
+		ck_assert_uint_eq(scenario_count(scenario, " block=7 perm=NO data"), 1);
+		ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume="), 0);
+		core_author(scenario_node(scenario, "P")->core, 0, &after);
+		ck_assert_uint_eq(after.epoch, before.epoch);
+	}
+	scenario_run(scenario, EVICTED_MS);
+	core_author(scenario_node(scenario, "P")->core, 0, &after);
+	ck_assert_uint_eq(after.epoch, before.epoch + 2);
+	steps_read_at_last(scenario, "B", 'p');
+	steps_work_again(scenario, "E");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -397,6 +429,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_of_a_child_in_the_journal, 0, 2);
 	tcase_add_test(tcase, proxy_that_comes_too_late_is_told);
 	tcase_add_test(tcase, proxy_that_dies_twice_is_told);
+	tcase_add_test(tcase, bytes_stay_as_old_as_they_are);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
