@@ -402,10 +402,9 @@ options_parse(int argc, char **argv)
 			options.plan.disk_level = true;
 			break;
 		case 'J':
-			options.plan.journal = options.plan.recovery = true;
-			break;
 		case 'D':
-			options.plan.rot = options.plan.journal = options.plan.recovery = true;
+			options.plan.journal = options.plan.recovery = true;
+			options.plan.rot |= option == 'D';
 			break;
 		case 'R':
 			options.plan.reshape = true;

@@ -565,8 +565,10 @@ run_restart(struct run *run, struct node *node)
 	run->restarts++;
 	oracle_forget(&run->oracle, node);
 	world_restart(node, rng_below(&run->rng, 100000));
-	if (node->journal != NULL && node->journal->spoilt)
+	if (node->journal != NULL && node->journal->spoilt) {
 		run_failed(run, node); // its log may say so; a fsync does not
+		run->world->doubts++;  // what is brought may be refused, long after it was durable
+	}
 	if (node->index == 0)
 		root_ready(run);
 }
