@@ -217,8 +217,9 @@ dirty_set_resend(struct core *core, struct entry *entry, bool resend, uint8_t lo
 		return;
 	if (volume->owed == 0)
 		volume->owed_epoch = volume->held_epoch;
-	volume->owed += losses > 0 ? 1 : UINT64_MAX;
-	if (volume->owed == 0)
+	if (losses > 0)
+		volume->owed++;
+	else if (--volume->owed == 0)
 		journaled_author_changed(core, volume);
 }
 

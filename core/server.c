@@ -639,8 +639,10 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
-		bool wrote = record->perm == PERM_WRITE && !record->revoked && !orderly &&
-			     !claim_inherits(core, entry, child) && !claim_makes_room(core, entry);
+		// Who has claimed the block of the child has it, also if that has gone in order: its answer, that it lets the block go,
+		// may have been lost.
+		bool wrote = record->perm == PERM_WRITE && !record->revoked && !claim_inherits(core, entry, child) &&
+			     !orderly && !claim_makes_room(core, entry);
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)

@@ -496,6 +496,50 @@ START_TEST(lock_that_waits_at_who_asks_for_a_claim)
 }
 END_TEST
 
+// F5: C, with D below it, comes from Q to P and claims what it has for writing. Its link breaks, and Q's answer, that it lets the
+// block go for C, is lost with Q's, as P goes to A itself. Q comes back to a new session and does not name the block any more: it is
+// C's all the same, D may write it, and P must not. (seed 501779)
+START_TEST(answer_to_the_question_is_lost)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "X", "A", false);
+	steps_child(scenario, "P", "X", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "C", true);
+	steps_child(scenario, "E", "Q", true);
+	steps_write(scenario, "D", 'd');
+	steps_write_block(scenario, "E", 3, 'e');
+	steps_read_block(scenario, "Q", 3, 'e');
+	steps_leave(scenario, "C", "P", 10);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario->world->now + 45 * 1000);
+	while (scenario_count(scenario, "Q -> P  OK_REPLY volume=3 block=7") == 0)
+		scenario_run(scenario, 1);
+	steps_leave(scenario, "C", "P", 1000);
+	scenario_kill(scenario, "X");
+	steps_leave(scenario, "P", "A", 10);
+	steps_leave(scenario, "E", "P", 60); // its bytes are newer than P's: so Q's session is not resumed
+	steps_leave(scenario, "Q", "P", 250);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "P <- Q  OK_REPLY volume=3 block=7"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  RECOVER RECOVERY_OP volume=3 block=7"), 0);
+	write = scenario_write(scenario, "P", 7, 'p');
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(write);
+	steps_read(scenario, "D", 'p');
+	steps_sync(scenario, "D", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -515,6 +559,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_claim, 0, 2);
 	tcase_add_test(tcase, bytes_of_who_dies_while_they_wait);
 	tcase_add_test(tcase, lock_that_waits_at_who_asks_for_a_claim);
+	tcase_add_test(tcase, answer_to_the_question_is_lost);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
