@@ -458,6 +458,8 @@ make_all_absolute(struct config *config)
 		fits = fits && paths_make_absolute(node->mount, sizeof node->mount) == 0;
 	if (node->journal[0] != '\0')
 		fits = fits && paths_make_absolute(node->journal, sizeof node->journal) == 0;
+	if (node->cache_disk.path[0] != '\0')
+		fits = fits && paths_make_absolute(node->cache_disk.path, sizeof node->cache_disk.path) == 0;
 	if (node->rescue[0] != '\0')
 		fits = fits && paths_make_absolute(node->rescue, sizeof node->rescue) == 0;
 	if (config->log_file[0] != '\0')

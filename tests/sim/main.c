@@ -32,7 +32,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
 	[BREAK_SINCE] = "since",
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
-	[BREAK_AUTHOR] = "author",
+	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 };
 
 enum { LISTED_MAX = 1000 };
@@ -59,7 +59,7 @@ usage(void)
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice] [--reshape]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
-		"           [--recovery [--disk-level] [--journal] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
+		"           [--recovery [--disk-level] [--journal [--rot]] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\nthings to break:");
@@ -154,8 +154,9 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
-			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "", plan->reshape ? " --reshape" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "",
+			    plan->rot ? " --rot" : "", plan->reshape ? " --reshape" : "",
 			    plan->broken != BREAK_NOTHING ? " --break " : "",
 			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
 			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
@@ -349,6 +350,7 @@ options_parse(int argc, char **argv)
 		{"recovery", no_argument, NULL, 'r'},
 		{"disk-level", no_argument, NULL, 'd'},
 		{"journal", no_argument, NULL, 'J'},
+		{"rot", no_argument, NULL, 'D'},
 		{"off", required_argument, NULL, 'o'},
 		{"only", required_argument, NULL, 'O'},
 		{"fair", required_argument, NULL, 'a'},
@@ -400,7 +402,9 @@ options_parse(int argc, char **argv)
 			options.plan.disk_level = true;
 			break;
 		case 'J':
+		case 'D':
 			options.plan.journal = options.plan.recovery = true;
+			options.plan.rot |= option == 'D';
 			break;
 		case 'R':
 			options.plan.reshape = true;
