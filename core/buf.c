@@ -3,7 +3,7 @@
 // reached through an address translation, twice in a virtual machine), aligned to their size: the headers (4 bytes
 // each) at the start, the blocks behind them. So a buffer's bytes follow from its header's address, a block of 4 KiB
 // costs 8 bytes beyond its data, and an empty chunk goes back to the system whole. One empty chunk is kept, so that a
-// pool at an edge does not thrash.
+// pool at an edge does not thrash. Proofs, which only sealed volumes have, are beside.
 #include "core/buf.h"
 #include "core/check.h"
 #include "core/limits.h"
@@ -28,6 +28,7 @@ struct chunk {
 	uint32_t used;
 	uint32_t count;
 	uint32_t first_offset; // of block 0
+	struct proof **proofs; // by index; NULL: nobody of this chunk had one yet
 	struct buf bufs[];
 };
 
@@ -83,6 +84,14 @@ chunk_unlink(struct chunk *chunk)
 }
 
 static void
+chunk_free(struct chunk *chunk)
+{
+	chunk_unlink(chunk);
+	free(chunk->proofs);
+	free(chunk);
+}
+
+static void
 chunk_create(struct buf_pool *pool)
 {
 	struct chunk *chunk = aligned_alloc(CHUNK_SIZE, CHUNK_SIZE);
@@ -110,12 +119,8 @@ buf_pool_destroy(struct buf_pool *pool)
 	if (pool == NULL)
 		return;
 	CHECK(pool->used == 0);
-	while (pool->free_chunks != NULL) {
-		struct chunk *chunk = pool->free_chunks;
-
-		chunk_unlink(chunk);
-		free(chunk);
-	}
+	while (pool->free_chunks != NULL)
+		chunk_free(pool->free_chunks);
 	free(pool);
 }
 
@@ -153,6 +158,7 @@ buf_free(struct buf *buf)
 	struct buf_pool *pool = chunk->pool;
 	bool was_full = chunk->free_head == FREE_END;
 
+	buf_set_proof(buf, NULL);
 	buf->refs = FREE | chunk->free_head;
 	chunk->free_head = (uint32_t)(buf - chunk->bufs);
 	if (was_full)
@@ -160,12 +166,10 @@ buf_free(struct buf *buf)
 	pool->used--;
 	if (--chunk->used > 0)
 		return;
-	if (pool->empty_count > 0) {
-		chunk_unlink(chunk);
-		free(chunk);
-	} else {
+	if (pool->empty_count > 0)
+		chunk_free(chunk);
+	else
 		pool->empty_count++;
-	}
 }
 
 struct buf *
@@ -215,6 +219,33 @@ buf_bytes(struct buf *buf)
 		return (uint8_t *)(uintptr_t)zeros;
 	chunk = chunk_of(buf);
 	return (uint8_t *)chunk + chunk->first_offset + (size_t)(buf - chunk->bufs) * chunk->pool->size;
+}
+
+const struct proof *
+buf_proof(const struct buf *buf)
+{
+	const struct chunk *chunk = buf == &zero_buf ? NULL : chunk_of(buf);
+
+	return chunk == NULL || chunk->proofs == NULL ? NULL : chunk->proofs[buf - chunk->bufs];
+}
+
+void
+buf_set_proof(struct buf *buf, struct proof *proof)
+{
+	struct chunk *chunk;
+	struct proof **at;
+
+	CHECK(buf != &zero_buf);
+	chunk = chunk_of(buf);
+	if (chunk->proofs == NULL && proof == NULL)
+		return;
+	if (chunk->proofs == NULL) {
+		chunk->proofs = calloc(chunk->count, sizeof(*chunk->proofs));
+		CHECK(chunk->proofs != NULL);
+	}
+	at = &chunk->proofs[buf - chunk->bufs];
+	free(*at);
+	*at = proof;
 }
 
 static uint64_t copied;

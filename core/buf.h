@@ -42,6 +42,19 @@ size_t buf_size(const struct buf *buf);
 // The bytes; aligned to the block size (at most 4096). The zero buffer gives LIMIT_BLOCK_SIZE_MAX zeros.
 uint8_t *buf_bytes(struct buf *buf);
 
+// What proves that a writer has written the bytes (crypto/seal.h), for who passes them on. It belongs to the bytes: who
+// changes them takes it away. In one allocation of malloc's.
+struct proof {
+	uint16_t size;
+	uint8_t bytes[];
+};
+
+// The proof of the buffer's bytes; NULL: it has none.
+const struct proof *buf_proof(const struct buf *buf);
+
+// Give ${buf}, which is not the zero buffer, this proof in place of what it had. It is the buffer's now; NULL: none.
+void buf_set_proof(struct buf *buf, struct proof *proof);
+
 // Copy bytes of a block: into, out of, or between buffers. They are counted: what is not in buf_copied is shared (S31).
 void buf_copy(uint8_t *to, const uint8_t *from, size_t size);
 

@@ -12,7 +12,8 @@ enum {
 	LIMIT_BLOCK_SIZE_MAX = 32768,               // it must fit one DATA parameter (2-byte length)
 	LIMIT_RUN_BLOCKS = 2048,                    // blocks one message speaks of
 	LIMIT_MESSAGE_DATA_SIZE = 1 << 20,          // bytes of block data in one message
-	LIMIT_MESSAGE_SIZE = (1 << 20) + 64 * 1024, // encoded message, whole
+	LIMIT_VERIFIER_SIZE = 384,                  // bytes of a block's verifier
+	LIMIT_MESSAGE_SIZE = (1 << 20) + 1024 * 1024, // encoded message, whole
 	LIMIT_HOPS = 32,                            // depth of a tree: hops left of a fresh message, length of a PATH
 	LIMIT_VOLUMES = 64,                         // volumes of one node
 	LIMIT_LINKS = 4096,                         // open links of one node, parent's included
@@ -32,14 +33,14 @@ enum {
 	LIMIT_LISTENERS = 16,
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
 	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
-	LIMIT_BLOB_SIZE = 4096,    // bytes of VERIFIER, KEY or COOKIE
+	LIMIT_BLOB_SIZE = 4096,    // bytes of KEY, COOKIE or DIGEST
 };
 
 static_assert(LIMIT_DIRECTORY_MAX <= INT32_MAX / LIMIT_DIRECTORY_TIMES, "records have 31-bit indices");
 static_assert(LIMIT_BLOCK_SIZE_MAX <= 65535, "a block fits a parameter");
 static_assert(LIMIT_RUN_BLOCKS * LIMIT_BLOCK_SIZE_MIN <= LIMIT_MESSAGE_DATA_SIZE,
 	      "a run of the smallest blocks fits a message");
-static_assert(LIMIT_MESSAGE_DATA_SIZE + LIMIT_RUN_BLOCKS * 16 + 1024 <= LIMIT_MESSAGE_SIZE,
-	      "data, a version and a header for each block fit a message");
+static_assert(LIMIT_MESSAGE_DATA_SIZE + LIMIT_RUN_BLOCKS * (16 + 4 + LIMIT_VERIFIER_SIZE) + 1024 <= LIMIT_MESSAGE_SIZE,
+	      "data, a version, a verifier and a header for each block fit a message");
 
 #endif

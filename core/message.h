@@ -129,8 +129,8 @@ enum param_type {
 #undef X
 };
 
-// Bits of message.present: which parameters the message carries. VERSION, DATA, ZERO_RUN and EMPTY_RUN are not here:
-// they travel as message.items.
+// Bits of message.present: which parameters the message carries. VERSION, VERIFIER, DATA, ZERO_RUN and EMPTY_RUN are not
+// here: they travel as message.items.
 enum {
 #define X(name, value) PRESENT_INDEX_##name,
 	MESSAGE_PARAMS(X)
@@ -149,16 +149,17 @@ enum item_kind {
 	ITEM_DATA = 2,  // bytes
 };
 
+struct blob {
+	const uint8_t *bytes;
+	size_t size;
+};
+
 struct item {
 	version_t version; // of the bytes; 0: not said
 	enum item_kind kind;
 	const uint8_t *bytes; // ITEM_DATA as decoded: points into the decoded bytes
 	struct buf *buf;      // ITEM_DATA to encode, or given to the core: counted bytes of one block
-};
-
-struct blob {
-	const uint8_t *bytes;
-	size_t size;
+	struct blob verifier; // ITEM_DATA, ITEM_ZERO: of a sealed volume's block (node/sealing.h); the core has none
 };
 
 // One message. Fields whose PRESENT bit is not set are not sent and are zero after decoding. Strings are not
@@ -195,9 +196,9 @@ struct message {
 	uint64_t link_number; // of the link of NODE_ID that this is about: it grows with each CONNECT
 	uint64_t volume_size;                                                        // bytes
 	uint32_t block_size;                                                         // bytes
-	struct blob verifier, key, digest, cookie, range_start, stripe, parent_addr; // carried, given a meaning later
+	struct blob key, digest, cookie, range_start, stripe, parent_addr; // carried, given a meaning later
 
-	struct item *items; // VERSION/DATA/ZERO_RUN/EMPTY_RUN: ${count} of them, or NULL when the message carries none
+	struct item *items; // VERSION/VERIFIER/DATA/ZERO_RUN/EMPTY_RUN: ${count} of them, or NULL when the message carries none
 	uint32_t data_size; // decoded: bytes of each ITEM_DATA, to be compared with the volume's block size; 0: no such
 			    // item
 };

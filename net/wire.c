@@ -5,7 +5,7 @@
 // field of struct message it lives in. Decoder and encoder both walk it, so that they can not disagree, and the encoder
 // CHECKs what the decoder refuses: what this process sends, a neighbour of the same version accepts.
 //
-// The parameters of blocks (VERSION, DATA, ZERO_RUN, EMPTY_RUN) are not in the table's fields: in the order in which
+// The parameters of blocks (VERSION, VERIFIER, DATA, ZERO_RUN, EMPTY_RUN) are not in the table's fields: in the order in which
 // they come they append to message.items, block after block.
 //
 // Decoding trusts no length: each is compared with what is left before a byte of the value is read, nothing is
@@ -156,6 +156,7 @@ struct decoder {
 	size_t data_count;      // ITEM_DATA among them
 	version_t version;      // of the items that follow
 	bool version_is_unused; // no item followed it yet
+	struct blob verifier;   // of the next item; size 0: none
 	struct wire_error *error;
 };
 
@@ -241,13 +242,37 @@ decode_version(struct decoder *decoder, const uint8_t *value, size_t size)
 {
 	if (size != 8)
 		return fail(decoder->error, STATUS_BAD_PARAM_LENGTH, PARAM_VERSION, value, size);
-	if (decoder->version_is_unused)
+	if (decoder->version_is_unused || decoder->verifier.size > 0)
 		return fail(decoder->error, STATUS_BAD_PARAM_VALUE, PARAM_VERSION, value, size);
 	decoder->version = get64(value);
 	decoder->version_is_unused = true;
 	return 0;
 }
 
+static int
+decode_verifier(struct decoder *decoder, const uint8_t *value, size_t size)
+{
+	if (size == 0 || size > LIMIT_VERIFIER_SIZE)
+		return fail(decoder->error, STATUS_BAD_PARAM_LENGTH, PARAM_VERIFIER, value, size);
+	if (decoder->verifier.size > 0)
+		return fail(decoder->error, STATUS_BAD_PARAM_VALUE, PARAM_VERIFIER, value, size);
+	decoder->verifier = (struct blob){value, size};
+	return 0;
+}
+
+static void
+add_item(struct decoder *decoder, const struct item *item)
+{
+	struct item *added = &decoder->items[decoder->item_count++];
+
+	*added = *item;
+	added->version = decoder->version;
+	added->verifier = decoder->verifier;
+	decoder->version_is_unused = false;
+	decoder->verifier.size = 0;
+}
+
+// A verifier is one block's, which has bytes or zeros.
 static int
 decode_run(struct decoder *decoder, uint16_t type, const uint8_t *value, size_t size)
 {
@@ -259,9 +284,10 @@ decode_run(struct decoder *decoder, uint16_t type, const uint8_t *value, size_t 
 	count = get32(value);
 	if (count == 0 || count > LIMIT_RUN_BLOCKS - decoder->item_count)
 		return fail(decoder->error, STATUS_BAD_PARAM_VALUE, type, value, size);
+	if (decoder->verifier.size > 0 && (kind == ITEM_EMPTY || count > 1))
+		return fail(decoder->error, STATUS_BAD_PARAM_VALUE, PARAM_VERIFIER, value, size);
 	for (uint32_t i = 0; i < count; i++)
-		decoder->items[decoder->item_count++] = (struct item){.version = decoder->version, .kind = kind};
-	decoder->version_is_unused = false;
+		add_item(decoder, &(struct item){.kind = kind});
 	return 0;
 }
 
@@ -283,9 +309,7 @@ decode_data(struct decoder *decoder, const uint8_t *value, size_t size)
 		return fail(decoder->error, STATUS_TOO_MANY, PARAM_DATA, value, size);
 	message->data_size = (uint32_t)size;
 	decoder->data_count++;
-	decoder->items[decoder->item_count++] =
-		(struct item){.version = decoder->version, .kind = ITEM_DATA, .bytes = value, .buf = buf};
-	decoder->version_is_unused = false;
+	add_item(decoder, &(struct item){.kind = ITEM_DATA, .bytes = value, .buf = buf});
 	return 0;
 }
 
@@ -295,6 +319,8 @@ decode_param(struct decoder *decoder, uint16_t type, const uint8_t *value, size_
 	switch (type) {
 	case PARAM_VERSION:
 		return decode_version(decoder, value, size);
+	case PARAM_VERIFIER:
+		return decode_verifier(decoder, value, size);
 	case PARAM_DATA:
 		return decode_data(decoder, value, size);
 	case PARAM_ZERO_RUN:
@@ -335,7 +361,7 @@ decode_run_of_blocks(struct decoder *decoder)
 	struct message *message = decoder->message;
 	bool has_count = message->present & PRESENT(BLOCK_COUNT);
 
-	if (decoder->version_is_unused)
+	if (decoder->version_is_unused || decoder->verifier.size > 0)
 		return fail(decoder->error, STATUS_MISSING_PARAM, PARAM_DATA, NULL, 0);
 	if (!(message->present & PRESENT(BLOCK_NUM))) {
 		if (has_count || decoder->item_count > 0)

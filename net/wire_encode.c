@@ -7,19 +7,20 @@
 #include "net/wire.h"
 #include "net/wire_params.h"
 
-enum { ITEM_HEAD_SIZE_MAX = 2 * WIRE_PARAM_SIZE + 8 + 4 }; // VERSION and a run
+enum { ITEM_HEAD_SIZE_MAX = 3 * WIRE_PARAM_SIZE + 8 + 4 }; // VERSION, VERIFIER (without its bytes) and a run
 
-// How many items from ${index} on travel as one parameter: blocks of bytes alone, others in runs of one version.
+// How many items from ${index} on travel as one parameter: those of bytes, or with a verifier, alone, others in runs of
+// one version.
 static size_t
 item_run(const struct message *message, size_t index)
 {
 	const struct item *first = &message->items[index];
 	size_t end = index + 1;
 
-	if (first->kind == ITEM_DATA)
+	if (first->kind == ITEM_DATA || first->verifier.size > 0)
 		return 1;
 	while (end < message->count && message->items[end].kind == first->kind &&
-	       message->items[end].version == first->version)
+	       message->items[end].version == first->version && message->items[end].verifier.size == 0)
 		end++;
 	return end - index;
 }
@@ -69,7 +70,7 @@ wire_scratch_size(const struct message *message)
 	if (!message->items)
 		return size;
 	for (size_t i = 0; i < message->count; i += item_run(message, i))
-		size += ITEM_HEAD_SIZE_MAX;
+		size += ITEM_HEAD_SIZE_MAX + message->items[i].verifier.size;
 	return size;
 }
 
@@ -92,18 +93,26 @@ put_param(uint8_t *at, uint16_t type, size_t size)
 }
 
 static uint8_t *
+put_blob(uint8_t *at, uint16_t type, const struct blob *blob, size_t max)
+{
+	CHECK(blob->size <= max);
+	at = put_param(at, type, blob->size);
+	if (blob->size > 0)
+		memcpy(at, blob->bytes, blob->size);
+	return at + blob->size;
+}
+
+static uint8_t *
 encode_field(uint8_t *at, const struct message *message, const struct param *param)
 {
 	size_t size = param_value_size(message, param);
 	uint64_t number;
 
-	at = put_param(at, param->type, size);
 	if (param->kind == KIND_BLOB) {
-		CHECK(size >= param->min && size <= param->max);
-		if (size > 0)
-			memcpy(at, message_blob(message, param)->bytes, size);
-		return at + size;
+		CHECK(size >= param->min);
+		return put_blob(at, param->type, message_blob(message, param), param->max);
 	}
+	at = put_param(at, param->type, size);
 	if (param->kind == KIND_PATH) {
 		CHECK(message->path_count <= param->max);
 		for (size_t i = 0; i < message->path_count; i++)
@@ -178,6 +187,8 @@ encode_items(struct encoder *encoder, const struct message *message, size_t bloc
 			version = item->version;
 			encoder->at = put64(put_param(encoder->at, PARAM_VERSION, 8), version);
 		}
+		if (item->verifier.size > 0)
+			encoder->at = put_blob(encoder->at, PARAM_VERIFIER, &item->verifier, LIMIT_VERIFIER_SIZE);
 		if (item->kind != ITEM_DATA) {
 			uint16_t type = item->kind == ITEM_ZERO ? PARAM_ZERO_RUN : PARAM_EMPTY_RUN;
 

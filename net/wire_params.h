@@ -39,7 +39,8 @@ extern const struct param wire_params[PRESENT_COUNT];
 // Bits of message.present that are fields: all but KIND_STRUCTURE.
 #define WIRE_PRESENT_FIELDS                     \
 	(((UINT64_C(1) << PRESENT_COUNT) - 1) & \
-	 ~(PRESENT(END_MSG) | PRESENT(VERSION) | PRESENT(DATA) | PRESENT(ZERO_RUN) | PRESENT(EMPTY_RUN)))
+	 ~(PRESENT(END_MSG) | PRESENT(VERSION) | PRESENT(VERIFIER) | PRESENT(DATA) | PRESENT(ZERO_RUN) | \
+	   PRESENT(EMPTY_RUN)))
 static_assert(PRESENT_COUNT < 64, "the mask can be written down");
 
 // The parameter of ${type}; NULL when it is not known.

@@ -96,7 +96,7 @@ items_differ(const struct message *a, const struct message *b, size_t block_size
 	for (size_t i = 0; a->items && i < a->count; i++) {
 		const struct item *x = &a->items[i], *y = &b->items[i];
 
-		if (x->kind != y->kind || x->version != y->version)
+		if (x->kind != y->kind || x->version != y->version || blobs_differ(x->verifier, y->verifier))
 			return true;
 		if (x->kind == ITEM_DATA && memcmp(x->buf ? buf_bytes(x->buf) : x->bytes,
 						   y->buf ? buf_bytes(y->buf) : y->bytes, block_size) != 0)
@@ -112,7 +112,7 @@ items_differ(const struct message *a, const struct message *b, size_t block_size
 			X(session) X(link_number) X(path_count) X(credits) X(volume_size) X(block_size)
 #define MESSAGE_BLOBS(X) \
 	X(volume_name)   \
-	X(err_value) X(node_name) X(verifier) X(key) X(digest) X(cookie) X(range_start) X(stripe) X(parent_addr)
+	X(err_value) X(node_name) X(key) X(digest) X(cookie) X(range_start) X(stripe) X(parent_addr)
 
 const char *
 wire_help_difference(const struct message *a, const struct message *b, size_t block_size)

@@ -186,7 +186,6 @@ random_fields(struct sample *sample, uint64_t *seed)
 	BLOB(VOLUME_NAME, volume_name, 1, 255)
 	BLOB(NODE_NAME, node_name, 1, 255)
 	BLOB(ERR_VALUE, err_value, 0, 64)
-	BLOB(VERIFIER, verifier, 0, 4096)
 	BLOB(KEY, key, 0, 4096)
 	BLOB(DIGEST, digest, 0, 4096)
 	BLOB(COOKIE, cookie, 0, 4096)
@@ -211,6 +210,7 @@ random_items(struct sample *sample, uint64_t *seed)
 	struct message *message = &sample->message;
 	size_t data_left = LIMIT_MESSAGE_DATA_SIZE / sample->block_size;
 	struct item item = {.kind = ITEM_EMPTY};
+	bool has_verifiers = wire_help_below(seed, 4) == 0;
 
 	for (size_t i = 0; i < message->count; i++) {
 		if (wire_help_below(seed, 4) == 0)
@@ -222,6 +222,8 @@ random_items(struct sample *sample, uint64_t *seed)
 			item.kind = ITEM_ZERO;
 		}
 		sample->items[i] = item;
+		if (item.kind != ITEM_EMPTY && has_verifiers)
+			sample->items[i].verifier = (struct blob){sample->text, 1 + wire_help_below(seed, LIMIT_VERIFIER_SIZE)};
 		if (item.kind != ITEM_DATA)
 			continue;
 		sample->items[i].bytes = sample->text + wire_help_below(seed, LIMIT_BLOB_SIZE);

@@ -3,6 +3,7 @@
 #include "core/limits.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BUFS = 10000, BLOCK_SIZE = 512 };
@@ -51,6 +52,41 @@ START_TEST(one_block_is_in_many_answers)
 }
 END_TEST
 
+static struct proof *
+new_proof(uint8_t byte)
+{
+	struct proof *proof = malloc(sizeof(*proof) + 1);
+
+	ck_assert_ptr_nonnull(proof);
+	proof->size = 1;
+	proof->bytes[0] = byte;
+	return proof;
+}
+
+// A proof stays with its bytes as long as these; who takes their place in memory does not have it.
+START_TEST(proofs_go_with_the_bytes)
+{
+	struct buf_pool *pool = buf_pool_create(BLOCK_SIZE);
+	struct buf *buf = buf_alloc(pool), *other = buf_alloc(pool), *next;
+
+	ck_assert_ptr_null(buf_proof(buf));
+	ck_assert_ptr_null(buf_proof(buf_zero()));
+	buf_set_proof(buf, NULL);
+	buf_set_proof(buf, new_proof(1));
+	buf_set_proof(buf, new_proof(2));
+	ck_assert_ptr_null(buf_proof(other));
+	buf_unref(buf_ref(buf));
+	ck_assert_uint_eq(buf_proof(buf)->bytes[0], 2);
+	buf_unref(buf);
+	next = buf_alloc(pool);
+	ck_assert_ptr_eq(next, buf);
+	ck_assert_ptr_null(buf_proof(next));
+	buf_unref(next);
+	buf_unref(other);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -61,6 +97,7 @@ main(void)
 
 	tcase_add_test(tcase, buffers_come_back);
 	tcase_add_test(tcase, one_block_is_in_many_answers);
+	tcase_add_test(tcase, proofs_go_with_the_bytes);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -96,7 +96,7 @@ static const struct {
 } lengths[] = {
 	{PARAM_VOLUME_NAME, 1, 255}, {PARAM_VOLUME_ID, 4, 4},
 	{PARAM_CONNECT_FLAGS, 1, 4}, {PARAM_BLOCK_NUM, 8, 8},
-	{PARAM_PERMISSIONS, 2, 2},   {PARAM_VERIFIER, 0, 4096},
+	{PARAM_PERMISSIONS, 2, 2},   {PARAM_VERIFIER, 1, 384},
 	{PARAM_KEY, 0, 4096},        {PARAM_TTL, 4, 4},
 	{PARAM_HB_TTL, 4, 4},        {PARAM_STATUS, 2, 2},
 	{PARAM_ERR_PARAM, 2, 2},     {PARAM_ERR_VALUE, 0, 64},
@@ -247,7 +247,7 @@ START_TEST(duplicates_are_refused)
 		value = power;
 	if (type == PARAM_BLOCK_COUNT)
 		value = run;
-	if (type == PARAM_VERSION || type == PARAM_DATA || type == PARAM_ZERO_RUN || type == PARAM_EMPTY_RUN)
+	if (type == PARAM_VERSION || type == PARAM_VERIFIER || type == PARAM_DATA || type == PARAM_ZERO_RUN || type == PARAM_EMPTY_RUN)
 		return; // the parameters of blocks do
 	start(OP_GET);
 	raw_param(&raw, type, value, size);
@@ -298,6 +298,42 @@ START_TEST(companions_are_missed)
 	raw_number(&raw, PARAM_VERSION, 1, 8);
 	raw_number(&raw, PARAM_VERSION, 2, 8);
 	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_VERSION, 2, 8);
+}
+END_TEST
+
+// A verifier is of the one block with content that follows.
+START_TEST(verifiers_have_their_block)
+{
+	start_run(1);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	refused(STATUS_MISSING_PARAM, PARAM_DATA);
+	start_run(1);
+	raw_number(&raw, PARAM_ZERO_RUN, 1, 4);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	refused(STATUS_MISSING_PARAM, PARAM_DATA);
+	start_run(1);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	raw_number(&raw, PARAM_VERSION, 1, 8);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_VERSION, 1, 8);
+	start_run(1);
+	raw_param(&raw, PARAM_VERIFIER, block, 1);
+	raw_param(&raw, PARAM_VERIFIER, block, 2);
+	refused_value(STATUS_BAD_PARAM_VALUE, PARAM_VERIFIER, block, 2);
+	start_run(1);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	raw_number(&raw, PARAM_EMPTY_RUN, 1, 4);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_VERIFIER, 1, 4);
+	start_run(2);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	raw_number(&raw, PARAM_ZERO_RUN, 2, 4);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_VERIFIER, 2, 4);
+	start_run(2);
+	raw_number(&raw, PARAM_VERSION, 1, 8);
+	raw_param(&raw, PARAM_VERIFIER, block, 73);
+	raw_number(&raw, PARAM_ZERO_RUN, 1, 4);
+	raw_param(&raw, PARAM_VERIFIER, block, 384);
+	raw_param(&raw, PARAM_DATA, block, 512);
+	taken();
 }
 END_TEST
 
@@ -507,6 +543,7 @@ main(void)
 	tcase_add_loop_test(values, duplicates_are_refused, 0, LENGTH_COUNT);
 	tcase_add_test(values, unknown_parameters_are_refused);
 	tcase_add_test(wholes, companions_are_missed);
+	tcase_add_test(wholes, verifiers_have_their_block);
 	tcase_add_test(wholes, items_must_match_the_count);
 	tcase_add_test(wholes, items_are_bounded);
 	tcase_add_test(wholes, data_is_bounded);
