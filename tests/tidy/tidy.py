@@ -24,7 +24,7 @@ LAYERS = {
     "fuse": {"core"},
     "crypto": {"core"},
     "node": {"core", "cache", "store", "net", "fuse", "crypto"},
-    "cli": {"core", "store", "net", "node"},
+    "cli": {"core", "store", "net", "node", "crypto"},
 }
 
 FILE_LINES_MAX = 700
