@@ -20,7 +20,7 @@ LAYERS = {
     "core": set(),
     "cache": {"core"},
     "store": {"core"},
-    "net": {"core"},
+    "net": {"core", "crypto"},
     "fuse": {"core"},
     "crypto": {"core"},
     "node": {"core", "cache", "store", "net", "fuse", "crypto"},
