@@ -13,6 +13,7 @@ struct command {
 	const char *usage;   // the line after "hvfs "
 	const char *summary; // one line for `hvfs help`
 	const char *help;    // paragraphs for `hvfs help NAME`
+	const char *more;    // and the rest of them, where C allows no longer string; or NULL
 	int (*run)(int argc, char **argv); // argv[0] is the first word after the command's name
 };
 

@@ -31,7 +31,7 @@ command_find(const char *name)
 void
 command_print_help(const struct command *command)
 {
-	printf("usage: hvfs %s\n\n%s", command->usage, command->help);
+	printf("usage: hvfs %s\n\n%s%s", command->usage, command->help, command->more != NULL ? command->more : "");
 }
 
 static void

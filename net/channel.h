@@ -27,6 +27,7 @@ struct channel {
 	enum channel_result next_read; // what the next read has to tell, but for CHANNEL_DONE: found out behind the last bytes
 	uint64_t plain_received, plain_sent;
 	char why[CHANNEL_WHY_SIZE];
+	bool refused; // the other end does not want this one, or can not understand it
 };
 
 // Take over ${fd}, and ${ssl} on it, whose handshake is done; NULL: plain.

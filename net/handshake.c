@@ -128,14 +128,14 @@ drain(struct handshake *handshake)
 }
 
 static void
-handshake_fail(struct handshake *handshake, const char *why, bool may_linger)
+handshake_fail(struct handshake *handshake, const char *why, bool may_linger, bool for_now)
 {
 	const struct handshake_callbacks *callbacks = handshake->all->callbacks;
 	void *arg = handshake->all->arg;
 
 	if (handshake->dials) {
 		handshake_drop(handshake);
-		callbacks->failed(arg, why);
+		callbacks->failed(arg, why, for_now);
 		return;
 	}
 	callbacks->refused(arg, handshake->name, why);
@@ -185,13 +185,14 @@ handshake_broken(struct handshake *handshake, int result, int sys_errno)
 	int error = SSL_get_error(handshake->ssl, result);
 	bool wrong = handshake->question.asked && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
 	char why[WHY_SIZE];
+	bool refused = true;
 
 	if (wrong)
 		describe_wrong_key(handshake, why, sizeof(why));
 	else
-		tls_describe(handshake->ssl, error, sys_errno, "the TLS handshake", why, sizeof(why));
+		refused = tls_describe(handshake->ssl, error, sys_errno, "the TLS handshake", why, sizeof(why));
 	ERR_clear_error();
-	handshake_fail(handshake, why, error == SSL_ERROR_SSL);
+	handshake_fail(handshake, why, error == SSL_ERROR_SSL, !refused);
 }
 
 // ---- Events ----
@@ -234,7 +235,7 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 	if (handshake->ssl == NULL)
 		handshake_drop(handshake);
 	else
-		handshake_fail(handshake, "the TLS handshake was not finished in time", false);
+		handshake_fail(handshake, "the TLS handshake was not finished in time", false, true);
 }
 
 // ---- Beginning ----
@@ -341,7 +342,7 @@ make_room(struct handshakes *all, const uint8_t host[HOST_SIZE])
 	if (oldest != NULL && oldest->ssl == NULL)
 		handshake_drop(oldest);
 	else if (oldest != NULL)
-		handshake_fail(oldest, "too many connections are not through with their TLS handshake; the oldest makes room", false);
+		handshake_fail(oldest, "too many connections are not through with their TLS handshake; the oldest makes room", false, true);
 }
 
 void

@@ -25,7 +25,8 @@ struct handshake_callbacks {
 	void (*refused)(void *arg, const char *name, const char *why);
 	// The same for the one that we have dialled.
 	void (*dialled)(void *arg, int fd, struct ssl_st *ssl);
-	void (*failed)(void *arg, const char *why);
+	// ${for_now}: to try again may help without a change at one of the two.
+	void (*failed)(void *arg, const char *why, bool for_now);
 };
 
 // All handshakes of a node with ${identity}, which is borrowed for the call. Returns NULL and a sentence.

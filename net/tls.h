@@ -29,7 +29,8 @@ struct ssl_st *tls_session(struct tls *tls, int fd, bool dials, struct tls_quest
 // The handshake is over: the question is answered.
 void tls_forget_question(struct ssl_st *ssl);
 
-// Why ${what} (a word like "reading") failed, in a sentence. ${error}: SSL_get_error, ${sys_errno}: of then.
-void tls_describe(struct ssl_st *ssl, int error, int sys_errno, const char *what, char *ret, size_t size);
+// Why ${what} (a word like "reading") failed, in a sentence. ${error}: SSL_get_error, ${sys_errno}: of then. Returns whether one of
+// the two does not want the other, or does not understand it: to try again is of no use before something is changed.
+bool tls_describe(struct ssl_st *ssl, int error, int sys_errno, const char *what, char *ret, size_t size);
 
 #endif

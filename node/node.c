@@ -126,6 +126,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
+	if (node_access_init(node, error, error_size) != 0)
+		return -1;
 	if (node_cache_disk_init(node, error, error_size) != 0 || node_journal_init(node, error, error_size) != 0 ||
 	    node_volumes_open(node, opened, error, error_size) != 0)
 		return -1;
@@ -226,6 +228,8 @@ node_destroy(struct node *node)
 	node_cache_fini(node);
 	node_cache_disk_fini(node);
 	node_perform_fini(node);
+	node_access_fini(node);
+	acl_destroy(node->acl);
 	if (node->base != NULL)
 		event_base_free(node->base);
 	free(node);

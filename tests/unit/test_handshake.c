@@ -89,7 +89,7 @@ on_dialled(void *arg, int fd, struct ssl_st *ssl)
 }
 
 static void
-on_failed(void *arg, const char *why)
+on_failed(void *arg, const char *why, bool for_now)
 {
 	on_refused(arg, "", why);
 }

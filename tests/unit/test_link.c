@@ -100,7 +100,7 @@ on_room(void *arg, struct link *link)
 }
 
 static void
-on_closed(void *arg, struct link *link, const char *why)
+on_closed(void *arg, struct link *link, const char *why, bool refused)
 {
 	struct end *end = arg;
 

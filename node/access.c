@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// Who may come in. TCP: with a key, whoever has a key that is listed (TLS, net/handshake); without, everybody who can reach it.
+// Unix sockets: this user, root, and users that are listed. What who is in may do is the core's affair.
+#include "node/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	REFUSALS_TOLD = 10, // in
+	REFUSALS_US = 10 * 1000 * 1000,
+};
+
+// ---- The log ----
+
+void
+node_access_refused(struct node *node, const char *name, const char *why)
+{
+	moment_us now = node_now();
+
+	if (now - node->refused_since > REFUSALS_US) {
+		if (node->refused_hidden > 0)
+			log_warnx("%" PRIu32 " more were turned away", node->refused_hidden);
+		node->refused_since = now;
+		node->refused_told = node->refused_hidden = 0;
+	}
+	if (node->refused_told < REFUSALS_TOLD) {
+		node->refused_told++;
+		log_warnx("%s is turned away: %s", name, why);
+	} else {
+		node->refused_hidden++;
+	}
+}
+
+// ---- TLS ----
+
+static bool
+is_known(void *arg, const struct fingerprint *fingerprint)
+{
+	const struct node *node = arg;
+	struct peer peer = {.kind = PEER_KEY, .key = *fingerprint};
+
+	return acl_knows(node->acl, &peer);
+}
+
+static void
+accepted(void *arg, int fd, struct ssl_st *ssl, const char *name, const struct fingerprint *fingerprint)
+{
+	struct peer peer = {.kind = PEER_KEY, .key = *fingerprint};
+
+	node_link_accept(arg, fd, ssl, name, &peer);
+}
+
+static void
+refused(void *arg, const char *name, const char *why)
+{
+	node_access_refused(arg, name, why);
+}
+
+static void
+dialled(void *arg, int fd, struct ssl_st *ssl)
+{
+	node_parent_dialled(arg, fd, ssl);
+}
+
+static void
+failed(void *arg, const char *why, bool for_now)
+{
+	node_parent_not_dialled(arg, why, for_now);
+}
+
+static const struct handshake_callbacks handshake_callbacks = {
+	.is_known = is_known,
+	.accepted = accepted,
+	.refused = refused,
+	.dialled = dialled,
+	.failed = failed,
+};
+
+// ---- Connections ----
+
+static bool
+is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t size = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+static void
+accept_unix(struct node *node, int fd, const char *name)
+{
+	char why[120] = "nobody knows who it is";
+	struct peer peer;
+
+	if (peer_of_socket(fd, &peer) == 0 && acl_knows(node->acl, &peer)) {
+		node_link_accept(node, fd, NULL, name, &peer);
+		return;
+	}
+	if (peer_of_socket(fd, &peer) == 0)
+		snprintf(why, sizeof(why), "uid %u is neither this user nor root; to let it in: hvfs allow VOLUME uid:%u read-write",
+			 (unsigned)peer.uid, (unsigned)peer.uid);
+	node_access_refused(node, name, why);
+	close(fd);
+}
+
+void
+node_access_accept(struct node *node, int fd, const char *name)
+{
+	if (is_unix(fd))
+		accept_unix(node, fd, name);
+	else if (node->handshakes != NULL)
+		handshakes_accept(node->handshakes, fd, name);
+	else
+		node_link_accept(node, fd, NULL, name, &(struct peer){.kind = PEER_INSECURE});
+}
+
+// Whoever can write to the directory of a socket can put his own there.
+bool
+node_access_trusts(const struct node *node, int fd, struct peer *ret, char *why, size_t size)
+{
+	if (peer_of_socket(fd, ret) != 0) {
+		snprintf(why, size, "nobody knows who listens there: %s", strerror(errno));
+		return false;
+	}
+	if (acl_knows(node->acl, ret))
+		return true;
+	snprintf(why, size, "uid %u listens there, neither this user nor root; to trust it: a line 'uid:%u * read-write' in --acl",
+		 (unsigned)ret->uid, (unsigned)ret->uid);
+	return false;
+}
+
+// ---- Files ----
+
+static int
+check_acl_file(int fd, const char *path, char *error, size_t error_size)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		snprintf(error, error_size, "--acl %s: is no file", path);
+	else if ((status.st_uid != geteuid() && status.st_uid != 0) || (status.st_mode & 022) != 0)
+		snprintf(error, error_size, "--acl %s: others than this user and root can write it (uid %u, mode %04o): chmod go-w %s", path,
+			 (unsigned)status.st_uid, (unsigned)status.st_mode & 07777, path);
+	else
+		return 0;
+	return -1;
+}
+
+static ssize_t
+read_all(int fd, char *bytes, size_t room)
+{
+	size_t size = 0;
+
+	while (size < room) {
+		ssize_t got = read(fd, bytes + size, room - size);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		size += (size_t)got;
+	}
+	return (ssize_t)size;
+}
+
+static struct acl *
+load_acl(const char *path, char *error, size_t error_size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = malloc(ACL_SIZE_MAX + 1), why[700];
+	struct acl *acl = NULL;
+	ssize_t size;
+
+	CHECK(text != NULL);
+	if (fd < 0) {
+		snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
+	} else if (check_acl_file(fd, path, error, error_size) == 0) {
+		size = read_all(fd, text, ACL_SIZE_MAX + 1);
+		if (size < 0)
+			snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
+		else if ((acl = acl_parse(text, (size_t)size, why, sizeof(why))) == NULL)
+			snprintf(error, error_size, "--acl %s: %s", path, why);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	return acl;
+}
+
+// ---- Life ----
+
+static bool
+has_tcp(const struct node_config *config)
+{
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (!config->listens[i].is_unix)
+			return true;
+	for (size_t i = 0; i < config->parent_count; i++)
+		if (!config->parents[i].is_unix)
+			return true;
+	return false;
+}
+
+int
+node_access_init(struct node *node, char *error, size_t error_size)
+{
+	const struct node_config *config = &node->config;
+	char why[5000], text[FINGERPRINT_TEXT_SIZE];
+
+	node->acl = config->acl[0] != '\0' ? load_acl(config->acl, error, error_size) : acl_create();
+	if (node->acl == NULL)
+		return -1;
+	if (config->key[0] == '\0') {
+		if (has_tcp(config))
+			log_info("TCP links are plain: neither authenticated nor encrypted; --key FILE makes them TLS");
+		return 0;
+	}
+	node->identity = identity_load(config->key, why, sizeof(why));
+	if (node->identity != NULL)
+		node->handshakes = handshakes_create(node->base, node->identity, &handshake_callbacks, node, why, sizeof(why));
+	if (node->handshakes == NULL) {
+		snprintf(error, error_size, "--key %s", why);
+		return -1;
+	}
+	log_info("this node is known as %s", fingerprint_print(identity_fingerprint(node->identity), text));
+	return 0;
+}
+
+void
+node_access_fini(struct node *node)
+{
+	handshakes_destroy(node->handshakes);
+	node->handshakes = NULL;
+	identity_destroy(node->identity);
+	node->identity = NULL;
+}
