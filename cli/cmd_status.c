@@ -69,8 +69,8 @@ print_children(const json_t *children)
 		       string(child, "phase"), lease(child, text), (unsigned long long)number(child, "blocks_read"),
 		       (unsigned long long)number(child, "blocks_write"), string(child, "addr"));
 		if (string(child, "peer")[0] != '\0')
-			printf("            as %s%s%s\n", string(child, "peer"), string(child, "label")[0] != '\0' ? ", " : "",
-			       string(child, "label"));
+			printf("            as %s%s%s: %s\n", string(child, "peer"), string(child, "label")[0] != '\0' ? ", " : "",
+			       string(child, "label"), string(child, "right"));
 		if (strcmp(string(child, "state"), "connected") != 0)
 			printf("            away for %s, %llu blocks are frozen\n", units_print_duration(number(child, "phase_ms"), text),
 			       (unsigned long long)number(child, "blocks_frozen"));

@@ -309,6 +309,7 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 	struct work *work = table_work(&core->table, entry);
 	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
+		       message->status == STATUS_ACCESS_DENIED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
 	if (work->flush_resent && !work->resend) {

@@ -15,6 +15,8 @@
 enum {
 	REFUSALS_TOLD = 10, // in
 	REFUSALS_US = 10 * 1000 * 1000,
+	FORBIDDEN_MAX = 64, // peers and volumes
+	FORBIDDEN_US = 60 * 1000 * 1000,
 };
 
 // ---- The log ----
@@ -36,6 +38,90 @@ node_access_refused(struct node *node, const char *name, const char *why)
 	} else {
 		node->refused_hidden++;
 	}
+}
+
+struct forbidden {
+	struct peer peer;
+	char volume[LIMIT_NAME_SIZE + 1];
+	moment_us told; // 0: a free place
+	uint32_t hidden;
+};
+
+// The place for that peer and volume: its own, or the one that was used the longest time ago.
+static struct forbidden *
+find_forbidden(struct node *node, const struct peer *peer, const char *volume)
+{
+	struct forbidden *found = NULL;
+
+	if (node->forbidden == NULL)
+		node->forbidden = calloc(FORBIDDEN_MAX, sizeof(*node->forbidden));
+	CHECK(node->forbidden != NULL);
+	for (size_t i = 0; i < FORBIDDEN_MAX; i++) {
+		struct forbidden *one = &node->forbidden[i];
+
+		if (one->told != 0 && peer_equal(&one->peer, peer) && strcmp(one->volume, volume) == 0)
+			return one;
+		if (found == NULL || one->told < found->told)
+			found = one;
+	}
+	*found = (struct forbidden){.peer = *peer};
+	snprintf(found->volume, sizeof(found->volume), "%s", volume);
+	return found;
+}
+
+void
+node_access_forbidden(struct node *node, const struct action *action)
+{
+	const struct node_link *link = node->links[action->link];
+	bool connects = action->volume == UINT32_MAX;
+	struct forbidden *forbidden;
+	struct volume_info info = {.name = action->text};
+	char peer[PEER_TEXT_SIZE], again[80];
+	moment_us now = node_now();
+
+	if (link == NULL)
+		return;
+	if (!connects)
+		core_volume_info(node->core, action->volume, now, &info);
+	// A name that does not exist may be any: those of one peer share a place.
+	forbidden = find_forbidden(node, &link->peer, connects ? "" : info.name);
+	if (forbidden->told != 0 && now - forbidden->told < FORBIDDEN_US) {
+		forbidden->hidden++;
+		return;
+	}
+	peer_print(&link->peer, peer);
+	snprintf(again, sizeof(again), forbidden->hidden > 0 ? "; %" PRIu32 " times more since it was told last" : "", forbidden->hidden);
+	if (connects)
+		log_warnx("child %s, %s, asks for volume %s, to which it has no right%s", link_peer(link->link), peer, info.name, again);
+	else
+		log_warnx("child %s, %s, sends %s for volume %s, to which it has no right%s", link_peer(link->link), peer, action->text,
+			  info.name, again);
+	forbidden->told = now;
+	forbidden->hidden = 0;
+}
+
+// ---- The core ----
+
+uint32_t
+node_access_number(struct node *node, const struct peer *peer)
+{
+	if (peer->kind == PEER_INSECURE)
+		return 0;
+	for (uint32_t i = 0; i < node->peer_count; i++)
+		if (peer_equal(&node->peers[i], peer))
+			return i + 1;
+	node->peers = realloc(node->peers, (node->peer_count + 1) * sizeof(*node->peers));
+	CHECK(node->peers != NULL);
+	node->peers[node->peer_count++] = *peer;
+	return node->peer_count;
+}
+
+enum right
+node_access_right(void *arg, uint32_t slot, const char *volume)
+{
+	const struct node *node = arg;
+
+	return node->links[slot] != NULL ? acl_right(node->acl, &node->links[slot]->peer, volume) : RIGHT_NONE;
 }
 
 // ---- TLS ----
@@ -245,4 +331,6 @@ node_access_fini(struct node *node)
 	node->handshakes = NULL;
 	identity_destroy(node->identity);
 	node->identity = NULL;
+	free(node->peers);
+	free(node->forbidden);
 }

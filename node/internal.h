@@ -117,6 +117,9 @@ struct node {
 	struct handshakes *handshakes; // of TCP; NULL: it is plain
 	moment_us refused_since;       // of the refusals that are counted: how many were told, and how many were not
 	uint32_t refused_told, refused_hidden;
+	struct peer *peers; // that have ever been in; their index + 1 is by what the core knows them
+	uint32_t peer_count;
+	struct forbidden *forbidden; // what was told of those who tried what they may not
 	struct dialer *dialer;
 	struct node_link *parent; // NULL: not connected
 	struct address parent_at; // connected last, or tried first
@@ -192,6 +195,12 @@ void node_access_fini(struct node *node);
 void node_access_accept(struct node *node, int fd, const char *name);
 // One line about somebody who was not let in; of a flood only some.
 void node_access_refused(struct node *node, const char *name, const char *why);
+// By which number the core knows ${peer}.
+uint32_t node_access_number(struct node *node, const struct peer *peer);
+// For the core: what the peer of a child's link may do.
+enum right node_access_right(void *arg, uint32_t slot, const char *volume);
+// A child has tried what it may not: one line a minute for each peer and volume.
+void node_access_forbidden(struct node *node, const struct action *action);
 // Whom has ${fd} reached, a unix socket that we have dialled? False: one who is not to be trusted, and why.
 bool node_access_trusts(const struct node *node, int fd, struct peer *ret, char *why, size_t size);
 

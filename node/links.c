@@ -239,7 +239,10 @@ node_link_accept(struct node *node, int fd, struct ssl_st *ssl, const char *name
 		return;
 	}
 	log_info("child %s connected as %s%s%s", name, peer_print(peer, text), label[0] != '\0' ? ", " : "", label);
-	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = link->slot, .role = LINK_CHILD});
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP,
+					.link = link->slot,
+					.role = LINK_CHILD,
+					.peer = node_access_number(node, peer)});
 }
 
 static void

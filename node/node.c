@@ -84,6 +84,8 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->journal = config->journal[0] != '\0';
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
+	ret->right_of = node_access_right;
+	ret->right_arg = (void *)(uintptr_t)node;
 	ret->trace = trace_line; // the level may change
 }
 

@@ -100,14 +100,15 @@ volume_children(const struct node *node, uint32_t index)
 			continue;
 		json_array_append_new(
 			children,
-			json_pack("{sososssIsIsIsssIsIsoso}", "name", text(child.name), "addr",
+			json_pack("{sososssIsIsIsssIsIsososs}", "name", text(child.name), "addr",
 				  text(link != NULL ? link_peer(link->link) : ""), "state",
 				  child.connected ? "connected" : "absent", "lease_ms", (json_int_t)child.lease_ms,
 				  "blocks_read", (json_int_t)child.blocks_read, "blocks_write",
 				  (json_int_t)child.blocks_write, "phase", child_phase(&child), "phase_ms",
 				  ms_since(node, child.phase_since), "blocks_frozen",
 				  (json_int_t)(child.connected ? 0 : child.blocks_write), "peer", peer_text(link),
-				  "label", text(link != NULL ? acl_label(node->acl, &link->peer) : "")));
+				  "label", text(link != NULL ? acl_label(node->acl, &link->peer) : ""), "right",
+				  right_name(child.right)));
 	}
 	return children;
 }
