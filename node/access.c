@@ -4,12 +4,10 @@
 #include "node/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -20,6 +18,27 @@ enum {
 };
 
 // ---- The log ----
+
+// Who is refused dials on: the same reason is told once a minute.
+static bool
+was_told(struct node *node, const char *why, moment_us now)
+{
+	uint64_t hash = 14695981039346656037u; // FNV-1a: which of a few lines it is
+	struct refusal *oldest = &node->refusals[0];
+
+	for (const char *c = why; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+	for (size_t i = 0; i < sizeof(node->refusals) / sizeof(*node->refusals); i++) {
+		struct refusal *refusal = &node->refusals[i];
+
+		if (refusal->told != 0 && refusal->hash == hash && now - refusal->told < FORBIDDEN_US)
+			return true;
+		if (refusal->told < oldest->told)
+			oldest = refusal;
+	}
+	*oldest = (struct refusal){hash, now};
+	return false;
+}
 
 void
 node_access_refused(struct node *node, const char *name, const char *why)
@@ -32,7 +51,9 @@ node_access_refused(struct node *node, const char *name, const char *why)
 		node->refused_since = now;
 		node->refused_told = node->refused_hidden = 0;
 	}
-	if (node->refused_told < REFUSALS_TOLD) {
+	if (was_told(node, why, now)) {
+		node->refused_hidden++;
+	} else if (node->refused_told < REFUSALS_TOLD) {
 		node->refused_told++;
 		log_warnx("%s is turned away: %s", name, why);
 	} else {
@@ -223,68 +244,6 @@ node_access_trusts(const struct node *node, int fd, struct peer *ret, char *why,
 	return false;
 }
 
-// ---- Files ----
-
-static int
-check_acl_file(int fd, const char *path, char *error, size_t error_size)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) != 0)
-		snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
-	else if (!S_ISREG(status.st_mode))
-		snprintf(error, error_size, "--acl %s: is no file", path);
-	else if ((status.st_uid != geteuid() && status.st_uid != 0) || (status.st_mode & 022) != 0)
-		snprintf(error, error_size, "--acl %s: others than this user and root can write it (uid %u, mode %04o): chmod go-w %s", path,
-			 (unsigned)status.st_uid, (unsigned)status.st_mode & 07777, path);
-	else
-		return 0;
-	return -1;
-}
-
-static ssize_t
-read_all(int fd, char *bytes, size_t room)
-{
-	size_t size = 0;
-
-	while (size < room) {
-		ssize_t got = read(fd, bytes + size, room - size);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		size += (size_t)got;
-	}
-	return (ssize_t)size;
-}
-
-static struct acl *
-load_acl(const char *path, char *error, size_t error_size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = malloc(ACL_SIZE_MAX + 1), why[700];
-	struct acl *acl = NULL;
-	ssize_t size;
-
-	CHECK(text != NULL);
-	if (fd < 0) {
-		snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
-	} else if (check_acl_file(fd, path, error, error_size) == 0) {
-		size = read_all(fd, text, ACL_SIZE_MAX + 1);
-		if (size < 0)
-			snprintf(error, error_size, "--acl %s: %s", path, strerror(errno));
-		else if ((acl = acl_parse(text, (size_t)size, why, sizeof(why))) == NULL)
-			snprintf(error, error_size, "--acl %s: %s", path, why);
-	}
-	if (fd >= 0)
-		close(fd);
-	free(text);
-	return acl;
-}
-
 // ---- Life ----
 
 static bool
@@ -305,9 +264,11 @@ node_access_init(struct node *node, char *error, size_t error_size)
 	const struct node_config *config = &node->config;
 	char why[5000], text[FINGERPRINT_TEXT_SIZE];
 
-	node->acl = config->acl[0] != '\0' ? load_acl(config->acl, error, error_size) : acl_create();
-	if (node->acl == NULL)
+	node->acl = config->acl[0] != '\0' ? acl_file_load(&node->acl_file, config->acl, why, sizeof(why)) : acl_create();
+	if (node->acl == NULL) {
+		snprintf(error, error_size, "--acl %s", why);
 		return -1;
+	}
 	if (config->key[0] == '\0') {
 		if (has_tcp(config))
 			log_info("TCP links are plain: neither authenticated nor encrypted; --key FILE makes them TLS");

@@ -8,6 +8,7 @@
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk
 //   volumes.c  opening volumes, mounting them, the driver's calls
+//   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
@@ -21,6 +22,7 @@
 #include "net/handshake.h"
 #include "net/link.h"
 #include "node/acl.h"
+#include "node/acl_file.h"
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
@@ -113,10 +115,17 @@ struct node {
 	struct node_link *written; // links that have something to flush
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct acl *acl;
+	struct acl_file acl_file; // where it is, if it is in a file; the worker's while acl_saves
+	uint64_t acl_changes;     // since the start
+	bool acl_saves;           // the file is being written
 	struct identity *identity;     // NULL: none
 	struct handshakes *handshakes; // of TCP; NULL: it is plain
 	moment_us refused_since;       // of the refusals that are counted: how many were told, and how many were not
 	uint32_t refused_told, refused_hidden;
+	struct refusal {
+		uint64_t hash; // of the reason
+		moment_us told;
+	} refusals[16];
 	struct peer *peers; // that have ever been in; their index + 1 is by what the core knows them
 	uint32_t peer_count;
 	struct forbidden *forbidden; // what was told of those who tried what they may not
