@@ -513,13 +513,13 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	waiters_pump(core);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		recovery_pump(core, core->volumes[i]);
+	rights_pump(core);
 	transaction_drain(core);
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		session_pump(core, core->volumes[i]);
 		stored_rest(core, core->volumes[i]);
 	}
 	overflow_recall(core);
-	rights_pump(core);
 	release_pump(core);
 	stop_advance(core);
 	info_pump(core);

@@ -433,13 +433,15 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 		now.has_digest = true;
 		memcpy(now.digest, message->digest.bytes + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE);
 	}
-	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
+	if (put_again(core, child, entry, message, i))
 		return;
-	if (child->read_only && now.perm == PERM_WRITE) {
+	if (child->read_only && now.perm == PERM_WRITE) { // it is being taken back, and was no repetition (A4)
 		table_touch(&core->table, entry);
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_READ_ONLY);
 		return;
 	}
+	if (item == NULL && grant_now(core, child, entry, &now))
+		return;
 	if (core->stop != STOP_NO) { // of bytes: only what is here already
 		table_touch(&core->table, entry); // what it has nothing to say of is forgotten
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_UNAVAILABLE);

@@ -209,6 +209,64 @@ START_TEST(a_put_whose_answer_is_lost)
 }
 END_TEST
 
+// B asks for another block while it is asked for what it has. Nothing more is granted, not even what nobody has. (seed 14)
+START_TEST(nothing_more_is_granted)
+{
+	struct scenario *scenario = make();
+	struct request *write;
+
+	steps_write(scenario, "B", 'b');
+	scenario_forget(scenario);
+	write = scenario_write(scenario, "B", 8, 'x'); // crosses the recall
+	steps_right(scenario, "B", RIGHT_READ);
+	scenario_run(scenario, 500);
+	request_expect_error(write, ERR_READ_ONLY);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> B  OK_REPLY volume=1 block=8 perm=WRITE"), 0);
+	steps_read_block(scenario, "C", 8, '.');
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// B reads, under a lease that is over, what it has for writing: so it asks for WRITE, which it has no right to any more. It may
+// read all the same. (seed 14)
+START_TEST(a_read_that_asks_for_too_much)
+{
+	struct scenario *scenario = make();
+	struct request *read;
+
+	steps_write(scenario, "B", 'b');
+	scenario_run(scenario, 25 * 1000);
+	scenario_forget(scenario);
+	read = scenario_read(scenario, "B", 7);
+	steps_right(scenario, "B", RIGHT_READ);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_ge(scenario_count(scenario, "B -> A  LOCK volume=1 block=7 perm=WRITE"), 1); // or it tests nothing
+	request_expect_letter(read, 'b');
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// B asks for a block while its right is taken away: it waits like all that B wants, and does not fail. (seed 33)
+START_TEST(a_read_that_crosses)
+{
+	struct scenario *scenario = make();
+	struct request *read;
+
+	steps_write(scenario, "B", 'b');
+	read = scenario_read(scenario, "B", 2);
+	steps_right(scenario, "B", RIGHT_NONE);
+	scenario_run(scenario, 500);
+	request_expect_waiting(read);
+	steps_right(scenario, "B", RIGHT_WRITE);
+	scenario_run(scenario, 3000);
+	request_expect_letter(read, '.');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // While B is away its right is taken; it has dirty bytes. It does not come in, is evicted when C wants the block.
 START_TEST(taken_away_while_away)
 {
@@ -238,7 +296,8 @@ main(void)
 		a_writer_is_shut_out,		   a_proxy_may_only_read,
 		who_gives_nothing_back_is_evicted, who_comes_back_again_and_again_has_no_more_time,
 		a_reader_may_write,		   a_put_whose_answer_is_lost,
-		taken_away_while_away,
+		taken_away_while_away,		   nothing_more_is_granted,
+		a_read_that_asks_for_too_much,	   a_read_that_crosses,
 	};
 	Suite *suite = suite_create("rights");
 	TCase *tcase = tcase_create("rights");

@@ -169,10 +169,10 @@ replay_set(const struct options *options)
 	if (plan->nodes > 0)
 		used += snprintf(text + used, sizeof text - (size_t)used, " --nodes %d", plan->nodes);
 	for (int kind = 0, first = 1; kind < CHAOS_COUNT; kind++) {
-		if ((plan->kinds_off >> kind & 1) == plan->aborts)
+		if ((plan->kinds_off >> kind & 1) == (plan->aborts || plan->rights))
 			continue;
 		used += snprintf(text + used, sizeof text - (size_t)used, "%s%s",
-				 !first ? "," : plan->aborts ? " --only " : " --off ", chaos_name((enum chaos_kind)kind));
+				 !first ? "," : plan->aborts || plan->rights ? " --only " : " --off ", chaos_name((enum chaos_kind)kind));
 		first = 0;
 	}
 	setenv("SIM_REPLAY_OPTIONS", text, 1);
@@ -411,6 +411,7 @@ options_parse(int argc, char **argv)
 		case 'O':
 			options.plan.kinds_off = ~kinds_parse(optarg);
 			options.plan.aborts = !(options.plan.kinds_off >> CHAOS_ABORT & 1);
+			options.plan.rights = !(options.plan.kinds_off >> CHAOS_RIGHT & 1);
 			break;
 		case 'a':
 			options.plan.fair = strcmp(optarg, "yes") == 0 ? -1 : 1;
