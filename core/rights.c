@@ -143,6 +143,13 @@ rights_set(struct core *core, struct child *child, enum right right)
 }
 
 void
+rights_granted_claim(struct core *core, struct child *child)
+{
+	if (child->link >= 0 && !child->revoking && has_excess(child))
+		revoke_begin(core, child);
+}
+
+void
 rights_link_down(struct core *core, struct child *child)
 {
 	revoke_stop(core, child);

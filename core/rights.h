@@ -11,6 +11,9 @@ enum right rights_of_link(const struct core *core, uint32_t link, const char *na
 // ${child} has connected: it may do so much. What it has beyond that is taken back.
 void rights_set(struct core *core, struct child *child, enum right right);
 
+// A claim of ${child} was granted, which it had made before its right was lowered.
+void rights_granted_claim(struct core *core, struct child *child);
+
 // Rights may have changed: ask again about all who are connected.
 void rights_changed(struct core *core);
 

@@ -353,6 +353,7 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	core->directory.beyond += beyond && !record->beyond;
 	record->beyond = beyond;
 	table_work_make(&core->table, entry)->exposed = true;
+	rights_granted_claim(core, child);
 	if (want->orphan) {
 		// It has left meanwhile: the record says where the block was given to. The claim may have been long on its way, and
 		// have taken the block from who is away, whose lease lasts: so long nobody gets it from us.
