@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -59,7 +60,7 @@ class Tree:
         return self.lab.serve(name, *self.words(name), *flags)
 
     def words(self, name):
-        return ["--volume", "v", "--parent", f"{self.prints['root']}@127.0.0.1:{self.port}", "--key", f"{name}.key", "--io-timeout", "20s"]
+        return ["--volume", "v", "--parent", f"{self.prints['root']}@127.0.0.1:{self.port}", "--key", f"{name}.key", "--io-timeout", "8s"]
 
     def allow(self, name, right, *flags):
         return hvfs("allow", "v", self.prints[name], right, *flags, "--control", "root.ctl").stdout
@@ -225,6 +226,21 @@ def stranger(lab):
     until(lambda: "uid 12345 is neither this user nor root" in log_of("u"), "nothing is told of the stranger")
 
 
+def impostor(lab):
+    """Another user listens where the parent's socket should be."""
+    if os.geteuid() != 0:
+        return
+    os.mkdir("theirs")
+    os.chown("theirs", 12345, 12345)
+    program = ("import socket; s=socket.socket(socket.AF_UNIX); s.bind('theirs/p.sock'); s.listen(); print('there', flush=True)\n"
+               "while True: c, _ = s.accept(); print(len(c.recv(100)), flush=True)")
+    listener = lab.popen("python3", "-c", program, user=12345, group=12345, stdout=subprocess.PIPE, text=True)
+    check(listener.stdout.readline() == "there\n", "nobody listens")
+    error = run(*lab.serve_words("trusting", "--volume", "v", "--parent", "unix:theirs/p.sock", mount=False), status=1).stderr
+    check("uid 12345 listens there" in error, "serve says", error)
+    check(listener.stdout.readline() == "0\n", "the impostor has heard something")
+
+
 def test(lab):
     need_fuse()
     tree = Tree(lab)
@@ -237,6 +253,7 @@ def test(lab):
     edited_by_hand(tree)
     without_file(lab)
     stranger(lab)
+    impostor(lab)
     lab.stop_all()
 
 

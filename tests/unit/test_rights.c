@@ -21,7 +21,7 @@ static enum right rights[8]; // by peer; what it may do with "v" and "w", which 
 // What the last step did.
 static struct message answer; // to the last message
 static bool answered, closed;
-static unsigned forbidden;
+static unsigned forbidden, evictions;
 static char forbidden_text[300];
 
 static enum right
@@ -51,6 +51,7 @@ step(const struct event *event)
 			forbidden++;
 			strcpy(forbidden_text, action->text);
 		}
+		evictions += action->type == ACTION_EVICT;
 		closed |= action->type == ACTION_CLOSE && action->link == event->link;
 	}
 	actions_reset(actions);
@@ -139,7 +140,7 @@ setup(void)
 	ck_assert_int_eq(core_add_root_volume(core, "v", BLOCKS * BLOCK, BLOCK, false), 0);
 	actions = actions_create();
 	now = 1000000;
-	forbidden = 0;
+	forbidden = evictions = 0;
 	memset(rights, 0, sizeof(rights));
 	rights[READER] = RIGHT_READ;
 	rights[WRITER] = rights[OTHER] = RIGHT_WRITE;
@@ -265,6 +266,33 @@ START_TEST(test_session_of_another)
 }
 END_TEST
 
+// A writer is away for longer than its lease, and somebody else connects under its name, as one who has nothing to claim. Its blocks
+// are not free by that: they are taken back by an eviction.
+START_TEST(test_name_of_another)
+{
+	struct message lock;
+
+	connected(WRITER, 78, 0);
+	lock = request(OP_LOCK, PERM_WRITE);
+	say(WRITER, lock);
+	ck_assert_int_eq(answer.opcode, OP_OK_REPLY);
+	step(&(struct event){.type = EVENT_LINK_DOWN, .link = WRITER});
+	now += 35 * 1000 * 1000;
+	step(&(struct event){.type = EVENT_TIMER});
+	link_up(_i == 0 ? 6 : 7);
+	rights[6] = RIGHT_READ;
+	rights[7] = rights[5] = RIGHT_WRITE;
+	connected(_i == 0 ? 6 : 7, 78, 0);
+	now += 10 * 1000 * 1000;
+	step(&(struct event){.type = EVENT_TIMER});
+	link_up(5);
+	connected(5, 79, 0);
+	say(5, lock);
+	ck_assert_uint_eq(evictions, 1);
+	ck_assert(!answered || answer.opcode == OP_ERR_REPLY);
+}
+END_TEST
+
 // Its own link with another session of the same peer: as ever.
 START_TEST(test_session_of_the_same)
 {
@@ -323,6 +351,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tcase_add_test(tcase, cases[i]);
+	tcase_add_loop_test(tcase, test_name_of_another, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
