@@ -4,7 +4,7 @@ there is found; a file that is not ours, or in use, is left alone; a disk that i
 import os
 import random
 
-from disklab import MIB, SIZE, again, cache, disk, has_all, leaf, prepare, read_all
+from disklab import MIB, SIZE, again, cache, disk, fill, has_all, leaf, prepare, read_all
 from lab import HVFS, check, main, need_fuse, run, write_at
 
 
@@ -17,8 +17,7 @@ def refused(cache, *words, status=1):
 
 def warm_restarts(lab, relay, data):
     one = leaf(lab)
-    read_all(one, data)
-    check(disk(one)["entries"] == SIZE // 4096, disk(one))
+    fill(one, data)
     one.stop()
     two, down = again(lab, relay, data, "after a stop")
     check(down < SIZE // 50, f"{down} bytes came down")
@@ -87,8 +86,8 @@ def full_disk_again(node, data):
     cache(node, "remove", "1")
     check(len(node.volume()["cache"]) == 1, node.volume()["cache"])
     cache(node, "add", "disk:small/leaf.cache:64M")
-    read_all(node, data)
-    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
+    fill(node, data)
+    check(disk(node)["state"] == "steady", disk(node))
     cache(node, "resize", "1", "256M", says="No space left")
     check(os.listdir("small") == ["leaf.cache"] and disk(node)["size"] == 64 * MIB, disk(node))
     check(disk(node)["state"] == "steady" and has_all(node), disk(node))

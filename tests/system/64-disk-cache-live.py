@@ -4,7 +4,7 @@ middle of that: it has the right bytes, mostly without getting them again; files
 import os
 import tempfile
 
-from disklab import BLOCK, MIB, SIZE, Client, again, cache, disk, has_all, leaf, prepare, read_all
+from disklab import BLOCK, MIB, SIZE, Client, again, cache, disk, fill, has_all, leaf, prepare, read_all
 from lab import check, hvfs, main, need_fuse, read_at
 
 
@@ -12,8 +12,8 @@ def live(lab, relay, data):
     """A level on a disk comes to a leaf that runs, takes other shapes, goes to other media, goes, and comes again."""
     node = leaf(lab, "mem:8M")
     cache(node, "add", "64M,ways=8", "--medium", "live.cache")
-    read_all(node, data)
-    check(has_all(node) and disk(node)["path"].endswith("/live.cache"), disk(node))
+    fill(node, data)
+    check(disk(node)["path"].endswith("/live.cache"), disk(node))
     cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
     cache(node, "add", "0", "16M", "--medium", "second.cache", says="right would be position 1, or none")
     cache(node, "move", "1", "--medium", "", says="move FROM --medium PATH", status=2)
@@ -134,7 +134,7 @@ def killed_in_the_middle(lab, relay, data):
         if os.path.exists("leaf.cache"):
             os.remove("leaf.cache")
         node = leaf(lab)
-        read_all(node, data)
+        fill(node, data)
         resize_and_kill(node, size, lines)
         is_new = os.path.getsize("leaf.cache") != 65 * MIB
         left = os.path.exists("leaf.cache.new")
@@ -153,7 +153,7 @@ def stopped_in_the_middle(lab, relay, data):
     for new, change in (("stopped.cache.new", {"action": "set", "position": 1, "values": {"size": "80M"}}),
                         ("new.cache", {"action": "move", "from": 1, "medium": os.path.abspath("new.cache")})):
         node = leaf(lab, "mem:8M/disk:stopped.cache:64M")
-        read_all(node, data)
+        fill(node, data)
         client = Client(node)
         client.begin(**change)
         check("moving" in client.lines.readline() and os.path.exists(new), new)

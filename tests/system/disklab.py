@@ -105,6 +105,16 @@ def has_all(node):
     return level["entries"] + level["victims"] >= SIZE // BLOCK
 
 
+def fill(node, data, passes=20):
+    """Read until everything is there: a block that leaves memory while the disk has as many writes under way as it may
+    have is dropped (not_written), and comes with one of the next passes."""
+    for _ in range(passes):
+        read_all(node, data)
+        if has_all(node):
+            return
+    check(False, f"after {passes} passes:", disk(node))
+
+
 def cache(node, *words, says=None, status=1):
     """hvfs cache, which succeeds, or (${says}) fails, with ${status}, and says so."""
     out = hvfs("cache", *words, "--control", node.control, status=0 if says is None else status)
