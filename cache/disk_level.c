@@ -27,14 +27,25 @@ to_number(const struct disk_level *level, block_key *key)
 	return true;
 }
 
+bool
+disk_core_key(const struct disk_level *level, const struct slot *slot, block_key *ret_key)
+{
+	uint32_t index = level->index_of[block_key_volume(slot_key(slot))];
+
+	if (index == 0)
+		return false;
+	*ret_key = block_key_make(index - 1, block_key_block(slot_key(slot)));
+	return true;
+}
+
 // The core's key of ${slot}, which is known.
 static block_key
 core_key(const struct disk_level *level, const struct slot *slot)
 {
-	uint32_t index = level->index_of[block_key_volume(slot_key(slot))];
+	block_key key = 0;
 
-	CHECK(index != 0);
-	return block_key_make(index - 1, block_key_block(slot_key(slot)));
+	CHECK(disk_core_key(level, slot, &key));
+	return key;
 }
 
 void
@@ -60,8 +71,8 @@ disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name
 
 // ---- the table ----
 
-static bool
-find(struct disk_level *level, block_key key, struct assoc_place *ret_place)
+bool
+disk_find(struct disk_level *level, block_key key, struct assoc_place *ret_place)
 {
 	return to_number(level, &key) && assoc_find(level->table, key, ret_place);
 }
@@ -78,8 +89,8 @@ bytes_digest(const uint8_t *bytes, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
 	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, bytes, size, NULL, 0) == 0);
 }
 
-static void
-take(struct disk_level *level, const struct assoc_place *place)
+void
+disk_take(struct disk_level *level, const struct assoc_place *place)
 {
 	struct slot slot = assoc_take(place);
 
@@ -191,6 +202,7 @@ op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place 
 void
 disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
 {
+	level->stats.errors++;
 	if (level->stats.sys_errno != 0)
 		return;
 	level->stats.sys_errno = sys_errno;
@@ -198,6 +210,13 @@ disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
 	if (level->listener.failed != NULL)
 		level->listener.failed(level->listener.arg, writing, sys_errno);
 	level->listener.wake(level->listener.arg);
+}
+
+void
+disk_tell_ended(struct disk_level *level)
+{
+	if (level->later_count > 0 || level->leaving || level->room_wanted || level->stats.sys_errno != 0)
+		level->listener.wake(level->listener.arg);
 }
 
 // ---- writing ----
@@ -223,8 +242,7 @@ written(struct medium_io *io, int sys_errno)
 	else
 		disk_record_due(level, number);
 	disk_records_pump(level);
-	if (level->later_count > 0 || level->stats.sys_errno != 0)
-		level->listener.wake(level->listener.arg);
+	disk_tell_ended(level);
 }
 
 static bool
@@ -253,7 +271,7 @@ make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_
 	if (known)
 		told = core_key(level, slot);
 	*ret_ghost = slot->ghost;
-	take(level, &place);
+	disk_take(level, &place);
 	level->stats.replaced++;
 	if (known)
 		level->listener.replaced(level->listener.arg, told);
@@ -422,11 +440,11 @@ disk_level_forget(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!find(level, key, &place))
+	if (!disk_find(level, key, &place))
 		return;
 	if (assoc_slot(&place)->busy)
 		op_find(level, &place)->forgotten = true;
-	take(level, &place);
+	disk_take(level, &place);
 }
 
 // ---- reading ----
@@ -436,7 +454,7 @@ disk_level_has(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	return find(level, key, &place) && assoc_slot(&place)->known;
+	return disk_find(level, key, &place) && assoc_slot(&place)->known;
 }
 
 bool
@@ -444,7 +462,7 @@ disk_level_use(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!find(level, key, &place) || !assoc_slot(&place)->known)
+	if (!disk_find(level, key, &place) || !assoc_slot(&place)->known)
 		return false;
 	assoc_use(&place);
 	return true;
@@ -462,8 +480,9 @@ disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t 
 {
 	struct assoc_place place;
 
-	if (!find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
+	if (!disk_find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
 		return false;
+	assoc_slot(&place)->told = 1;
 	if (assoc_slot(&place)->size_log == 0)
 		bytes_digest(buf_bytes(buf_zero()), size, ret);
 	else
@@ -476,7 +495,7 @@ disk_level_adopt(struct disk_level *level, block_key key, size_t size)
 {
 	struct assoc_place place;
 
-	if (!find(level, key, &place) || !is_whole(level, assoc_slot(&place), size))
+	if (!disk_find(level, key, &place) || !is_whole(level, assoc_slot(&place), size) || !assoc_slot(&place)->told)
 		return false;
 	set_known(level, assoc_slot(&place));
 	assoc_use(&place);
@@ -488,7 +507,7 @@ disk_level_buffered(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!find(level, key, &place))
+	if (!disk_find(level, key, &place))
 		return NULL;
 	if (assoc_slot(&place)->size_log == 0)
 		return buf_zero();
@@ -533,18 +552,29 @@ loaded(struct medium_io *io, int sys_errno)
 }
 
 void
-disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
+disk_level_fetch(struct disk_level *level, block_key key, struct buf *buf)
 {
 	struct assoc_place place;
-	struct buf *buf = buf_alloc(pool);
 
-	CHECK(find(level, key, &place) && assoc_slot(&place)->known && slot_disk_size(assoc_slot(&place)) == buf_size(buf));
-	assoc_use(&place);
+	CHECK(disk_find(level, key, &place) && slot_disk_size(assoc_slot(&place)) == buf_size(buf));
 	op_begin(level, &place, key, buf, false, loaded);
 }
 
+void
+disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
+{
+	struct assoc_place place;
+
+	CHECK(disk_find(level, key, &place) && assoc_slot(&place)->known);
+	assoc_use(&place);
+	if (!assoc_slot(&place)->busy)
+		disk_level_fetch(level, key, buf_alloc(pool));
+	CHECK(disk_find(level, key, &place));
+	op_find(level, &place)->asked = true;
+}
+
 enum disk_loaded
-disk_level_next_loaded(struct disk_level *level, block_key *ret_key, struct buf **ret_buf)
+disk_level_next_loaded(struct disk_level *level, struct disk_load *ret)
 {
 	struct disk_op *op = level->ended;
 	struct assoc_place place;
@@ -555,20 +585,20 @@ disk_level_next_loaded(struct disk_level *level, block_key *ret_key, struct buf 
 	level->ended = op->next_ended;
 	if (level->ended == NULL)
 		level->ended_tail = &level->ended;
-	*ret_key = op->told_key;
-	*ret_buf = NULL;
+	*ret = (struct disk_load){.key = op->told_key, .asked = op->asked};
 	failed = op->failed;
 	stays = op_place(level, op, &place);
 	if (stays && !failed) {
-		*ret_buf = op->buf;
+		ret->buf = op->buf;
 		op->buf = NULL;
 	}
 	op_end(level, op);
 	if (!stays)
 		return DISK_LOADED_STALE;
+	ret->known = assoc_slot(&place)->known;
 	assoc_slot(&place)->busy = 0;
 	if (failed) {
-		take(level, &place);
+		disk_take(level, &place);
 		return DISK_LOADED_FAILED;
 	}
 	level->stats.loaded++;
@@ -587,7 +617,7 @@ purge_group(struct disk_level *level, uint64_t group)
 		block_key told = slot->known ? core_key(level, slot) : 0;
 		bool known = slot->known;
 
-		take(level, &place);
+		disk_take(level, &place);
 		if (known)
 			level->listener.replaced(level->listener.arg, told);
 	}
@@ -640,6 +670,13 @@ disk_level_listen(struct disk_level *level, const struct disk_level_listener *li
 }
 
 void
+disk_level_set_policy(struct disk_level *level, enum policy policy)
+{
+	level->config.policy = policy;
+	assoc_set_policy(level->table, policy);
+}
+
+void
 disk_level_get_stats(const struct disk_level *level, struct disk_level_stats *ret)
 {
 	*ret = level->stats;
@@ -647,5 +684,6 @@ disk_level_get_stats(const struct disk_level *level, struct disk_level_stats *re
 	ret->slot_size = level->superblock.slot_size;
 	ret->entries = level->table->entries;
 	ret->used = level->table->bytes;
+	ret->waiting = level->later_count;
 	ret->index = assoc_index_bytes(level->table) + disk_slot_count(&level->superblock) * BLOCK_DIGEST_SIZE;
 }

@@ -42,6 +42,8 @@ struct disk_level_stats {
 	uint64_t loaded;          // blocks
 	uint64_t damaged;         // that were not what they should be when they were read
 	uint64_t replaced;
+	uint64_t waiting; // blocks in memory that wait to be written
+	uint64_t errors;  // reads and writes that failed
 	int sys_errno; // why nothing is kept here any more; 0: all is well
 };
 
@@ -51,11 +53,24 @@ struct disk_level_stats {
 struct disk_level *disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
 				   bool *ret_emptied, char *error, size_t error_size);
 
+// The same, to take the place of another level: what is on ${medium} and ours is given up in any case.
+struct disk_level *disk_level_open_empty(const struct medium *medium, const struct level_config *config,
+					 uint32_t slot_size, bool *ret_emptied, char *error, size_t error_size);
+
 // Nothing may be under way, or (after disk_level_abandon) ever end.
 void disk_level_close(struct disk_level *level);
 
 // Before anything else is called.
 void disk_level_listen(struct disk_level *level, const struct disk_level_listener *listener);
+
+// Another policy from now on. What is here stays.
+void disk_level_set_policy(struct disk_level *level, enum policy policy);
+
+// What ${before} has counted counts as that of ${level}, and is counted from 0 there.
+void disk_level_take_counters(struct disk_level *level, struct disk_level *before);
+
+// While it is filled from another one, its records are written without delay: who dies soon after has what has come.
+void disk_level_set_filling(struct disk_level *level, bool filling);
 
 // The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
 void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);
@@ -82,27 +97,70 @@ bool disk_level_use(struct disk_level *level, block_key key);
 // The digest of the ${size} bytes of ${key}, known or not; false: it is not here.
 bool disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
 
-// The core takes over what is here of ${key}, a block of ${size} bytes. False: there is nothing.
+// The core takes over what is here of ${key}, a block of ${size} bytes, whose digest it was told. False: there is nothing,
+// or it has come since.
 bool disk_level_adopt(struct disk_level *level, block_key key, size_t size);
 
 // The bytes of ${key}, if they need not be read: borrowed. Else NULL.
 struct buf *disk_level_buffered(struct disk_level *level, block_key key);
 
-// Read ${key}, which is here and not buffered, into a buffer of ${pool}; once.
+// Read ${key}, which is here, known and not buffered, into a buffer of ${pool}, for the core; once.
 void disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool);
+
+// Read ${key}, which is here and not busy, into ${buf}, with its count, for whoever empties the level.
+void disk_level_fetch(struct disk_level *level, block_key key, struct buf *buf);
 
 enum disk_loaded {
 	DISK_LOADED_NOTHING, // no read has ended
-	DISK_LOADED,         // ${ret_buf} are the bytes, with a count
+	DISK_LOADED,         // its bytes are right
 	DISK_LOADED_STALE,   // it was forgotten meanwhile
 	DISK_LOADED_FAILED,  // the block is not here any more, as it can not be read or was not what it should be
 };
 
+struct disk_load {
+	block_key key;
+	struct buf *buf; // if DISK_LOADED: the bytes, with a count
+	bool asked;      // the core waits for it
+	bool known;      // the core has it, or had it until now
+};
+
 // The next read that has ended.
-enum disk_loaded disk_level_next_loaded(struct disk_level *level, block_key *ret_key, struct buf **ret_buf);
+enum disk_loaded disk_level_next_loaded(struct disk_level *level, struct disk_load *ret);
 
 // What is to be done in the background: write what waits for it; empty a level that has failed.
 void disk_level_step(struct disk_level *level);
+
+// ---- disk_leave.c: a level that is being emptied, or filled from one ----
+
+// It is to be emptied; nobody puts anything any more. Its records stay as they are on the disk: who opens it again finds
+// its blocks there. The listener is woken when something that was under way has ended.
+void disk_level_leave(struct disk_level *level);
+
+// It is not, after all.
+void disk_level_stay(struct disk_level *level);
+
+struct disk_block {
+	block_key key;
+	bool known;
+	uint32_t size; // of its bytes; 0: zeros
+};
+
+// The next block of the level that is to be emptied which is not being read, within ${budget} steps, which are counted
+// down. It is to be forgotten or fetched before the next call. False: none was met, or there is none; also while what
+// was under way before it was to be emptied still is.
+bool disk_level_next(struct disk_level *level, uint32_t *budget, struct disk_block *ret);
+
+// Reads that are under way, or have ended and were not asked for.
+uint64_t disk_level_reads(const struct disk_level *level);
+
+// Nothing is left of it here, nor under way.
+bool disk_level_is_empty(const struct disk_level *level);
+
+// Whether another block could be written. If not, the listener is woken when it could.
+bool disk_level_has_room(struct disk_level *level);
+
+// As disk_level_put, of a block that has proved itself elsewhere. ${known}: the core has it.
+bool disk_level_receive(struct disk_level *level, block_key key, struct buf *buf, bool known);
 
 // Is anything under way?
 bool disk_level_is_busy(const struct disk_level *level);

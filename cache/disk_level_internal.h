@@ -28,6 +28,7 @@ struct disk_op {
 	uint64_t group;
 	uint32_t way;
 	struct buf *buf;
+	bool asked; // of a read: the core waits for it
 	bool forgotten;
 	bool failed;
 };
@@ -65,6 +66,11 @@ struct disk_level {
 	bool superblock_runs, superblock_due;
 	uint32_t volumes_written, volumes_being_written; // names that are on the disk, that will be
 	uint64_t purge_group;
+	// A level that is being emptied (disk_leave.c).
+	bool leaving;
+	uint64_t leave_group; // whose blocks are next
+	bool filling;         // from one that is being emptied: records are written without delay
+	bool room_wanted;     // the listener is to be woken when there is room
 	struct disk_level_stats stats; // the counters
 };
 
@@ -74,6 +80,18 @@ disk_slot_number(const struct disk_level *level, uint64_t group, uint32_t way)
 {
 	return group * level->table->way_count + way;
 }
+
+// The core's key of ${slot}; false: its volume is none of this node's.
+bool disk_core_key(const struct disk_level *level, const struct slot *slot, block_key *ret_key);
+
+// Where ${key} is; false: it is not here.
+bool disk_find(struct disk_level *level, block_key key, struct assoc_place *ret_place);
+
+// The block at ${place}, which is not busy, is here no more.
+void disk_take(struct disk_level *level, const struct assoc_place *place);
+
+// Something has ended: whoever waits for that is woken.
+void disk_tell_ended(struct disk_level *level);
 
 // Nothing is kept any more.
 void disk_level_fail(struct disk_level *level, bool writing, int sys_errno);

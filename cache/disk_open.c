@@ -16,6 +16,7 @@ struct opening {
 	struct disk_level *level;
 	char *error;
 	size_t error_size;
+	bool anew; // whatever of ours is there
 	bool emptied;
 	bool ours;
 	struct disk_superblock found;
@@ -203,7 +204,7 @@ take_over(struct opening *opening)
 		      "the buffer is for all of these");
 	CHECK(bytes != NULL);
 	rc = find_superblock(opening, bytes);
-	if (rc == 0 && opening->ours && same_shape(&opening->found, &level->superblock)) {
+	if (rc == 0 && opening->ours && !opening->anew && same_shape(&opening->found, &level->superblock)) {
 		level->superblock = opening->found;
 		rc = read_records(opening, bytes);
 	} else if (rc == 0) {
@@ -215,12 +216,12 @@ take_over(struct opening *opening)
 	return rc;
 }
 
-struct disk_level *
-disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool *ret_emptied,
-		char *error, size_t error_size)
+static struct disk_level *
+open_level(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool anew, bool *ret_emptied,
+	   char *error, size_t error_size)
 {
 	struct disk_level *level = calloc(1, sizeof(*level));
-	struct opening opening = {.level = level, .error = error, .error_size = error_size};
+	struct opening opening = {.level = level, .error = error, .error_size = error_size, .anew = anew};
 	uint32_t ways = config->ways;
 	uint64_t slots = config->size / slot_size;
 
@@ -251,6 +252,20 @@ disk_level_open(const struct medium *medium, const struct level_config *config, 
 	}
 	disk_level_close(level);
 	return NULL;
+}
+
+struct disk_level *
+disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool *ret_emptied,
+		char *error, size_t error_size)
+{
+	return open_level(medium, config, slot_size, false, ret_emptied, error, error_size);
+}
+
+struct disk_level *
+disk_level_open_empty(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
+		      bool *ret_emptied, char *error, size_t error_size)
+{
+	return open_level(medium, config, slot_size, true, ret_emptied, error, error_size);
 }
 
 void
@@ -284,7 +299,6 @@ disk_level_check(const struct disk_level *level)
 
 			CHECK(slot->on_disk && slot->way < group.way_count && !used[slot->way] && !slot->dirty);
 			CHECK(!slot->writing || slot->busy);
-			CHECK(slot->known || !slot->busy);
 			CHECK(hash_group(level->table->hash, slot_key(slot), level->table->group_count) == number);
 			used[slot->way] = true;
 			unknown += !slot->known;

@@ -79,8 +79,7 @@ page_written(struct medium_io *io, int sys_errno)
 	if (sys_errno != 0)
 		disk_level_fail(level, true, sys_errno);
 	disk_records_pump(level);
-	if (level->later_count > 0)
-		level->listener.wake(level->listener.arg);
+	disk_tell_ended(level);
 }
 
 // One write for pages that lie next to each other.
@@ -131,9 +130,8 @@ superblock_written(struct medium_io *io, int sys_errno)
 		disk_level_fail(level, true, sys_errno);
 	else
 		level->volumes_written = level->volumes_being_written;
-	if (level->later_count > 0)
-		level->listener.wake(level->listener.arg);
 	superblock_pump(level);
+	disk_tell_ended(level);
 }
 
 // In the place of the older one.
@@ -164,6 +162,6 @@ disk_records_pump(struct disk_level *level)
 	superblock_pump(level);
 	if (level->page_count == 0 || level->page_ios_running > 0 || level->stats.sys_errno != 0)
 		return;
-	if (level->writes == 0 || level->page_count >= BATCH)
+	if (level->writes == 0 || level->page_count >= BATCH || level->filling)
 		batch_write(level);
 }

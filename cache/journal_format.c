@@ -23,6 +23,7 @@ enum {
 	AT_NUMBER = 48,
 	AT_EPOCH = 56,
 	AT_NAME_COUNT = 60,
+	AT_SHARED = 62,
 	AT_NAMES = 64,
 	AT_VOLUME = AT_NAMES + LIMIT_HOPS * 8,
 	AT_ENTRIES = AT_VOLUME + LIMIT_NAME_SIZE + 1,
@@ -97,7 +98,8 @@ journal_record_write(const struct journal_superblock *superblock, const struct j
 	put64(bytes + AT_NODE_ID, record->author.node_id);
 	put64(bytes + AT_NUMBER, record->author.number);
 	put32(bytes + AT_EPOCH, record->author.epoch);
-	put32(bytes + AT_NAME_COUNT, record->author.name_count);
+	put16(bytes + AT_NAME_COUNT, record->author.name_count);
+	put16(bytes + AT_SHARED, record->author.shared);
 	for (uint32_t i = 0; i < record->author.name_count; i++)
 		put64(bytes + AT_NAMES + (size_t)i * 8, record->author.names[i]);
 	memcpy(bytes + AT_VOLUME, record->volume, sizeof(record->volume));
@@ -137,10 +139,11 @@ journal_record_read(const struct journal_superblock *superblock, uint64_t page, 
 		.author = {.node_id = get64(bytes + AT_NODE_ID),
 			   .number = get64(bytes + AT_NUMBER),
 			   .epoch = get32(bytes + AT_EPOCH),
-			   .name_count = get32(bytes + AT_NAME_COUNT)},
+			   .name_count = get16(bytes + AT_NAME_COUNT),
+			   .shared = get16(bytes + AT_SHARED)},
 	};
-	if (ret->count > JOURNAL_RECORD_BLOCKS || ret->author.name_count > LIMIT_HOPS || ret->author.node_id == 0 ||
-	    !block_size_is_possible(ret->block_size) || ret->tail > ret->sequence)
+	if (ret->count > JOURNAL_RECORD_BLOCKS || ret->author.name_count > LIMIT_HOPS || ret->author.shared > 1 ||
+	    ret->author.node_id == 0 || !block_size_is_possible(ret->block_size) || ret->tail > ret->sequence)
 		return false;
 	for (uint32_t i = 0; i < ret->author.name_count; i++)
 		ret->author.names[i] = get64(bytes + AT_NAMES + (size_t)i * 8);

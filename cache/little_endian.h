@@ -8,6 +8,13 @@
 #include <string.h>
 
 static inline void
+put16(uint8_t *at, uint16_t value)
+{
+	value = htole16(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+static inline void
 put32(uint8_t *at, uint32_t value)
 {
 	value = htole32(value);
@@ -19,6 +26,15 @@ put64(uint8_t *at, uint64_t value)
 {
 	value = htole64(value);
 	memcpy(at, &value, sizeof(value));
+}
+
+static inline uint16_t
+get16(const uint8_t *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return le16toh(value);
 }
 
 static inline uint32_t

@@ -26,6 +26,7 @@ struct slot {
 			uint8_t size_log : 5; // of the bytes' number; 0: a block of zeros, which has none
 			uint8_t writing : 1;  // busy because it is being written
 			uint8_t checked : 1;  // written by this run, or read and found right
+			uint8_t told : 1;     // not known: the core has been told its digest, and may take it over
 			uint8_t ghost;        // of another block of the group, that was not written (disk_level.c)
 		};
 	};

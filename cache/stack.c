@@ -45,9 +45,7 @@ stack_tell(struct stack *stack, const struct slot *slot)
 	bool stays;
 
 	CHECK(stack->may_tell && !slot->dirty);
-	stays = stack->disk != NULL &&
-		(disk_level_use(stack->disk, slot_key(slot)) ||
-		 stack_disk_put(stack, slot_key(slot), slot->buf, slot->uses > 0 ? DISK_USED : DISK_NOT_USED));
+	stays = stack_disk_keeps(stack, slot);
 	buf_unref(slot->buf);
 	if (stays)
 		return;
@@ -195,6 +193,39 @@ stack_rise(struct stack *stack, const struct slot *slot)
 	stack_place(stack, 0, slot);
 }
 
+// The lowest level that takes blocks.
+static uint32_t
+bottom(const struct stack *stack)
+{
+	uint32_t level = stack->count - 1;
+
+	while (level_is_leaving(stack->levels[level]))
+		level--;
+	return level;
+}
+
+bool
+stack_has_room(const struct stack *stack, block_key key, uint64_t size)
+{
+	const struct level *level = stack->levels[bottom(stack)];
+
+	if (stack->pins.count > 0 && pins_has(&stack->pins, key))
+		return true;
+	return assoc_has_room(level->now, key) && level_bytes(level) + stack->victims.waiting_bytes + size <= level->config.size;
+}
+
+bool
+stack_settle(struct stack *stack, const struct slot *slot)
+{
+	uint32_t level = bottom(stack);
+
+	if (!stack_has_room(stack, slot_key(slot), buf_size(slot->buf)))
+		return false;
+	stack->levels[level]->promoted_in++;
+	stack_place(stack, level, slot);
+	return true;
+}
+
 static struct buf *
 get_below(struct stack *stack, block_key key)
 {
@@ -288,7 +319,7 @@ copies_put(void *self, block_key key, struct buf *buf, bool dirty)
 	if (dirty)
 		stack_disk_forget(stack, key);
 	else
-		stack_disk_put(stack, key, buf, DISK_BROUGHT);
+		stack_disk_put(stack, key, buf);
 	if (stack_find(stack, key, &spot))
 		put_again(stack, &spot, buf, dirty);
 	else
@@ -320,7 +351,7 @@ keep_clean(struct stack *stack, const struct spot *spot)
 	const struct slot *slot = spot->level < stack->count ? assoc_slot(&spot->place) : victim_slot(spot->victim);
 
 	if (slot->dirty)
-		stack_disk_put(stack, slot_key(slot), slot->buf, DISK_BROUGHT);
+		stack_disk_put(stack, slot_key(slot), slot->buf);
 }
 
 static void
@@ -369,11 +400,11 @@ copies_digest(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_S
 	struct stack *stack = self;
 	struct buf *buf;
 
-	if (stack->disk != NULL && disk_level_digest(stack->disk, key, size, ret))
+	if (stack_disk_digest(stack, key, size, true, ret))
 		return true;
 	buf = copies_get(self, key);
 	if (buf == NULL)
-		return false;
+		return stack_disk_digest(stack, key, size, false, ret);
 	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, buf_bytes(buf), size, NULL, 0) == 0);
 	return true;
 }
@@ -449,7 +480,7 @@ stack_destroy(struct stack *stack)
 		return;
 	for (uint32_t i = 0; i < stack->count; i++)
 		level_destroy(stack->levels[i]);
-	disk_level_close(stack->disk);
+	stack_disk_fini(stack);
 	victims_clear(&stack->victims);
 	pins_fini(&stack->pins);
 	advise_destroy(stack->advise);

@@ -19,7 +19,7 @@ enum { STACK_LEVELS_MAX = 8 };
 	X(NO_LEVEL, "there is no such level")                                 \
 	X(BUSY, "the level is still changing")                                \
 	X(INVALID, "a level can not be like this")                            \
-	X(LAST, "the last level can not be removed")                          \
+	X(LAST, "the last level in memory can not be removed")                \
 	X(TOO_MANY, "a limit is reached")                                     \
 	X(PINNED, "more would be pinned than half of the cache has room for") \
 	X(NOT_PINNED, "not all of this is pinned")
@@ -70,14 +70,38 @@ struct stack_disk_hooks {
 	void *arg;
 };
 
-// ${disk} is below the levels from now on: they have nothing in them yet. The stack owns it.
+// ${disk} is below the levels from now on. The stack, which has none, owns it.
 void stack_set_disk(struct stack *stack, struct disk_level *disk, const struct stack_disk_hooks *hooks);
+
+// The disk level takes no more blocks. What is in it comes up as far as there is room, the rest is forgotten.
+enum stack_error stack_remove_disk(struct stack *stack);
+
+// ${disk} is in its place from now on, and what is in it comes there. If ${disk} fails before all has come, it leaves
+// instead, and the one before stays.
+enum stack_error stack_replace_disk(struct stack *stack, struct disk_level *disk, const struct stack_disk_hooks *hooks);
+
+// The disk level is of this policy from now on.
+enum stack_error stack_set_disk_policy(struct stack *stack, enum policy policy);
+
+// The disk level that has left, empty, with nothing under way: the caller's now, and who its hooks were for. NULL:
+// there is none, or it is still leaving.
+struct disk_level *stack_take_left_disk(struct stack *stack, void **ret_arg);
 
 // Nothing of what the disk level has begun will end any more. Nothing is found there from now on.
 void stack_abandon_disk(struct stack *stack);
 
-// The disk level, or NULL; for its statistics, and to see whether it is busy.
+// The disk level, or NULL; the one that leaves, or NULL; for their statistics.
 struct disk_level *stack_disk(const struct stack *stack);
+struct disk_level *stack_leaving_disk(const struct stack *stack);
+
+// Whose hooks (their arg) those of the disk level are; NULL: there is none.
+void *stack_disk_owner(const struct stack *stack);
+
+// Blocks still to move from the disk level that leaves, and of how many; whether they come to the other one.
+void stack_get_disk_change(const struct stack *stack, uint64_t *ret_moving, uint64_t *ret_total, bool *ret_follows);
+
+// Is a level changing or leaving?
+bool stack_is_changing(const struct stack *stack);
 
 // How often a block was looked for in the disk level, and found or not.
 void stack_get_disk_lookups(const struct stack *stack, uint64_t *ret_hits, uint64_t *ret_misses);
@@ -98,7 +122,8 @@ enum stack_error stack_set(struct stack *stack, uint32_t position, const struct 
 // The level at ${from} is at ${to} from now on, with all that is in it.
 enum stack_error stack_move(struct stack *stack, uint32_t from, uint32_t to);
 
-// Go on with what is to be done in the background: at most ${slots_max} blocks are looked at. True: there is more.
+// Go on with what is to be done in the background: at most ${slots_max} blocks are looked at. True: there is more that
+// needs not wait for a disk (whose hook wakes).
 bool stack_step(struct stack *stack, uint32_t slots_max);
 
 // Blocks [${first}, ${first} + ${count}) stay once they are here, until unpinned as often as pinned.

@@ -192,26 +192,34 @@ retire(struct stack *stack, uint32_t position, const struct slot *slot)
 		stack_place(stack, to, &retired);
 	} else {
 		level->evicted++;
+		retired.uses = slot->uses; // by which a disk level judges
 		stack_fall_out(stack, &retired);
 	}
 }
 
-void
+bool
 stack_work(struct stack *stack, uint32_t *budget)
 {
+	bool more = false;
 	struct slot slot;
 
 	for (uint32_t i = 0; i < stack->count; i++) {
 		struct level *level = stack->levels[i];
+		bool may_go = true; // what falls out of a level that leaves is to reach the disk
 
-		while (level_is_busy(level) && !stack_is_full(stack) && level_next_old(level, budget, &slot)) {
+		while (level_is_busy(level) && !stack_is_full(stack)) {
+			may_go = !level_is_leaving(level) || stack_disk_has_room(stack);
+			if (!may_go || !level_next_old(level, budget, &slot))
+				break;
 			if (level_is_leaving(level))
 				retire(stack, i, &slot);
 			else
 				stack_place(stack, i, &slot);
 		}
+		more |= level_is_busy(level) && may_go;
 	}
 	reap(stack);
+	return more;
 }
 
 static void
@@ -247,12 +255,21 @@ stack_clean(struct stack *stack, uint32_t *budget)
 bool
 stack_step(struct stack *stack, uint32_t slots_max)
 {
+	bool more = false;
+
 	stack->may_tell = true;
 	stack_clean(stack, &slots_max);
 	if (stack->busy)
-		stack_work(stack, &slots_max);
+		more = stack_work(stack, &slots_max);
+	more |= stack_disk_work(stack, &slots_max);
 	stack->may_tell = false;
-	return stack->busy || stack->victims.parked_count > 0 || stack->review > 0;
+	return more || stack->victims.parked_count > 0 || stack->review > 0;
+}
+
+bool
+stack_is_changing(const struct stack *stack)
+{
+	return stack->busy || stack->old_disk != NULL;
 }
 
 enum stack_error

@@ -26,6 +26,23 @@ percent(uint64_t part, uint64_t whole)
 	return whole == 0 ? 0 : (unsigned)((double)part / (double)whole * 100);
 }
 
+// What only a level on a disk has.
+static void
+print_disk(const json_t *level, const char *indent)
+{
+	const char *error = string(level, "error");
+	printf("%s       %s: %llu written, %llu waiting, %llu not at once, %llu refused; %llu read back", indent, string(level, "path"),
+	       (unsigned long long)number(level, "written"), (unsigned long long)number(level, "victims"),
+	       (unsigned long long)number(level, "not_written"), (unsigned long long)number(level, "refused"),
+	       (unsigned long long)number(level, "promotions_out"));
+	if (number(level, "found") > 0)
+		printf("; %llu found, %llu confirmed, %llu not yet", (unsigned long long)number(level, "found"),
+		       (unsigned long long)number(level, "confirmed"), (unsigned long long)number(level, "unconfirmed"));
+	if (number(level, "errors") > 0)
+		printf("; %llu errors, %llu damaged", (unsigned long long)number(level, "errors"), (unsigned long long)number(level, "damaged"));
+	printf("%s%s\n", error[0] != '\0' ? "; " : "", error);
+}
+
 static void
 print_level(const json_t *level, const char *indent)
 {
@@ -38,8 +55,12 @@ print_level(const json_t *level, const char *indent)
 	       (unsigned long long)number(level, "promotions"), (unsigned long long)number(level, "demotions"),
 	       (unsigned long long)number(level, "evictions"), (unsigned long long)number(level, "dirty"));
 	if (strcmp(string(level, "state"), "steady") != 0)
-		printf("  %s, %u%% done", string(level, "state"), percent(total - number(level, "moving"), total));
+		printf("  %s", string(level, "state"));
+	if (total > 0)
+		printf(", %u%% done", percent(total - number(level, "moving"), total));
 	putchar('\n');
+	if (json_object_get(level, "path") != NULL)
+		print_disk(level, indent);
 }
 
 void

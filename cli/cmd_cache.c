@@ -5,12 +5,14 @@
 #include "cli/cache_table.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/range.h"
 #include "node/cache_spec.h"
 #include "node/units.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@ enum { WORDS_MAX = 8 };
 
 struct words {
 	const char *control;
+	const char *medium; // NULL: not given
 	bool as_json;
 	const char *words[WORDS_MAX];
 	int count;
@@ -29,7 +32,7 @@ struct action {
 	const char *name;
 	const char *usage; // after the name
 	int words_min, words_max;
-	bool may_json;
+	bool may_json, may_medium;
 	json_t *(*request)(const struct words *words); // NULL: wrong usage was said
 	void (*print)(const struct words *words, const struct control *control, const json_t *answer);
 };
@@ -72,19 +75,57 @@ request_list(const struct words *words)
 	return action_request("list");
 }
 
+// A path as this process sees it, for the node, whose directory is another one. Returns 0, or -1 and it was said.
+static int
+absolute_path(const char *path, char ret[PATH_MAX])
+{
+	if (strlen(path) < PATH_MAX) {
+		strcpy(ret, path);
+		if (paths_make_absolute(ret, PATH_MAX) == 0)
+			return 0;
+	}
+	command_usage(&command_cache, "%s: the path is too long", path);
+	return -1;
+}
+
+// ${level}, on ${medium} (NULL: as it says itself), as it is sent. Returns 0, or -1 and it was said.
+static int
+level_text(const char *level, const char *medium, char ret[CACHE_SPEC_DISK_SIZE])
+{
+	struct cache_disk_config disk;
+	struct level_config in_memory;
+	char why[256], given[CACHE_SPEC_DISK_SIZE], path[PATH_MAX];
+	bool on_disk = strncmp(level, "disk:", 5) == 0 || (medium != NULL && strcmp(medium, "mem") != 0);
+	if (medium == NULL)
+		snprintf(given, sizeof given, "%s", level);
+	else if (strncmp(level, "mem:", 4) == 0 || strncmp(level, "disk:", 5) == 0)
+		return command_usage(&command_cache, "%s: with --medium right would be SIZE[,ways=N][,hash=NAME][,policy=NAME]", level), -1;
+	else if (on_disk)
+		snprintf(given, sizeof given, "disk:%s:%s", medium, level);
+	else
+		snprintf(given, sizeof given, "mem:%s", level);
+	if (on_disk ? cache_spec_parse_disk(given, &disk, why, sizeof why) != 0
+		    : cache_spec_parse_level(given, &in_memory, why, sizeof why) != 0)
+		return command_usage(&command_cache, "%s", why), -1;
+	if (!on_disk)
+		return snprintf(ret, CACHE_SPEC_DISK_SIZE, "%s", given) < CACHE_SPEC_DISK_SIZE ? 0 : -1;
+	if (absolute_path(disk.path, path) != 0)
+		return -1;
+	strcpy(disk.path, path);
+	cache_spec_print_disk(&disk, ret);
+	return 0;
+}
+
 static json_t *
 request_add(const struct words *words)
 {
-	struct level_config level;
-	char why[256];
-	const char *text = words->words[words->count - 1];
+	char text[CACHE_SPEC_DISK_SIZE];
 	json_t *request = action_request("add");
 	int status = words->count == 2 ? set_position(request, "position", words->words[0]) : 0;
-	if (status == 0 && cache_spec_parse_level(text, &level, why, sizeof why) != 0) {
-		command_usage(&command_cache, "%s", why);
-		status = -1;
-	}
-	json_object_set_new(request, "level", json_string(text));
+	if (status == 0)
+		status = level_text(words->words[words->count - 1], words->medium, text);
+	if (status == 0)
+		json_object_set_new(request, "level", json_string(text));
 	return unless_wrong(request, status);
 }
 
@@ -146,10 +187,19 @@ request_set(const struct words *words)
 static json_t *
 request_move(const struct words *words)
 {
+	char path[PATH_MAX] = "mem";
 	json_t *request = action_request("move");
 	int status = set_position(request, "from", words->words[0]);
-	if (status == 0)
+	if (status == 0 && ((words->medium != NULL) == (words->count == 2) || (words->medium != NULL && words->medium[0] == '\0'))) {
+		command_usage(&command_cache, "right would be move FROM TO, or move FROM --medium PATH, or --medium mem");
+		status = -1;
+	}
+	if (status == 0 && words->medium == NULL)
 		status = set_position(request, "to", words->words[1]);
+	if (status == 0 && words->medium != NULL && strcmp(words->medium, "mem") != 0)
+		status = absolute_path(words->medium, path);
+	if (status == 0 && words->medium != NULL)
+		json_object_set_new(request, "medium", json_string(path));
 	return unless_wrong(request, status);
 }
 
@@ -253,6 +303,10 @@ print_advice(const struct words *words, const struct control *control, const jso
 	printf("%s\n", advice != NULL ? advice : "-");
 	if (number(answer, "size") != number(json_array_get(curve, now), "size") && level_size >= 1 << 20)
 		printf("  hvfs cache resize %llu %s\n", (unsigned long long)number(answer, "level"), units_print_size(level_size, size));
+	const json_t *disk = json_object_get(answer, "disk");
+	if (json_is_object(disk))
+		printf("That is about memory. With the level on a disk, %s, about %.1f%% of all uses need not go to the parent.\n",
+		       units_print_size_short(number(disk, "size"), size), 100 * json_number_value(json_object_get(disk, "hit_ratio")));
 }
 
 static void
@@ -321,16 +375,16 @@ draw(struct progress *progress, double since, const json_t *answer)
 #define ACTION_NAMES "list, add, remove, resize, set, move, advise, warm, pin or unpin"
 
 static const struct action actions[] = {
-	{ "list", "[--json]", 0, 0, true, request_list, print_list },
-	{ "add", "[POSITION] LEVEL", 1, 2, false, request_add, print_stack },
-	{ "remove", "POSITION", 1, 1, false, request_remove, print_stack },
-	{ "resize", "POSITION SIZE", 2, 2, false, request_resize, print_stack },
-	{ "set", "POSITION KEY=VALUE...", 2, WORDS_MAX, false, request_set, print_stack },
-	{ "move", "FROM TO", 2, 2, false, request_move, print_stack },
-	{ "advise", "[--json]", 0, 0, true, request_advise, print_advice },
-	{ "warm", "VOLUME [RANGE]", 1, 2, false, request_warm, print_warmed },
-	{ "pin", "VOLUME RANGE", 2, 2, false, request_pin, print_pinned },
-	{ "unpin", "VOLUME RANGE", 2, 2, false, request_unpin, print_pinned },
+	{ "list", "[--json]", 0, 0, true, false, request_list, print_list },
+	{ "add", "[POSITION] LEVEL [--medium PATH]", 1, 2, false, true, request_add, print_stack },
+	{ "remove", "POSITION", 1, 1, false, false, request_remove, print_stack },
+	{ "resize", "POSITION SIZE", 2, 2, false, false, request_resize, print_stack },
+	{ "set", "POSITION KEY=VALUE...", 2, WORDS_MAX, false, false, request_set, print_stack },
+	{ "move", "FROM TO, or FROM --medium PATH", 1, 2, false, true, request_move, print_stack },
+	{ "advise", "[--json]", 0, 0, true, false, request_advise, print_advice },
+	{ "warm", "VOLUME [RANGE]", 1, 2, false, false, request_warm, print_warmed },
+	{ "pin", "VOLUME RANGE", 2, 2, false, false, request_pin, print_pinned },
+	{ "unpin", "VOLUME RANGE", 2, 2, false, false, request_unpin, print_pinned },
 };
 
 enum { ACTION_COUNT = sizeof actions / sizeof *actions };
@@ -385,8 +439,8 @@ find_action(const char *name)
 static int
 read_words(const struct action *action, int argc, char **argv, struct words *words)
 {
-	enum { FLAG_CONTROL, FLAG_JSON };
-	static const struct arg_flag flags[] = { { "control", 0, true }, { "json", 0, false }, { .name = NULL } };
+	enum { FLAG_CONTROL, FLAG_JSON, FLAG_MEDIUM };
+	static const struct arg_flag flags[] = { { "control", 0, true }, { "json", 0, false }, { "medium", 0, true }, { .name = NULL } };
 	const char *value;
 	struct args args;
 
@@ -396,12 +450,16 @@ read_words(const struct action *action, int argc, char **argv, struct words *wor
 			return command_usage(&command_cache, "%s", args.error);
 		if (flag == FLAG_JSON && !action->may_json)
 			return command_usage(&command_cache, "--json: not with %s", action->name);
+		if (flag == FLAG_MEDIUM && !action->may_medium)
+			return command_usage(&command_cache, "--medium: not with %s", action->name);
 		if (flag == ARGS_WORD && words->count == action->words_max)
 			return command_usage(&command_cache, "%s: too much; right would be %s %s", value, action->name, action->usage);
 		if (flag == ARGS_WORD)
 			words->words[words->count++] = value;
 		else if (flag == FLAG_JSON)
 			words->as_json = true;
+		else if (flag == FLAG_MEDIUM)
+			words->medium = value;
 		else
 			words->control = value;
 	}
@@ -436,13 +494,19 @@ const struct command command_cache = {
 		"Prints the cache as it is then, as 'hvfs serve --cache' takes it: changes are not kept when the node ends.\n\n"
 		"  list [--json]           levels: size, ways, hash, policy, and how they were used\n"
 		"  add [POSITION] LEVEL    a new level at POSITION, those from there on go down; or below the others. LEVEL is\n"
-		"                          mem:SIZE[,ways=N][,hash=NAME][,policy=NAME]\n"
-		"  remove POSITION         its blocks go down a level, from the lowest up, as far as there is room\n"
+		"                          mem:SIZE[,ways=N][,hash=NAME][,policy=NAME], or one for the lowest, if there is none:\n"
+		"                          disk:PATH:SIZE[,ways=N][,hash=NAME][,policy=NAME][,block=SIZE]\n"
+		"  add SIZE[,...] --medium PATH\n"
+		"                          the same as disk:PATH:SIZE[,...]\n"
+		"  remove POSITION         its blocks go down a level, from the lowest up, as far as there is room. The file of one\n"
+		"                          on a disk stays: added again, also after it has failed, it has its blocks\n"
 		"  resize POSITION SIZE\n"
 		"  set POSITION KEY=VALUE...\n"
 		"                          size, ways, hash (neighbours, xxh, murmur, fibonacci, modulo), policy (lru, s3fifo,\n"
 		"                          adaptive)\n"
 		"  move FROM TO            the level at FROM is at TO from now on, with all that is in it\n"
+		"  move FROM --medium PATH, or --medium mem\n"
+		"                          it goes to a disk, to another one, or to memory\n"
 		"  advise [--json]         what share of uses other sizes would serve, and what to change\n"
 		"  warm VOLUME [RANGE]     read it into the cache; RANGE is FROM-TO or FROM-, in bytes\n"
 		"  pin VOLUME RANGE        its blocks stay, once they are here, until unpinned as often\n"

@@ -476,6 +476,8 @@ make_all_absolute(struct config *config)
 		fits = fits && paths_make_absolute(node->key, sizeof node->key) == 0;
 	if (node->acl[0] != '\0')
 		fits = fits && paths_make_absolute(node->acl, sizeof node->acl) == 0;
+	if (node->cache_disk.path[0] != '\0')
+		fits = fits && paths_make_absolute(node->cache_disk.path, sizeof node->cache_disk.path) == 0;
 	if (node->rescue[0] != '\0')
 		fits = fits && paths_make_absolute(node->rescue, sizeof node->rescue) == 0;
 	if (config->log_file[0] != '\0')

@@ -94,10 +94,12 @@ inherit_session(const struct core *core, struct child *child, const struct pendi
 		child->returns = true;
 		child->lost = old->sync_failed ? LOST_UNTOLD : LOST_NOTHING;
 		child->sync_failed = old->sync_failed;
+		child->lost_at = old->lost_at;
 		if (!old->forwarded)
 			continue;
 		child->forwarded = true;
 		child->acknowledged = old->acknowledged > old->synced;
+		child->unsynced_since = old->unsynced_since;
 		if (old->lost != LOST_NOTHING)
 			child->lost = old->lost;
 	}
@@ -111,8 +113,10 @@ heed_left(const struct volume *volume, struct child *child, const struct pending
 	if (!(pending->connect_flags & CONNECT_KNOWN) || child->forwarded)
 		return;
 	child->acknowledged = 1;
-	if (volume->lost_once)
-		child->lost = LOST_UNTOLD;
+	if (!volume->lost_once)
+		return;
+	child->lost = LOST_UNTOLD;
+	child->lost_at = volume->lost_at;
 }
 
 static void

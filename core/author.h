@@ -11,7 +11,8 @@ struct author {
 	uint64_t node_id;          // of this node, as its parent knows it
 	uint64_t number;           // of its present link
 	uint64_t names[LIMIT_HOPS]; // under which its blocks may be recorded besides
-	uint32_t name_count;
+	uint16_t name_count;
+	uint16_t shared;           // 1: other nodes may have had blocks from it, and have them yet; else 0
 	uint32_t epoch;            // of the root under which what is held was confirmed
 };
 

@@ -153,7 +153,7 @@ struct work {
 	bool revoked;                    // of what children have something is revoked
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and nothing covers it: it goes up by RECOVER
-	uint8_t resend_losses;           // sessions lost since it was covered: none (it names the present one), one, two or more
+	uint8_t resend_losses;           // of resend: sessions lost since it was covered: none (it names the present one), one, two or more
 	uint32_t resend_epoch;           // of the root under which it was covered, if a session was lost
 	bool resend_read;                // and it was held until the session ended: nobody has written since
 	uint32_t claim_xid;              // under way; 0: not
@@ -178,7 +178,6 @@ struct work {
 	// The journal (journaled.c).
 	bool journal_due; // modified since the journal was told: on the volume's list
 	bool journaled;   // the journal may have bytes of it
-	bool restored;    // it was found there, and its claim has not been answered
 	// The root's store.
 	uint32_t settles; // number of the sync that has to end before what was taken over its content is served; 0: none
 	bool store_reading;

@@ -281,7 +281,8 @@ acknowledged(struct core *core, const struct want *want, bool kept)
 {
 	struct child *child = core->children[want->child];
 
-	child->acknowledged += !want->orphan;
+	if (!want->orphan)
+		server_acknowledged(core, child);
 	if (!kept)
 		child->passed_on = child->acknowledged;
 }

@@ -252,7 +252,7 @@ client_flushed(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	bool uncovered = work->resend && work->again && entry->held != PERM_WRITE;
 
-	work->resend = false;
+	dirty_set_resend(core, entry, false, 0);
 	dirty_flushed(core, entry);
 	if (uncovered && entry->copy == COPY_DIRTY)
 		recovery_uncovered(core, entry);

@@ -41,12 +41,13 @@ struct copies_ops {
 	// there is neither.
 	bool (*digest)(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
 
-	// What was kept of ${key}, a block of ${size} bytes, over a restart is the block's content: it becomes the clean
-	// copy. False: nothing is there (any more).
+	// What was kept of ${key}, a block of ${size} bytes, over a restart, and whose digest was told, is the block's content:
+	// it becomes the clean copy. False: that is not there any more.
 	bool (*adopt)(void *self, block_key key, size_t size);
 
-	// Volume ${index} is ${name}, and comes from a parent: its copies may be kept over a restart.
-	void (*set_volume)(void *self, uint32_t index, const char *name);
+	// Volume ${index} is ${name}, and comes from a parent: its copies may be kept over a restart. Its blocks' buffers
+	// are of ${pool}, which outlives what is kept.
+	void (*set_volume)(void *self, uint32_t index, const char *name, struct buf_pool *pool);
 
 	// A copy was wanted and there was none: for statistics.
 	void (*missed)(void *self);

@@ -55,6 +55,7 @@ struct core_config {
 			 // hvfs does not: it would not learn that others have written over what may still get lost (R13)
 	bool journal;    // there is one: a fsync with DURABILITY_LOCAL waits for it (ACTION_JOURNAL)
 	bool has_parent; // a parent is configured: unknown volumes are asked for there
+	bool listens;    // children may come
 	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;
 	// What the peer of a child's link may do with a volume of that name, which may not exist. NULL: everybody may do everything. Asked
@@ -196,8 +197,8 @@ void core_set_versions_complete(struct core *core, uint32_t volume, uint32_t epo
 // Under which names blocks of ${volume}, which is a parent's, are held; at ACTION_JOURNAL_AUTHOR, or any time.
 void core_author(const struct core *core, uint32_t volume, struct author *ret);
 
-// A crashed process of this node has left bytes that were not durable at the root: ${author} is what it was. They are claimed
-// once there is a parent. Before the first step; then, for each, core_add_uncommitted. Returns -1 if the block can not be one of
+// A crashed process of this node has left bytes that were not durable at the root: ${author} is what it was. They are brought
+// there once there is a parent. Before the first step; then, for each, core_add_uncommitted. Returns -1 if the block can not be one of
 // the volume's.
 void core_set_author(struct core *core, uint32_t volume, const struct author *author);
 int core_add_uncommitted(struct core *core, uint32_t volume, uint64_t block, version_t version, uint32_t block_size,

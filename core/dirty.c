@@ -204,6 +204,26 @@ join_counts(struct volume *volume, uint64_t a, uint64_t b)
 // ---- what happens to a dirty block ----
 
 void
+dirty_set_resend(struct core *core, struct entry *entry, bool resend, uint8_t losses)
+{
+	struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+	bool was_owed = work->resend_losses > 0;
+
+	CHECK(resend || losses == 0);
+	work->resend = resend;
+	work->resend_losses = losses;
+	if (was_owed == (losses > 0))
+		return;
+	if (volume->owed == 0)
+		volume->owed_epoch = volume->held_epoch;
+	if (losses > 0)
+		volume->owed++;
+	else if (--volume->owed == 0)
+		journaled_author_changed(core, volume);
+}
+
+void
 dirty_mark(struct core *core, struct entry *entry, enum copy was)
 {
 	struct volume *volume = entry_volume(core, entry);
@@ -216,7 +236,8 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 	if (work->resend && !work->claim && !volume->is_root) {
 		// What was to be sent again is written over, under a permission or by newer bytes from below: these go up, and do
 		// not wait for the answer to the other, which may wait for them, or for the end of a grace time.
-		work->resend = entry->held != PERM_WRITE;
+		if (entry->held == PERM_WRITE)
+			dirty_set_resend(core, entry, false, 0);
 		if (work->flushing)
 			dirty_unsent(core, entry);
 	}
@@ -378,7 +399,7 @@ dirty_superseded(struct core *core, struct entry *entry)
 	if (work->in_dirty || work->again)
 		count_out(volume, work->dirty_gen);
 	dirty_leave(core, volume, work);
-	work->resend = false;
+	dirty_set_resend(core, entry, false, 0);
 	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
 	volume->dirty_count--;
 	if (volume->is_root)

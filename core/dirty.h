@@ -42,6 +42,9 @@ void dirty_before_barriers(struct core *core, struct entry *entry);
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
 
+// The dirty copy goes up by RECOVER (${resend}), and so it was not covered when ${losses} sessions were lost (work.resend_losses).
+void dirty_set_resend(struct core *core, struct entry *entry, bool resend, uint8_t losses);
+
 // The oldest block that is dirty and not urgent; NULL: none.
 const struct work *dirty_oldest(const struct core *core, const struct volume *volume);
 

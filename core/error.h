@@ -12,7 +12,7 @@
 	X(TIMED_OUT, "no answer from the parent in time")                  \
 	X(CANCELLED, "interrupted")                                        \
 	X(NO_VOLUME, "no such volume")                                     \
-	X(LOST, "writes were lost: the lease ended before they were sent") \
+	X(LOST, "writes were lost before they were durable")               \
 	X(SHUT_DOWN, "the node is stopping")                               \
 	X(TOO_MANY, "a limit is reached")                                  \
 	X(LOOP, "the parents form a loop")                                 \

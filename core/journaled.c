@@ -6,6 +6,7 @@
 #include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/writeback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 enum { LIST_SLACK = 4096 };
 
 #define LINKS_UNSEEN (UINT64_C(1) << 20) // that the process before may have had since it wrote the journal
-#define VERSIONS_UNSEEN (UINT64_C(1) << 20)
 #define SESSION_GONE UINT64_MAX // no parent has it
 
 static struct work *
@@ -134,23 +134,36 @@ journaled_cancel(struct volume *volume, const struct io *io)
 	free(wait);
 }
 
+static struct io *
+take_first(struct volume *volume)
+{
+	struct journal_wait *wait = volume->journal_waits;
+	struct io *io = wait->io;
+
+	volume->journal_waits = wait->next;
+	free(wait);
+	return io;
+}
+
+void
+journaled_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	while (volume->journal_waits != NULL) {
+		volume->lost = false;
+		local_finish(core, take_first(volume), error);
+	}
+}
+
 void
 journaled_done(struct core *core, struct volume *volume, uint64_t number, enum hvfs_error error)
 {
-	bool lost = volume->lost;
-
 	while (volume->journal_waits != NULL && volume->journal_waits->number <= number) {
-		struct journal_wait *wait = volume->journal_waits;
-		struct io *io = wait->io;
-
-		volume->journal_waits = wait->next;
-		free(wait);
-		if (error != ERR_OK) {
-			barrier_add(core, volume, io, -1, 0);
-			continue;
-		}
-		volume->lost = false; // of several that wait, all are told
-		local_finish(core, io, lost ? ERR_LOST : ERR_OK);
+		if (error != ERR_OK)
+			barrier_add(core, volume, take_first(volume), -1, 0);
+		else if (volume->lost)
+			writeback_tell_lost(core, volume, ERR_LOST);
+		else
+			local_finish(core, take_first(volume), ERR_OK);
 	}
 }
 
@@ -162,24 +175,13 @@ journaled_author_changed(struct core *core, const struct volume *volume)
 }
 
 void
-journaled_granted(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work(&core->table, entry);
-
-	if (work == NULL || !work->restored)
-		return;
-	work->restored = false;
-	if (entry->copy == COPY_DIRTY)
-		entry->version += VERSIONS_UNSEEN;
-}
-
-void
 core_author(const struct core *core, uint32_t index, struct author *ret)
 {
 	const struct volume *volume = core->volumes[index];
 	struct claimant names = {.path_count = 0};
 
-	if (volume->claims_end_due) {
+	// An eviction under one of the earlier names may have voided what is not answered yet.
+	if (volume->claims_end_due || volume->owed > 0) {
 		names = volume->own_before;
 		for (uint32_t i = 0; i < volume->own.path_count; i++)
 			claimant_add_name(&names, volume->own.path[i]);
@@ -192,8 +194,9 @@ core_author(const struct core *core, uint32_t index, struct author *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->node_id = volume->node_id;
 	ret->number = core->parent.number;
-	ret->epoch = volume->held_epoch;
-	ret->name_count = names.path_count;
+	ret->epoch = volume->owed > 0 ? volume->owed_epoch : volume->held_epoch;
+	ret->name_count = (uint16_t)names.path_count;
+	ret->shared = core->config.listens;
 	memcpy(ret->names, names.path, names.path_count * sizeof(names.path[0]));
 }
 
@@ -203,7 +206,13 @@ core_set_author(struct core *core, uint32_t index, const struct author *author)
 	struct volume *volume = core->volumes[index];
 
 	CHECK(!volume->is_root && volume->session == 0 && author->node_id != 0);
-	volume->node_id = author->node_id;
+	// What that process held its children may use until their leases are over, and claim: its session stays, and this node
+	// comes as another, which was below it.
+	if (author->shared)
+		volume->name_before = author->node_id;
+	else
+		volume->node_id = author->node_id;
+	volume->comes_back = !author->shared;
 	volume->session = SESSION_GONE;
 	volume->held_epoch = author->epoch;
 	volume->above_count = author->name_count;
@@ -228,11 +237,10 @@ core_add_uncommitted(struct core *core, uint32_t index, uint64_t block, version_
 	volume->wrote_before = true;
 	entry = entry_make(core, volume, block);
 	entry->version = version;
-	entry_set_held(core, entry, PERM_WRITE); // or not any more: the claim will show
 	entry_put_copy(core, entry, buf, COPY_DIRTY);
 	dirty_mark(core, entry, COPY_ABSENT);
 	work = table_work(&core->table, entry);
-	work->exposed = work->restored = work->journaled = true;
+	work->exposed = work->journaled = true;
 	work->journal_due = false;
 	return 0;
 }

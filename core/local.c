@@ -8,6 +8,7 @@
 #include "core/dirty.h"
 #include "core/journaled.h"
 #include "core/readahead.h"
+#include "core/writeback.h"
 
 static struct volume *
 io_volume(const struct core *core, const struct io *io)
@@ -277,8 +278,12 @@ submit_sync(struct core *core, struct volume *volume, struct io *io)
 		return;
 	}
 	if (core->config.durability == DURABILITY_LOCAL && !io->force_sync) {
-		local_finish(core, io, volume->lost ? ERR_LOST : ERR_OK);
+		enum hvfs_error error = volume->lost ? ERR_LOST : ERR_OK;
+
+		if (volume->lost)
+			writeback_tell_lost(core, volume, error);
 		volume->lost = false;
+		local_finish(core, io, error);
 		return;
 	}
 	io_enqueue(core, io);

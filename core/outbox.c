@@ -167,7 +167,7 @@ outbox_say(struct core *core, const struct saying *say)
 	return message;
 }
 
-void
+struct message *
 outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status, uint16_t param, uint64_t value)
 {
 	struct message *message = outbox_message(core, link, OP_ERR_REPLY, xid);
@@ -176,12 +176,13 @@ outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status,
 	message->present = PRESENT(STATUS);
 	message->status = status;
 	if (param == 0)
-		return;
+		return message;
 	for (int i = 0; i < 8; i++)
 		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
 	message->present |= PRESENT(ERR_PARAM) | PRESENT(ERR_VALUE);
 	message->err_param = param;
 	message->err_value = (struct blob){bytes, 8};
+	return message;
 }
 
 void

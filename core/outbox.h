@@ -40,7 +40,7 @@ struct message *outbox_message(struct core *core, uint32_t link, enum opcode opc
 
 // An ERR_REPLY to ${xid} for a whole request. ${param}: the type of the parameter that is wrong (0: none); ${value}:
 // its value, told when ${param} is.
-void outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status, uint16_t param, uint64_t value);
+struct message *outbox_error(struct core *core, uint32_t link, uint32_t xid, enum status status, uint16_t param, uint64_t value);
 
 // Have the link closed, because of ${why}, after what was said on it. EVENT_LINK_DOWN still comes.
 void outbox_close_link(struct core *core, uint32_t link, const char *why);

@@ -76,7 +76,7 @@ is_busy(const struct core *core, const struct child *child, const struct entry *
 	if (directory_find(&core->directory, entry, (uint16_t)child->index) != NULL || !server_worth_granting(core, entry))
 		return true;
 	return work != NULL && (work->recall_open || work->claim || work->claim_head != 0 || work->revoked ||
-				is_to_be_written(core, work));
+				work->settles != 0 || is_to_be_written(core, work));
 }
 
 // Returns false when there is no point in going on.

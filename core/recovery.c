@@ -13,7 +13,6 @@
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
-#include "core/journaled.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -40,14 +39,13 @@ name_present(const struct volume *volume, struct claimant *claimant)
 		claimant_add_name(claimant, volume->above[i]);
 }
 
-// Is there something to be sent again since ${losses} sessions, or more?
 static bool
-has_resends(const struct core *core, const struct volume *volume, uint32_t losses)
+has_resends(const struct core *core, const struct volume *volume)
 {
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
 		const struct work *work = pool_get(&core->table.works, i);
 
-		if (pool_is_used(&core->table.works, i) && work->resend && work->resend_losses >= losses &&
+		if (pool_is_used(&core->table.works, i) && work->resend &&
 		    block_key_volume(table_entry(&core->table, work->entry)->key) == volume->index)
 			return true;
 	}
@@ -56,9 +54,9 @@ has_resends(const struct core *core, const struct volume *volume, uint32_t losse
 
 // The names of the loss before this one are needed for bytes that are not answered yet.
 static void
-keep_names(const struct core *core, struct volume *volume)
+keep_names(struct volume *volume)
 {
-	if (!has_resends(core, volume, 1))
+	if (volume->owed == 0)
 		volume->own_before.path_count = 0;
 	else
 		for (uint32_t i = 0; i < volume->own.path_count; i++)
@@ -72,7 +70,7 @@ recovery_remember(struct core *core, struct volume *volume)
 	if (volume->session == 0)
 		return; // nothing was held
 	if (!volume->claims_end_due) {
-		keep_names(core, volume);
+		keep_names(volume);
 		volume->claim_lease_end = volume->lease_end;
 	} else if (volume->lease_end < volume->claim_lease_end) {
 		volume->claim_lease_end = volume->lease_end; // some blocks are still held under the one before
@@ -105,17 +103,20 @@ claim_end(struct core *core, struct entry *entry, struct work *work)
 	table_touch(&core->table, entry);
 }
 
+static void
+uncovered(struct core *core, struct entry *entry, uint8_t losses)
+{
+	CHECK(entry->copy == COPY_DIRTY);
+	dirty_set_resend(core, entry, true, losses);
+	table_work(&core->table, entry)->resend_read = false;
+	dirty_urge(core, entry);
+	table_touch(&core->table, entry);
+}
+
 void
 recovery_uncovered(struct core *core, struct entry *entry)
 {
-	struct work *work = table_work(&core->table, entry);
-
-	CHECK(entry->copy == COPY_DIRTY);
-	work->resend = true;
-	work->resend_losses = 0;
-	work->resend_read = false;
-	dirty_urge(core, entry);
-	table_touch(&core->table, entry);
+	uncovered(core, entry, 0);
 }
 
 void
@@ -144,9 +145,8 @@ give_up_claim(struct core *core, struct entry *entry)
 		dirty_again(core, entry);
 	if (entry->copy != COPY_DIRTY)
 		return;
-	recovery_uncovered(core, entry);
+	uncovered(core, entry, losses > 0 ? 2 : 1);
 	work = table_work(&core->table, entry);
-	work->resend_losses = losses > 0 ? 2 : 1;
 	work->resend_epoch = epoch;
 	work->resend_read = to_the_end;
 }
@@ -313,11 +313,12 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	}
 	claim_end(core, entry, work);
 	client_take_grant(core, entry, message, work->ask_at);
-	if (entry->copy == COPY_DIRTY && item->version > entry->version) { // from the journal, and others went on since
-		dirty_superseded(core, entry);
+	if (item->version > entry->version) { // newer ones from below went past us
+		if (entry->copy == COPY_DIRTY)
+			dirty_superseded(core, entry);
+		client_learn_version(entry, item->version);
 		entry->stale = 1;
 	}
-	journaled_granted(core, entry);
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		dirty_again(core, entry); // the parent has not got these bytes
 	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
@@ -412,11 +413,11 @@ recovery_pump(struct core *core, struct volume *volume)
 		table_touch_works(&core->table, volume->index); // gone through at the end of this step
 	}
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
-	    is_used_below(core, volume))
+	    is_used_below(core, volume) || (volume->comes_back && volume->owed > 0))
 		return;
-	volume->claims_end_due = false;
+	volume->claims_end_due = volume->comes_back = false;
 	// An eviction under the old name voids what is sent again, and what children bring of it only as long as they know that name.
-	if (volume->claim_lease_end <= core->now && has_resends(core, volume, 0))
+	if (volume->claim_lease_end <= core->now && has_resends(core, volume))
 		recovery_unsynced_below(core, volume);
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
 	message->flags = FLAG_RECOVERY_OP;

@@ -45,6 +45,20 @@ parent_volume(const struct core *core, const struct message *message)
 	return NULL;
 }
 
+// What was lost above, a while ago (TTL), was not of those whose bytes have come here since.
+static void
+barrier_reply(struct core *core, struct volume *volume, const struct message *message)
+{
+	if (message->opcode == OP_OK_REPLY)
+		writeback_barrier_done(core, volume, ERR_OK);
+	else if (message->status == STATUS_NO_SPACE)
+		writeback_barrier_done(core, volume, ERR_NO_SPACE);
+	else if (message->present & PRESENT(TTL))
+		writeback_lost_above(core, volume, (uint64_t)message->ttl_ms * 1000);
+	else
+		writeback_barrier_done(core, volume, ERR_IO);
+}
+
 static void
 parent_reply(struct core *core, uint32_t link, const struct message *message)
 {
@@ -57,10 +71,7 @@ parent_reply(struct core *core, uint32_t link, const struct message *message)
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		volume = core->volumes[i];
 		if (volume->barrier_out && !volume->is_root && volume->barrier_xid == message->xid) {
-			writeback_barrier_done(core, volume,
-					       message->opcode == OP_OK_REPLY       ? ERR_OK
-					       : message->status == STATUS_NO_SPACE ? ERR_NO_SPACE
-										    : ERR_IO);
+			barrier_reply(core, volume, message);
 			return;
 		}
 	}

@@ -37,6 +37,13 @@ server_hb_ttl_ms(const struct core *core, const struct volume *volume)
 }
 
 void
+server_acknowledged(const struct core *core, struct child *child)
+{
+	if (child->acknowledged++ == child->synced)
+		child->unsynced_since = core->now;
+}
+
+void
 server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms)
 {
 	uint64_t margin_ms = hb_ttl_ms / 32 + 20; // for clocks that drift
@@ -310,6 +317,8 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 	say.kind = buf == NULL ? ITEM_EMPTY : buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
 	entry_used(core, entry);
+	if (buf != NULL || record == NULL || record->perm != PERM_WRITE)
+		entry->claimed = false; // what is here counts from now on, or was never used
 	record = record_grant(core, child, entry, perm);
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
@@ -398,7 +407,8 @@ grant_now(struct core *core, const struct child *child, struct entry *entry, con
 	const struct dir_record *record;
 	bool data;
 
-	if ((work != NULL && (work->want_head != 0 || work->recall_open || work->claim || work->claim_head != 0)) ||
+	if ((work != NULL && (work->want_head != 0 || work->recall_open || work->claim || work->claim_head != 0 ||
+			      work->settles != 0)) ||
 	    entry_held(core, entry) < want->perm || !server_worth_granting(core, entry))
 		return false;
 	if (directory_max(&core->directory, entry, (int)child->index) >
@@ -467,7 +477,8 @@ server_request_block(struct core *core, struct child *child, const struct messag
 	struct entry *entry = entry_make(core, child_volume(core, child), message->block + i);
 
 	child->wrote |= message->items != NULL;
-	child->acknowledged += message->items != NULL;
+	if (message->items != NULL)
+		server_acknowledged(core, child);
 	if (message->opcode != OP_FLUSH && message->perm != PERM_NO) {
 		request_grant(core, child, entry, message, i);
 		return;
@@ -638,8 +649,10 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	while (child->dir.head != 0) {
 		struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
 		struct entry *entry = table_entry(&core->table, record->entry);
-		bool wrote = record->perm == PERM_WRITE && !record->revoked && !orderly &&
-			     !claim_inherits(core, entry, child) && !claim_makes_room(core, entry);
+		// Who has claimed the block of the child has it, also if that has gone in order: its answer, that it lets the block go,
+		// may have been lost.
+		bool wrote = record->perm == PERM_WRITE && !record->revoked && !claim_inherits(core, entry, child) &&
+			     !orderly && !claim_makes_room(core, entry);
 
 		directory_set(&core->directory, &child->dir, (uint16_t)index, entry, record->entry, PERM_NO);
 		if (wrote)

@@ -87,6 +87,9 @@ void server_child_free(struct core *core, uint32_t child, bool orderly);
 // The lease we may give now: HB_TTL for a child.
 uint32_t server_hb_ttl_ms(const struct core *core, const struct volume *volume);
 
+// Bytes of ${child} are acknowledged, or will be.
+void server_acknowledged(const struct core *core, struct child *child);
+
 // An answer with HB_TTL goes out: our side of the lease.
 void server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms);
 

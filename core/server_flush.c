@@ -168,7 +168,19 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 	}
 	volume->elsewhere |= (message->flags & FLAG_RECOVERY_OP) != 0 && !volume->is_root;
 	child->covered = child->acknowledged;
+	child->covered_at = core->now;
 	barrier_add(core, volume, NULL, (int32_t)child->index, message->xid);
+}
+
+// How long ago ${then} was, or less: who is told may have a slower clock.
+static uint32_t
+ms_since(const struct core *core, moment_us then)
+{
+	uint64_t ms = (core->now - then) / 1000;
+
+	ms -= ms / 32 + (ms % 32 != 0); // as much as for leases (T2)
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 void
@@ -180,11 +192,16 @@ server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint3
 	if (child->generation != generation || child->link < 0)
 		return;
 	if (error != ERR_OK) {
-		outbox_error(core, (uint32_t)child->link, xid,
-			     error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
+		message = outbox_error(core, (uint32_t)child->link, xid,
+				       error == ERR_NO_SPACE ? STATUS_NO_SPACE : STATUS_STORE_ERROR, 0, 0);
+		if (error == ERR_LOST) {
+			message->present |= PRESENT(TTL);
+			message->ttl_ms = ms_since(core, child->lost_at);
+		}
 		return;
 	}
 	child->synced = child->covered;
+	child->unsynced_since = child->covered_at;
 	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = core->volumes[child->volume]->id;

@@ -287,7 +287,7 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	volume->pool = core_pool(core, volume->block_size);
 	volume->read_only = volume->configured_read_only || (message->connect_flags & CONNECT_READ_ONLY);
 	volume->state = VOLUME_READY;
-	core->copies.ops->set_volume(core->copies.self, volume->index, volume->name);
+	core->copies.ops->set_volume(core->copies.self, volume->index, volume->name, volume->pool);
 	if (!volume->announced) {
 		volume->announced = true;
 		actions_add(core->actions, ACTION_VOLUME_READY)->volume = volume->index;
@@ -457,18 +457,22 @@ session_parent_left(struct core *core, struct volume *volume)
 	all_is_durable(core, volume);
 	volume->session = 0;
 	volume->lease_end = volume->cut_off_at = core->now;
-	volume->children_leave = volume->dirty_count == 0; // else something that a child has sent may still get lost here
+	volume->children_leave = true;
 	volume->connected = false; // nothing is asked, or taken, on this link any more
 	volume->left = true;
 	leave_link(core);
 }
 
+// A child closes its link when it has heard of one volume, and another heartbeat has been answered (leave_link): it is told of all
+// in one step, when no more of them can follow here.
 void
 session_pump(struct core *core, struct volume *volume)
 {
-	if (volume->children_leave)
-		admission_leave(core, volume);
+	if (!volume->children_leave || (core->parent.link >= 0 && !core->links[core->parent.link]->closing))
+		return;
 	volume->children_leave = false;
+	if (volume->dirty_count == 0) // else something that a child has sent may still get lost here
+		admission_leave(core, volume);
 }
 
 bool

@@ -152,7 +152,7 @@ struct volume {
 	bool configured_read_only;
 	enum volume_state state;
 	bool announced; // ACTION_VOLUME_READY is out
-	bool children_leave; // in this step, behind all answers: the parent has left
+	bool children_leave; // behind all answers, when the link to the parent is over: it has left
 	bool aborted;   // every request of the driver fails
 	enum volume_phase phase; // as of the last step
 	moment_us phase_since;
@@ -180,6 +180,8 @@ struct volume {
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
 	struct claimant own_before; // the same of losses before that, whose bytes may not have been answered
+	uint64_t owed;             // blocks whose bytes were uncovered when a session was lost, and are not answered yet
+	uint32_t owed_epoch;       // held_epoch of the first of them
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
@@ -242,9 +244,11 @@ struct volume {
 	uint32_t barrier_xid;
 	bool unsynced; // something was sent up (written) since the last barrier began
 	bool wrote_before; // the process of this node before, which has left a journal
+	bool comes_back;   // as that one: the parent may forget its session as soon as it has been brought what the journal had
 	bool elsewhere; // or by another way, from here or below: the next barrier goes on up to the root
 	bool lost;     // writes were lost: the next fsync of this host says so, once
 	bool lost_once; // so they were since this process began; whose, is not known any more
+	moment_us lost_at; // the last time
 	struct streams streams;
 	uint64_t pushed; // copies that were sent ahead of demand and not used yet
 	// counters
@@ -277,6 +281,8 @@ struct child {
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
 	uint64_t acknowledged, covered, synced;
+	moment_us unsynced_since; // the first of those that are not synced; of one who comes by another way, always
+	moment_us covered_at;     // when that barrier came
 	uint64_t passed_on;       // the last of them of which no copy was kept here (R13)
 	uint64_t number;          // of its link, as it says
 	bool returns;             // its session before was one of this process
@@ -289,6 +295,7 @@ struct child {
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
 	enum lost lost;
+	moment_us lost_at; // the last time
 	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered

@@ -228,6 +228,22 @@ is_frozen_for(struct core *core, struct entry *entry, const struct want *want)
 	return true;
 }
 
+// A child whose link is about to be closed asks again on the next one, when it has said what it holds: what it is granted before,
+// it would take for what goes on from there.
+static bool
+give_up(const struct core *core, const struct want *want)
+{
+	struct child *child;
+
+	if (want->kind < WANT_GET || want->kind > WANT_LOCK)
+		return false;
+	child = core->children[want->child];
+	if (child->link < 0 || !core->links[child->link]->closing)
+		return false;
+	child->pending--;
+	return true;
+}
+
 static void
 transaction_advance(struct core *core, struct entry *entry)
 {
@@ -252,7 +268,7 @@ transaction_advance(struct core *core, struct entry *entry)
 	while (work->want_head != 0) {
 		struct want *want = table_want(&core->table, work->want_head);
 
-		if (want->kind == WANT_NONE) {
+		if (want->kind == WANT_NONE || give_up(core, want)) {
 			want_end(core, entry);
 			continue;
 		}

@@ -216,6 +216,19 @@ has_write(const struct core *core, const struct entry *entry)
 	return volume->is_root || (entry->held == PERM_WRITE && volume->lease_end > core->now);
 }
 
+// Is somebody else asked, who is connected? He knows whether the claimant has left him. That there are newer bytes than the
+// claimant's does not say more: somebody below the claimant may have brought them past it, who had the block before.
+static bool
+is_for_others(const struct core *core, const struct want *want, const struct dir_record *record)
+{
+	const struct child *child = core->children[want->child], *old;
+
+	if (want->asked >= 0 || record == NULL)
+		return want->asked >= 0;
+	old = core->children[record->child];
+	return old != child && old->node_id != child->node_id && old->link >= 0;
+}
+
 static enum verdict
 decide_write(struct core *core, struct entry *entry, struct want *want)
 {
@@ -227,7 +240,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) || want->version < entry->version)
+	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
+	    (want->version < entry->version && !is_for_others(core, want, record)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
@@ -270,6 +284,13 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
+// Has another root served since what the claimant holds was confirmed?
+static bool
+misses_root(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	return claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->claims_since;
+}
+
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
 // since every node that they passed keeps them until they are durable. If the author has missed another root that has served
 // in between, what is newer need not have been written over them: that root may never have had them.
@@ -278,8 +299,7 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 {
 	const struct volume *volume = entry_volume(core, entry);
 
-	if (claimant_get(core, want->claimant)->epoch >= volume->claims_since &&
-	    stored_has(volume, block_key_block(entry->key), want->version))
+	if (!misses_root(core, entry, want) && stored_has(volume, block_key_block(entry->key), want->version))
 		return CLAIM_TAKEN;
 	return refuse(want, STATUS_EVICTED);
 }
@@ -288,22 +308,23 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
 // ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
 // them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
+// As long as who has claimed it has not brought any, nobody has been given what the storage has: so it is not too late for others.
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	struct bounds bounds = stored_bounds(core, entry, want);
 	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
+	bool is_claimed = entry->claimed && directory_writer(&core->directory, entry) != NULL;
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (!want->early)
+	if (!want->early && (!is_claimed || misses_root(core, entry, want)))
 		return decide_late_bytes(core, entry, want);
-	if (want->version <= bounds.low ||
-	    (entry->claimed && directory_writer(&core->directory, entry) != NULL && want->version >= entry->version))
+	if (want->version <= bounds.low || (is_claimed && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
 	if (has_newer_claim(core, table_work(&core->table, entry), want))
 		return CLAIM_WAITS;
-	if (entry->claimed && directory_writer(&core->directory, entry) != NULL) {
+	if (is_claimed) {
 		recall_children(core, entry, -1, PERM_READ); // he has not brought them yet
 		return CLAIM_WAITS;
 	}
@@ -357,9 +378,13 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
-		if (want->perm == PERM_NO && volume->is_root &&
-		    (want->early || version_epoch(want->version) < volume->epoch))
-			return decide_recalled_bytes(core, entry, want);
+		if (want->perm == PERM_NO && volume->is_root && !want->heeds &&
+		    (want->early || version_epoch(want->version) < volume->epoch)) {
+			enum verdict verdict = decide_recalled_bytes(core, entry, want);
+
+			if (verdict != CLAIM_TAKEN || want->version <= entry->version)
+				return verdict;
+		}
 		if (!heed_record(core, entry, want))
 			return CLAIM_WAITS;
 		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they

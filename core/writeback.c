@@ -37,21 +37,31 @@ barrier_end(struct core *core, struct barrier *barrier, enum hvfs_error error)
 	free(barrier);
 }
 
-void
-writeback_lost(struct core *core, struct volume *volume, const char *why)
+static moment_us
+later(moment_us a, moment_us b)
+{
+	return a > b ? a : b;
+}
+
+// They were lost at ${at}, or before; an older loss may be heard of after a newer one.
+static void
+lost_at(struct core *core, struct volume *volume, moment_us at, const char *why)
 {
 	bool wrote = volume->writes > 0 || volume->wrote_before, news = wrote && !volume->lost;
 
 	volume->lost = wrote;
 	volume->lost_once = true;
+	volume->lost_at = later(volume->lost_at, at);
 	local_lost(core, volume);
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced)
+		if (!child->in_use || child->volume != volume->index || child->acknowledged <= child->synced ||
+		    child->unsynced_since > at)
 			continue;
 		news = news || child->lost != LOST_UNTOLD;
 		child->lost = LOST_UNTOLD;
+		child->lost_at = later(child->lost_at, at);
 		child->sync_failed |= why != NULL;
 	}
 	if (news && why != NULL) {
@@ -60,6 +70,12 @@ writeback_lost(struct core *core, struct volume *volume, const char *why)
 		action->volume = volume->index;
 		action->text = why;
 	}
+}
+
+void
+writeback_lost(struct core *core, struct volume *volume, const char *why)
+{
+	lost_at(core, volume, core->now, why);
 }
 
 // Is ${barrier} of somebody who has to be told that writes were lost? It is told now. (Who stops the node has been told by the
@@ -123,14 +139,32 @@ restore_end(struct core *core, struct volume *volume)
 	}
 }
 
+void
+writeback_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	struct barrier *next;
+
+	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
+		next = barrier->next;
+		if (barrier->io == NULL)
+			continue;
+		volume->lost = false;
+		barrier_remove(volume, barrier);
+		barrier_end(core, barrier, error);
+	}
+	journaled_tell_lost(core, volume, error);
+}
+
 // End the barriers that are under way (${sent}), or those that are not yet.
 static void
 barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_error error)
 {
-	bool lost_here = volume->lost;                  // of several that wait on this host, all are told
-	bool tell = error == ERR_OK || error == ERR_IO; // another error may mean that trying again is enough
+	bool lost_here = volume->lost;
+	bool tell = error == ERR_OK || error == ERR_IO || error == ERR_LOST; // another error may mean that trying again is enough
 	struct barrier *next;
 
+	if (tell && lost_here)
+		writeback_tell_lost(core, volume, error == ERR_OK ? ERR_LOST : error);
 	for (struct barrier *barrier = volume->barriers; barrier != NULL; barrier = next) {
 		bool lost = false;
 
@@ -145,14 +179,18 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 			lost = take_lost(core, volume, barrier, lost_here);
 			if (barrier->child < 0)
 				volume->lost = false;
+			if (error == ERR_LOST && !lost) {
+				barrier->sent = false; // nothing that it covers: it goes up again
+				continue;
+			}
 		}
 		barrier_remove(volume, barrier);
 		barrier_end(core, barrier, error == ERR_OK && lost ? ERR_LOST : error);
 	}
 }
 
-void
-writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
+static void
+barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
 {
 	if (error != ERR_OK) {
 		volume->unsynced = true;
@@ -162,12 +200,26 @@ writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error
 		unstable_committed(core, volume);
 	}
 	volume->barrier_out = false;
+}
+
+void
+writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error)
+{
+	barrier_done(core, volume, error);
 	if (error == ERR_IO)
 		writeback_lost(core, volume, // also those who do not wait now have to know
 			       volume->is_root ? "the storage could not be synced"
 					       : "the parent answers a sync with an error: it, or a node above it, has "
 						 "lost writes, or the storage failed");
 	barriers_end(core, volume, true, error);
+}
+
+void
+writeback_lost_above(struct core *core, struct volume *volume, moment_us ago)
+{
+	barrier_done(core, volume, ERR_LOST);
+	lost_at(core, volume, ago < core->now ? core->now - ago : 0, "the parent, or a node above it, has lost writes");
+	barriers_end(core, volume, true, ERR_LOST);
 }
 
 static bool
@@ -183,7 +235,7 @@ may_send(const struct core *core, const struct volume *volume)
 static void
 end_early_barriers(struct core *core, struct volume *volume)
 {
-	bool local = core->config.durability == DURABILITY_LOCAL && !journaled_suffices(core, volume), lost = volume->lost;
+	bool local = core->config.durability == DURABILITY_LOCAL && !journaled_suffices(core, volume);
 	struct barrier *next;
 
 	if (!local && (core->config.durability != DURABILITY_PARENT || volume->is_root))
@@ -192,9 +244,12 @@ end_early_barriers(struct core *core, struct volume *volume)
 		next = barrier->next;
 		if (barrier->io == NULL || barrier->io->force_sync)
 			continue;
-		volume->lost = false; // of several that wait, all are told
+		if (volume->lost) {
+			writeback_tell_lost(core, volume, ERR_LOST);
+			return;
+		}
 		barrier_remove(volume, barrier);
-		barrier_end(core, barrier, lost ? ERR_LOST : ERR_OK);
+		barrier_end(core, barrier, ERR_OK);
 	}
 }
 

@@ -33,6 +33,7 @@ slice(evutil_socket_t fd, short what, void *arg)
 	node_feed(node, &(struct event){.type = EVENT_TIMER}); // the core was told of evictions, and goes on with them
 	if (tell)
 		node->cache_told = now;
+	node_cache_disk_moved(node);
 	if (node->control != NULL)
 		control_cache_moved(node->control, tell);
 	if (more)
@@ -47,11 +48,20 @@ node_cache_changed(struct node *node)
 	slice_due(node);
 }
 
+void
+node_cache_go_on(struct node *node)
+{
+	if (stack_is_changing(node->cache))
+		slice_due(node);
+}
+
 int
 node_cache_init(struct node *node)
 {
 	node->cache_slice = event_new(node->base, -1, 0, slice, node);
-	return node->cache_slice != NULL ? 0 : -1;
+	node->cache_worker = worker_create(node->base);
+	node->cache_closer = worker_create(node->base);
+	return node->cache_slice != NULL && node->cache_worker != NULL && node->cache_closer != NULL ? 0 : -1;
 }
 
 void
@@ -59,4 +69,6 @@ node_cache_fini(struct node *node)
 {
 	if (node->cache_slice != NULL)
 		event_free(node->cache_slice);
+	worker_destroy(node->cache_worker);
+	worker_destroy(node->cache_closer);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The disk level's file or block device: a store's engine does its reads and writes, past the page cache where the
 // system allows it. What it tells the core goes through the loop.
-#include "node/internal.h"
+#include "node/cache_disk.h"
 
-#include "cache/disk_format.h"
-#include "node/disk_file.h"
 #include "store/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +15,6 @@
 // Submitted, and not yet told to the system. Not more, though that costs a system call: the disk is to work already
 // while the loop goes on with the requests of this turn.
 enum { UNTOLD_MAX = 16 };
-
-struct cache_disk {
-	struct node *node;
-	struct disk_file disk_file; // its descriptor is the store's, once there is one
-	struct file_store *file;
-	struct event *readable, *due; // its poll_fd; it wants to be looked at though that is not readable
-	struct event *wake;
-	bool wanted;      // the core is to be told
-	unsigned untold;  // submitted since the last kick
-	uint64_t running; // submitted, not done
-};
 
 struct transfer_io {
 	struct store_io io;
@@ -94,7 +83,9 @@ disk_submit(void *self, struct medium_io *medium_io)
 static int
 disk_perform(void *self, struct medium_io *io)
 {
-	return disk_file_perform(&((struct cache_disk *)self)->disk_file, io);
+	struct cache_disk *disk = self;
+
+	return atomic_load(&disk->cancelled) ? ECANCELED : disk_file_perform(&disk->disk_file, io);
 }
 
 static uint64_t
@@ -124,8 +115,10 @@ tell_core(struct cache_disk *disk)
 	if (!disk->wanted)
 		return;
 	disk->wanted = false;
-	if (!disk->node->left)
-		node_feed(disk->node, &(struct event){.type = EVENT_COPIES});
+	if (disk->node->left)
+		return;
+	node_feed(disk->node, &(struct event){.type = EVENT_COPIES});
+	node_cache_go_on(disk->node);
 }
 
 static void
@@ -159,33 +152,83 @@ on_failed(void *arg, bool writing, int sys_errno)
 {
 	struct cache_disk *disk = arg;
 
-	log_error("--cache disk:%s: cannot be %s: %s; nothing is kept there any more, the node goes on with its memory",
-		  disk->disk_file.path, writing ? "written" : "read", strerror(sys_errno));
+	snprintf(disk->failure, sizeof(disk->failure), "cannot be %s: %s", writing ? "written" : "read", strerror(sys_errno));
+	log_error("--cache disk:%s: %s; nothing is kept there any more until it is removed and added again (hvfs cache); the node goes on",
+		  disk->path, disk->failure);
 }
 
 void
 node_cache_disk_kick(struct node *node)
 {
-	struct cache_disk *disk = node->cache_disk;
-
-	if (disk != NULL && disk->untold > 0)
-		kick(disk);
+	for (struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
+		if (disk->untold > 0)
+			kick(disk);
 }
 
 bool
 node_cache_disk_is_busy(const struct node *node)
 {
-	return node->cache_disk != NULL && node->cache_disk->running > 0;
+	for (const struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
+		if (disk->running > 0)
+			return true;
+	return worker_is_busy(node->cache_worker) || worker_is_busy(node->cache_closer);
 }
 
-// ---- the beginning ----
+// ---- coming and going ----
 
-static int
-start_engine(struct cache_disk *disk, char *error, size_t error_size)
+struct cache_disk *
+cache_disk_create(struct node *node, const struct cache_disk_config *config, const char *path)
+{
+	struct cache_disk *disk = calloc(1, sizeof(*disk));
+
+	CHECK(disk != NULL && strlen(path) < sizeof(disk->path));
+	disk->node = node;
+	disk->config = *config;
+	disk->disk_file.fd = -1;
+	strcpy(disk->path, path);
+	if (disk->config.level.hash == HASH_ANY)
+		disk->config.level.hash = HASH_NEIGHBOURS; // the records of neighbouring blocks are written together
+	if (disk->config.level.ways == 0)
+		disk->config.level.ways = CACHE_DISK_WAYS;
+	return disk;
+}
+
+int
+cache_disk_open_file(struct cache_disk *disk, const char *flag, char *error, size_t error_size)
+{
+	return disk_file_open(&disk->disk_file, flag, disk->path, error, error_size);
+}
+
+int
+cache_disk_open_level(struct cache_disk *disk, bool anew, char *error, size_t error_size)
+{
+	const struct medium medium = {.ops = &medium_ops, .self = disk};
+	const struct level_config *level = &disk->config.level;
+	char why[256];
+
+	disk->level = (anew ? disk_level_open_empty : disk_level_open)(&medium, level, disk->config.slot_size, &disk->emptied, why,
+								       sizeof(why));
+	return disk->level != NULL ? 0 : disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
+}
+
+static void
+tell_found(const struct cache_disk *disk)
+{
+	struct disk_level_stats stats;
+
+	disk_level_get_stats(disk->level, &stats);
+	if (disk->emptied)
+		log_warnx("--cache disk:%s: it was of another size, ways or hash: what was in it is given up", disk->path);
+	else if (stats.found > 0)
+		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->path, stats.found);
+}
+
+int
+cache_disk_begin(struct cache_disk *disk, struct stack_disk_hooks *ret_hooks, char *error, size_t error_size)
 {
 	struct node *node = disk->node;
 
-	disk->file = file_store_create(disk->disk_file.path, disk->disk_file.fd, error, error_size);
+	disk->file = file_store_create(disk->path, disk->disk_file.fd, error, error_size);
 	if (disk->file == NULL)
 		return -1;
 	disk->file->store.size = disk_size(disk);
@@ -195,78 +238,89 @@ start_engine(struct cache_disk *disk, char *error, size_t error_size)
 	disk->wake = evtimer_new(node->base, woken, disk);
 	CHECK(disk->readable != NULL && disk->due != NULL && disk->wake != NULL &&
 	      event_add(disk->readable, NULL) == 0);
+	disk->next = node->cache_disks;
+	node->cache_disks = disk;
+	tell_found(disk);
+	*ret_hooks = (struct stack_disk_hooks){.wake = on_wake, .failed = on_failed, .arg = disk};
 	return 0;
 }
 
-static void
-tell_found(const struct cache_disk *disk, const struct disk_level *level, bool emptied)
+int
+cache_disk_end(struct cache_disk *disk)
 {
-	struct disk_level_stats stats;
+	struct cache_disk **link = &disk->node->cache_disks;
+	int fd = fcntl(disk->disk_file.fd, F_DUPFD_CLOEXEC, 0); // the last close of a file may take its time
 
-	disk_level_get_stats(level, &stats);
-	if (emptied)
-		log_warnx("--cache disk:%s: it was of another size, ways or hash: what was in it is given up", disk->disk_file.path);
-	else if (stats.found > 0)
-		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->disk_file.path, stats.found);
+	while (*link != disk)
+		link = &(*link)->next;
+	*link = disk->next;
+	event_free(disk->readable);
+	event_free(disk->due);
+	event_free(disk->wake);
+	disk->file->store.ops->close(&disk->file->store);
+	disk->disk_file.fd = -1;
+	return fd;
+}
+
+void
+cache_disk_destroy(struct cache_disk *disk)
+{
+	disk_level_close(disk->level);
+	if (disk->disk_file.fd >= 0)
+		close(disk->disk_file.fd);
+	free(disk);
+}
+
+// ---- the beginning and the end ----
+
+int
+node_cache_disk_init(struct node *node, char *error, size_t error_size)
+{
+	const struct cache_disk_config *config = &node->config.cache_disk;
+	struct cache_disk *disk;
+
+	if (config->path[0] == '\0')
+		return 0;
+	if (cache_spec_check_disk(config, error, error_size) != 0)
+		return -1;
+	disk = cache_disk_create(node, config, config->path);
+	if (cache_disk_open_file(disk, "--cache disk:", error, error_size) != 0) {
+		cache_disk_destroy(disk);
+		return -1;
+	}
+	node_cache_disk_clean_up(config->path); // nobody else is about to use it now
+	node->opening_disk = disk;
+	return 0;
 }
 
 int
 node_cache_disk_open(struct node *node, char *error, size_t error_size)
 {
-	const struct cache_disk_config *config = &node->config.cache_disk;
-	struct cache_disk *disk = node->cache_disk;
-	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed, .arg = disk};
-	struct level_config level = config->level;
-	struct disk_level *opened;
-	bool emptied = false;
-	char why[256];
+	struct cache_disk *disk = node->opening_disk;
+	struct stack_disk_hooks hooks;
 
 	if (disk == NULL)
 		return 0;
-	if (level.hash == HASH_ANY)
-		level.hash = HASH_NEIGHBOURS; // the records of neighbouring blocks are written together
-	if (level.ways == 0)
-		level.ways = CACHE_DISK_WAYS;
-	opened = disk_level_open(&(struct medium){.ops = &medium_ops, .self = disk}, &level, config->slot_size, &emptied,
-				 why, sizeof(why));
-	if (opened == NULL)
-		return disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
-	stack_set_disk(node->cache, opened, &hooks);
-	tell_found(disk, opened, emptied);
-	return start_engine(disk, error, error_size);
-}
-
-int
-node_cache_disk_init(struct node *node, char *error, size_t error_size)
-{
-	struct cache_disk *disk;
-
-	if (node->config.cache_disk.path[0] == '\0')
-		return 0;
-	disk = calloc(1, sizeof(*disk));
-	CHECK(disk != NULL);
-	disk->node = node;
-	node->cache_disk = disk;
-	return disk_file_open(&disk->disk_file, "--cache disk:", node->config.cache_disk.path, error, error_size);
+	if (cache_disk_open_level(disk, false, error, error_size) != 0 || cache_disk_begin(disk, &hooks, error, error_size) != 0)
+		return -1;
+	stack_set_disk(node->cache, disk->level, &hooks);
+	disk->level = NULL;
+	node->opening_disk = NULL;
+	return 0;
 }
 
 void
 node_cache_disk_fini(struct node *node)
 {
-	struct cache_disk *disk = node->cache_disk;
+	if (node->opening_disk != NULL)
+		cache_disk_destroy(node->opening_disk);
+	node->opening_disk = NULL;
+	while (node->cache_disks != NULL) {
+		struct cache_disk *disk = node->cache_disks;
+		int fd = cache_disk_end(disk);
 
-	if (disk == NULL)
-		return;
-	if (disk->readable != NULL)
-		event_free(disk->readable);
-	if (disk->due != NULL)
-		event_free(disk->due);
-	if (disk->wake != NULL)
-		event_free(disk->wake);
-	if (disk->file != NULL)
-		disk->file->store.ops->close(&disk->file->store);
-	else if (disk->disk_file.fd >= 0)
-		close(disk->disk_file.fd);
-	free(disk);
-	node->cache_disk = NULL;
+		if (fd >= 0)
+			close(fd);
+		cache_disk_destroy(disk);
+	}
 }

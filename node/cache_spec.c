@@ -126,7 +126,7 @@ cache_spec_parse_level(const char *text, struct level_config *ret_level, char *e
 	if (strlen(text) >= sizeof(copy))
 		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
 	if (strncmp(text, "disk:", 5) == 0)
-		return fail(error, error_size, "%.64s: a level on a disk is had from the start, by serve --cache; right would be mem:SIZE", text);
+		return fail(error, error_size, "%.64s: not here; right would be mem:SIZE", text);
 	if (strncmp(text, "mem:", 4) != 0)
 		return fail(error, error_size, "%.64s: right would be mem:SIZE[,ways=N][,hash=NAME][,policy=NAME]", text);
 	strcpy(copy, text + 4);
@@ -218,6 +218,23 @@ cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX],
 	return 0;
 }
 
+int
+cache_spec_parse_disk(const char *text, struct cache_disk_config *ret_disk, char *error, size_t error_size)
+{
+	struct cache_disk_config disk;
+	char copy[TEXT_SIZE_MAX];
+
+	if (strlen(text) >= sizeof(copy))
+		return fail(error, error_size, "longer than %zu bytes", sizeof(copy) - 1);
+	if (strncmp(text, "disk:", 5) != 0)
+		return fail(error, error_size, "%.64s: right would be disk:PATH:SIZE", text);
+	strcpy(copy, text);
+	if (parse_disk(copy + 5, &disk, error, error_size) != 0)
+		return -1;
+	*ret_disk = disk;
+	return 0;
+}
+
 uint64_t
 cache_spec_memory(void)
 {
@@ -243,10 +260,27 @@ cache_spec_check(const struct level_config *levels, uint32_t count, char *error,
 	return 0;
 }
 
-const char *
-cache_spec_print(const struct level_config *level, char text[CACHE_SPEC_LEVEL_SIZE])
+// What of each block is in memory: a slot, a digest, and what a policy remembers.
+enum { DISK_INDEX_SIZE = 16 + BLOCK_DIGEST_SIZE + 2 };
+
+int
+cache_spec_check_disk(const struct cache_disk_config *disk, char *error, size_t error_size)
 {
-	char size[UNITS_TEXT_SIZE], ways[24] = "", hash[48] = "", policy[48] = "";
+	uint64_t memory = cache_spec_memory(), index = disk->level.size / disk->slot_size * DISK_INDEX_SIZE;
+	char needs[UNITS_TEXT_SIZE], has[UNITS_TEXT_SIZE], size[UNITS_TEXT_SIZE];
+
+	if (index <= memory / 2)
+		return 0;
+	return fail(error, error_size, "disk:%.64s:%s: its index would take %s of memory, and this machine has %s", disk->path,
+		    units_print_size(disk->level.size, size), units_print_size_short(index, needs),
+		    units_print_size_short(memory, has));
+}
+
+// ",ways=N,hash=NAME,policy=NAME", as far as they are not the default.
+static void
+print_options(const struct level_config *level, char *text, size_t text_size)
+{
+	char ways[24] = "", hash[48] = "", policy[48] = "";
 
 	if (level->ways != 0)
 		snprintf(ways, sizeof(ways), ",ways=%" PRIu32, level->ways);
@@ -254,6 +288,27 @@ cache_spec_print(const struct level_config *level, char text[CACHE_SPEC_LEVEL_SI
 		snprintf(hash, sizeof(hash), ",hash=%s", hash_name(level->hash));
 	if (level->policy != POLICY_LRU)
 		snprintf(policy, sizeof(policy), ",policy=%s", policy_name(level->policy));
-	snprintf(text, CACHE_SPEC_LEVEL_SIZE, "mem:%s%s%s%s", units_print_size(level->size, size), ways, hash, policy);
+	snprintf(text, text_size, "%s%s%s", ways, hash, policy);
+}
+
+const char *
+cache_spec_print(const struct level_config *level, char text[CACHE_SPEC_LEVEL_SIZE])
+{
+	char size[UNITS_TEXT_SIZE], options[CACHE_SPEC_LEVEL_SIZE - UNITS_TEXT_SIZE - 8];
+
+	print_options(level, options, sizeof(options));
+	snprintf(text, CACHE_SPEC_LEVEL_SIZE, "mem:%s%s", units_print_size(level->size, size), options);
+	return text;
+}
+
+const char *
+cache_spec_print_disk(const struct cache_disk_config *disk, char text[CACHE_SPEC_DISK_SIZE])
+{
+	char size[UNITS_TEXT_SIZE], block[UNITS_TEXT_SIZE], options[80], slot[UNITS_TEXT_SIZE + 8] = "";
+
+	print_options(&disk->level, options, sizeof(options));
+	if (disk->slot_size != CACHE_DISK_SLOT_SIZE)
+		snprintf(slot, sizeof(slot), ",block=%s", units_print_size(disk->slot_size, block));
+	snprintf(text, CACHE_SPEC_DISK_SIZE, "disk:%s:%s%s%s", disk->path, units_print_size(disk->level.size, size), options, slot);
 	return text;
 }

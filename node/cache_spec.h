@@ -20,7 +20,17 @@ enum { CACHE_DISK_WAYS = 16, CACHE_DISK_SLOT_SIZE = 4096 }; // unless others are
 int cache_spec_parse(const char *text, struct level_config levels[STACK_LEVELS_MAX], uint32_t *ret_count,
 		     struct cache_disk_config *disk, char *error, size_t error_size);
 
-// One level: "mem:1G,ways=16". Returns as above.
+// A level on a disk: "disk:/var/cache/hvfs:100G,ways=32". Returns as above.
+int cache_spec_parse_disk(const char *text, struct cache_disk_config *ret_disk, char *error, size_t error_size);
+
+// ${disk} as cache_spec_parse reads it. Returns ${text}.
+enum { CACHE_SPEC_DISK_SIZE = 4096 + 200 };
+const char *cache_spec_print_disk(const struct cache_disk_config *disk, char text[CACHE_SPEC_DISK_SIZE]);
+
+// Whether a node can have it: its index fits into half of this machine's memory. Returns 0, or -1 and a sentence.
+int cache_spec_check_disk(const struct cache_disk_config *disk, char *error, size_t error_size);
+
+// One level in memory: "mem:1G,ways=16". Returns as above.
 int cache_spec_parse_level(const char *text, struct level_config *ret_level, char *error, size_t error_size);
 
 // Set size, ways, hash or policy, called ${key}, of ${level}. Returns 0, or -1 and what would be right in ${error}, without

@@ -160,10 +160,6 @@ node_config_check(const struct node_config *config, char *error, size_t error_si
 				   LIMIT_DIRECTORY_MAX);
 	if (config->mount[0] != '\0' && config->volume_count == 0)
 		return config_fail(error, error_size, "--mount %s: there is no --volume to present", config->mount);
-	// After a crash children may use blocks that this node would claim as its own, as long as their leases last.
-	if (config->journal[0] != '\0' && config->listen_count > 0)
-		return config_fail(error, error_size,
-				   "--journal and --listen exclude each other: a node with children can not have a journal yet; use one");
 	if (config->key[0] != '\0' && config->insecure)
 		return config_fail(error, error_size,
 				   "--key and --insecure exclude each other: with a key every TCP link is TLS; use one");

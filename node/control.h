@@ -13,6 +13,7 @@ enum wait {
 	WAIT_FLUSH,
 	WAIT_STOP,
 	WAIT_CACHE,   // a level of the cache changes
+	WAIT_DISK,    // one on a disk comes, goes, or is replaced
 	WAIT_WARM,    // blocks are brought into the cache
 	WAIT_ACL,     // a change of rights is written
 	WAIT_UNMOUNT, // it unmounts; told when that has happened
@@ -26,7 +27,7 @@ struct client {
 	struct flush *flush;  // WAIT_FLUSH
 	struct warm *warm;    // WAIT_WARM
 	bool flush_unmounts;  // and then it unmounts
-	uint32_t level_id;    // WAIT_CACHE
+	uint32_t level_id;    // WAIT_CACHE; WAIT_DISK: the change's number
 	uint64_t acl_change;  // WAIT_ACL: the number of its change, and what it was about
 	const char *right_was, *right_is;
 	moment_us deadline;   // of its unmounting, 0: none
@@ -83,6 +84,38 @@ void command_run_deny(struct client *client, const json_t *request);
 // ---- control_cache.c ----
 // The command "cache": its "action" says what is to be done.
 void command_run_cache(struct client *client, const json_t *request);
+
+// Whether the stack could have ${added} in place of the level at ${replaced} (-1: of none). False: the client has its answer.
+bool cache_check_size(struct client *client, int replaced, const struct level_config *added);
+
+// Set ${level} as ${values} say. False: the client has its answer.
+bool cache_read_values(struct client *client, const json_t *values, struct level_config *level);
+
+// A level that is there, and what it is. False: the client has its answer.
+bool cache_read_position(struct client *client, const json_t *request, const char *key, uint32_t *ret_position,
+			 struct stack_level_stats *ret);
+
+// Log what the cache is like.
+void cache_log(const struct node *node);
+
+// The change that ${client} waited for has been made.
+void cache_answer_changed(struct client *client);
+
+// ${client} waits for the level in memory called ${id}, if that changes still; else it has its answer.
+void cache_wait_for_level(struct client *client, uint32_t id);
+
+// ---- control_cache_disk.c ----
+// Is it the level on a disk that ${request} names by ${key}?
+bool cache_is_disk(const struct client *client, const json_t *request, const char *key);
+
+// Actions of the command "cache", of that level; ${text} is disk:PATH:SIZE.
+void action_add_disk(struct client *client, const char *text);
+void action_remove_disk(struct client *client);
+void action_set_disk(struct client *client, const json_t *values);
+// A level goes to another medium: "mem", or a path.
+void action_move_medium(struct client *client, const json_t *request, const char *medium);
+// The change's progress, to those who wait for it.
+void cache_disk_moved(struct control *control);
 
 // ---- control_range.c ----
 // Actions of the command "cache".

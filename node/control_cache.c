@@ -2,11 +2,13 @@
 // What the cache is told on the control socket: {"command":"cache","action":...}, with levels counted from 0, the top.
 //
 //   list                             node_cache_status
-//   add "level":TEXT "position":N    without a position: below the others
+//   add "level":TEXT "position":N    without a position: below the others in memory; one on a disk is the lowest
 //   remove "position":N
 //   set "position":N "values":{KEY:TEXT}
 //   move "from":N "to":N
-//   advise                           {"advice":TEXT,"size":N,"level":N,"level_size":N,"uses":N,"now":I,"curve":[{"size","hit_ratio"}]}
+//   move "from":N "medium":TEXT      "mem", or the path of a file or a block device
+//   advise                           {"advice":TEXT,"size":N,"level":N,"level_size":N,"uses":N,"now":I,"curve":[{"size","hit_ratio"}],
+//                                    "disk":{"size","hit_ratio"}}; disk: null when there is none
 //   warm, pin, unpin                 control_range.c
 //
 // A change is made, or an error says why not; then {"moving":N,"moving_total":N} now and then while blocks are on their
@@ -19,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STACK_TEXT_SIZE = STACK_LEVELS_MAX * CACHE_SPEC_LEVEL_SIZE };
+enum { STACK_TEXT_SIZE = STACK_LEVELS_MAX * CACHE_SPEC_LEVEL_SIZE + CACHE_SPEC_DISK_SIZE };
 
 // ---- What there is ----
 
@@ -42,23 +44,33 @@ static const char *
 print_levels(const struct node *node, char text[STACK_TEXT_SIZE])
 {
 	struct level_config levels[STACK_LEVELS_MAX];
+	const struct cache_disk_config *disk = node_cache_disk_config(node);
 	uint32_t count = get_levels(node, -1, levels);
-	char level[CACHE_SPEC_LEVEL_SIZE];
+	char level[CACHE_SPEC_LEVEL_SIZE], on_disk[CACHE_SPEC_DISK_SIZE];
 	size_t length = 0;
 
 	text[0] = '\0';
 	for (uint32_t i = 0; i < count; i++)
 		length += (size_t)snprintf(text + length, STACK_TEXT_SIZE - length, "%s%s", i > 0 ? "/" : "",
 					   cache_spec_print(&levels[i], level));
+	if (disk != NULL)
+		snprintf(text + length, STACK_TEXT_SIZE - length, "/%s", cache_spec_print_disk(disk, on_disk));
 	return text;
+}
+
+void
+cache_log(const struct node *node)
+{
+	char text[STACK_TEXT_SIZE];
+
+	log_info("the cache is %s now", print_levels(node, text));
 }
 
 // ---- What is asked for ----
 
-// A level that is there, and what it is. False: the client has its answer.
-static bool
-read_position(struct client *client, const json_t *request, const char *key, uint32_t *ret_position,
-	      struct stack_level_stats *ret)
+bool
+cache_read_position(struct client *client, const json_t *request, const char *key, uint32_t *ret_position,
+		    struct stack_level_stats *ret)
 {
 	const json_t *position = json_object_get(request, key);
 	json_int_t number = json_integer_value(position);
@@ -69,9 +81,14 @@ read_position(struct client *client, const json_t *request, const char *key, uin
 		client_answer_error(client, "\"%s\" is no number", key);
 		return false;
 	}
+	if (number == count && stack_leaving_disk(cache) != NULL) {
+		client_answer_error(client, "level %" JSON_INTEGER_FORMAT ": it is leaving", number);
+		return false;
+	}
 	if (number < 0 || number >= count) {
-		client_answer_error(client, "level %" JSON_INTEGER_FORMAT ": there is no such level; the lowest is %" PRIu32, number,
-				    count - 1);
+		client_answer_error(client, "level %" JSON_INTEGER_FORMAT ": there is no such level%s; the lowest is %" PRIu32, number,
+				    number == count && stack_disk(cache) != NULL ? " in memory" : "",
+				    stack_disk(cache) != NULL ? count : count - 1);
 		return false;
 	}
 	*ret_position = (uint32_t)number;
@@ -79,9 +96,8 @@ read_position(struct client *client, const json_t *request, const char *key, uin
 	return true;
 }
 
-// Whether the stack could have ${added} in place of the level at ${replaced} (-1: of none). False: the client has its answer.
-static bool
-check_size(struct client *client, int replaced, const struct level_config *added)
+bool
+cache_check_size(struct client *client, int replaced, const struct level_config *added)
 {
 	struct level_config levels[STACK_LEVELS_MAX + 1];
 	uint32_t count = get_levels(client->control->node, replaced, levels);
@@ -99,8 +115,8 @@ check_size(struct client *client, int replaced, const struct level_config *added
 
 // ---- The end of a change ----
 
-static void
-change_ended(struct client *client)
+void
+cache_answer_changed(struct client *client)
 {
 	char text[STACK_TEXT_SIZE];
 
@@ -124,11 +140,13 @@ control_cache_moved(struct control *control, bool progress_due)
 {
 	struct stack_level_stats stats;
 
+	if (progress_due)
+		cache_disk_moved(control);
 	for (struct client *client = control->clients; client != NULL; client = client->next) {
 		if (client->wait != WAIT_CACHE)
 			continue;
 		if (!find_level(control->node->cache, client->level_id, &stats) || !stats.busy) {
-			change_ended(client);
+			cache_answer_changed(client);
 			client_go_on(client);
 		} else if (progress_due) {
 			client_answer(client, json_pack("{sIsI}", "moving", (json_int_t)stats.moving, "moving_total",
@@ -142,14 +160,22 @@ static void
 change_begun(struct client *client, uint32_t id, const char *was)
 {
 	struct node *node = client->control->node;
-	struct stack_level_stats stats;
 	char is[STACK_TEXT_SIZE];
 
 	if (strcmp(print_levels(node, is), was) != 0)
 		log_info("the cache is %s now (was %s)", is, was);
 	node_cache_changed(node);
+	cache_wait_for_level(client, id);
+}
+
+void
+cache_wait_for_level(struct client *client, uint32_t id)
+{
+	struct node *node = client->control->node;
+	struct stack_level_stats stats;
+
 	if (!find_level(node->cache, id, &stats) || !stats.busy) {
-		change_ended(client);
+		cache_answer_changed(client);
 		return;
 	}
 	client->wait = WAIT_CACHE;
@@ -176,6 +202,12 @@ action_list(struct client *client, const json_t *request)
 	client_answer(client, node_cache_status(client->control->node));
 }
 
+static bool
+cache_position_is_lowest(const struct client *client, const json_t *where)
+{
+	return json_is_integer(where) && json_integer_value(where) == stack_level_count(client->control->node->cache);
+}
+
 static void
 action_add(struct client *client, const json_t *request)
 {
@@ -188,6 +220,14 @@ action_add(struct client *client, const json_t *request)
 	struct level_config level;
 	enum stack_error error;
 
+	if (text != NULL && strncmp(text, "disk:", 5) == 0) {
+		if (where == NULL || cache_position_is_lowest(client, where))
+			action_add_disk(client, text);
+		else
+			client_answer_error(client, "a level on a disk is the lowest: right would be position %" PRIu32 ", or none",
+					    stack_level_count(node->cache));
+		return;
+	}
 	if (text == NULL || cache_spec_parse_level(text, &level, why, sizeof(why)) != 0) {
 		client_answer_error(client, "%s", text != NULL ? why : "\"level\" is no text");
 		return;
@@ -197,7 +237,7 @@ action_add(struct client *client, const json_t *request)
 				    position, stack_level_count(node->cache));
 		return;
 	}
-	if (!check_size(client, -1, &level))
+	if (!cache_check_size(client, -1, &level))
 		return;
 	print_levels(node, was);
 	error = stack_add(node->cache, (uint32_t)position, &level);
@@ -219,7 +259,11 @@ action_remove(struct client *client, const json_t *request)
 	enum stack_error error;
 	uint32_t position;
 
-	if (!read_position(client, request, "position", &position, &stats))
+	if (cache_is_disk(client, request, "position")) {
+		action_remove_disk(client);
+		return;
+	}
+	if (!cache_read_position(client, request, "position", &position, &stats))
 		return;
 	print_levels(node, was);
 	error = stack_remove(node->cache, position);
@@ -229,8 +273,8 @@ action_remove(struct client *client, const json_t *request)
 		change_failed(client, position, error, &stats);
 }
 
-static bool
-read_values(struct client *client, const json_t *values, struct level_config *level)
+bool
+cache_read_values(struct client *client, const json_t *values, struct level_config *level)
 {
 	const char *key;
 	json_t *value;
@@ -261,10 +305,14 @@ action_set(struct client *client, const json_t *request)
 	enum stack_error error;
 	uint32_t position;
 
-	if (!read_position(client, request, "position", &position, &stats))
+	if (cache_is_disk(client, request, "position")) {
+		action_set_disk(client, json_object_get(request, "values"));
+		return;
+	}
+	if (!cache_read_position(client, request, "position", &position, &stats))
 		return;
 	level = stats.config;
-	if (!read_values(client, json_object_get(request, "values"), &level) || !check_size(client, (int)position, &level))
+	if (!cache_read_values(client, json_object_get(request, "values"), &level) || !cache_check_size(client, (int)position, &level))
 		return;
 	print_levels(node, was);
 	error = stack_set(node->cache, position, &level);
@@ -282,7 +330,15 @@ action_move(struct client *client, const json_t *request)
 	char was[STACK_TEXT_SIZE];
 	uint32_t from, to;
 
-	if (!read_position(client, request, "from", &from, &stats) || !read_position(client, request, "to", &to, &other))
+	if (json_object_get(request, "medium") != NULL) {
+		action_move_medium(client, request, json_string_value(json_object_get(request, "medium")));
+		return;
+	}
+	if (cache_is_disk(client, request, "from") || cache_is_disk(client, request, "to")) {
+		client_answer_error(client, "the level on a disk is the lowest, and stays so");
+		return;
+	}
+	if (!cache_read_position(client, request, "from", &from, &stats) || !cache_read_position(client, request, "to", &to, &other))
 		return;
 	print_levels(node, was);
 	CHECK(stack_move(node->cache, from, to) == STACK_OK);
@@ -323,6 +379,17 @@ find_largest(const struct stack *cache, struct stack_level_stats *ret)
 	return largest;
 }
 
+// What the level on a disk adds: it has what is in memory, too.
+static json_t *
+advise_disk(const struct node *node)
+{
+	const struct cache_disk_config *disk = node_cache_disk_config(node);
+
+	if (disk == NULL)
+		return json_null();
+	return json_pack("{sIsf}", "size", (json_int_t)disk->level.size, "hit_ratio", stack_advise(node->cache, disk->level.size));
+}
+
 static void
 action_advise(struct client *client, const json_t *request)
 {
@@ -345,9 +412,9 @@ action_advise(struct client *client, const json_t *request)
 	level_size = (int64_t)level.config.size + (int64_t)size - (int64_t)stats.size;
 	for (int i = 0; i < CURVE_POINTS; i++)
 		json_array_append_new(array, json_pack("{sIsf}", "size", (json_int_t)points[i].size, "hit_ratio", points[i].hit_ratio));
-	client_answer(client, json_pack("{sssIsisIsIsiso}", "advice", text, "size", (json_int_t)size, "level", (int)position,
+	client_answer(client, json_pack("{sssIsisIsIsisoso}", "advice", text, "size", (json_int_t)size, "level", (int)position,
 					"level_size", (json_int_t)level_size, "uses", (json_int_t)(stats.hits + stats.misses), "now",
-					CURVE_NOW, "curve", array));
+					CURVE_NOW, "curve", array, "disk", advise_disk(client->control->node)));
 }
 
 void

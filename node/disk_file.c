@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, DYING_MS = 3000 };
 
 int
 disk_file_refuse(const struct disk_file *file, char *error, size_t error_size, const char *format, ...)
@@ -83,11 +83,30 @@ try_direct(const struct disk_file *file)
 }
 
 int
+disk_file_lock(int fd, pid_t *ret_holder)
+{
+	int sys_errno = lock_take(fd, false);
+
+	*ret_holder = sys_errno == EAGAIN ? lock_find_holder(fd) : 0;
+	return sys_errno == EAGAIN && *ret_holder == 0 ? lock_take_within(fd, false, DYING_MS) : sys_errno;
+}
+
+bool
+disk_file_is_at(const struct disk_file *file, const char *path)
+{
+	struct stat here, there;
+
+	return fstat(file->fd, &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev &&
+	       here.st_ino == there.st_ino;
+}
+
+int
 disk_file_open(struct disk_file *file, const char *flag, const char *path, char *error, size_t error_size)
 {
 	struct stat status;
 	bool exists = stat(path, &status) == 0;
 	int sys_errno, flags = O_RDWR | O_CLOEXEC;
+	pid_t holder;
 
 	*file = (struct disk_file){.flag = flag, .path = path, .fd = -1};
 	if (exists && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
@@ -97,16 +116,16 @@ disk_file_open(struct disk_file *file, const char *flag, const char *path, char 
 	file->fd = open(path, flags, 0600);
 	if (file->fd < 0)
 		return disk_file_refuse(file, error, error_size, "cannot be opened: %s", strerror(errno));
-	sys_errno = lock_take(file->fd, false);
-	if (sys_errno == EAGAIN) {
-		pid_t holder = lock_find_holder(file->fd);
-
+	sys_errno = disk_file_lock(file->fd, &holder);
+	if (sys_errno == EAGAIN)
 		return holder > 0 ? disk_file_refuse(file, error, error_size,
 						     "is in use by process %d; each node needs its own", (int)holder)
 				  : disk_file_refuse(file, error, error_size, "is in use; each node needs its own");
-	}
 	if (sys_errno != 0)
 		return disk_file_refuse(file, error, error_size, "cannot be locked: %s", strerror(sys_errno));
+	if (!disk_file_is_at(file, path)) // somebody who wanted it at the same moment has removed it again
+		return disk_file_refuse(file, error, error_size, "was removed just now; try again");
+	file->is_new = !exists && disk_file_size(file) == 0; // else somebody else has made it since we looked
 	try_direct(file);
 	return 0;
 }

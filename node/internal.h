@@ -6,7 +6,7 @@
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
-//   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk
+//   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk;  cache_change.c  that comes and goes
 //   volumes.c  opening volumes, mounting them, the driver's calls
 //   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
@@ -36,6 +36,7 @@
 #include <limits.h>
 
 struct control;
+struct cache_change;
 struct cache_disk;
 struct record;
 struct rescue;
@@ -94,7 +95,10 @@ struct node {
 	struct core *core;
 	struct actions *actions;
 	struct stack *cache;
-	struct cache_disk *cache_disk; // or NULL
+	struct cache_disk *cache_disks; // levels on a disk, the one that leaves too, by next
+	struct cache_disk *opening_disk; // the configured one, at the start; or NULL
+	struct cache_change *cache_change; // of them, or NULL
+	struct worker *cache_worker, *cache_closer; // open their files, close them
 	struct node_journal *journal;  // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
@@ -287,6 +291,30 @@ bool node_cache_disk_is_busy(const struct node *node);
 // Nothing may be. After the cache.
 void node_cache_disk_fini(struct node *node);
 
+// ---- cache_change.c ----
+// Is a level on a disk coming, going or being replaced? Then no other one may. Blocks still to move, of how many (0: that
+// is not known).
+bool node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t *ret_total);
+// Begin such a change, whose number is returned; control_cache_disk_ended is called with it.
+// One comes; then the level in memory called ${level_id} (0: none) leaves for it.
+uint32_t node_cache_disk_add(struct node *node, const struct cache_disk_config *config, uint32_t level_id);
+// One comes in the place of another, with what is in that.
+uint32_t node_cache_disk_replace(struct node *node, const struct cache_disk_config *config);
+// The one that there is leaves.
+uint32_t node_cache_disk_remove(struct node *node);
+// It is of this policy from now on.
+void node_cache_disk_set_policy(struct node *node, enum policy policy);
+// The stack has gone on with it.
+void node_cache_disk_moved(struct node *node);
+// The node leaves: what is being opened needs not be.
+void node_cache_disk_cancel(struct node *node);
+// The disk level's file or device, as it is configured now; NULL: there is none.
+const struct cache_disk_config *node_cache_disk_config(const struct node *node);
+bool node_cache_disk_is_device(const struct node *node);
+// What a change that did not end has left beside ${path} is removed, and that is logged.
+void node_cache_disk_clean_up(const char *path);
+void node_cache_change_fini(struct node *node);
+
 // ---- journal.c ----
 // Open and lock the journal, if one is configured; then, with a core that has the volumes, take over what is there.
 int node_journal_init(struct node *node, char *error, size_t error_size);
@@ -304,6 +332,8 @@ int node_cache_init(struct node *node);
 void node_cache_fini(struct node *node);
 // The stack was changed: what depends on its size follows, and what is to be done in the background begins.
 void node_cache_changed(struct node *node);
+// Something has ended that a change may have waited for.
+void node_cache_go_on(struct node *node);
 // Dirty blocks of a volume beyond which local writes wait.
 uint64_t node_dirty_max(const struct node *node);
 
@@ -323,6 +353,9 @@ bool command_unmounted(struct control *control, bool goes_on);
 
 // The cache has changed a bit: who waits for that hears of it.
 void control_cache_moved(struct control *control, bool progress_due);
+// The change ${id} of the level on a disk has ended, or failed with ${error}. Now the level in memory called ${level_id}
+// leaves, if that is not 0.
+void control_cache_disk_ended(struct control *control, uint32_t id, uint32_t level_id, const char *error);
 
 // ---- status.c ----
 json_t *node_status(struct node *node);

@@ -299,7 +299,7 @@ tell_found(const struct node_journal *journal)
 	journal_get_stats(journal->journal, &stats);
 	if (stats.found > 0)
 		log_warnx("--journal %s: this node ended before %" PRIu64
-			  " blocks were at the root: they are claimed now",
+			  " blocks were at the root: they are brought there now",
 			  journal->file.path, stats.found);
 	if (stats.torn)
 		log_info("--journal %s: a record was being written when this node ended: it is left out",

@@ -86,6 +86,7 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->has_parent = config->parent_count > 0;
 	ret->right_of = node_access_right;
 	ret->right_arg = (void *)(uintptr_t)node;
+	ret->listens = config->listen_count > 0;
 	ret->trace = trace_line; // the level may change
 }
 
@@ -227,6 +228,7 @@ node_destroy(struct node *node)
 	stack_destroy(node->cache);
 	control_destroy(node->control);
 	worker_destroy(node->worker);
+	node_cache_change_fini(node);
 	node_cache_fini(node);
 	node_cache_disk_fini(node);
 	node_perform_fini(node);

@@ -6,11 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
 
 int
 lock_take(int fd, bool shared)
@@ -20,6 +23,51 @@ lock_take(int fd, bool shared)
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	return errno == EACCES ? EAGAIN : errno;
+}
+
+static void
+on_alarm(int number)
+{
+	(void)number; // it ends the waiting
+}
+
+// A timer that interrupts this thread after ${ms}, and then again and again: the first one might come before it waits.
+static int
+start_timer(unsigned ms, timer_t *ret_timer)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+	const struct itimerspec due = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L},
+				       .it_interval = {.tv_nsec = 100000000L}};
+
+	event._sigev_un._tid = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &event, ret_timer) != 0)
+		return -1;
+	return timer_settime(*ret_timer, 0, &due, NULL);
+}
+
+int
+lock_take_within(int fd, bool shared, unsigned ms)
+{
+	struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+	struct sigaction action = {.sa_handler = on_alarm}, action_before;
+	sigset_t alarm, before;
+	timer_t timer;
+	int sys_errno = EAGAIN;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigaction(SIGALRM, &action, &action_before);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, &before);
+	if (start_timer(ms, &timer) == 0) {
+		if (fcntl(fd, F_OFD_SETLKW, &lock) == 0)
+			sys_errno = 0;
+		else if (errno != EINTR)
+			sys_errno = errno;
+		timer_delete(timer);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sigaction(SIGALRM, &action_before, NULL);
+	return sys_errno;
 }
 
 bool

@@ -11,6 +11,9 @@
 // or another errno value.
 int lock_take(int fd, bool shared);
 
+// The same, but wait for it for up to ${ms}: somebody has died whose last reads and writes the system has not ended yet.
+int lock_take_within(int fd, bool shared, unsigned ms);
+
 // Does anybody else hold a lock of all of ${fd}? Also when it can not be told.
 bool lock_is_shared(int fd);
 

@@ -2,6 +2,7 @@
 #include "tests/scenario/inside.h"
 #include "core/check.h"
 #include "core/state.h"
+#include "core/writeback.h"
 
 #include <stdlib.h>
 
@@ -27,4 +28,10 @@ inside_version(struct core *core, uint64_t block)
 
 	CHECK(entry != NULL);
 	return entry->version;
+}
+
+void
+inside_loss(struct core *core)
+{
+	writeback_lost(core, core->volumes[0], NULL);
 }

@@ -15,4 +15,7 @@ void inside_claimants(struct core *core, bool full);
 // The version of ${block} of its first volume.
 version_t inside_version(struct core *core, uint64_t block);
 
+// Something that came from all its children, of its first volume, is lost here.
+void inside_loss(struct core *core);
+
 #endif

@@ -65,6 +65,38 @@ START_TEST(bytes_that_move_while_they_are_read)
 }
 END_TEST
 
+// F4: N is on its way to A, and has the block on P's record; C's bytes go past it to P, and M below N has written since. A has C's
+// bytes already (0), or hears of them when it asks P (1): N's claim is of an older version, but P knows that N has left it. M's
+// bytes may not be lost, nor C's be read. (seed 506101)
+START_TEST(claim_of_who_does_not_know_what_went_past)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, _i == 1);
+	steps_child(scenario, "P", "A", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "N", "P", true);
+	steps_child(scenario, "M", "N", true);
+	steps_child(scenario, "B", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "C", "M", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "M", 'm');
+	steps_leave(scenario, "N", "A", 1000);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "C", "P", 10);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  RECOVER"), 2); // the bytes, and the end of its claims
+	steps_read_at_last(scenario, "B", 'm');
+	ck_assert_uint_eq(scenario_count(scenario, "A -> N  ERR_REPLY"), 0);
+	steps_sync(scenario, "M", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'm');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4, F5: X's bytes are with C, too, which has the block from G; X goes past both to A. G's own bytes are older. When C is dead
 // (0: before X comes, 1: after) G has to give it up, and must not bring up its bytes as if they were newer than X's.
 START_TEST(bytes_that_move_past_a_dead_writer)
@@ -382,6 +414,132 @@ START_TEST(bytes_of_who_dies_while_they_wait)
 }
 END_TEST
 
+// F4: S has written over what it got from C, and is cut off (or dies). Q moves to A, which asks P whether it has left; but before
+// that question comes, C has brought its bytes to P: newer ones than those that Q knows of. They come from below Q, and so the
+// block is Q's all the same: refused, Q could not take S's claim, and A would serve C's bytes beside those of S.
+START_TEST(bytes_that_move_past_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+	bool lives = _i == 0;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "S", "Q", true);
+	steps_child(scenario, "C", "S", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "S", 'c');
+	steps_write(scenario, "S", 's');
+	steps_cut(scenario, "S", "Q", 500);
+	steps_cut(scenario, "S", "P", 500);
+	steps_cut(scenario, "S", "A", 500);
+	if (!lives)
+		scenario_kill(scenario, "S");
+	scenario_hold(scenario, "A", "P", true);
+	steps_leave(scenario, "Q", "A", 10);
+	steps_leave(scenario, "C", "P", 10);
+	scenario_forget(scenario);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE RECOVERY_OP volume=1 block=7"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7"), 1);
+	read = scenario_read(scenario, "B", 7);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_letter(read, lives ? 's' : 'c');
+	steps_read(scenario, "Q", lives ? 's' : 'c');
+	if (lives)
+		steps_sync(scenario, "S", ERR_OK);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), lives ? 's' : 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F3, R11: P has never had C's bytes, only the block. It moves to S, which has older ones of its own, and says so: so C has to claim
+// the block anew, and P closes its link. What C had asked for before is not granted beside that: it would learn the older version,
+// and write under a number that it has used. (seed 504236)
+START_TEST(lock_that_waits_at_who_asks_for_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	scenario->config.ttl_ms = 300;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "A", false);
+	steps_child(scenario, "S", "A", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "S", 's');
+	for (int i = 0; i < 3; i++)
+		steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_leave(scenario, "C", "P", 10);
+	scenario_run(scenario, 1000);
+	steps_cut(scenario, "P", "A", LEASE_MS / 2);
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	write = scenario_write(scenario, "C", 7, 'n');
+	scenario_run(scenario, 100);
+	request_expect_waiting(write);
+	steps_leave(scenario, "P", "S", 10);
+	scenario_run(scenario, LEASE_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "S", 'n');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: C, with D below it, comes from Q to P and claims what it has for writing. Its link breaks, and Q's answer, that it lets the
+// block go for C, is lost with Q's, as P goes to A itself. Q comes back to a new session and does not name the block any more: it is
+// C's all the same, D may write it, and P must not. (seed 501779)
+START_TEST(answer_to_the_question_is_lost)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "X", "A", false);
+	steps_child(scenario, "P", "X", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_child(scenario, "D", "C", true);
+	steps_child(scenario, "E", "Q", true);
+	steps_write(scenario, "D", 'd');
+	steps_write_block(scenario, "E", 3, 'e');
+	steps_read_block(scenario, "Q", 3, 'e');
+	steps_leave(scenario, "C", "P", 10);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	world_block(scenario_node(scenario, "Q"), scenario_node(scenario, "P"), scenario->world->now + 45 * 1000);
+	while (scenario_count(scenario, "Q -> P  OK_REPLY volume=3 block=7") == 0)
+		scenario_run(scenario, 1);
+	steps_leave(scenario, "C", "P", 1000);
+	scenario_kill(scenario, "X");
+	steps_leave(scenario, "P", "A", 10);
+	steps_leave(scenario, "E", "P", 60); // its bytes are newer than P's: so Q's session is not resumed
+	steps_leave(scenario, "Q", "P", 250);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "P <- Q  OK_REPLY volume=3 block=7"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  RECOVER RECOVERY_OP volume=3 block=7"), 0);
+	write = scenario_write(scenario, "P", 7, 'p');
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(write);
+	steps_read(scenario, "D", 'p');
+	steps_sync(scenario, "D", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -392,12 +550,16 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
+	tcase_add_loop_test(tcase, claim_of_who_does_not_know_what_went_past, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
 	tcase_add_test(tcase, bytes_that_are_newer_than_those_of_a_writer_who_is_not_named);
+	tcase_add_loop_test(tcase, bytes_that_move_past_a_claim, 0, 2);
 	tcase_add_test(tcase, bytes_of_who_dies_while_they_wait);
+	tcase_add_test(tcase, lock_that_waits_at_who_asks_for_a_claim);
+	tcase_add_test(tcase, answer_to_the_question_is_lost);
 	tcase_add_test(tcase, claim_of_a_block_that_is_recalled);
 	tcase_add_test(tcase, bytes_of_a_session_before_the_last);
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);

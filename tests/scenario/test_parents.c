@@ -350,6 +350,37 @@ START_TEST(root_is_away_for_long_above_a_proxy)
 }
 END_TEST
 
+// R13: A leaves two volumes, and P hears of the second from G a while after the first. C would give its link to P up after the
+// first: so it hears of both together. Else it would keep what is durable, and if P died, a later root could not know that.
+// (seed 520323)
+START_TEST(root_leaves_two_volumes_above_a_proxy)
+{
+	static const char *const way[][2] = {{"G", "A"}, {"P", "G"}, {"C", "P"}};
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	scenario->config.hb_ttl_ms = 10 * STEPS_HB_TTL_MS; // the next heartbeats are far away
+	steps_root(scenario, "A");
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk_create(SCENARIO_BLOCK_SIZE, 16), false);
+	for (unsigned i = 0; i < 3; i++) {
+		scenario_child(scenario, way[i][0], way[i][1], 10, 10, true);
+		world_add_child_volume(scenario_node(scenario, way[i][0]), "other", false);
+		scenario_connect(scenario, way[i][0]);
+		scenario_run(scenario, 500);
+	}
+	scenario_hold(scenario, "G", "P", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "G -> P  DISCONNECT"), 2);
+	ck_assert_uint_eq(scenario_deliver(scenario, "G", "P", 1), 1);
+	scenario_run(scenario, 50);
+	scenario_hold(scenario, "G", "P", false);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  DISCONNECT"), 2);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -372,6 +403,7 @@ main(void)
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_waits_below);
 	tcase_add_test(tcase, root_leaves_in_order_above_a_proxy);
 	tcase_add_test(tcase, root_is_away_for_long_above_a_proxy);
+	tcase_add_test(tcase, root_leaves_two_volumes_above_a_proxy);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -2,6 +2,7 @@
 // Nodes die, are cut off, come back, move (protocol.md F1-F5, R13, T3, and the races of its section 6), and the root stays
 // (test_restart.c). A is the root, P a proxy, C and E its children, B a child of A. Blocks that matter are read at the end by
 // somebody else.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -601,6 +602,102 @@ START_TEST(frozen_blocks_thaw)
 }
 END_TEST
 
+// G4: P itself has no use for the volume, and so asks for no fsync: that A has lost what came from it P learns from the first of its
+// children that does. That one has come since, and nothing of it is lost: it is not told, but C, who wrote before, if it is still
+// there. (seed 521490)
+START_TEST(loss_before_a_child_has_come)
+{
+	struct scenario *scenario = steps_create();
+	bool lives = _i == 0;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_read_block(scenario, "B", 3, 'c'); // so A has it
+	scenario->disk->fail_syncs = true;
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_sync(scenario, "B", ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	if (!lives)
+		scenario_kill(scenario, "C");
+	scenario_run(scenario, 1000);
+	steps_child(scenario, "N", "P", true);
+	steps_write(scenario, "N", 'n');
+	steps_sync(scenario, "N", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
+	if (lives)
+		steps_sync(scenario, "C", ERR_LOST);
+	steps_sync(scenario, "N", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R13: A has lost what came from P, who does not know that yet; and P has lost something, too, a while later. What L wrote came to C
+// in between. When P hears of the older loss it still tells C of its own: L is told as well as K.
+START_TEST(older_loss_is_heard_of_after_a_newer_one)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", false);
+	steps_child(scenario, "K", "C", true);
+	steps_child(scenario, "L", "C", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "E", 3, 'e');
+	steps_read_block(scenario, "B", 3, 'e');
+	steps_write_block(scenario, "K", 4, 'k');
+	steps_read_block(scenario, "E", 4, 'k'); // so P has it
+	scenario->disk->fail_syncs = true;
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_sync(scenario, "B", ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	scenario_run(scenario, 1000);
+	steps_write(scenario, "L", 'l');
+	steps_read(scenario, "E", 'l');
+	inside_loss(scenario_node(scenario, "P")->core);
+	steps_sync(scenario, "E", ERR_LOST);
+	steps_sync(scenario, "L", ERR_LOST);
+	steps_sync(scenario, "K", ERR_LOST);
+	steps_sync(scenario, "L", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// T2: how long ago something was lost is told by a clock that is fast. C's bytes came shortly before that: C is told.
+START_TEST(loss_is_told_by_a_fast_clock)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	scenario_node(scenario, "A")->clock_drift_ppm = 20 * 1000;
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "E", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "B", 5, 'b');
+	steps_write_block(scenario, "E", 4, 'e');
+	steps_read_block(scenario, "B", 4, 'e');
+	scenario_write(scenario, "C", 3, 'c');
+	scenario_run(scenario, 100);
+	scenario_read(scenario, "B", 3); // so A has it
+	scenario->disk->fail_syncs = true;
+	scenario_run(scenario, 50);
+	steps_sync(scenario, "B", ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	scenario_run(scenario, 20 * 1000);
+	steps_sync(scenario, "E", ERR_LOST);
+	steps_sync(scenario, "C", ERR_LOST);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R14, G2: A's storage can not be synced, which B learns. P, which has what C wrote, leaves A and comes back to a new session, as E
 // has gone its own way with a block of P's. That P sends C's bytes again does not mend it: C is told.
 START_TEST(failed_sync_before_a_new_session)
@@ -628,7 +725,7 @@ START_TEST(failed_sync_before_a_new_session)
 	scenario_run(scenario, LEASE_MS);
 	ck_assert_uint_ge(scenario_count(scenario, "P -> A  RECOVER"), 1);
 	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
-	steps_sync(scenario, "C", ERR_IO);
+	steps_sync(scenario, "C", ERR_LOST);
 	steps_sync(scenario, "C", ERR_OK);
 	scenario_destroy(scenario);
 }
@@ -730,6 +827,9 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_test(tcase, failed_sync_before_a_new_session);
+	tcase_add_loop_test(tcase, loss_before_a_child_has_come, 0, 2);
+	tcase_add_test(tcase, older_loss_is_heard_of_after_a_newer_one);
+	tcase_add_test(tcase, loss_is_told_by_a_fast_clock);
 	tcase_add_test(tcase, synchronous_write_that_is_written_over_further_up);
 	tcase_add_test(tcase, claims_beyond_the_credits);
 	suite_add_tcase(suite, tcase);

@@ -109,6 +109,36 @@ START_TEST(what_bytes_were_taken_over_does_not_appear_again)
 }
 END_TEST
 
+// F6: as long as the storage has not got such bytes, B does not get them either, neither when it asks for them nor (_i == 1) ahead of
+// that.
+START_TEST(bytes_that_are_not_durable_are_not_given_on)
+{
+	struct scenario *scenario = overwritten(true);
+	struct request *read;
+
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_kill(scenario, "E");
+	root_again(scenario, ROOT_KILLED);
+	core_set_push(scenario_node(scenario, "A")->core, _i == 1 ? 32 : 0);
+	scenario->disk->sync_us = 30 * 1000 * 1000;
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "A -> C  OK_REPLY volume=") == 0)
+		scenario_run(scenario, 1);
+	for (uint64_t block = 3; block < 7; block++)
+		steps_read_block(scenario, "B", block, '.');
+	ck_assert_uint_eq(scenario_count(scenario, "PUSH"), 0);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 500);
+	request_expect_waiting(read);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	while (!read->ended)
+		scenario_run(scenario, 1);
+	request_expect_letter(read, 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
 START_TEST(unknown_versions)
 {
@@ -518,6 +548,7 @@ main(void)
 	tcase_add_loop_test(tcase, synced_bytes_are_not_written_over, 0, 2);
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
 	tcase_add_test(tcase, what_bytes_were_taken_over_does_not_appear_again);
+	tcase_add_loop_test(tcase, bytes_that_are_not_durable_are_not_given_on, 0, 2);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);

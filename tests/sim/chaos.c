@@ -293,6 +293,7 @@ chaos_abort(struct run *run)
 		return false;
 	trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s is aborted", node->name);
 	run->loads[node->index].aborted = true;
+	run->loads[node->index].doomed |= node->journal != NULL && rng_chance(&run->rng, 50);
 	run_failed(run, node);
 	workload_died(run, node);
 	for (uint32_t i = 0; i < core_volume_count(node->core); i++)

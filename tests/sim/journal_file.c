@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { STALL_PERCENT = 2 };
 
@@ -252,6 +253,7 @@ take_over(struct node *node)
 			CHECK(journal_found_author(journal, found.volume, &author));
 			if (node->world->broken == BREAK_AUTHOR)
 				author = (struct author){.node_id = author.node_id ^ 1, .epoch = author.epoch};
+			author.shared &= node->world->broken != BREAK_SHARED;
 			core_set_author(node->core, (uint32_t)index, &author);
 			name_volume(node, (uint32_t)index);
 			journal_set_author(journal, (uint32_t)index, &author);
@@ -268,6 +270,49 @@ take_over(struct node *node)
 	journal_taken_over(journal);
 }
 
+// The first page says whose file it is: without it nobody would start.
+static bool
+rots(struct journal_file *file)
+{
+	uint64_t at = JOURNAL_PAGE + rng_below(&file->rng, file->medium.size_max - JOURNAL_PAGE);
+
+	if (file->config.rot == 0 || !rng_chance(&file->rng, file->config.rot))
+		return false;
+	for (int tries = 0; file->medium.bytes[at] == 0 && tries < 100; tries++) // where nothing is nothing is spoilt
+		at = JOURNAL_PAGE + rng_below(&file->rng, file->medium.size_max - JOURNAL_PAGE);
+	file->medium.bytes[at] ^= (uint8_t)(1 << rng_below(&file->rng, 8));
+	return true;
+}
+
+// Somebody has kept a copy, and puts it back.
+static bool
+is_put_back(struct journal_file *file)
+{
+	bool back = file->config.old > 0 && file->copy != NULL && rng_chance(&file->rng, file->config.old);
+
+	if (back)
+		memcpy(file->medium.bytes, file->copy, file->medium.size_max);
+	if (file->config.old == 0 || !rng_chance(&file->rng, 50))
+		return back;
+	if (file->copy == NULL)
+		file->copy = malloc(file->medium.size_max);
+	CHECK(file->copy != NULL);
+	memcpy(file->copy, file->medium.bytes, file->medium.size_max);
+	return back;
+}
+
+static void
+spoil(struct node *node)
+{
+	struct journal_file *file = node->journal;
+	bool old = is_put_back(file), rotten = rots(file);
+
+	file->spoilt = old || rotten;
+	if (file->spoilt)
+		trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s: its journal is%s%s", node->name,
+			  old ? " an old one" : "", rotten ? " damaged" : "");
+}
+
 void
 journal_file_open(struct node *node)
 {
@@ -278,12 +323,14 @@ journal_file_open(struct node *node)
 
 	if (file == NULL)
 		return;
+	if (node->starts > 1)
+		spoil(node);
 	CHECK(file->journal == NULL && node->config.journal);
 	medium = memory_medium(&file->medium);
 	file->journal = journal_open(&medium, file->config.size, pool_of, node->core, error, sizeof error);
 	CHECK(file->journal != NULL);
 	journal_get_stats(file->journal, &stats);
-	CHECK(stats.damaged == 0);
+	CHECK(stats.damaged == 0 || file->config.rot > 0);
 	file->found += stats.found;
 	file->torn += stats.torn;
 	take_over(node);
@@ -389,5 +436,6 @@ journal_file_destroy(struct node *node)
 		return;
 	waits_free(node->journal);
 	memory_medium_fini(&node->journal->medium);
+	free(node->journal->copy);
 	free(node->journal);
 }

@@ -32,7 +32,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
 	[BREAK_SINCE] = "since",
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
-	[BREAK_AUTHOR] = "author",
+	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 };
 
 enum { LISTED_MAX = 1000 };
@@ -59,7 +59,7 @@ usage(void)
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice] [--reshape]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
-		"           [--recovery [--disk-level] [--journal] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
+		"           [--recovery [--disk-level] [--journal [--rot]] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\nthings to break:");
@@ -154,8 +154,9 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
-			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "", plan->reshape ? " --reshape" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "",
+			    plan->rot ? " --rot" : "", plan->reshape ? " --reshape" : "",
 			    plan->broken != BREAK_NOTHING ? " --break " : "",
 			    plan->broken != BREAK_NOTHING ? break_names[plan->broken] : "",
 			    plan->bug != BUG_NONE ? " --bug " : "", plan->bug != BUG_NONE ? bug_names[plan->bug] : "",
@@ -334,36 +335,38 @@ seeds_run(const struct options *options)
 	return failed > 0;
 }
 
+static const struct option option_names[] = {
+	{"seed", required_argument, NULL, 's'},
+	{"seeds", required_argument, NULL, 'S'},
+	{"nodes", required_argument, NULL, 'n'},
+	{"trace", no_argument, NULL, 't'},
+	{"bug", required_argument, NULL, 'b'},
+	{"faults", required_argument, NULL, 'f'},
+	{"find", no_argument, NULL, 'F'},
+	{"twice", no_argument, NULL, '2'},
+	{"recovery", no_argument, NULL, 'r'},
+	{"disk-level", no_argument, NULL, 'd'},
+	{"journal", no_argument, NULL, 'J'},
+	{"rot", no_argument, NULL, 'D'},
+	{"off", required_argument, NULL, 'o'},
+	{"only", required_argument, NULL, 'O'},
+	{"fair", required_argument, NULL, 'a'},
+	{"break", required_argument, NULL, 'B'},
+	{"hours", required_argument, NULL, 'h'},
+	{"keep-going", required_argument, NULL, 'k'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"list", required_argument, NULL, 'l'},
+	{"reshape", no_argument, NULL, 'R'},
+	{0},
+};
+
 static struct options
 options_parse(int argc, char **argv)
 {
-	static const struct option names[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'S'},
-		{"nodes", required_argument, NULL, 'n'},
-		{"trace", no_argument, NULL, 't'},
-		{"bug", required_argument, NULL, 'b'},
-		{"faults", required_argument, NULL, 'f'},
-		{"find", no_argument, NULL, 'F'},
-		{"twice", no_argument, NULL, '2'},
-		{"recovery", no_argument, NULL, 'r'},
-		{"disk-level", no_argument, NULL, 'd'},
-		{"journal", no_argument, NULL, 'J'},
-		{"off", required_argument, NULL, 'o'},
-		{"only", required_argument, NULL, 'O'},
-		{"fair", required_argument, NULL, 'a'},
-		{"break", required_argument, NULL, 'B'},
-		{"hours", required_argument, NULL, 'h'},
-		{"keep-going", required_argument, NULL, 'k'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"list", required_argument, NULL, 'l'},
-		{"reshape", no_argument, NULL, 'R'},
-		{0},
-	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1, .failures_max = 3};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "", option_names, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			options.first = strtoull(optarg, NULL, 10);
@@ -400,7 +403,9 @@ options_parse(int argc, char **argv)
 			options.plan.disk_level = true;
 			break;
 		case 'J':
+		case 'D':
 			options.plan.journal = options.plan.recovery = true;
+			options.plan.rot |= option == 'D';
 			break;
 		case 'R':
 			options.plan.reshape = true;

@@ -20,6 +20,7 @@ struct plan_options {
 	enum world_break broken;
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
 	bool journal;    // recovery runs: some nodes have a journal
+	bool rot;        // which is damaged now and then, or an old one is put in its place
 	bool reshape;    // caches change while they are used
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
 };

@@ -120,7 +120,7 @@ draw_drives(struct plan *plan)
 
 // The same; only that there are more fsyncs. A small journal is full now and then.
 static void
-draw_journals(struct plan *plan, uint32_t off)
+draw_journals(struct plan *plan, uint32_t off, bool rot)
 {
 	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 5};
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
@@ -128,6 +128,11 @@ draw_journals(struct plan *plan, uint32_t off)
 	moment_us stall_us = rng_chance(&rng, 30) ? lease_us / (plan->fair ? 8 : 2) : 0;
 	unsigned fail_ppm = rng_chance(&rng, 20) ? 20000 : 0;
 	bool small = rng_chance(&rng, 40), parent[PLAN_NODES_MAX] = {false};
+	// In half of the runs only leaves have one, as in those that found something before there were others.
+	struct rng proxies = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 6};
+	unsigned proxy_percent = rng_chance(&proxies, 50) ? (unsigned)rng_between(&proxies, 30, 100) : 0;
+	struct rng files = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 7};
+	unsigned rot_percent = rng_chance(&files, 70) ? 40 : 0, old_percent = rng_chance(&files, 70) ? 40 : 0;
 
 	for (int i = 1; i < plan->node_count; i++)
 		parent[plan->nodes[i].parent] = true;
@@ -137,18 +142,25 @@ draw_journals(struct plan *plan, uint32_t off)
 	if (off >> CHAOS_JOURNAL & 1)
 		plan->chaos.count[CHAOS_JOURNAL] = 0;
 	for (int i = 1; i < plan->node_count; i++) {
-		if (!plan->nodes[i].has_driver || parent[i] || !rng_chance(&rng, nodes))
+		struct rng *own = parent[i] ? &proxies : &rng;
+
+		plan->nodes[i].core.listens = parent[i];
+		if (!plan->nodes[i].has_driver || !rng_chance(own, parent[i] ? proxy_percent : nodes))
 			continue;
 		plan->nodes[i].journal = (struct journal_config){
-			.seed = rng_next(&rng),
-			.size = (small ? rng_between(&rng, 16, 48) : rng_between(&rng, 64, 1024)) * JOURNAL_PAGE,
-			.latency_us = (unsigned)rng_between(&rng, 1, latency_us),
+			.seed = rng_next(own),
+			.size = (small ? rng_between(own, 16, 48) : rng_between(own, 64, 1024)) * JOURNAL_PAGE,
+			.latency_us = (unsigned)rng_between(own, 1, latency_us),
 			.stall_us = stall_us,
 			.fail_ppm = fail_ppm,
 		};
 		plan->nodes[i].core.journal = true;
-		if (rng_chance(&rng, 80))
+		if (rng_chance(own, 80))
 			plan->nodes[i].core.durability = DURABILITY_LOCAL;
+	}
+	for (int i = 1; i < plan->node_count && rot; i++) {
+		plan->nodes[i].journal.rot = rot_percent;
+		plan->nodes[i].journal.old = old_percent;
 	}
 }
 
@@ -173,7 +185,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	if (options->disk_level)
 		draw_drives(plan);
 	if (options->journal)
-		draw_journals(plan, options->kinds_off);
+		draw_journals(plan, options->kinds_off, options->rot);
 	if (options->faults < 0)
 		plan->chaos = (struct chaos_plan){.longest_us = 1};
 }

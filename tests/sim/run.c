@@ -266,9 +266,19 @@ run_failed(struct run *run, const struct node *node)
 		failure_ends(run, node, history_failed(run->history, (uint32_t)node->index));
 }
 
+// What those below had sent up through it before the last root died may be refused to them now, though it is well: nobody knows
+// any more whether what came since was written over it (F6).
+static void
+doubt_what_went_through(struct run *run, const struct node *node)
+{
+	for (int i = 1; i < run->world->node_count; i++)
+		run->world->doubts += run->plan->nodes[i].parent == node->index && node->index > 0 && run->world->nodes[0]->starts > 1;
+}
+
 void
 run_died(struct run *run, const struct node *node)
 {
+	doubt_what_went_through(run, node);
 	if (node->journal == NULL)
 		run_failed(run, node);
 	else if (run->plan->recovery)
@@ -555,6 +565,10 @@ run_restart(struct run *run, struct node *node)
 	run->restarts++;
 	oracle_forget(&run->oracle, node);
 	world_restart(node, rng_below(&run->rng, 100000));
+	if (node->journal != NULL && node->journal->spoilt) {
+		run_failed(run, node); // its log may say so; a fsync does not
+		run->world->doubts++;  // what is brought may be refused, long after it was durable
+	}
 	if (node->index == 0)
 		root_ready(run);
 }

@@ -121,6 +121,7 @@ struct journal_config {
 	unsigned latency_us; // mean
 	moment_us stall_us;
 	unsigned fail_ppm; // of its records, of a million
+	unsigned rot, old; // percent of restarts at which a byte of it has changed, or it is as it was before one of those before
 };
 
 struct fsync_wait;
@@ -135,6 +136,8 @@ struct journal_file {
 	bool writing, answer_due, answering;
 	int sys_errno;
 	unsigned sector_percent;
+	uint8_t *copy; // as it was once when a process had ended, or NULL
+	bool spoilt;   // the present process may not have found what the one before had promised
 	uint64_t kept, full;                     // fsyncs that it has answered, or could not
 	uint64_t records, found, torn, failures; // of all processes that have ended; of those, how many it failed
 };
@@ -241,6 +244,7 @@ enum world_break {
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been
 	BREAK_JOURNAL,   // a journal says that it has written, and has not
 	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
+	BREAK_SHARED,    // nor that children may have them
 	BREAK_COUNT
 };
 

@@ -124,7 +124,7 @@ def failures(node):
     refused(node, "add", "mem:1M", status=1, says=["8 levels"])
     for _ in range(7):
         changed(node, "remove", "0")
-    refused(node, "remove", "0", status=1, says=["level 0", "the last level can not be removed"])
+    refused(node, "remove", "0", status=1, says=["level 0", "the last level in memory can not be removed"])
     answer = hvfs("cache", "list", "--control", "nobody.ctl", status=1)
     check("nobody.ctl" in answer.stderr, answer.stderr)
 

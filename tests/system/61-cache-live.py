@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The caches of a root, a proxy and a leaf change all the time, while fio writes with checksums on the leaf: no request
-fails, no byte is wrong, and another leaf finds the same.
+"""The caches of a root, a proxy and a leaf change all the time, levels in memory and on disks, while fio writes with
+checksums on the leaf: no request fails, no byte is wrong, and another leaf finds the same.
 
 usage: 61-cache-live.py [--changes N] [--seed S]
 """
 import argparse
 import collections
 import json
+import os
 import random
 import socket
 import subprocess
+import tempfile
 
 from lab import check, main, need_fuse, need_program
 
@@ -22,15 +24,17 @@ SIZE = 48  # MiB that fio works on
 ROUNDS_MIN = 2  # runs of fio
 CONNECTIONS = 2  # for each node, so that changes overlap
 # What may be said of a change that meets another one, or of a stack that is at a limit.
-REFUSALS = ("still changing", "is still leaving", "the last level can not be removed", "levels already", "there is no such level",
-            "right would be 0 (the top)")
+REFUSALS = ("still changing", "is still leaving", "the last level in memory can not be removed", "levels already", "there is no such level",
+            "right would be 0 (the top)", "there is a level on a disk already", "it is leaving", "it is on ", "it is in memory",
+            "the last one in memory", "is the lowest, and stays so", "in use by process")
 
 
 class Changer:
     """One client of a node's control socket."""
 
-    def __init__(self, node, rng):
-        self.rng, self.made, self.refused = rng, 0, collections.Counter()
+    def __init__(self, node, rng, files):
+        self.paths = [os.path.join(files, f"{node.name}.{name}") for name in "ab"]
+        self.rng, self.made, self.disks, self.refused = rng, 0, 0, collections.Counter()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(node.control)
         self.lines = self.socket.makefile("rw")
@@ -39,6 +43,17 @@ class Changer:
         return {"size": f"{self.rng.choice((1, 1, 2, 3, 5, 8, 16, 24))}M", "ways": str(self.rng.choice((1, 2, 4, 7, 8, 16, 64, 256))),
                 "hash": self.rng.choice(("neighbours", "xxh", "murmur", "fibonacci", "modulo")),
                 "policy": self.rng.choice(("lru", "s3fifo", "adaptive"))}
+
+    def on_disk(self):
+        """A change of the level on a disk, which is the lowest, if there is one."""
+        rng, level, path = self.rng, self.level(), self.rng.choice(self.paths)
+        lowest = rng.randrange(1, 4)
+        return rng.choice((
+            {"action": "add", "level": f"disk:{path}:{level['size']},ways={level['ways']},hash={level['hash']}"},
+            {"action": "remove", "position": lowest},
+            {"action": "set", "position": lowest, "values": {"size": level["size"], "ways": level["ways"]}},
+            {"action": "move", "from": lowest, "medium": path},
+            {"action": "move", "from": lowest, "medium": "mem"}))
 
     def begin(self):
         rng, level = self.rng, self.level()
@@ -52,6 +67,8 @@ class Changer:
             {"action": "set", "position": rng.randrange(3), "values": some},
             {"action": "set", "position": rng.randrange(3), "values": {"size": level["size"]}},
             {"action": "move", "from": rng.randrange(3), "to": rng.randrange(3)}))
+        if rng.randrange(4) == 0:
+            request = self.on_disk()
         self.lines.write(json.dumps({"command": "cache", **request}) + "\n")
         self.lines.flush()
 
@@ -61,6 +78,7 @@ class Changer:
             answer = json.loads(self.lines.readline())
         if "ok" in answer:
             self.made += 1
+            self.disks += "disk:" in answer["cache"]
         else:
             reason = [text for text in REFUSALS if text in answer.get("error", "")]
             check(reason, answer)
@@ -80,7 +98,9 @@ def test(lab):
     root = lab.root("--cache", "mem:8M/mem:8M", size="64M")
     proxy = lab.proxy("proxy", "--cache", "mem:2M/mem:4M/mem:8M")
     leaf, other = lab.leaf("leaf", "--cache", "mem:1M/mem:16M", parent="proxy"), lab.leaf("other", parent="proxy")
-    changers = [Changer(node, rng) for node in (leaf, leaf, proxy, root) for _ in range(CONNECTIONS)]
+    files = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else ".")
+    lab.directories.append(files)
+    changers = [Changer(node, rng, files) for node in (leaf, leaf, proxy, root) for _ in range(CONNECTIONS)]
 
     rounds = 0
     while rounds < ROUNDS_MIN or sum(changer.made for changer in changers) < OPTIONS.changes:
@@ -94,7 +114,8 @@ def test(lab):
         output = job.stdout.read()
         check(job.returncode == 0, "fio failed:", output)
         lab.processes.remove(job)
-    print(f"{sum(changer.made for changer in changers)} changes in {rounds} runs of fio; refused:",
+    print(f"{sum(changer.made for changer in changers)} changes in {rounds} runs of fio, "
+          f"after {sum(changer.disks for changer in changers)} of them with a level on a disk; refused:",
           dict(sum((changer.refused for changer in changers), collections.Counter())))
     for node in (leaf, other, root):
         job = fio(lab, node.image(), rounds, "--verify_only=1")
@@ -102,7 +123,7 @@ def test(lab):
         check(job.returncode == 0, node.name, "has other bytes:", output)
     for node in (leaf, proxy, root):
         status = node.status()
-        check(all(level["state"] == "steady" for level in status["volumes"][0]["cache"]), status)
+        check(all(level["state"] == "steady" and level.get("error", "") == "" for level in status["volumes"][0]["cache"]), status)
         check(status["memory"]["beyond"] <= 16 << 20, status["memory"])
     for changer in changers:  # also in the midst of changes a node ends in order
         changer.begin()

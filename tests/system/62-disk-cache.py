@@ -1,72 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A cache on a disk: a leaf that is started again reads what it had without getting it from its parent; what is damaged
-there is found; a file that is not ours, or in use, is left alone; a disk that is full is given up."""
+there is found; a file that is not ours, or in use, is left alone; a disk that is full is given up, and had again."""
 import os
 import random
-import socket
-import threading
 
-from lab import HVFS, check, main, need_fuse, read_at, run, write_at
-
-MIB = 1 << 20
-SIZE = 32 * MIB
-CHUNK = 128 << 10
-CACHE = "mem:8M/disk:leaf.cache:64M"
-
-
-class Relay:
-    """Between a leaf and its parent, counting what comes down."""
-
-    def __init__(self, path, to):
-        self.to, self.down = to, 0
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(path)
-        self.socket.listen()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            child, _ = self.socket.accept()
-            parent = socket.socket(socket.AF_UNIX)
-            parent.connect(self.to)
-            threading.Thread(target=self.copy, args=(child, parent, False), daemon=True).start()
-            threading.Thread(target=self.copy, args=(parent, child, True), daemon=True).start()
-
-    def copy(self, source, target, is_down):
-        try:
-            while data := source.recv(1 << 18):
-                self.down += len(data) * is_down
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-
-def read_all(leaf, data):
-    for offset in range(0, SIZE, CHUNK):
-        check(read_at(leaf.image(), offset, CHUNK) == data[offset:offset + CHUNK], f"{leaf.name} at {offset}")
-
-
-def disk(node):
-    level = node.volume()["cache"][-1]
-    check(level["kind"] == "disk", level)
-    return level
-
-
-def leaf(lab, cache=CACHE):
-    return lab.leaf("leaf", "--cache", cache, parent="relay")
-
-
-def again(lab, relay, data, how, cache=CACHE):
-    """Start the leaf again, read everything; how many bytes came from the parent."""
-    node = leaf(lab, cache)
-    found = disk(node)["found"]
-    before = relay.down
-    read_all(node, data)
-    down = relay.down - before
-    print(f"{how}: {found} blocks found, {disk(node)['confirmed']} confirmed, {down} bytes came down, "
-          f"{100 * down / SIZE:.2f}% of what was read")
-    return node, down
+from disklab import MIB, SIZE, again, cache, disk, fill, has_all, leaf, prepare, read_all
+from lab import HVFS, check, main, need_fuse, run, write_at
 
 
 def refused(cache, *words, status=1):
@@ -78,8 +17,7 @@ def refused(cache, *words, status=1):
 
 def warm_restarts(lab, relay, data):
     one = leaf(lab)
-    read_all(one, data)
-    check(disk(one)["entries"] == SIZE // 4096, disk(one))
+    fill(one, data)
     one.stop()
     two, down = again(lab, relay, data, "after a stop")
     check(down < SIZE // 50, f"{down} bytes came down")
@@ -135,19 +73,31 @@ def full_disk(lab, relay, data):
     with open("small/leaf.cache", "wb") as file:
         file.truncate(80 * MIB)  # has that size, and no space
     node, down = again(lab, relay, data, "on a disk that is full", "mem:8M/disk:small/leaf.cache:64M")
-    check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0, disk(node))
+    check(disk(node)["state"] == "failed" and disk(node)["entries"] == 0 and disk(node)["errors"] > 0, disk(node))
     check("No space left" in open("leaf.log").read(), "the log says it")
+    read_all(node, data)
+    full_disk_again(node, data)
+
+
+def full_disk_again(node, data):
+    """A level that has failed is had again, live; one that has no room to grow stays as it is."""
+    cache(node, "resize", "1", "70M", says="has failed")
+    run("mount", "-o", "remount,size=120M", "small")
+    cache(node, "remove", "1")
+    check(len(node.volume()["cache"]) == 1, node.volume()["cache"])
+    cache(node, "add", "disk:small/leaf.cache:64M")
+    fill(node, data)
+    check(disk(node)["state"] == "steady", disk(node))
+    cache(node, "resize", "1", "256M", says="No space left")
+    check(os.listdir("small") == ["leaf.cache"] and disk(node)["size"] == 64 * MIB, disk(node))
+    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
     read_all(node, data)
     node.stop()
 
 
 def test(lab):
     need_fuse()
-    root = lab.root("--hb-ttl", "2s", size=str(SIZE))
-    relay = Relay("relay.sock", "root.sock")
-    data = random.Random(62).randbytes(SIZE)
-    for offset in range(0, SIZE, MIB):
-        write_at(root.image(), offset, data[offset:offset + MIB])
+    root, relay, data = prepare(lab, 62)
     node = warm_restarts(lab, relay, data)
     node, data = changed_while_away(lab, relay, data, root, node)
     node = damaged(lab, relay, data, node)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A journal (--durability local, --journal): a leaf is killed at any moment while it writes, and started again: whatever a
-fsync had promised is there, on the leaf, on another one, and at the root. --rounds N: so many kills."""
+fsync had promised is there, on the leaf, on another one, and at the root. So is a proxy, while its own leaf works: what that wrote
+is there, too. --rounds N: so many kills."""
 import argparse
 import os
 import random
@@ -75,8 +76,32 @@ def check_promised(image, written, promised, who):
     return numbers
 
 
-def start_root(lab):
-    return lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", "1s")
+class Load(threading.Thread):
+    """Below a proxy that writes to the first blocks: writes to the next ones, reads from all, syncs now and then."""
+
+    def __init__(self, image, rng, written):
+        super().__init__()
+        self.direct, self.rng, self.written, self.enough, self.error = Direct(image), rng, written, threading.Event(), None
+
+    def run(self):
+        try:
+            while not self.enough.is_set():
+                block = BLOCKS + self.rng.randrange(BLOCKS)
+                self.direct.write(block, content(block, self.written[block] + 1))
+                self.written[block] += 1
+                block = self.rng.randrange(2 * BLOCKS)
+                number_of(self.direct.read(block), block)
+                if self.rng.random() < 0.1:
+                    self.direct.sync()
+            self.direct.sync()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.direct.close()
+
+
+def start_root(lab, lease="1s"):
+    return lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--hb-ttl", lease)
 
 
 def one_round(lab, root, node, rng, written, promised, parents):
@@ -127,6 +152,45 @@ def kills(lab, root, rounds, parents):
     node = start(lab)
     check(journal(node)["found"] == 0, journal(node))
     return root, node
+
+
+def start_hub(lab):
+    return lab.proxy("hub", "--durability", "local", "--journal", "hub.journal:4M", "--writeback", "1h", mount=True)
+
+
+def kills_of_a_proxy(lab, rounds):
+    """Its leaf lives: it loses nothing. What the proxy held it can use again when a lease is over."""
+    rng = random.Random(3)
+    written, promised, found = [1] * (2 * BLOCKS), {}, 0
+    hub = start_hub(lab)
+    fill(hub, 0, 2 * BLOCKS)
+    promised.update({block: 1 for block in range(BLOCKS)})
+    for _ in range(rounds):
+        below = lab.leaf("below", parent="hub")
+        load = Load(below.image(), rng, written)
+        writer = Writer(hub.image(), rng, written, promised, rng.randint(1, 12))
+        load.start()
+        writer.start()
+        writer.reached.wait()
+        signal.pidfd_send_signal(hub.pidfd, signal.SIGKILL)
+        writer.join()
+        hub.kill()
+        hub = start_hub(lab)
+        found += journal(hub)["found"]
+        numbers = check_promised(hub.image(), written, promised, "the proxy")
+        promised.update({block: number for block, number in enumerate(numbers) if number})
+        load.enough.set()
+        load.join()
+        check(load.error is None, f"the leaf below: {load.error!r}")
+        for node in (below, hub):
+            check_promised(node.image(), written, promised, "it, or below")
+            for block in range(BLOCKS, 2 * BLOCKS):
+                number = number_of(read_at(node.image(), block * BLOCK, BLOCK), block)
+                check(number == written[block], f"block {block} has number {number}, {written[block]} was written below")
+        below.stop()
+    check(found > rounds, f"{found} blocks were found in {rounds} rounds")
+    print(f"{rounds} times a proxy was killed: {found} blocks came back from its journal")
+    hub.stop()
 
 
 def others_went_on(lab, node):
@@ -246,6 +310,9 @@ def test(lab):
     more_than_it_has_room_for(lab)
     damaged(lab)
     not_ours(lab)
+    root.stop()
+    root = start_root(lab, "3s")
+    kills_of_a_proxy(lab, max(options().rounds // 4, 1))
     lab.stop_all()
 
 

@@ -165,6 +165,7 @@ class Lab:
 
     def __init__(self):
         self.nodes, self.devices, self.mounts, self.processes = [], [], [], []
+        self.directories = []  # elsewhere, with what is in them
 
     # ---- Nodes ----
 
@@ -277,6 +278,8 @@ class Lab:
             hvfs("detach", "--force", device, status=None)
         for node in reversed(self.nodes):
             node.unmount()
+        for directory in self.directories:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep_mounts(directory):

@@ -82,6 +82,24 @@ START_TEST(what_is_printed_is_read_again)
 }
 END_TEST
 
+START_TEST(a_level_on_a_disk_is_printed_and_read_again)
+{
+	static const char *const texts[] = {"disk:/a/b:1M", "disk:x:y:3G,ways=8,hash=xxh,policy=s3fifo,block=16K"};
+	char text[CACHE_SPEC_DISK_SIZE];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		ck_assert_int_eq(cache_spec_parse_disk(texts[i], &disk, error, sizeof(error)), 0);
+		ck_assert_str_eq(cache_spec_print_disk(&disk, text), texts[i]);
+		ck_assert_int_eq(cache_spec_check_disk(&disk, error, sizeof(error)), 0);
+	}
+	ck_assert_int_eq(cache_spec_parse_disk("mem:1M", &disk, error, sizeof(error)), -1);
+	ck_assert_int_eq(cache_spec_parse_disk("disk:/a/disk:1M/disk:/b:1M", &disk, error, sizeof(error)), -1);
+	ck_assert_int_eq(cache_spec_parse_disk("disk:x:65536T", &disk, error, sizeof(error)), 0);
+	ck_assert_int_eq(cache_spec_check_disk(&disk, error, sizeof(error)), -1);
+	ck_assert(strstr(error, "its index would take") != NULL);
+}
+END_TEST
+
 START_TEST(every_name_is_known)
 {
 	struct level_config level = {.size = 1 << 20};
@@ -168,6 +186,7 @@ main(void)
 	tcase_add_test(tcase, levels_are_read_top_to_bottom);
 	tcase_add_test(tcase, the_last_may_be_on_a_disk);
 	tcase_add_test(tcase, what_is_printed_is_read_again);
+	tcase_add_test(tcase, a_level_on_a_disk_is_printed_and_read_again);
 	tcase_add_test(tcase, every_name_is_known);
 	tcase_add_test(tcase, what_is_wrong_is_named);
 	tcase_add_test(tcase, long_texts_are_refused);

@@ -72,7 +72,7 @@ start_as(const char *name)
 	stack_set_disk(stack, level, &hooks);
 	copies = stack_copies(stack);
 	copies.ops->on_evicted(copies.self, on_evicted, NULL);
-	copies.ops->set_volume(copies.self, VOLUME, name);
+	copies.ops->set_volume(copies.self, VOLUME, name, pool);
 	memory_medium_end_all(&medium);
 }
 
@@ -189,6 +189,15 @@ digest_is_right(uint64_t block, uint64_t version)
 	if (!copies.ops->digest(copies.self, key_of(block), BLOCK, digest))
 		return false;
 	return memcmp(digest, right, sizeof(digest)) == 0;
+}
+
+// As the core takes over what its parent has confirmed.
+static bool
+adopt(block_key key, size_t size)
+{
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	return copies.ops->digest(copies.self, key, size, digest) && copies.ops->adopt(copies.self, key, size);
 }
 
 static struct disk_level_stats
@@ -473,7 +482,7 @@ START_TEST(zeros_take_no_space)
 	ck_assert_uint_eq(stats().used, 0);
 	stop();
 	start();
-	ck_assert(copies.ops->adopt(copies.self, key_of(1), BLOCK));
+	ck_assert(adopt(key_of(1), BLOCK));
 	ck_assert(copies.ops->ready(copies.self, key_of(1), pool));
 	ck_assert_ptr_eq(copies.ops->get(copies.self, key_of(1)), buf_zero());
 }
@@ -521,7 +530,7 @@ START_TEST(a_restart_brings_the_blocks_back_unconfirmed)
 		ck_assert(digest_is_right(block, 0));
 		ck_assert_ptr_null(copies.ops->get(copies.self, key_of(block)));
 	}
-	ck_assert(copies.ops->adopt(copies.self, key_of(5), BLOCK));
+	ck_assert(adopt(key_of(5), BLOCK));
 	ck_assert(read_version(5, 0));
 	put(6); // the parent has sent the same bytes
 	put_version(7, 1, false); // others
@@ -529,8 +538,8 @@ START_TEST(a_restart_brings_the_blocks_back_unconfirmed)
 	ck_assert_uint_eq(stats().confirmed, 2);
 	ck_assert_uint_eq(stats().written, 1);
 	ck_assert(digest_is_right(7, 1));
-	ck_assert(!copies.ops->adopt(copies.self, key_of(99), BLOCK));
-	ck_assert(!copies.ops->adopt(copies.self, key_of(8), BLOCK / 2));
+	ck_assert(!adopt(key_of(99), BLOCK));
+	ck_assert(!adopt(key_of(8), BLOCK / 2));
 	for (uint64_t block = 100; block < 300; block++) {
 		put(block);
 		memory_medium_end_all(&medium);
@@ -550,7 +559,7 @@ START_TEST(a_volume_is_known_by_its_name)
 	stop();
 	start_as("another");
 	ck_assert(!copies.ops->digest(copies.self, key_of(1), BLOCK, digest));
-	copies.ops->set_volume(copies.self, 9, "disk");
+	copies.ops->set_volume(copies.self, 9, "disk", pool);
 	ck_assert(copies.ops->digest(copies.self, block_key_make(9, 1), BLOCK, digest));
 	put(2);
 	memory_medium_end_all(&medium);
@@ -591,7 +600,7 @@ START_TEST(a_crash_at_any_moment)
 	for (uint64_t block = 0; block < 40; block++)
 		for (uint64_t version = 0; version < 3; version++)
 			if (digest_is_right(block, version)) {
-				ck_assert(copies.ops->adopt(copies.self, key_of(block), BLOCK));
+				ck_assert(adopt(key_of(block), BLOCK));
 				ck_assert(read_version(block, version) || was_evicted(block));
 			}
 }
@@ -606,14 +615,14 @@ START_TEST(damaged_bytes_are_found)
 	stop();
 	medium.bytes[slot_offset_of(1) + 1000] ^= 4;
 	start();
-	ck_assert(copies.ops->adopt(copies.self, key_of(1), BLOCK));
+	ck_assert(adopt(key_of(1), BLOCK));
 	ck_assert(!read_version(1, 0));
 	ck_assert(was_evicted(1));
 	ck_assert_uint_eq(stats().damaged, 1);
 	ck_assert_int_eq(stats().sys_errno, 0);
 	put(1); // it comes from the parent
 	memory_medium_end_all(&medium);
-	ck_assert(copies.ops->adopt(copies.self, key_of(2), BLOCK));
+	ck_assert(adopt(key_of(2), BLOCK));
 	ck_assert(read_version(2, 0));
 }
 END_TEST
@@ -676,7 +685,7 @@ START_TEST(what_can_not_be_written_at_once_is_written_later)
 	stack_set_disk(stack, level, &hooks);
 	copies = stack_copies(stack);
 	copies.ops->on_evicted(copies.self, on_evicted, NULL);
-	copies.ops->set_volume(copies.self, VOLUME, "disk");
+	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
 	memory_medium_end_all(&medium);
 	for (uint64_t block = 0; block < 1000; block++)
 		put(block);
@@ -707,7 +716,7 @@ START_TEST(what_waits_for_its_group_is_tried_once_a_step)
 	stack_set_disk(stack, level, &hooks);
 	copies = stack_copies(stack);
 	copies.ops->on_evicted(copies.self, on_evicted, NULL);
-	copies.ops->set_volume(copies.self, VOLUME, "disk");
+	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
 	put(0);
 	ck_assert_uint_eq(stats().entries, 0);
 	memory_medium_end_all(&medium);
@@ -820,7 +829,7 @@ START_TEST(copies_in_any_order_of_calls)
 	stack_set_disk(stack, level, &hooks);
 	copies = stack_copies(stack);
 	copies.ops->on_evicted(copies.self, model_evicted, NULL);
-	copies.ops->set_volume(copies.self, VOLUME, "disk");
+	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
 	for (int n = 0; n < 3000; n++) {
 		model_call((uint64_t)rand() % MODEL_BLOCKS);
 		if (n == 2500 && _i % 4 == 0)

@@ -34,7 +34,7 @@ open_journal(uint64_t size)
 	return journal_open(&m, size, pool_of, NULL, error, sizeof(error));
 }
 
-static const struct author author = {.node_id = 77, .number = 5, .names = {77, 88}, .name_count = 2, .epoch = 3};
+static const struct author author = {.node_id = 77, .number = 5, .names = {77, 88}, .name_count = 2, .shared = 1, .epoch = 3};
 
 static void
 start(void)
@@ -182,6 +182,7 @@ START_TEST(what_is_done_is_found)
 	ck_assert_uint_eq(back.number, 5);
 	ck_assert_uint_eq(back.epoch, 3);
 	ck_assert_uint_eq(back.name_count, 2);
+	ck_assert_uint_eq(back.shared, 1);
 	ck_assert(!journal_found_author(journal, "other", &back));
 }
 END_TEST

@@ -302,10 +302,6 @@ START_TEST(test_refused)
 	config->levels[0].size = 1;
 	refused(config, "--cache mem:1");
 	config = config_root();
-	snprintf(config->journal, sizeof(config->journal), "%s/journal", directory);
-	config->journal_size = 1 << 20;
-	refused(config, "--journal and --listen exclude each other");
-	config = config_root();
 	snprintf(config->mount, sizeof(config->mount), "%s/nowhere", directory);
 	refused(config, "nowhere");
 }

@@ -2,6 +2,8 @@
 // Making and opening stores: what is on the disk afterwards, who is refused, and that each sentence names the store.
 #include "store_help.h"
 
+#include "store/lock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -445,6 +447,27 @@ START_TEST(test_lock_of_daemon)
 }
 END_TEST
 
+// Somebody who died may have it a moment longer, until the system has ended what he had begun.
+START_TEST(test_lock_is_waited_for)
+{
+	int first, second;
+
+	ck_assert_int_eq(store_create(help_path, 1 << 20, 4096, help_error, sizeof(help_error)), 0);
+	first = open(help_path, O_RDWR);
+	second = open(help_path, O_RDWR);
+	ck_assert_int_eq(lock_take(first, false), 0);
+	ck_assert_int_eq(lock_take_within(second, false, 20), EAGAIN);
+	if (fork() == 0) { // it has the first one's lock, too
+		close(second);
+		_exit(0);
+	}
+	close(first);
+	ck_assert_int_eq(lock_take_within(second, false, 60000), 0);
+	close(second);
+	ck_assert_int_gt(wait(NULL), 0);
+}
+END_TEST
+
 static void
 add_create_cases(Suite *suite)
 {
@@ -477,6 +500,7 @@ add_open_cases(Suite *suite)
 	tcase_add_test(tcase, test_open_truncated);
 	tcase_add_loop_test(tcase, test_descriptors, 0, help_engine_count);
 	tcase_add_test(tcase, test_engine_unknown);
+	tcase_add_test(tcase, test_lock_is_waited_for);
 	tcase_add_loop_test(tcase, test_lock, 0, help_engine_count);
 	tcase_add_loop_test(tcase, test_lock_shared, 0, help_engine_count);
 	tcase_add_loop_test(tcase, test_lock_of_daemon, 0, help_engine_count);

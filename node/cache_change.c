@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: MIT
+// Levels of the cache on a disk come and go while the node runs. What waits for a disk (opening and formatting a file,
+// reading its records, renaming and closing it) is done by a thread of its own; what moves is moved by the stack, slice
+// by slice (cache.c). One change at a time:
+//
+//   opens    the thread: the file of the one that comes; at an error all is as before
+//   moves    the stack: what is in the one that leaves; a medium that fails in the middle: cache/stack_disk.c
+//   ends     the thread: the new file gets the old one's name
+//
+// Then another thread closes the file of the one that left. The change ends after that, so that whoever wants the file
+// has it; but not if it has no name any more: where the file system discards what it frees, that may take longer than all
+// the rest. Then the next change ends after that.
+//
+// A level that takes another shape becomes another file, PATH.new, which is given the name PATH when it has all of the
+// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left of PATH.new
+// is removed at the next start.
+#include "node/cache_disk.h"
+
+#include "cache/disk_format.h"
+#include "node/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NEW_SUFFIX ".new"
+
+enum phase { CHANGE_OPENS, CHANGE_MOVES, CHANGE_ENDS };
+
+struct cache_change {
+	struct task task;
+	struct node *node;
+	uint32_t id;
+	enum phase phase;
+	struct cache_disk *disk;   // that comes, or NULL
+	struct cache_disk *before; // in whose place it comes, or NULL
+	struct cache_disk *left;   // that has left
+	bool unlinked;             // its file has no name any more
+	bool renames;              // ${disk}'s file gets the name of the file of ${before} then,
+	char *name;                // which is this, without symbolic links
+	uint32_t level_id;         // of the level in memory that leaves for it, or 0
+	char error[600];           // "": all is well
+};
+
+// A level that has left.
+struct closing {
+	struct task task;
+	struct cache_disk *disk;
+	int fd;                      // keeps its file open, or -1
+	struct cache_change *change; // that ends then, or NULL
+};
+
+// ---- Leftovers ----
+
+// Whether the file ${fd} is a cache, or was to become one: then nothing was written to it yet. (One that begins with zeros
+// may be anything.)
+static bool
+is_ours(int fd)
+{
+	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
+	uint8_t *bytes = calloc(1, DISK_SUPERBLOCK_SIZE);
+	bool ours = lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+
+	CHECK(superblock != NULL && bytes != NULL);
+	for (uint64_t i = 0; i < DISK_SUPERBLOCKS && !ours; i++) {
+		enum disk_found found = DISK_NOTHING;
+		uint32_t version;
+
+		if (pread(fd, bytes, DISK_SUPERBLOCK_SIZE, (off_t)disk_superblock_offset(i)) == DISK_SUPERBLOCK_SIZE)
+			found = disk_superblock_read(bytes, superblock, &version);
+		ours = found != DISK_NOTHING && found != DISK_FOREIGN;
+	}
+	free(superblock);
+	free(bytes);
+	return ours;
+}
+
+// Remove ${path} if it is ours, a file, and nobody's. False: there is nothing, or it is something else.
+static bool
+remove_ours(const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	pid_t holder;
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && disk_file_lock(fd, &holder) == 0 && is_ours(fd) &&
+	       unlink(path) == 0;
+	close(fd);
+	return ours;
+}
+
+void
+node_cache_disk_clean_up(const char *path)
+{
+	char *name = realpath(path, NULL), left[PATH_MAX + 8];
+
+	if (snprintf(left, sizeof(left), "%s" NEW_SUFFIX, name != NULL ? name : path) < (int)sizeof(left) && remove_ours(left))
+		log_warnx("--cache disk:%s: %s was left by a change that did not end, and is removed", path, left);
+	free(name);
+}
+
+// ---- The end ----
+
+static void
+change_end(struct cache_change *change)
+{
+	struct node *node = change->node;
+
+	node->cache_change = NULL;
+	if (change->error[0] != '\0')
+		log_error("the cache: %s", change->error);
+	if (node->control != NULL)
+		control_cache_disk_ended(node->control, change->id, change->level_id, change->error[0] != '\0' ? change->error : NULL);
+	free(change->name);
+	free(change);
+}
+
+static void __attribute__((format(printf, 2, 3))) fail(struct cache_change *change, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(change->error, sizeof(change->error), format, arguments);
+	va_end(arguments);
+}
+
+// On the thread for it.
+static void
+close_run(struct task *task)
+{
+	struct closing *closing = (struct closing *)task;
+
+	disk_level_close(closing->disk->level); // its index may be large
+	closing->disk->level = NULL;
+	if (closing->fd >= 0)
+		close(closing->fd);
+}
+
+static void
+close_done(struct task *task)
+{
+	struct closing *closing = (struct closing *)task;
+	struct node *node = closing->disk->node;
+	struct cache_change *change = closing->change;
+
+	cache_disk_destroy(closing->disk);
+	free(closing);
+	if (change != NULL)
+		change_end(change);
+	else
+		node_cache_disk_moved(node);
+}
+
+static void
+close_begin(struct cache_change *change)
+{
+	struct closing *closing = calloc(1, sizeof(*closing));
+
+	CHECK(closing != NULL);
+	closing->disk = change->left;
+	closing->fd = cache_disk_end(change->left);
+	closing->change = change->unlinked ? NULL : change;
+	closing->task = (struct task){.run = close_run, .done = close_done};
+	worker_submit(change->node->cache_closer, &closing->task);
+}
+
+static void
+take_name(struct cache_change *change)
+{
+	const char *path = change->disk->path, *why = NULL;
+
+	if (!disk_file_is_at(&change->left->disk_file, change->name))
+		why = "that is not the level's file any more";
+	else if (rename(path, change->name) != 0)
+		why = strerror(errno);
+	change->unlinked = why == NULL;
+	if (why != NULL)
+		fail(change, "disk:%s: cannot be renamed to %s: %s; it is used under its present name", path, change->name,
+		     why);
+}
+
+// On the thread.
+static void
+end_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk, *left = change->left;
+
+	if (left == disk && disk->disk_file.is_new) // it has failed
+		change->unlinked = unlink(disk->path) == 0;
+	else if (left != disk && change->renames)
+		take_name(change);
+}
+
+static void
+end_done(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk;
+
+	if (change->renames && change->left != disk && change->unlinked)
+		snprintf(disk->path, sizeof(disk->path), "%s", change->name);
+	else if (change->renames && change->left != disk)
+		memcpy(disk->config.path, disk->path, sizeof(disk->config.path)); // it was opened: it is not longer
+	close_begin(change);
+	if (change->unlinked)
+		change_end(change);
+}
+
+void
+node_cache_disk_moved(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+	struct disk_level *left;
+	void *arg;
+
+	if (change == NULL || change->phase != CHANGE_MOVES || node->left || worker_is_busy(node->cache_closer))
+		return;
+	left = stack_take_left_disk(node->cache, &arg);
+	if (left == NULL)
+		return;
+	change->phase = CHANGE_ENDS;
+	change->left = arg;
+	change->left->level = left;
+	if (change->left == change->disk)
+		fail(change, "disk:%s: %s; the level before stays, without what had come to the new one", change->disk->path,
+		     change->left->failure);
+	change->task = (struct task){.run = end_run, .done = end_done};
+	worker_submit(node->cache_worker, &change->task);
+}
+
+// ---- The beginning ----
+
+static struct cache_change *
+change_begin(struct node *node, enum phase phase)
+{
+	static uint32_t last_id;
+	struct cache_change *change = calloc(1, sizeof(*change));
+
+	CHECK(change != NULL && node->cache_change == NULL);
+	change->node = node;
+	change->phase = phase;
+	change->id = ++last_id;
+	node->cache_change = change;
+	return change;
+}
+
+// The file of the level as it is, and the one beside it that is to take its place, which a change that did not end may
+// have left.
+static int
+find_name(struct cache_change *change)
+{
+	struct cache_disk *disk = change->disk;
+
+	change->name = realpath(disk->config.path, NULL);
+	if (change->name == NULL || !disk_file_is_at(&change->before->disk_file, change->name)) {
+		fail(change, "disk:%s: what this names is not the level's file any more; move the level to another path",
+		     disk->config.path);
+		return -1;
+	}
+	snprintf(disk->path, sizeof(disk->path), "%s" NEW_SUFFIX, change->name);
+	remove_ours(disk->path);
+	return 0;
+}
+
+// The file that the change needs, and no other one's.
+static int
+open_file(struct cache_change *change)
+{
+	struct cache_disk *disk = change->disk;
+
+	if (change->renames && find_name(change) != 0)
+		return -1;
+	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) != 0)
+		return -1;
+	if (!change->renames || disk->disk_file.is_new)
+		return 0;
+	fail(change, "disk:%s: is there already, and no cache; the change makes a file of this name: give that one another name, "
+		     "or remove it", disk->path);
+	return -1;
+}
+
+// On the thread.
+static void
+open_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct cache_disk *disk = change->disk;
+
+	if (open_file(change) == 0)
+		cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error));
+}
+
+// On the thread: also the last close of a file may take its time.
+static void
+give_up_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+
+	if (change->disk->disk_file.is_new)
+		unlink(change->disk->path);
+	cache_disk_destroy(change->disk);
+}
+
+static void
+give_up_done(struct task *task)
+{
+	change_end((struct cache_change *)task);
+}
+
+static void
+give_up(struct cache_change *change)
+{
+	change->phase = CHANGE_ENDS;
+	change->task = (struct task){.run = give_up_run, .done = give_up_done};
+	worker_submit(change->node->cache_worker, &change->task);
+}
+
+// The stack has it from now on.
+static void
+come(struct cache_change *change, const struct stack_disk_hooks *hooks)
+{
+	struct node *node = change->node;
+	struct disk_level *level = change->disk->level;
+
+	change->disk->level = NULL;
+	if (change->before == NULL) {
+		stack_set_disk(node->cache, level, hooks);
+		change_end(change);
+		return;
+	}
+	CHECK(stack_replace_disk(node->cache, level, hooks) == STACK_OK);
+	change->phase = CHANGE_MOVES;
+	node_cache_changed(node);
+	if (node->control != NULL)
+		cache_disk_moved(node->control);
+}
+
+static void
+open_done(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+	struct stack_disk_hooks hooks;
+
+	if (change->error[0] == '\0' && change->node->left)
+		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
+	if (change->error[0] == '\0' && cache_disk_begin(change->disk, &hooks, change->error, sizeof(change->error)) == 0)
+		come(change, &hooks);
+	else
+		give_up(change);
+}
+
+static uint32_t
+open_begin(struct cache_change *change, const struct cache_disk_config *config)
+{
+	change->disk = cache_disk_create(change->node, config, config->path);
+	change->task = (struct task){.run = open_run, .done = open_done};
+	worker_submit(change->node->cache_worker, &change->task);
+	return change->id;
+}
+
+uint32_t
+node_cache_disk_add(struct node *node, const struct cache_disk_config *config, uint32_t level_id)
+{
+	struct cache_change *change = change_begin(node, CHANGE_OPENS);
+
+	change->level_id = level_id;
+	return open_begin(change, config);
+}
+
+uint32_t
+node_cache_disk_replace(struct node *node, const struct cache_disk_config *config)
+{
+	struct cache_change *change = change_begin(node, CHANGE_OPENS);
+
+	change->before = stack_disk_owner(node->cache);
+	change->renames = strcmp(config->path, node_cache_disk_config(node)->path) == 0;
+	return open_begin(change, config);
+}
+
+uint32_t
+node_cache_disk_remove(struct node *node)
+{
+	struct cache_change *change = change_begin(node, CHANGE_MOVES);
+
+	CHECK(stack_remove_disk(node->cache) == STACK_OK);
+	node_cache_changed(node);
+	return change->id;
+}
+
+void
+node_cache_disk_set_policy(struct node *node, enum policy policy)
+{
+	struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	CHECK(stack_set_disk_policy(node->cache, policy) == STACK_OK);
+	disk->config.level.policy = policy;
+}
+
+// ---- What is seen of it ----
+
+bool
+node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t *ret_total)
+{
+	bool follows;
+
+	stack_get_disk_change(node->cache, ret_moving, ret_total, &follows);
+	return node->cache_change != NULL;
+}
+
+const struct cache_disk_config *
+node_cache_disk_config(const struct node *node)
+{
+	const struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	return disk != NULL ? &disk->config : NULL;
+}
+
+bool
+node_cache_disk_is_device(const struct node *node)
+{
+	const struct cache_disk *disk = stack_disk_owner(node->cache);
+
+	return disk != NULL && disk->disk_file.is_device;
+}
+
+void
+node_cache_disk_cancel(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+
+	if (change != NULL && change->phase == CHANGE_OPENS)
+		atomic_store(&change->disk->cancelled, true);
+}
+
+void
+node_cache_change_fini(struct node *node)
+{
+	struct cache_change *change = node->cache_change;
+
+	if (change == NULL)
+		return;
+	if (change->before != NULL && change->phase == CHANGE_MOVES && change->disk->disk_file.is_new)
+		unlink(change->disk->path); // the one before has all that it had
+	free(change->name);
+	free(change);
+	node->cache_change = NULL;
+}

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""The cache's level on a disk comes, goes, changes and moves while a leaf runs, and the leaf is stopped or killed in the
+middle of that: it has the right bytes, mostly without getting them again; files that are not its own are left alone."""
+import os
+import tempfile
+
+from disklab import BLOCK, MIB, SIZE, Client, again, cache, disk, fill, has_all, leaf, prepare, read_all
+from lab import check, hvfs, main, need_fuse, read_at
+
+
+def live(lab, relay, data):
+    """A level on a disk comes to a leaf that runs, takes other shapes, goes to other media, goes, and comes again."""
+    node = leaf(lab, "mem:8M")
+    cache(node, "add", "64M,ways=8", "--medium", "live.cache")
+    fill(node, data)
+    check(disk(node)["path"].endswith("/live.cache"), disk(node))
+    cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
+    cache(node, "add", "0", "16M", "--medium", "second.cache", says="right would be position 1, or none")
+    cache(node, "move", "1", "--medium", "", says="move FROM --medium PATH", status=2)
+    cache(node, "move", "0", "1", says="the lowest")
+    two = [Client(node) for _ in range(2)]
+    for client in two:
+        client.begin(action="set", position=1, values={"size": "66M"})
+    answers = [client.end() for client in two]
+    said = "".join(answer.get("error", "") for answer in answers)
+    check(sum("ok" in answer for answer in answers) == 1 and "still changing" in said and "0 of 0" not in said, answers)
+    cache(node, "remove", "0", says="the last level in memory")
+    before = relay.down
+    for words in (("resize", "1", "80M"), ("set", "1", "ways=16", "hash=xxh"), ("set", "1", "policy=s3fifo"),
+                  ("move", "1", "--medium", "other.cache"), ("resize", "1", "48M")):
+        printed = cache(node, *words)
+        check(disk(node)["state"] == "steady", disk(node))
+        print(f"{' '.join(words)}: {disk(node)['entries']} blocks; {printed.strip()}")
+    read_all(node, data)
+    down = relay.down - before
+    check(down < SIZE // 4, f"{down} bytes came down after all these")
+    check(printed.strip().endswith("/other.cache:48M,ways=16,hash=xxh,policy=s3fifo"), printed)
+    check(not os.path.exists("live.cache.new") and not os.path.exists("other.cache.new"), os.listdir("."))
+    text = hvfs("cache", "list", "--control", node.control).stdout
+    check("other.cache: " in text and " written" in text, text)
+    check("With the level on a disk, 48M" in hvfs("cache", "advise", "--control", node.control).stdout, "advise")
+
+    cache(node, "move", "1", "--medium", "mem")
+    check([level["kind"] for level in node.volume()["cache"]] == ["mem", "mem"], node.volume()["cache"])
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 4, f"{relay.down - before} bytes came down")
+    cache(node, "move", "1", "--medium", "third.cache")
+    check([level["kind"] for level in node.volume()["cache"]] == ["mem", "disk"], node.volume()["cache"])
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 2, f"{relay.down - before} bytes came down")
+    spec = cache(node, "remove", "1").split()[1]
+    check("disk:" not in spec, spec)
+    cache(node, "add", "disk:other.cache:48M,ways=16,hash=xxh,policy=s3fifo")
+    check(disk(node)["found"] > SIZE // BLOCK * 3 // 4, disk(node))
+    before = relay.down
+    read_all(node, data)
+    check(relay.down - before < SIZE // 4 and disk(node)["confirmed"] > 1000, f"{relay.down - before} bytes came down")
+    node.stop()
+
+
+def removed_and_added(lab):
+    """What has been removed is closed then, and can be had again at once."""
+    node = leaf(lab, "mem:8M")
+    client, level = Client(node), f"disk:{os.path.abspath('again.cache')}:64M"
+    for number in range(60):
+        client.begin(action="add", level=level)
+        answer = client.end()
+        check("ok" in answer, number, answer)
+        read_at(node.image(), number % 16 * 2 * MIB, 2 * MIB)
+        client.begin(action="remove", position=1)
+        client.end()
+    node.stop()
+
+
+def names_of_others(lab, data):
+    """A file that is not the level's own is left alone, whatever it is called."""
+    node = leaf(lab, "mem:8M/disk:own.cache:64M")
+    read_all(node, data)
+    for start in (0, 2 * MIB):  # also one that begins with zeros: the image of a disk, say
+        with open("own.cache.new", "wb") as file:
+            file.seek(start)
+            file.write(b"somebody's" * 1000)
+        cache(node, "resize", "1", "48M", says="is there already, and no cache")
+        check(open("own.cache.new", "rb").read()[start:] == b"somebody's" * 1000, start)
+        check(disk(node)["size"] == 64 * MIB, disk(node))
+    os.remove("own.cache.new")
+    for other in (b"somebody's", None):  # the level's file has lost its name, maybe to another one
+        os.remove("own.cache")
+        if other:
+            with open("own.cache", "wb") as file:
+                file.write(other)
+        cache(node, "resize", "1", "48M", says="move the level to another path")
+        check(other is None or open("own.cache", "rb").read() == other, "it was left alone")
+    cache(node, "move", "1", "--medium", "moved.cache")
+    check(disk(node)["state"] == "steady" and has_all(node), disk(node))
+    read_all(node, data)
+    node.stop()
+
+
+def one_file_for_two(lab):
+    """Whoever of two nodes that want the same new file is first has it, and it stays."""
+    nodes = leaf(lab, "mem:1M"), lab.leaf("other", "--cache", "mem:1M")
+    clients = [Client(node) for node in nodes]
+    for number in range(60):
+        path = os.path.abspath(f"wanted-{number}")
+        for client in clients:
+            client.begin(action="add", level=f"disk:{path}:1M")
+        answers = [client.end() for client in clients]
+        check(sum("ok" in answer for answer in answers) == 1 and os.path.exists(path), number, answers)
+        check(any("in use by process" in answer.get("error", "") for answer in answers), answers)
+        winner = clients["ok" not in answers[0]]
+        winner.begin(action="remove", position=1)
+        check("ok" in winner.end(), number)
+        os.remove(path)
+    for node in reversed(nodes):
+        node.stop()
+
+
+def resize_and_kill(node, size, lines):
+    """Killed after so many words of its progress."""
+    client, answer = Client(node), '"moving"'
+    client.begin(action="set", position=1, values={"size": size})
+    while lines > 0 and '"moving"' in answer:
+        answer = client.lines.readline()
+        lines -= 1
+    node.kill()
+
+
+def killed_in_the_middle(lab, relay, data):
+    """What is there then is whole: the old shape, or the new one."""
+    for lines, size in ((0, "80M"), (1, "40M"), (1, "96M"), (2, "80M")):
+        if os.path.exists("leaf.cache"):
+            os.remove("leaf.cache")
+        node = leaf(lab)
+        fill(node, data)
+        resize_and_kill(node, size, lines)
+        is_new = os.path.getsize("leaf.cache") != 65 * MIB
+        left = os.path.exists("leaf.cache.new")
+        logged = len(open("leaf.log").read())
+        node, down = again(lab, relay, data, f"killed after {lines} words of a change to {size}, "
+                           f"{'with the new file' if is_new else 'with the old one'}{', the other one was left' * left}",
+                           f"mem:8M/disk:leaf.cache:{size if is_new else '64M'}")
+        check(down < SIZE // 2, f"{down} bytes came down")
+        check(not os.path.exists("leaf.cache.new"), "it is removed")
+        check(left == ("was left by a change" in open("leaf.log").read()[logged:]), "and the log says so")
+        node.stop()
+
+
+def stopped_in_the_middle(lab, relay, data):
+    """The level before has all that it had then, and nothing is left of what was to take its place."""
+    for new, change in (("stopped.cache.new", {"action": "set", "position": 1, "values": {"size": "80M"}}),
+                        ("new.cache", {"action": "move", "from": 1, "medium": os.path.abspath("new.cache")})):
+        node = leaf(lab, "mem:8M/disk:stopped.cache:64M")
+        fill(node, data)
+        client = Client(node)
+        client.begin(**change)
+        check("moving" in client.lines.readline() and os.path.exists(new), new)
+        node.stop()
+        check("error" in client.end() and not os.path.exists(new), new)
+        node, down = again(lab, relay, data, f"stopped in the middle of a change to {new}", "mem:8M/disk:stopped.cache:64M")
+        check(down < SIZE // 50, f"{down} bytes came down")
+        node.stop()
+
+
+def test(lab):
+    need_fuse()
+    _, relay, data = prepare(lab, 64)
+    live(lab, relay, data)
+    removed_and_added(lab)
+    names_of_others(lab, data)
+    one_file_for_two(lab)
+    killed_in_the_middle(lab, relay, data)
+    stopped_in_the_middle(lab, relay, data)
+    lab.stop_all()
+
+
+if os.path.isdir("/dev/shm"):  # a file system that discards what it frees may take half a minute for each change
+    tempfile.tempdir = "/dev/shm"
+main(test)
