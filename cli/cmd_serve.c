@@ -122,8 +122,14 @@ const struct command command_serve = {
 		"  --name NODE            this node's name (the host's name)\n"
 		"  --volume NAME=STORE    be root of NAME, kept in STORE: a file or block device made by 'hvfs create'\n"
 		"  --volume NAME          take NAME from a parent. Both forms repeatable\n"
-		"  --parent ADDR[,ADDR…]  parents to try, in order: HOST:PORT, [IPv6]:PORT, unix:PATH\n"
-		"  --listen ADDR          serve children here. Repeatable. TCP beyond this machine needs --insecure\n"
+		"  --parent ADDR[,ADDR…]  parents to try, in order: HOST:PORT, [IPv6]:PORT, unix:PATH; with --key\n"
+		"                         sha256:HEX@HOST:PORT, whose key has that fingerprint\n"
+		"  --listen ADDR          serve children here. Repeatable. TCP beyond this machine needs --key (or --insecure)\n"
+		"  --key FILE             this node's key ('hvfs keygen' makes one): every TCP link is TLS 1.3, both ends with\n"
+		"                         keys that the other knows\n"
+		"  --acl FILE             who may do what: lines of PEER VOLUME RIGHT [label]; PEER is sha256:HEX or uid:N,\n"
+		"                         VOLUME a name or *, RIGHT none, read or read-write. Who is not listed may nothing,\n"
+		"                         but for this user and root on unix sockets\n"
 		"  --mount DIR            present each volume as DIR/NAME.img\n"
 		"  --allow-other          others may use the mount (an ordinary user needs user_allow_other in\n"
 		"  --allow-root           /etc/fuse.conf for this); or root alone, as 'hvfs attach' needs it\n"
@@ -139,8 +145,8 @@ const struct command command_serve = {
 		"                         The last may be disk:PATH:SIZE: clean blocks, which outlive a restart\n"
 		"  --journal PATH:SIZE    with --durability local: what is not on the root's stable storage is kept in this file\n"
 		"                         or block device, durably, before a fsync returns, and claimed after a crash\n"
-		"  --read-only            no writes through this node\n"
-		"  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
+		"  --read-only            no writes through this node\n",
+	.more = "  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
 		"  --ttl DURATION         lease of each block given to a child (20m)\n"
 		"  --io-timeout DURATION  when a request that can not go on ends with an error, or 'never' (2m)\n"
 		"  --writeback DURATION   age at which a dirty block is brought up (5s)\n"
@@ -157,7 +163,7 @@ const struct command command_serve = {
 		"                         exit 1 and say why\n"
 		"  --log-level LEVEL      error, warn, info (the default), debug\n"
 		"  --log-file FILE        append the log to FILE instead of standard error\n"
-		"  --insecure             listen on TCP addresses that other machines can reach, though links are\n"
-		"                         neither authenticated nor encrypted\n",
+		"  --insecure             without a key listen on TCP addresses that other machines can reach, though\n"
+		"                         links are neither authenticated nor encrypted then\n",
 	.run = serve_run,
 };

@@ -68,6 +68,9 @@ print_children(const json_t *children)
 		printf("  child     %-24s %-12s lease %-8s reads %llu, writes %llu blocks  (%s)\n", string(child, "name"),
 		       string(child, "phase"), lease(child, text), (unsigned long long)number(child, "blocks_read"),
 		       (unsigned long long)number(child, "blocks_write"), string(child, "addr"));
+		if (string(child, "peer")[0] != '\0')
+			printf("            as %s%s%s: %s\n", string(child, "peer"), string(child, "label")[0] != '\0' ? ", " : "",
+			       string(child, "label"), string(child, "right"));
 		if (strcmp(string(child, "state"), "connected") != 0)
 			printf("            away for %s, %llu blocks are frozen\n", units_print_duration(number(child, "phase_ms"), text),
 			       (unsigned long long)number(child, "blocks_frozen"));
@@ -139,6 +142,8 @@ print_status(const json_t *status)
 	const json_t *volume;
 	const json_t *directory = json_object_get(status, "directory"), *volumes = json_object_get(status, "volumes");
 	printf("node %s\n", string(status, "node"));
+	if (json_is_string(json_object_get(status, "fingerprint")))
+		printf("key         %s\n", string(status, "fingerprint"));
 	if (number(directory, "records") > 0)
 		printf("directory   %llu blocks are with children, the limit is %llu; %llu are being taken back\n",
 		       (unsigned long long)number(directory, "records"), (unsigned long long)number(directory, "limit"),

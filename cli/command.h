@@ -13,11 +13,13 @@ struct command {
 	const char *usage;   // the line after "hvfs "
 	const char *summary; // one line for `hvfs help`
 	const char *help;    // paragraphs for `hvfs help NAME`
+	const char *more;    // and the rest of them, where C allows no longer string; or NULL
 	int (*run)(int argc, char **argv); // argv[0] is the first word after the command's name
 };
 
 extern const struct command command_create, command_serve, command_status, command_attach, command_detach,
-	command_flush, command_set, command_cache, command_umount, command_abort, command_stop, command_demo, command_help;
+	command_flush, command_set, command_cache, command_umount, command_abort, command_stop, command_demo, command_keygen,
+	command_acl, command_allow, command_deny, command_help;
 
 // All commands, ended by NULL.
 extern const struct command *const commands[];

@@ -168,6 +168,18 @@ set_rescue(struct config *config, const char *value, char *error, size_t error_s
 }
 
 static int
+set_key(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return set_text(config->node.key, sizeof config->node.key, value, error, error_size);
+}
+
+static int
+set_acl(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return set_text(config->node.acl, sizeof config->node.acl, value, error, error_size);
+}
+
+static int
 set_log_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->log_file, sizeof config->log_file, value, error, error_size);
@@ -276,6 +288,8 @@ static const struct key keys[] = {
 	{ { "read-only", 0, false }, set_read_only, false },
 	{ { "allow-other", 0, false }, set_allow_other, false },
 	{ { "allow-root", 0, false }, set_allow_root, false },
+	{ { "key", 0, true }, set_key, false },
+	{ { "acl", 0, true }, set_acl, false },
 	{ { "insecure", 0, false }, set_insecure, false },
 	{ { "hb-ttl", 0, true }, set_hb_ttl, false },
 	{ { "ttl", 0, true }, set_ttl, false },
@@ -458,6 +472,10 @@ make_all_absolute(struct config *config)
 		fits = fits && paths_make_absolute(node->mount, sizeof node->mount) == 0;
 	if (node->journal[0] != '\0')
 		fits = fits && paths_make_absolute(node->journal, sizeof node->journal) == 0;
+	if (node->key[0] != '\0')
+		fits = fits && paths_make_absolute(node->key, sizeof node->key) == 0;
+	if (node->acl[0] != '\0')
+		fits = fits && paths_make_absolute(node->acl, sizeof node->acl) == 0;
 	if (node->cache_disk.path[0] != '\0')
 		fits = fits && paths_make_absolute(node->cache_disk.path, sizeof node->cache_disk.path) == 0;
 	if (node->rescue[0] != '\0')

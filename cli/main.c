@@ -16,7 +16,7 @@
 const struct command *const commands[] = {
 	&command_create, &command_serve, &command_status, &command_attach, &command_detach,
 	&command_flush,  &command_set,   &command_cache,  &command_umount, &command_abort,  &command_stop,
-	&command_demo,   &command_help,  NULL,
+	&command_acl,    &command_allow, &command_deny,   &command_keygen, &command_demo,  &command_help,  NULL,
 };
 
 const struct command *
@@ -31,7 +31,7 @@ command_find(const char *name)
 void
 command_print_help(const struct command *command)
 {
-	printf("usage: hvfs %s\n\n%s", command->usage, command->help);
+	printf("usage: hvfs %s\n\n%s%s", command->usage, command->help, command->more != NULL ? command->more : "");
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/recall.h"
+#include "core/rights.h"
 #include "core/server.h"
 #include "core/session.h"
 #include "core/stored.h"
@@ -56,7 +57,8 @@ child_new(struct core *core)
 	return child;
 }
 
-// The session that ${pending} wants to go on with. One that was moved or evicted has lost something, and one that is not
+// The session that ${pending} wants to go on with: one of the same peer, or anybody who guesses a number could take over what another
+// has. One that was moved or evicted has lost something, and one that is not
 // wanted any more is over; what a node with a new session still claims stands until it has said so (claim.c).
 static struct child *
 child_resume(struct core *core, const struct pending_connect *pending)
@@ -66,7 +68,8 @@ child_resume(struct core *core, const struct pending_connect *pending)
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
-		if (!child->in_use || child->volume != pending->volume || child->moved || child->evicting)
+		if (!child->in_use || child->volume != pending->volume || child->moved || child->evicting ||
+		    child->peer != core->links[pending->link]->peer)
 			continue;
 		if (pending->session != 0 && child->session == pending->session)
 			found = child;
@@ -85,7 +88,8 @@ inherit_session(const struct core *core, struct child *child, const struct pendi
 	for (uint32_t i = 0; i < core->child_count && pending->session != 0; i++) {
 		const struct child *old = core->children[i];
 
-		if (old == child || !old->in_use || old->volume != pending->volume || old->session != pending->session)
+		if (old == child || !old->in_use || old->volume != pending->volume || old->session != pending->session ||
+		    old->peer != child->peer)
 			continue;
 		child->returns = true;
 		child->lost = old->sync_failed ? LOST_UNTOLD : LOST_NOTHING;
@@ -143,6 +147,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->connect_flags |= !resumed && child->forwarded ? CONNECT_KNOWN : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
+	child->told_read_only = child->read_only;
 	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;
 	message->hb_ttl_ms = hb_ttl;
 	message->session = child->session;
@@ -161,10 +166,13 @@ static void
 accept_connect(struct core *core, const struct pending_connect *pending)
 {
 	struct link *link = core->links[pending->link];
+	const char *name = core->volumes[pending->volume]->name;
+	enum right right = rights_of_link(core, pending->link, name, strlen(name)); // it may have changed since it was asked for
 	int32_t here = link->child_of[pending->volume]; // CONNECT again on the same link: the same session
 	struct child *child = here >= 0 ? core->children[here] : child_resume(core, pending);
 	bool resumed = child != NULL && pending->session == child->session;
 
+	CHECK(right != RIGHT_NONE);
 	if (child == NULL) {
 		child = child_new(core);
 		if (child == NULL) {
@@ -174,6 +182,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->in_use = true;
 		child->session = ++core->session_next;
 		child->volume = pending->volume;
+		child->peer = link->peer;
 		child->node_id = pending->node_id;
 		child->settled = pending->session == 0; // else it has claims
 		inherit_session(core, child, pending);
@@ -191,7 +200,8 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 	child->node_id = pending->node_id;
 	child->number = pending->number;
 	child->lapsed = false;
-	child->read_only = (pending->connect_flags & CONNECT_READ_ONLY) != 0;
+	child->asked_read_only = (pending->connect_flags & CONNECT_READ_ONLY) != 0;
+	rights_set(core, child, right);
 	child->sync = (pending->connect_flags & CONNECT_SYNC_WRITE) != 0;
 	memcpy(child->name, pending->name, sizeof(child->name));
 	memcpy(link->name, pending->name, sizeof(link->name));
@@ -212,6 +222,17 @@ volume_serves(const struct core *core, const struct volume *volume)
 	return volume->is_root || (volume->announced && volume->connected && server_hb_ttl_ms(core, volume) > 0);
 }
 
+static bool
+is_denied(struct core *core, uint32_t link, struct blob name)
+{
+	if (rights_of_link(core, link, (const char *)name.bytes, name.size) != RIGHT_NONE)
+		return false;
+	memcpy(core->links[link]->denied, name.bytes, name.size);
+	core->links[link]->denied[name.size] = '\0';
+	rights_tell(core, link, -1, core->links[link]->denied);
+	return true;
+}
+
 void
 admission_answer(struct core *core, struct volume *volume, enum status status)
 {
@@ -226,7 +247,9 @@ admission_answer(struct core *core, struct volume *volume, enum status status)
 		}
 		*link = pending->next;
 		core->pending_connect_count--;
-		if (status == STATUS_NONE)
+		if (is_denied(core, pending->link, (struct blob){(const uint8_t *)volume->name, strlen(volume->name)}))
+			outbox_error(core, pending->link, pending->xid, STATUS_ACCESS_DENIED, 0, 0);
+		else if (status == STATUS_NONE)
 			accept_connect(core, pending);
 		else
 			outbox_error(core, pending->link, pending->xid, status, 0, 0);
@@ -271,7 +294,7 @@ has_session(const struct core *core, uint64_t session)
 }
 
 static enum status
-connect_refusal(const struct core *core, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
+connect_refusal(struct core *core, uint32_t link, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
 {
 	*ret_param = 0;
 	*ret_value = 0;
@@ -285,6 +308,9 @@ connect_refusal(const struct core *core, const struct message *message, uint16_t
 		return STATUS_MISSING_PARAM;
 	if (!name_valid(message->volume_name))
 		return STATUS_BAD_PARAM_VALUE;
+	*ret_param = 0;
+	if (is_denied(core, link, message->volume_name))
+		return STATUS_ACCESS_DENIED; // whether there is such a volume or not
 	*ret_param = PARAM_NODE_ID;
 	if (!(message->present & PRESENT(NODE_ID)) || message->node_id == 0)
 		return STATUS_MISSING_PARAM;
@@ -332,7 +358,7 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 	struct volume *volume;
 	uint16_t param;
 	uint64_t value;
-	enum status status = connect_refusal(core, message, &param, &value);
+	enum status status = connect_refusal(core, link, message, &param, &value);
 
 	if (status != STATUS_NONE) {
 		outbox_error(core, link, message->xid, status, param, value);
@@ -367,6 +393,13 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 	core->pending_connect_count++;
 	if (!volume->connected)
 		session_connect(core, volume); // with the path of those below, so that a loop shows (F8)
+}
+
+void
+admission_end(struct core *core, struct child *child)
+{
+	child_detach(core, child);
+	server_child_free(core, child->index, true);
 }
 
 static void

@@ -11,6 +11,9 @@ void admission_request(struct core *core, uint32_t link, const struct message *m
 // ${volume} is known now (STATUS_NONE), or refused: the CONNECTs that wait for it are answered.
 void admission_answer(struct core *core, struct volume *volume, enum status status);
 
+// ${child} has nothing any more, and may have nothing: its session is over.
+void admission_end(struct core *core, struct child *child);
+
 // Forget the CONNECTs of a link that wait, about ${volume} (-1: all).
 void admission_forget(struct core *core, uint32_t link, int32_t volume);
 

@@ -260,6 +260,16 @@ client_flushed(struct core *core, struct entry *entry)
 		entry_drop_copy(core, entry);
 }
 
+// Looked at again in a moment; bounded by the requester's own time limit.
+static void
+retry_later(struct core *core, struct entry *entry)
+{
+	key_list_wait(core, &core->retry, entry, WAIT_ASK);
+	if (core->retry_at == MOMENT_NEVER)
+		core->retry_at = core->now + RETRY_US;
+	core_wake(core, core->retry_at);
+}
+
 static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
@@ -269,17 +279,15 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	switch (message->status) {
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:
-		// Looked at again in a moment; bounded by the requester's own time limit.
-		key_list_wait(core, &core->retry, entry, WAIT_ASK);
-		if (core->retry_at == MOMENT_NEVER)
-			core->retry_at = core->now + RETRY_US;
-		core_wake(core, core->retry_at);
+	case STATUS_ACCESS_DENIED: // as if cut off, which comes next (A4)
+		retry_later(core, entry);
 		return;
 	default:
-		core_trace(core, "volume %s block %llu: the parent answers %s", volume->name,
-			   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
-		work->failed_status = (uint8_t)message->status;
+		break;
 	}
+	core_trace(core, "volume %s block %llu: the parent answers %s", volume->name, (unsigned long long)block_key_block(entry->key),
+		   message_status_text(message->status));
+	work->failed_status = (uint8_t)message->status;
 }
 
 void
@@ -309,6 +317,7 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 	struct work *work = table_work(&core->table, entry);
 	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
+		       message->status == STATUS_ACCESS_DENIED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
 	if (work->flush_resent && !work->resend) {

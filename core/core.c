@@ -14,6 +14,7 @@
 #include "core/outbox.h"
 #include "core/overflow.h"
 #include "core/recovery.h"
+#include "core/rights.h"
 #include "core/root.h"
 #include "core/route.h"
 #include "core/session.h"
@@ -349,7 +350,7 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_TIMER:
 		break;
 	case EVENT_LINK_UP:
-		session_link_up(core, event->link, event->role, event->address);
+		session_link_up(core, event->link, event->role, event->peer, event->address);
 		break;
 	case EVENT_LINK_DOWN:
 	case EVENT_LINK_ALIVE:
@@ -382,6 +383,9 @@ dispatch(struct core *core, const struct event *event)
 		break;
 	case EVENT_COPIES:
 		copies_event(core);
+		break;
+	case EVENT_RIGHTS:
+		rights_changed(core);
 		break;
 	case EVENT_ABORT:
 		abort_volume(core, core->volumes[event->volume]);
@@ -509,6 +513,7 @@ core_step(struct core *core, moment_us now, const struct event *event, struct ac
 	waiters_pump(core);
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		recovery_pump(core, core->volumes[i]);
+	rights_pump(core);
 	transaction_drain(core);
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		session_pump(core, core->volumes[i]);

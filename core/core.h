@@ -58,6 +58,10 @@ struct core_config {
 	bool listens;    // children may come
 	bool has_driver; // this node uses the volumes itself (a mount), not only on behalf of children
 	enum core_bug bug;
+	// What the peer of a child's link may do with a volume of that name, which may not exist. NULL: everybody may do everything. Asked
+	// when a child connects and at EVENT_RIGHTS.
+	enum right (*right_of)(void *arg, uint32_t link, const char *volume);
+	void *right_arg;
 	void (*trace)(void *arg, const char *line); // one line per transition, or NULL
 	void *trace_arg;
 };
@@ -150,6 +154,7 @@ struct child_info {
 	moment_us phase_since;
 	int32_t link; // -1: absent
 	bool connected;
+	enum right right; // as of its last CONNECT, or EVENT_RIGHTS
 	int64_t lease_ms; // what is left of the lease we gave, 0 when over
 	uint64_t blocks_read, blocks_write;
 };

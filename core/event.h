@@ -26,6 +26,7 @@ enum event_type {
 	EVENT_GRACE_ENDED,  // volume, error: the answer to ACTION_END_GRACE
 	EVENT_JOURNALED,    // volume, store_cookie, error: the answer to ACTION_JOURNAL_SYNC, and to all before it of the volume
 	EVENT_COPIES,       // the cache has something to tell (copies.h, next_loaded)
+	EVENT_RIGHTS,       // core_config.right_of may say something else than before
 	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
 			    // written here and is not known to be durable is given up, unless children have the volume
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
@@ -40,6 +41,7 @@ struct event {
 	enum event_type type;
 	uint32_t link;                 // 0 to LIMIT_LINKS - 1, chosen by the caller
 	enum link_role role;           // EVENT_LINK_UP
+	uint32_t peer;                 // EVENT_LINK_UP of a child: who it is; the same number for the same peer. 0: nobody knows
 	const char *address;           // EVENT_LINK_UP of a parent: as it was dialled, to be told to our children as a way
 				       // further up (F3); or NULL
 	uint32_t volume;               // EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED

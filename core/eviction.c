@@ -141,7 +141,7 @@ eviction_send(struct core *core, struct eviction *eviction)
 }
 
 // A node that has come back, here or by another way, has said what it still holds: its old sessions are over, but its
-// claims are not void. NULL: it is not here.
+// claims are not void. NULL: it is not here. Who may only read has claimed nothing; and nobody can say for another peer that it is here.
 static struct child *
 session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
 {
@@ -151,7 +151,9 @@ session_of(const struct core *core, uint32_t volume, uint64_t node_id, const str
 		struct child *child = core->children[i];
 
 		if (!child->in_use || child == except || child->volume != volume || child->node_id != node_id ||
-		    child->evicting || child->moved || child->lapsed)
+		    child->evicting || child->moved || child->lapsed || child->read_only)
+			continue;
+		if (except != NULL && except->node_id == node_id && child->peer != except->peer)
 			continue;
 		if (found == NULL || child->settled)
 			found = child;

@@ -147,6 +147,7 @@ core_child_info(const struct core *core, uint32_t index, moment_us now, struct c
 			.phase_since = child->phase_since,
 			.link = child->link,
 			.connected = child->link >= 0,
+			.right = child->right,
 			.lease_ms = left_ms(child->lease_end, now),
 			.blocks_read = child->dir.blocks_read,
 			.blocks_write = child->dir.blocks_write,
@@ -197,6 +198,9 @@ check_directory(const struct core *core, const struct entry *entry)
 		CHECK(table_entry(&core->table, r->entry) == entry);
 		CHECK(r->perm == PERM_READ || r->perm == PERM_WRITE);
 		CHECK(!r->revoked || (table_work(&core->table, entry) != NULL && table_work(&core->table, entry)->revoked));
+		if (core->children[r->child]->link >= 0 && !core->links[core->children[r->child]->link]->closing) // what it has no right to goes
+			CHECK(core->children[r->child]->revoking || core->children[r->child]->right == RIGHT_WRITE ||
+			      (core->children[r->child]->right == RIGHT_READ && r->perm == PERM_READ));
 		readers += r->perm == PERM_READ && !r->revoked;
 		writers += r->perm == PERM_WRITE && !r->revoked;
 	}

@@ -31,6 +31,10 @@ enum {
 	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root
 	LIMIT_STORED = 1 << 24,                     // blocks whose version before the start a root remembers
 	LIMIT_LISTENERS = 16,
+	LIMIT_HANDSHAKES = 256,           // connections that are not through with TLS yet, in all
+	LIMIT_HANDSHAKES_OF_HOST = 64,    // of these, from one address (an IPv6 host: from one /64)
+	LIMIT_LINKS_OF_KEY = 64,          // links of children with one key
+	LIMIT_HANDSHAKE_MS = 10 * 1000,   // and for how long
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
 	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
 	LIMIT_BLOB_SIZE = 4096,    // bytes of KEY, COOKIE or DIGEST

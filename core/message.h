@@ -75,7 +75,8 @@ enum {
 	X(UNAVAILABLE, 15, "the parent of this node is not reachable")       \
 	X(BAD_VERSION, 16, "the protocol version is not spoken here")        \
 	X(MISSING_PARAM, 17, "a parameter is missing")                       \
-	X(EVICTED, 18, "the session was evicted: its blocks were given to others")
+	X(EVICTED, 18, "the session was evicted: its blocks were given to others") \
+	X(ACCESS_DENIED, 19, "this node has no right to that there")
 
 enum status {
 	STATUS_NONE = 0,

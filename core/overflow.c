@@ -104,7 +104,7 @@ recall_one(struct core *core, struct child *child, uint32_t *looks)
 		if (!is_recallable(core, child, record))
 			continue;
 		record->used = false;
-		if (!spared && recall_back(core, record))
+		if (!spared && recall_back(core, record, PERM_NO))
 			return true;
 	}
 	return false;

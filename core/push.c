@@ -44,7 +44,7 @@ may_push(const struct core *core, const struct child *child)
 	const struct volume *volume = core->volumes[child->volume];
 
 	return core->config.push_blocks > 0 && core->stop == STOP_NO && !claim_in_grace(core, volume) && child->settled &&
-	       child->link >= 0 && !core->links[child->link]->closing && !core->links[child->link]->no_push;
+	       child->link >= 0 && !child->revoking && !core->links[child->link]->closing && !core->links[child->link]->no_push;
 }
 
 static bool

@@ -71,9 +71,9 @@ recall_for(struct core *core, struct entry *entry, struct dir_record *record, en
 }
 
 bool
-recall_back(struct core *core, struct dir_record *record)
+recall_back(struct core *core, struct dir_record *record, enum perm allowed)
 {
-	return invalidate(core, table_entry(&core->table, record->entry), record, PERM_NO, NULL, false) != 0;
+	return invalidate(core, table_entry(&core->table, record->entry), record, allowed, NULL, false) != 0;
 }
 
 bool

@@ -25,8 +25,9 @@ void recall_revoked(struct core *core, struct entry *entry);
 uint32_t recall_for(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed, bool live,
 		    const struct claimant *claimant);
 
-// The block of ${record} is recalled, since its place in the directory is needed (R17). False: the child can not be asked.
-bool recall_back(struct core *core, struct dir_record *record);
+// What ${record} gives beyond ${allowed} is recalled, since its place in the directory is needed (R17), or the child has no right to it
+// any more. False: the child can not be asked.
+bool recall_back(struct core *core, struct dir_record *record, enum perm allowed);
 
 // The i-th block of a child's answer to an INVALIDATE. Touches it.
 void recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i);

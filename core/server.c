@@ -12,6 +12,7 @@
 #include "core/push.h"
 #include "core/recall.h"
 #include "core/recovery.h"
+#include "core/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -146,10 +147,9 @@ needs_credit(const struct message *message)
 bool
 server_check_request(struct core *core, uint32_t link, const struct message *message, struct child **ret_child)
 {
+	enum status refusal;
 	struct child *child;
 	struct volume *volume;
-	bool writes = message->opcode == OP_PUT || message->opcode == OP_FLUSH || message->perm == PERM_WRITE ||
-		      (message->opcode == OP_RECOVER && message->items != NULL);
 
 	if (!(message->present & PRESENT(VOLUME_ID)))
 		return refuse_request(core, link, message, STATUS_MISSING_PARAM, PARAM_VOLUME_ID, 0);
@@ -158,8 +158,9 @@ server_check_request(struct core *core, uint32_t link, const struct message *mes
 		return refuse_request(core, link, message, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_ID, message->volume_id);
 	volume = child_volume(core, child);
 	*ret_child = child;
-	if (writes && (child->read_only || volume->read_only))
-		return refuse_request(core, link, message, STATUS_READ_ONLY, PARAM_PERMISSIONS, message->perm);
+	refusal = rights_refusal(core, child, message);
+	if (refusal != STATUS_NONE)
+		return refuse_request(core, link, message, refusal, PARAM_PERMISSIONS, message->perm);
 	if (core->stop != STOP_NO && message->opcode != OP_FLUSH && message->opcode != OP_RECOVER &&
 	    message->perm != PERM_NO && message->items == NULL)
 		return refuse_request(core, link, message, STATUS_UNAVAILABLE, 0, 0);
@@ -361,6 +362,7 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	core->directory.beyond += beyond && !record->beyond;
 	record->beyond = beyond;
 	table_work_make(&core->table, entry)->exposed = true;
+	rights_granted_claim(core, child);
 	if (want->orphan) {
 		// It has left meanwhile: the record says where the block was given to. The claim may have been long on its way, and
 		// have taken the block from who is away, whose lease lasts: so long nobody gets it from us.
@@ -442,7 +444,14 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 		now.has_digest = true;
 		memcpy(now.digest, message->digest.bytes + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE);
 	}
-	if (put_again(core, child, entry, message, i) || (item == NULL && grant_now(core, child, entry, &now)))
+	if (put_again(core, child, entry, message, i))
+		return;
+	if (child->read_only && now.perm == PERM_WRITE) { // it is being taken back, and was no repetition (A4)
+		table_touch(&core->table, entry);
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_READ_ONLY);
+		return;
+	}
+	if (item == NULL && grant_now(core, child, entry, &now))
 		return;
 	if (core->stop != STOP_NO) { // of bytes: only what is here already
 		table_touch(&core->table, entry); // what it has nothing to say of is forgotten
@@ -547,15 +556,15 @@ server_refuse(struct core *core, const struct entry *entry, struct want *want, e
 }
 
 void
-server_refuse_waiting(struct core *core)
+server_refuse_waiting(struct core *core, const struct child *of, enum perm left, enum status status)
 {
 	for (uint32_t i = 1; i < core->table.wants.next; i++) {
 		struct want *want = table_want(&core->table, i);
 
 		if (!pool_is_used(&core->table.wants, i) || want->kind < WANT_GET || want->kind == WANT_RECOVER ||
-		    want->applied)
+		    want->applied || want->perm <= (uint8_t)left || (of != NULL && want->child != of->index))
 			continue;
-		server_refuse(core, table_entry(&core->table, want->entry), want, STATUS_UNAVAILABLE);
+		server_refuse(core, table_entry(&core->table, want->entry), want, status);
 		want->kind = WANT_NONE;
 		table_touch(&core->table, table_entry(&core->table, want->entry));
 	}
@@ -608,6 +617,7 @@ server_link_down(struct core *core, uint32_t index)
 
 	child->link = -1;
 	child->pending = 0;
+	rights_link_down(core, child);
 	if (barrier != NULL) { // nobody waits for it any more
 		barrier_remove(child_volume(core, child), barrier);
 		free(barrier);

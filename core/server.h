@@ -51,8 +51,8 @@ void server_push(struct core *core, struct child *child, struct entry *entry);
 // ${want} can not be had.
 void server_refuse(struct core *core, const struct entry *entry, struct want *want, enum status status);
 
-// The node stops: requests that wait are refused, so that nothing more is granted.
-void server_refuse_waiting(struct core *core);
+// Requests of ${of} (NULL: of all children) for more than ${left} that wait are refused, so that nothing more is granted.
+void server_refuse_waiting(struct core *core, const struct child *of, enum perm left, enum status status);
 
 // Answer a FLUSH: the bytes are above (${ok}), or lost. Then the child has to say what it has left of them (RECOVER), and is
 // refused for good if that is lost, too.

@@ -370,6 +370,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		volume->epoch = message->epoch;
 	volume->parent_epoch = message->connect_flags & CONNECT_RECOVERING ? 0 : message->epoch;
 	volume->connected = true;
+	volume->denied = false;
 	core_trace(core, "volume %s: connected, %s", volume->name, resumed ? "session resumed" : "new session");
 	volume_ready(core, volume, message);
 	journaled_author_changed(core, volume);
@@ -393,10 +394,12 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 	core_trace(core, "volume %s: the parent refuses: %s", volume->name, message_status_text(message->status));
 	if (message->status == STATUS_UNAVAILABLE || message->status == STATUS_IN_RECOVERY)
 		return;
-	if (!volume->announced) {
+	if (!volume->announced || (message->status == STATUS_ACCESS_DENIED && !volume->denied)) {
 		struct action *action = actions_add(core->actions, ACTION_VOLUME_FAILED);
 
-		volume->state = VOLUME_FAILED;
+		if (!volume->announced)
+			volume->state = VOLUME_FAILED;
+		volume->denied = true;
 		action->volume = volume->index;
 		action->error = message->status == STATUS_NO_SUCH_VOLUME  ? ERR_NO_VOLUME
 				: message->status == STATUS_LOOP_DETECTED ? ERR_LOOP
@@ -604,7 +607,7 @@ session_timer(struct core *core)
 // ---- links ----
 
 void
-session_link_up(struct core *core, uint32_t id, enum link_role role, const char *address)
+session_link_up(struct core *core, uint32_t id, enum link_role role, uint32_t peer, const char *address)
 {
 	struct link *link;
 
@@ -625,6 +628,7 @@ session_link_up(struct core *core, uint32_t id, enum link_role role, const char 
 	link->silent_since = core->now;
 	core_wake(core, moment_after_ms(core->now, core->config.hb_ttl_ms));
 	link->role = role;
+	link->peer = peer;
 	for (int i = 0; i < LIMIT_VOLUMES; i++)
 		link->child_of[i] = -1;
 	if (role != LINK_PARENT)

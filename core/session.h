@@ -6,7 +6,7 @@
 #include "core/state.h"
 
 // A link came; a link is gone: what was under way on it is begun anew or forgotten.
-void session_link_up(struct core *core, uint32_t link, enum link_role role, const char *address);
+void session_link_up(struct core *core, uint32_t link, enum link_role role, uint32_t peer, const char *address);
 void session_link_alive(struct core *core, uint32_t id);
 void session_link_down(struct core *core, uint32_t link);
 

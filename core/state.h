@@ -10,6 +10,7 @@
 //   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent
 //   admission.c    sessions of children; struct child, pending_connect
 //   client.c       towards the parent: asks, grants, recalls from above
+//   rights.c       what they may do
 //   server.c       towards the children: requests, grants
 //   server_flush.c what they bring up
 //   recall.c       what they hold is taken back
@@ -90,9 +91,11 @@ struct link {
 	uint64_t queued;                 // bytes of data that wait on it, as far as we know (R16)
 	struct message *open;            // the last message of this step, may be joined
 	struct key_list waiting;         // blocks that wait for room
+	uint32_t peer;                   // of a child's link: who it is; 0: nobody knows
 	int32_t child_of[LIMIT_VOLUMES]; // a child's link: its session with each volume; -1: none
 	bool greeted;                    // the peer has said something valid
 	bool no_push;                    // it does not know PUSH
+	char denied[LIMIT_NAME_SIZE + 1]; // the last volume that was asked for without a right
 	char name[LIMIT_NAME_SIZE + 1];  // of the peer, once known
 };
 
@@ -144,6 +147,7 @@ struct volume {
 	uint32_t index;
 	bool is_root;
 	bool dynamic; // made because a child asked for it
+	bool denied;  // the parent says that we have no right to it any more, and that was told
 	bool read_only;
 	bool configured_read_only;
 	enum volume_state state;
@@ -266,7 +270,13 @@ struct child {
 	uint32_t volume;
 	int32_t link; // -1: absent
 	uint64_t node_id, session;
-	bool read_only, sync;
+	uint32_t peer;         // whose session it is: nobody else's CONNECT goes on with it
+	enum right right;
+	bool asked_read_only;  // it will not write
+	bool read_only, sync;  // it will not, or may not
+	bool revoking;         // what it has beyond its right is taken back
+	moment_us revoke_until;
+	bool told_read_only;   // by the answer to its last CONNECT
 	bool wrote;  // it has sent bytes, or claimed
 	// How often bytes of it were acknowledged in this session, so that it does not send them to us again: in all, before
 	// its barrier that is under way, and before its last one that ended well.
@@ -360,6 +370,7 @@ struct core {
 	struct child **children; // by index; slots are used again
 	uint32_t child_count, child_capacity;
 	uint64_t session_next;
+	uint32_t revoking; // children of which something is taken back
 	char ancestors[LIMIT_ANCESTORS][LIMIT_ADDRESS_SIZE + 1]; // where they can be reached, but for the parent
 	uint32_t ancestor_count;
 	char way_up[LIMIT_BLOB_SIZE]; // PARENT_ADDR of the message that is being made

@@ -39,7 +39,7 @@ stop_begin(struct core *core)
 		if (pool_is_used(&core->table.entries, i) && entry->dir != 0)
 			table_touch(&core->table, entry);
 	}
-	server_refuse_waiting(core);
+	server_refuse_waiting(core, NULL, PERM_NO, STATUS_UNAVAILABLE);
 }
 
 static void

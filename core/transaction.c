@@ -278,6 +278,9 @@ transaction_advance(struct core *core, struct entry *entry)
 			continue;
 		}
 		// Who asked may have left meanwhile: it is nothing to those behind him.
+		// Nor is it to who wants to read, if WRITE was refused, which was asked for because it was held (A4).
+		if (work->failed_status == STATUS_READ_ONLY && want->perm < PERM_WRITE)
+			work->failed_status = STATUS_NONE;
 		if (work->failed_status != STATUS_NONE && want->asks) {
 			want_fail(core, entry, want, work->failed_status);
 			work->failed_status = STATUS_NONE;

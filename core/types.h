@@ -15,6 +15,9 @@ typedef uint64_t moment_us;
 // What a node may do with a block. Ordered: each includes the one before.
 enum perm { PERM_NO = 0, PERM_READ = 1, PERM_WRITE = 2 };
 
+// What a peer may do with a volume. Ordered as well.
+enum right { RIGHT_NONE = 0, RIGHT_READ = 1, RIGHT_WRITE = 2 };
+
 // The version of a block's content: epoch (24 bits) above counter (40 bits). 0: never written in this system.
 // Two contents never share one (protocol.md R11).
 typedef uint64_t version_t;

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #define FORMS "use HOST:PORT, [IPv6]:PORT or unix:PATH"
+#define PIN_FORM "use sha256:HEX@HOST:PORT"
 
 static int __attribute__((format(printf, 3, 4))) address_fail(char *error, size_t error_size, const char *format, ...)
 {
@@ -98,10 +99,38 @@ address_parse_tcp(const char *text, struct address *ret, char *error, size_t err
 	return 0;
 }
 
+// Take a key's fingerprint off the front. Returns what follows, or NULL and a sentence.
+static const char *
+parse_pin(const char *text, struct address *ret, char *error, size_t error_size)
+{
+	char pin[FINGERPRINT_TEXT_SIZE], why[160];
+	const char *at = strchr(text, '@');
+
+	if (strncmp(text, FINGERPRINT_PREFIX, strlen(FINGERPRINT_PREFIX)) != 0)
+		return text;
+	if (at == NULL) {
+		address_fail(error, error_size, "address '%s': behind the fingerprint '@' and the address are missing; " PIN_FORM, text);
+		return NULL;
+	}
+	snprintf(pin, sizeof(pin), "%.*s", (int)(at - text), text);
+	if ((size_t)(at - text) >= sizeof(pin) || fingerprint_parse(pin, &ret->pin, why, sizeof(why)) != 0) {
+		address_fail(error, error_size, "address '%s': in front of '@' is no fingerprint: right would be sha256: and %d hex digits",
+			     text, 2 * FINGERPRINT_SIZE);
+		return NULL;
+	}
+	if (strncmp(at + 1, "unix:", 5) == 0) {
+		address_fail(error, error_size, "address '%s': a unix socket has no key, its user is checked; use unix:PATH", text);
+		return NULL;
+	}
+	ret->is_pinned = true;
+	return at + 1;
+}
+
 int
 address_parse(const char *text, struct address *ret, char *error, size_t error_size)
 {
 	struct address address = {0};
+	const char *rest;
 	int rc;
 
 	if (strlen(text) >= sizeof(address.text))
@@ -112,10 +141,13 @@ address_parse(const char *text, struct address *ret, char *error, size_t error_s
 			return address_fail(error, error_size, "address: control character 0x%02x in it; " FORMS,
 					    (unsigned char)*c);
 	memcpy(address.text, text, strlen(text) + 1);
-	if (strncmp(text, "unix:", 5) == 0)
-		rc = address_parse_unix(text, &address, error, error_size);
+	rest = parse_pin(text, &address, error, error_size);
+	if (rest == NULL)
+		return -1;
+	if (strncmp(rest, "unix:", 5) == 0)
+		rc = address_parse_unix(rest, &address, error, error_size);
 	else
-		rc = address_parse_tcp(text, &address, error, error_size);
+		rc = address_parse_tcp(rest, &address, error, error_size);
 	if (rc == 0)
 		*ret = address;
 	return rc;

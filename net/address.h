@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Addresses of nodes: HOST:PORT, [IPv6]:PORT, unix:PATH.
+// Addresses of nodes: HOST:PORT, [IPv6]:PORT, unix:PATH; of one whose key is known, sha256:HEX@HOST:PORT.
 #ifndef HVFS_NET_ADDRESS_H
 #define HVFS_NET_ADDRESS_H
+
+#include "crypto/fingerprint.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +15,8 @@ struct address {
 	char host[256];   // TCP: name or number
 	char port[8];     // TCP: decimal
 	char path[108];   // unix
+	bool is_pinned;   // TCP: who is there has this key
+	struct fingerprint pin;
 };
 
 // Parse ${text}. Returns 0, or -1 and a sentence that names the text, what is wrong and what would be right.

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Reading: net/receiver. An idle link has no buffer; one within a message has what has come of it, its blocks in the
 // buffers in which they stay. Where bytes are put of which nothing is known is shared by all links of the thread. A
-// readiness event reads a few times at most, so that other links get their turn.
+// readiness event reads a few times at most, so that other links get their turn; with TLS the socket may not tell of what
+// is left, so the link tells itself.
 //
-// Writing: net/send_queue. The socket is written at link_flush; only when it is full an event waits for it.
+// Writing: net/send_queue. The socket is written at link_flush; only when it is full an event waits for it. With TLS
+// either direction may have to wait for what the other one usually does.
 //
 // Callbacks may close this or any link. A link that is inside its own event is marked dead and freed at the event's
 // end; every other one is freed at once.
 #include "net/link.h"
 
 #include "core/check.h"
+#include "net/channel.h"
 #include "net/receiver.h"
 #include "net/send_queue.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <linux/sockios.h>
@@ -23,7 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 enum {
 	READS_PER_EVENT = 4,
@@ -33,23 +34,22 @@ enum {
 	UNSENT_SIZE_MAX = 256 * 1024,      // in the kernel, of TCP (R16: short queues)
 	QUEUE_SIZE_MAX = 64 * 1024 * 1024, // a peer that does not read is cut off beyond this
 	WRITE_PIECES_MAX = 1024,           // IOV_MAX
-	WHY_SIZE = 160,
+	WHY_SIZE = CHANNEL_WHY_SIZE,
 };
 
 struct link {
-	int fd;
+	struct channel channel;
 	char *peer;
 	const struct link_callbacks *callbacks;
 	void *arg, *owner;
-	struct event readable, writable, later;
+	struct event readable, writable, later, again;
 
 	struct receiver receiver;
 	struct send_queue queue;
 	size_t queued_since_room; // bytes given to link_send since the room callback, and what waited then
 
-	bool received;      // something, since the last link_has_progressed
-	int64_t sent_size;  // bytes, to the system
-	int64_t taken_size; // of these, by the peer's host, as of the last link_has_progressed
+	uint64_t received_size; // bytes, as of the last link_has_progressed
+	int64_t taken_size;     // of what was sent, by the peer's host, as of then
 
 	bool waits;  // for writable
 	bool broken; // a write failed: why says how; told from the loop
@@ -108,8 +108,8 @@ link_shut(struct link *link)
 	event_del(&link->readable);
 	event_del(&link->writable);
 	event_del(&link->later);
-	close(link->fd);
-	link->fd = -1;
+	event_del(&link->again);
+	channel_close(&link->channel);
 	send_queue_clear(&link->queue);
 }
 
@@ -119,7 +119,7 @@ link_end(struct link *link, const char *why)
 {
 	CHECK(link->busy && !link->dead);
 	link_shut(link);
-	link->callbacks->closed(link->arg, link, why);
+	link->callbacks->closed(link->arg, link, why, link->channel.refused);
 }
 
 static void
@@ -174,12 +174,26 @@ link_pool(void *arg, size_t size)
 	return link->callbacks->pool(link->arg, size);
 }
 
+static void link_write(struct link *link);
+
 static void
-link_read_failed(struct link *link, int error)
+link_wait_writable(struct link *link)
+{
+	if (!link->waits)
+		event_add(&link->writable, NULL);
+	link->waits = true;
+}
+
+// The peer has closed the connection, or reading failed.
+static void
+link_read_ended(struct link *link, enum channel_result result)
 {
 	char why[WHY_SIZE];
 
-	snprintf(why, sizeof(why), "reading failed: %s", strerror(error));
+	if (result == CHANNEL_FAILED)
+		memcpy(why, link->channel.why, sizeof(why)); // the channel goes first
+	else
+		snprintf(why, sizeof(why), "the peer closed the connection%s", receiver_is_within(&link->receiver) ? " within a message" : "");
 	link_end(link, why);
 }
 
@@ -190,25 +204,32 @@ link_read_once(struct link *link)
 	const struct receiver_listener listener = {
 		.pool = link_pool, .message = link_deliver, .fatal = link_deliver_fatal, .arg = link};
 	struct receiver_space *space = shared.space;
-	struct msghdr header = {.msg_iov = space->iov};
-	ssize_t got;
-	int error;
+	enum channel_result result;
+	size_t size = 0;
+	bool more = false;
 
 	receiver_prepare(&link->receiver, &listener, space);
-	header.msg_iovlen = (size_t)space->count;
-	got = recvmsg(link->fd, &header, 0);
-	error = errno;
-	link->received |= got > 0;
-	if (!receiver_take(&link->receiver, &listener, space, got > 0 ? (size_t)got : 0))
+	result = channel_read(&link->channel, space->iov, space->count, &size, &more);
+	if (!receiver_take(&link->receiver, &listener, space, result == CHANNEL_DONE ? size : 0))
 		return false;
-	if (got > 0)
-		return (size_t)got == space->size;
-	if (got == 0)
-		link_end(link, receiver_is_within(&link->receiver) ? "the peer closed the connection within a message"
-								   : "the peer closed the connection");
-	else if (error != EAGAIN && error != EINTR)
-		link_read_failed(link, error);
-	return false;
+	if (result != CHANNEL_DONE && result != CHANNEL_WAITS)
+		link_read_ended(link, result);
+	return result == CHANNEL_DONE && more;
+}
+
+static void
+link_read(struct link *link)
+{
+	bool more = true;
+
+	for (int i = 0; i < READS_PER_EVENT && more; i++)
+		more = link_read_once(link);
+	if (link->dead)
+		return;
+	if (more && link->channel.ssl != NULL)
+		evtimer_add(&link->again, &(struct timeval){0}); // behind the others' events
+	if (link->channel.read_waits_write)
+		link_wait_writable(link);
 }
 
 static void
@@ -217,9 +238,9 @@ link_readable(evutil_socket_t fd, short what, void *arg)
 	struct link *link = arg;
 
 	link->busy = true;
-	for (int i = 0; i < READS_PER_EVENT; i++)
-		if (!link_read_once(link))
-			break;
+	link_read(link);
+	if (!link->dead && !link->broken && link->channel.write_waits_read)
+		link_write(link);
 	link_leave_event(link);
 }
 
@@ -234,41 +255,23 @@ link_break(struct link *link, const char *why)
 	event_active(&link->later, EV_TIMEOUT, 1);
 }
 
-static void
-link_write_failed(struct link *link, int error)
-{
-	char why[WHY_SIZE];
-
-	snprintf(why, sizeof(why), "writing failed: %s", strerror(error));
-	link_break(link, why);
-}
-
 // Write until the queue is empty or the socket is full.
 static void
 link_write(struct link *link)
 {
+	enum channel_result result = CHANNEL_DONE;
 	struct iovec iov[WRITE_PIECES_MAX];
-	struct msghdr header = {.msg_iov = iov};
-	ssize_t sent;
+	size_t size;
 
-	while (link->queue.size > 0) {
-		header.msg_iovlen = (size_t)send_queue_peek(&link->queue, iov, WRITE_PIECES_MAX);
-		sent = sendmsg(link->fd, &header, MSG_NOSIGNAL);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno == EAGAIN)
-			break;
-		if (sent < 0) {
-			link_write_failed(link, errno);
-			return;
-		}
-		send_queue_advance(&link->queue, (size_t)sent);
-		link->sent_size += sent;
+	while (link->queue.size > 0 && result == CHANNEL_DONE) {
+		result = channel_write(&link->channel, iov, send_queue_peek(&link->queue, iov, WRITE_PIECES_MAX), &size);
+		if (result == CHANNEL_DONE)
+			send_queue_advance(&link->queue, size);
 	}
-	if (link->queue.size > 0 && !link->waits) {
-		link->waits = true;
-		event_add(&link->writable, NULL);
-	}
+	if (result == CHANNEL_FAILED)
+		link_break(link, link->channel.why);
+	else if (link->queue.size > 0 && !link->channel.write_waits_read)
+		link_wait_writable(link);
 }
 
 // There is room again, and the owner may think that there is none: he counts what he sent since the last time.
@@ -283,8 +286,12 @@ link_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *link = arg;
 
+	link->busy = true;
 	link->waits = false;
+	if (link->channel.read_waits_write)
+		link_read(link);
 	link_flush(link);
+	link_leave_event(link);
 }
 
 // What link_send and link_flush found out.
@@ -335,14 +342,17 @@ link_flush(struct link *link)
 bool
 link_has_progressed(struct link *link)
 {
-	bool progressed = link->received;
 	int64_t taken_size;
 	int waiting_size;
+	bool progressed;
 
-	link->received = false;
-	if (link->dead || ioctl(link->fd, SIOCOUTQ, &waiting_size) != 0)
+	if (link->dead)
+		return false;
+	progressed = channel_received(&link->channel) > link->received_size;
+	link->received_size = channel_received(&link->channel);
+	if (ioctl(link->channel.fd, SIOCOUTQ, &waiting_size) != 0)
 		return progressed;
-	taken_size = link->sent_size - waiting_size;
+	taken_size = (int64_t)channel_sent(&link->channel) - waiting_size;
 	progressed |= taken_size > link->taken_size;
 	link->taken_size = taken_size;
 	return progressed;
@@ -371,14 +381,16 @@ link_set_options(int fd)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+// Nothing is known of what the handshake has left in OpenSSL's buffers: it is read without being told.
 struct link *
-link_create(struct event_base *base, int fd, const char *peer, const struct link_callbacks *callbacks, void *arg)
+link_create_tls(struct event_base *base, int fd, struct ssl_st *ssl, const char *peer, const struct link_callbacks *callbacks,
+		void *arg)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
 	CHECK(link != NULL);
 	shared_acquire();
-	link->fd = fd;
+	channel_init(&link->channel, fd, ssl);
 	link->peer = strdup(peer);
 	CHECK(link->peer != NULL);
 	link->callbacks = callbacks;
@@ -387,8 +399,19 @@ link_create(struct event_base *base, int fd, const char *peer, const struct link
 	event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, link_readable, link);
 	event_assign(&link->writable, base, fd, EV_WRITE, link_writable, link);
 	event_assign(&link->later, base, -1, 0, link_later, link);
+	evtimer_assign(&link->again, base, link_readable, link);
 	event_add(&link->readable, NULL);
+	if (ssl != NULL) {
+		evtimer_add(&link->again, &(struct timeval){0});
+		(void)link_has_progressed(link); // what the handshake has moved does not count
+	}
 	return link;
+}
+
+struct link *
+link_create(struct event_base *base, int fd, const char *peer, const struct link_callbacks *callbacks, void *arg)
+{
+	return link_create_tls(base, fd, NULL, peer, callbacks, arg);
 }
 
 void

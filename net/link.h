@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One connection to a neighbour: bytes to messages and back. On libevent; TCP (TCP_NODELAY) or unix stream sockets.
+// One connection to a neighbour: bytes to messages and back. On libevent; TCP (TCP_NODELAY) or unix stream sockets, with TLS on
+// it or not (net/channel).
 // Reading never stops while the link is open (protocol.md R15). Writing is tried at once; what the socket does not take
 // waits, in order, with counts of the buffers it needs (no copy of block data).
 #ifndef HVFS_NET_LINK_H
@@ -11,6 +12,7 @@
 
 struct event_base;
 struct link;
+struct ssl_st;
 struct listener;
 struct dialer;
 
@@ -25,13 +27,18 @@ struct link_callbacks {
 	void (*malformed)(void *arg, struct link *link, const struct message *header, const struct wire_error *error, bool fatal);
 	// Less than half of LIMIT_LINK_DATA_SIZE is waiting now, and more was before.
 	void (*room)(void *arg, struct link *link);
-	// The peer or the network ended it, or a write failed; ${why} is a sentence. The link is freed after the call.
-	void (*closed)(void *arg, struct link *link, const char *why);
+	// The peer or the network ended it, or a write failed; ${why} is a sentence, ${refused}: the peer has said that it does not want
+	// this end, so that to try again is of no use for now. The link is freed after the call.
+	void (*closed)(void *arg, struct link *link, const char *why, bool refused);
 };
 
 // Takes over the connected, non-blocking socket ${fd}. ${peer} is a name for logs. Callbacks run from the event loop only,
 // never from within link_send.
 struct link *link_create(struct event_base *base, int fd, const char *peer, const struct link_callbacks *callbacks, void *arg);
+
+// The same with TLS on it, whose handshake is done: ${ssl} is taken over, too.
+struct link *link_create_tls(struct event_base *base, int fd, struct ssl_st *ssl, const char *peer,
+	const struct link_callbacks *callbacks, void *arg);
 
 // Close and free without the closed callback. Safe inside any callback of any link.
 void link_close(struct link *link);

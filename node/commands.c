@@ -241,6 +241,12 @@ command_run(struct client *client, const char *command, const json_t *request)
 		command_set(client, request);
 	else if (strcmp(command, "cache") == 0)
 		command_run_cache(client, request);
+	else if (strcmp(command, "acl") == 0)
+		command_run_acl(client, request);
+	else if (strcmp(command, "allow") == 0)
+		command_run_allow(client, request);
+	else if (strcmp(command, "deny") == 0)
+		command_run_deny(client, request);
 	else if (strcmp(command, "abort") == 0)
 		command_abort(client, request);
 	else if (strcmp(command, "unmount") == 0)
@@ -249,6 +255,6 @@ command_run(struct client *client, const char *command, const json_t *request)
 		command_stop(client, request);
 	else
 		client_answer_error(client,
-				    "command %.100s is not known; use status, flush, set, cache, abort, unmount or stop",
+				    "command %.100s is not known; use status, flush, set, cache, acl, allow, deny, abort, unmount or stop",
 				    command);
 }

@@ -99,12 +99,37 @@ static int
 check_listens(const struct node_config *config, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < config->listen_count; i++) {
-		if (config->insecure || address_is_local(&config->listens[i]))
+		const struct address *address = &config->listens[i];
+
+		if (address->is_pinned)
+			return config_fail(error, error_size,
+					   "--listen %s: a fingerprint belongs to the address of a parent; use HOST:PORT", address->text);
+		if (config->key[0] != '\0' || config->insecure || address_is_local(address))
 			continue;
-		return config_fail(
-			error, error_size,
-			"--listen %s: links are not authenticated; use a loopback address, unix:PATH, or --insecure",
-			config->listens[i].text);
+		return config_fail(error, error_size,
+				   "--listen %s: without a key links are neither authenticated nor encrypted; use --key FILE ('hvfs "
+				   "keygen' makes one), a loopback address, unix:PATH, or, in a network that is yours alone, --insecure",
+				   address->text);
+	}
+	return 0;
+}
+
+static int
+check_parents(const struct node_config *config, char *error, size_t error_size)
+{
+	for (size_t i = 0; i < config->parent_count; i++) {
+		const struct address *address = &config->parents[i];
+
+		if (config->key[0] == '\0' && address->is_pinned)
+			return config_fail(error, error_size,
+					   "--parent %s: whoever checks the key of another needs one himself: --key FILE ('hvfs keygen' "
+					   "makes one)",
+					   address->text);
+		if (config->key[0] != '\0' && !address->is_unix && !address->is_pinned)
+			return config_fail(error, error_size,
+					   "--parent %s: which key is to be there? use sha256:HEX@%s; 'hvfs keygen --show FILE' and 'hvfs "
+					   "status' print it at the parent",
+					   address->text, address->text);
 	}
 	return 0;
 }
@@ -124,6 +149,7 @@ node_config_check(const struct node_config *config, char *error, size_t error_si
 
 	if (check_name("--name", config->name, LIMIT_NAME_SIZE, error, error_size) != 0 ||
 	    check_volumes(config, error, error_size) != 0 || check_listens(config, error, error_size) != 0 ||
+	    check_parents(config, error, error_size) != 0 ||
 	    check_duration("--hb-ttl", config->hb_ttl_ms, error, error_size) != 0 ||
 	    check_duration("--ttl", config->ttl_ms, error, error_size) != 0)
 		return -1;
@@ -134,6 +160,9 @@ node_config_check(const struct node_config *config, char *error, size_t error_si
 				   LIMIT_DIRECTORY_MAX);
 	if (config->mount[0] != '\0' && config->volume_count == 0)
 		return config_fail(error, error_size, "--mount %s: there is no --volume to present", config->mount);
+	if (config->key[0] != '\0' && config->insecure)
+		return config_fail(error, error_size,
+				   "--key and --insecure exclude each other: with a key every TCP link is TLS; use one");
 	if (config->allow_other && config->allow_root)
 		return config_fail(error, error_size, "--allow-other and --allow-root exclude each other; use one");
 	return 0;

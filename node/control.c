@@ -6,6 +6,7 @@
 //                                         missing: all
 //   {"command":"set","values":{KEY:TEXT}} {"ok":true,"changes":[{"key","was","is"}]}; all of them, or none
 //   {"command":"cache","action":ACTION}   control_cache.c
+//   {"command":"acl"}, "allow", "deny"  control_acl.c
 //   {"command":"abort","volume":NAME}     {"ok":true,"requests":N,"dirty_bytes":N}: how much was given up
 //   {"command":"stop","timeout_ms":N}     {"waiting":[{"what":TEXT,...}],"dirty_bytes":N} when that changes (waiting.c);
 //                                         {"ok":true} when everything is flushed and unmounted, and then the node ends.

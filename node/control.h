@@ -15,6 +15,7 @@ enum wait {
 	WAIT_CACHE,   // a level of the cache changes
 	WAIT_DISK,    // one on a disk comes, goes, or is replaced
 	WAIT_WARM,    // blocks are brought into the cache
+	WAIT_ACL,     // a change of rights is written
 	WAIT_UNMOUNT, // it unmounts; told when that has happened
 };
 
@@ -27,6 +28,8 @@ struct client {
 	struct warm *warm;    // WAIT_WARM
 	bool flush_unmounts;  // and then it unmounts
 	uint32_t level_id;    // WAIT_CACHE; WAIT_DISK: the change's number
+	uint64_t acl_change;  // WAIT_ACL: the number of its change, and what it was about
+	const char *right_was, *right_is;
 	moment_us deadline;   // of its unmounting, 0: none
 	bool ended; // it will not ask any more
 };
@@ -71,6 +74,12 @@ void command_flush_ended(struct client *client, const struct flush *flush);
 
 // The volume that ${request} names, or -1 and the client has its answer.
 int command_find_volume(struct client *client, const json_t *request);
+
+// ---- control_acl.c ----
+// Who may do what: show it; change it.
+void command_run_acl(struct client *client, const json_t *request);
+void command_run_allow(struct client *client, const json_t *request);
+void command_run_deny(struct client *client, const json_t *request);
 
 // ---- control_cache.c ----
 // The command "cache": its "action" says what is to be done.

@@ -2,12 +2,13 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, messages in;  parent.c  dialling, and whom
+//   links.c    accepting, messages in;  parent.c  dialling, and whom;  access.c  who may come in
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk;  cache_change.c  that comes and goes
 //   volumes.c  opening volumes, mounting them, the driver's calls
+//   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
 //   config.c   defaults and checks
@@ -16,8 +17,12 @@
 
 #include "cache/stack.h"
 #include "core/check.h"
+#include "crypto/identity.h"
 #include "fuse/driver.h"
+#include "net/handshake.h"
 #include "net/link.h"
+#include "node/acl.h"
+#include "node/acl_file.h"
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
@@ -42,6 +47,7 @@ struct node_link {
 	struct link *link;
 	uint32_t slot;
 	enum link_role role;
+	struct peer peer;
 	bool heard;   // a valid message came
 	bool written; // is in node->written
 	struct node_link *next_written;
@@ -112,13 +118,28 @@ struct node {
 	uint32_t free_count;
 	struct node_link *written; // links that have something to flush
 	struct listener *listeners[LIMIT_LISTENERS];
+	struct acl *acl;
+	struct acl_file acl_file; // where it is, if it is in a file; the worker's while acl_saves
+	uint64_t acl_changes;     // since the start
+	bool acl_saves;           // the file is being written
+	struct identity *identity;     // NULL: none
+	struct handshakes *handshakes; // of TCP; NULL: it is plain
+	moment_us refused_since;       // of the refusals that are counted: how many were told, and how many were not
+	uint32_t refused_told, refused_hidden;
+	struct refusal {
+		uint64_t hash; // of the reason
+		moment_us told;
+	} refusals[16];
+	struct peer *peers; // that have ever been in; their index + 1 is by what the core knows them
+	uint32_t peer_count;
+	struct forbidden *forbidden; // what was told of those who tried what they may not
 	struct dialer *dialer;
 	struct node_link *parent; // NULL: not connected
 	struct address parent_at; // connected last, or tried first
 	uint32_t parent_lease_ms; // it gave last
 	size_t candidate_count;   // of those that are dialled
 	struct event *parent_patience;
-	uint32_t foreign_parents; // bit i: config.parents[i] does not speak hvfs
+	uint32_t useless_parents; // bit i: config.parents[i] does not speak hvfs, or does not want this node
 	bool parent_fault_told;   // that it can not be reached
 	moment_us parent_lost;    // since when it is not connected
 	uint32_t parent_connections; // that have been of use
@@ -171,10 +192,30 @@ int node_links_init(struct node *node, char *error, size_t error_size);
 void node_links_fini(struct node *node);
 void node_link_send(struct node *node, const struct action *action);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
-// NULL: no slot is free; ${fd} is still the caller's then.
-struct node_link *node_link_new(struct node *node, int fd, const char *peer, enum link_role role);
+// Over ${fd}, with TLS if there is ${ssl}. NULL: no slot is free; both are still the caller's then.
+struct node_link *node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer, enum link_role role);
+// Somebody has dialled, and may come in: ${fd} and ${ssl} are taken over.
+void node_link_accept(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer);
 // Close it without a word.
 void node_link_drop(struct node_link *link);
+
+// ---- access.c ----
+// Read the key and the list of who may do what.
+int node_access_init(struct node *node, char *error, size_t error_size);
+// After the links.
+void node_access_fini(struct node *node);
+// ${name} has dialled: let it in, begin TLS, or close ${fd}.
+void node_access_accept(struct node *node, int fd, const char *name);
+// One line about somebody who was not let in; of a flood only some.
+void node_access_refused(struct node *node, const char *name, const char *why);
+// By which number the core knows ${peer}.
+uint32_t node_access_number(struct node *node, const struct peer *peer);
+// For the core: what the peer of a child's link may do.
+enum right node_access_right(void *arg, uint32_t slot, const char *volume);
+// A child has tried what it may not: one line a minute for each peer and volume.
+void node_access_forbidden(struct node *node, const struct action *action);
+// Whom has ${fd} reached, a unix socket that we have dialled? False: one who is not to be trusted, and why.
+bool node_access_trusts(const struct node *node, int fd, struct peer *ret, char *why, size_t size);
 
 // ---- parent.c ----
 int node_parent_init(struct node *node, char *error, size_t error_size);
@@ -186,8 +227,13 @@ const char *node_parent_address(const struct node *node);
 bool node_parent_is_other(const struct node *node);
 // Its link: a message, before the core has it; what was no message; its end, before the core knows.
 void node_parent_said(struct node *node, const struct message *message);
-void node_parent_foreign(struct node *node);
+void node_parent_useless(struct node *node, const char *why);
 void node_parent_gone(struct node *node, bool was_heard);
+// It could not be reached, or was lost before it had answered.
+void node_parent_fault(struct node *node, const char *address, const char *why);
+// TLS with who was dialled is there; has failed.
+void node_parent_dialled(struct node *node, int fd, struct ssl_st *ssl);
+void node_parent_not_dialled(struct node *node, const char *why, bool for_now);
 
 // ---- stores.c ----
 int node_store_open(struct volume *volume, const char *spec, bool read_only, char *error, size_t error_size);

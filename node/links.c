@@ -4,6 +4,7 @@
 //
 // Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
 // buffer.
+#include "net/channel.h"
 #include "node/internal.h"
 
 #include <inttypes.h>
@@ -136,7 +137,7 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 		  error->param != 0 ? message_param_name(error->param) : "none", error->param,
 		  fatal ? "; closing the link" : "");
 	if (link->role == LINK_PARENT && !link->heard)
-		node_parent_foreign(link->node);
+		node_parent_useless(link->node, "it does not speak hvfs, or wants TLS (--key)");
 	if (!is_reply)
 		reply_malformed(link, header, error);
 }
@@ -151,11 +152,19 @@ on_room(void *arg, struct link *unused)
 }
 
 static void
-on_closed(void *arg, struct link *unused, const char *why)
+on_closed(void *arg, struct link *unused, const char *why, bool refused)
 {
 	struct node_link *link = arg;
+	bool in_vain = link->role == LINK_PARENT && !link->heard;
+	char with_hint[500];
 
-	log_info("%s %s is gone: %s", role_name(link), link_peer(link->link), why);
+	snprintf(with_hint, sizeof(with_hint), "%s before it had answered; does it want TLS (--key)?", why);
+	if (in_vain)
+		node_parent_fault(link->node, link_peer(link->link), link->peer.kind == PEER_INSECURE ? with_hint : why);
+	else
+		log_info("%s %s is gone: %s", role_name(link), link_peer(link->link), why);
+	if (in_vain && refused)
+		node_parent_useless(link->node, why);
 	link_gone(link);
 }
 
@@ -176,29 +185,56 @@ static const struct link_callbacks link_callbacks = {
 // ---- New links ----
 
 struct node_link *
-node_link_new(struct node *node, int fd, const char *peer, enum link_role role)
+node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer, enum link_role role)
 {
 	struct node_link *link = slot_take(node, role);
 
 	if (link == NULL)
 		return NULL;
-	link->link = link_create(node->base, fd, peer, &link_callbacks, link);
+	link->peer = *peer;
+	link->link = link_create_tls(node->base, fd, ssl, name, &link_callbacks, link);
 	return link;
 }
 
-static void
-on_accepted(void *arg, int fd, const char *peer)
+static uint32_t
+count_links(const struct node *node, const struct peer *peer)
 {
-	struct node *node = arg;
-	struct node_link *link = node_link_new(node, fd, peer, LINK_CHILD);
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++)
+		count += node->links[slot] != NULL && peer_equal(&node->links[slot]->peer, peer);
+	return count;
+}
+
+void
+node_link_accept(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer)
+{
+	bool too_many = peer->kind == PEER_KEY && count_links(node, peer) >= LIMIT_LINKS_OF_KEY;
+	struct node_link *link = too_many ? NULL : node_link_new(node, fd, ssl, name, peer, LINK_CHILD);
+	char text[PEER_TEXT_SIZE], why[160];
+	const char *label = acl_label(node->acl, peer);
 
 	if (link == NULL) {
-		log_warnx("child %s is turned away: %d links are open, no more are allowed", peer, LIMIT_LINKS);
-		close(fd);
+		struct channel channel;
+
+		snprintf(why, sizeof(why), "%d links %s%s are open, no more are allowed", too_many ? LIMIT_LINKS_OF_KEY : LIMIT_LINKS,
+			 too_many ? "of " : "", too_many ? peer_print(peer, text) : "");
+		node_access_refused(node, name, why);
+		channel_init(&channel, fd, ssl);
+		channel_close(&channel);
 		return;
 	}
-	log_info("child %s connected", peer);
-	node_feed(node, &(struct event){.type = EVENT_LINK_UP, .link = link->slot, .role = LINK_CHILD});
+	log_info("child %s connected as %s%s%s", name, peer_print(peer, text), label[0] != '\0' ? ", " : "", label);
+	node_feed(node, &(struct event){.type = EVENT_LINK_UP,
+					.link = link->slot,
+					.role = LINK_CHILD,
+					.peer = node_access_number(node, peer)});
+}
+
+static void
+on_accepted(void *arg, int fd, const char *name)
+{
+	node_access_accept(arg, fd, name);
 }
 
 // ---- What the core says ----
@@ -275,6 +311,8 @@ node_links_fini(struct node *node)
 		listener_destroy(node->listeners[i]);
 		node->listeners[i] = NULL;
 	}
+	handshakes_destroy(node->handshakes);
+	node->handshakes = NULL;
 	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++) {
 		if (node->links[slot] == NULL)
 			continue;

@@ -84,6 +84,8 @@ core_configure(const struct node *node, const struct volume *opened, uint32_t bl
 	ret->journal = config->journal[0] != '\0';
 	ret->has_driver = config->mount[0] != '\0';
 	ret->has_parent = config->parent_count > 0;
+	ret->right_of = node_access_right;
+	ret->right_arg = (void *)(uintptr_t)node;
 	ret->listens = config->listen_count > 0;
 	ret->trace = trace_line; // the level may change
 }
@@ -127,6 +129,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
+	if (node_access_init(node, error, error_size) != 0)
+		return -1;
 	if (node_cache_disk_init(node, error, error_size) != 0 || node_journal_init(node, error, error_size) != 0 ||
 	    node_volumes_open(node, opened, error, error_size) != 0)
 		return -1;
@@ -228,6 +232,8 @@ node_destroy(struct node *node)
 	node_cache_fini(node);
 	node_cache_disk_fini(node);
 	node_perform_fini(node);
+	node_access_fini(node);
+	acl_destroy(node->acl);
 	if (node->base != NULL)
 		event_base_free(node->base);
 	free(node);

@@ -28,6 +28,8 @@ struct node_config {
 	char mount[4096];      // "": no mount
 	bool allow_other, allow_root;
 	char control[108];     // path of the control socket
+	char key[4096];        // file of this node's key; "": it has none, and TCP is plain
+	char acl[4096];        // file of who may do what; "": nobody but who need not be listed
 	char rescue[4096];     // directory for what can not be brought to the root any more; "": it is lost
 	struct level_config levels[STACK_LEVELS_MAX]; // of the cache, top first
 	uint32_t level_count;
@@ -36,7 +38,7 @@ struct node_config {
 	uint64_t journal_size;
 	struct settings settings;
 	bool read_only;        // every volume
-	bool insecure;         // TCP beyond loopback allowed
+	bool insecure;         // plain TCP beyond loopback allowed
 	uint32_t hb_ttl_ms, ttl_ms;
 	uint32_t io_timeout_ms;
 	uint32_t writeback_ms;

@@ -84,6 +84,9 @@ candidates_add_ancestors(struct candidates *candidates, const struct node *node,
 		if (address_parse(text, &address, why, sizeof(why)) != 0) {
 			log_debug("a node further up can not be dialled: %s", why);
 			is_near = false;
+		} else if (!address.is_unix && address.is_pinned != (node->identity != NULL)) {
+			log_debug("a node further up can not be dialled: %s has %s key", text, address.is_pinned ? "a" : "no");
+			is_near = is_near && address_is_local(&address);
 		} else if (address_is_local(&address) && !is_near) {
 			log_debug("a node further up can not be dialled: %s is an address on another machine", text);
 		} else {
@@ -132,8 +135,8 @@ will_connect(const struct node *node)
 	return false;
 }
 
-static void
-tell_fault(struct node *node, const char *address, const char *why)
+void
+node_parent_fault(struct node *node, const char *address, const char *why)
 {
 	if (!node->parent_fault_told)
 		log_warnx("parent %s can not be reached: %s; trying on", address, why);
@@ -151,23 +154,21 @@ patience_over(evutil_socket_t fd, short what, void *arg)
 	if (node->parent == NULL || node->parent->heard)
 		return;
 	snprintf(why, sizeof(why), "CONNECT was not answered within %" PRIu32 " ms", patience_ms(node));
-	tell_fault(node, node->parent_at.text, why);
+	node_parent_fault(node, node->parent_at.text, why);
 	node_link_drop(node->parent);
 }
 
 // ---- The dialler ----
 
 static void
-on_connected(void *arg, int fd, const struct address *address)
+link_up(struct node *node, int fd, struct ssl_st *ssl, const struct address *address, const struct peer *peer)
 {
-	struct node *node = arg;
 	uint32_t patience = patience_ms(node);
 	struct timeval timeout = {.tv_sec = patience / 1000, .tv_usec = (suseconds_t)(patience % 1000) * 1000};
 
 	CHECK(node->parent == NULL);
-	node->parent = node_link_new(node, fd, address->text, LINK_PARENT);
+	node->parent = node_link_new(node, fd, ssl, address->text, peer, LINK_PARENT);
 	CHECK(node->parent != NULL);
-	node->parent_at = *address;
 	log_debug("parent %s took the connection", address->text);
 	if (will_connect(node))
 		evtimer_add(node->parent_patience, &timeout);
@@ -179,9 +180,46 @@ on_connected(void *arg, int fd, const struct address *address)
 }
 
 static void
+on_connected(void *arg, int fd, const struct address *address)
+{
+	struct peer peer = {.kind = PEER_INSECURE};
+	struct node *node = arg;
+	char why[200];
+
+	node->parent_at = *address;
+	if (!address->is_unix && node->handshakes != NULL) {
+		handshakes_dial(node->handshakes, fd, &address->pin, patience_ms(node));
+		return;
+	}
+	if (!address->is_unix || node_access_trusts(node, fd, &peer, why, sizeof(why))) {
+		link_up(node, fd, NULL, address, &peer);
+		return;
+	}
+	close(fd);
+	node_parent_not_dialled(node, why, false);
+}
+
+void
+node_parent_dialled(struct node *node, int fd, struct ssl_st *ssl)
+{
+	struct peer peer = {.kind = PEER_KEY, .key = node->parent_at.pin};
+
+	link_up(node, fd, ssl, &node->parent_at, &peer);
+}
+
+void
+node_parent_not_dialled(struct node *node, const char *why, bool for_now)
+{
+	node_parent_fault(node, node->parent_at.text, why);
+	if (!for_now)
+		node_parent_useless(node, why);
+	dialer_start(node->dialer);
+}
+
+static void
 on_dial_failed(void *arg, const struct address *address, const char *why)
 {
-	tell_fault(arg, address->text, why);
+	node_parent_fault(arg, address->text, why);
 }
 
 // ---- What the link tells ----
@@ -208,13 +246,13 @@ node_parent_said(struct node *node, const struct message *message)
 }
 
 void
-node_parent_foreign(struct node *node)
+node_parent_useless(struct node *node, const char *why)
 {
 	for (size_t i = 0; i < node->config.parent_count; i++)
 		if (is_same(&node->config.parents[i], &node->parent_at))
-			node->foreign_parents |= 1u << i;
-	if (node->foreign_parents == (1u << node->config.parent_count) - 1)
-		node_fail(node, "--parent %s: %s does not speak hvfs", node->parent_at.text, node->parent_at.text);
+			node->useless_parents |= 1u << i;
+	if (node->useless_parents == (1u << node->config.parent_count) - 1)
+		node_fail(node, "--parent %s: %s", node->parent_at.text, why);
 }
 
 void
@@ -261,6 +299,7 @@ node_parent_start(struct node *node)
 void
 node_parent_fini(struct node *node)
 {
+	handshakes_cancel_dial(node->handshakes);
 	dialer_destroy(node->dialer);
 	node->dialer = NULL;
 	if (node->parent_patience != NULL)

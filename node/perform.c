@@ -164,6 +164,9 @@ perform(struct node *node, const struct action *action)
 	case ACTION_VOLUME_FAILED:
 		node_volume_failed(node, action);
 		break;
+	case ACTION_FORBIDDEN:
+		node_access_forbidden(node, action);
+		break;
 	case ACTION_CLOSE:
 		node_link_close(node, action->link, action->text);
 		break;
@@ -192,7 +195,7 @@ static bool
 event_may_wait(const struct event *event)
 {
 	return event->type == EVENT_IO || event->type == EVENT_IO_CANCEL || event->type == EVENT_LINK_DOWN ||
-	       event->type == EVENT_LINK_UP || event->type == EVENT_STOP;
+	       event->type == EVENT_LINK_UP || event->type == EVENT_RIGHTS || event->type == EVENT_STOP;
 }
 
 void

@@ -56,6 +56,15 @@ ms_since(const struct node *node, moment_us since)
 	return (json_int_t)((node_now() - since) / 1000);
 }
 
+// Who is at the other end, "" of a link that is gone.
+static json_t *
+peer_text(const struct node_link *link)
+{
+	char text[PEER_TEXT_SIZE];
+
+	return json_string(link != NULL ? peer_print(&link->peer, text) : "");
+}
+
 static json_t *
 volume_parent(const struct node *node, const struct volume *volume, const struct volume_info *info)
 {
@@ -71,6 +80,7 @@ volume_parent(const struct node *node, const struct volume *volume, const struct
 			   info->parent_connected ? "connected" : "connecting", "lease_ms",
 			   (json_int_t)info->parent_lease_ms, "configured", text(node->config.parents[0].text), "ancestors",
 			   ancestors);
+	json_object_set_new(parent, "peer", peer_text(node->parent));
 	json_object_set_new(parent, "is_other", json_boolean(node_parent_is_other(node)));
 	if (!info->parent_connected)
 		json_object_set_new(parent, "away_ms", json_integer(ms_since(node, node->parent_lost)));
@@ -90,13 +100,15 @@ volume_children(const struct node *node, uint32_t index)
 			continue;
 		json_array_append_new(
 			children,
-			json_pack("{sososssIsIsIsssIsI}", "name", text(child.name), "addr",
+			json_pack("{sososssIsIsIsssIsIsososs}", "name", text(child.name), "addr",
 				  text(link != NULL ? link_peer(link->link) : ""), "state",
 				  child.connected ? "connected" : "absent", "lease_ms", (json_int_t)child.lease_ms,
 				  "blocks_read", (json_int_t)child.blocks_read, "blocks_write",
 				  (json_int_t)child.blocks_write, "phase", child_phase(&child), "phase_ms",
 				  ms_since(node, child.phase_since), "blocks_frozen",
-				  (json_int_t)(child.connected ? 0 : child.blocks_write)));
+				  (json_int_t)(child.connected ? 0 : child.blocks_write), "peer", peer_text(link),
+				  "label", text(link != NULL ? acl_label(node->acl, &link->peer) : ""), "right",
+				  right_name(child.right)));
 	}
 	return children;
 }
@@ -318,6 +330,17 @@ directory_status(const struct node *node)
 			 (json_int_t)info.open_recalls);
 }
 
+// null: it has no key.
+static json_t *
+node_fingerprint(const struct node *node)
+{
+	char text[FINGERPRINT_TEXT_SIZE];
+
+	if (node->identity == NULL)
+		return json_null();
+	return json_string(fingerprint_print(identity_fingerprint(node->identity), text));
+}
+
 json_t *
 node_status(struct node *node)
 {
@@ -335,6 +358,7 @@ node_status(struct node *node)
 			 settings_print(&node->config.settings, "durability", durability), "on_disconnect",
 			 settings_print(&node->config.settings, "on-disconnect", disconnect), "ready", node->is_ready, "stopping", node->stopping,
 			 "mount", text(node->driver != NULL && !node->unmounted ? driver_directory(node->driver) : ""), "listen", listen, "volumes", volumes);
+	json_object_set_new(status, "fingerprint", node_fingerprint(node));
 	json_object_set_new(status, "directory", directory_status(node));
 	json_object_set_new(status, "memory", memory_status(node));
 	json_object_set_new(status, "journal", node_journal_status(node));

@@ -188,6 +188,9 @@ perform(struct fuzz_node *node, const struct action *action)
 	case ACTION_VOLUME_FAILED:
 		CHECK(action->volume < core_volume_count(node->core));
 		break;
+	case ACTION_FORBIDDEN:
+		session_trace("    %s forbids: %s", node->config.name, action->text);
+		break;
 	case ACTION_CLOSE:
 		session_trace("    %s closes link %u: %s", node->config.name, action->link, action->text);
 		link_of(node, action->link)->closing = true;

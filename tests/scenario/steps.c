@@ -125,3 +125,9 @@ steps_work_again(struct scenario *scenario, const char *name)
 	steps_sync(scenario, name, ERR_OK);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'n');
 }
+
+void
+steps_right(struct scenario *scenario, const char *name, enum right right)
+{
+	world_set_right(scenario_node(scenario, name), right);
+}

@@ -41,6 +41,9 @@ void steps_cut(struct scenario *scenario, const char *a, const char *b, uint64_t
 // ${name} leaves its parent, which notices at once, and dials ${parent} after ${ms}.
 void steps_leave(struct scenario *scenario, const char *name, const char *parent, uint64_t ms);
 
+// From now on ${name} may do so much with the volume.
+void steps_right(struct scenario *scenario, const char *name, enum right right);
+
 // Sooner or later ${name} reads ${letter}.
 void steps_read_at_last(struct scenario *scenario, const char *name, char letter);
 

@@ -302,6 +302,28 @@ chaos_abort(struct run *run)
 	return true;
 }
 
+static void
+right_is_back(void *context, void *arg, uint64_t index)
+{
+	struct run *run = arg;
+
+	world_set_right(run->world->nodes[index], RIGHT_WRITE);
+}
+
+// Its parents let it only read for a while, or nothing. What it has comes home before, if it is there; else it is as anybody who is
+// away.
+static bool
+chaos_right(struct run *run)
+{
+	struct node *node = draw_node(run, ROLE_CHILD);
+
+	if (node == NULL || node->right != RIGHT_WRITE)
+		return false;
+	world_set_right(node, rng_chance(&run->rng, 60) ? RIGHT_READ : RIGHT_NONE);
+	world_at(run->world, in_a_while(run, draw_span(run)), right_is_back, run, (uint64_t)node->index);
+	return true;
+}
+
 static bool
 chaos_leave(struct run *run)
 {
@@ -413,6 +435,8 @@ chaos_do(struct run *run, enum chaos_kind kind)
 		return chaos_sync_error(run);
 	case CHAOS_ABORT:
 		return chaos_abort(run);
+	case CHAOS_RIGHT:
+		return chaos_right(run);
 	case CHAOS_JOURNAL:
 		return chaos_journal(run);
 	case CHAOS_COUNT:
@@ -456,6 +480,9 @@ chaos_heal(struct run *run)
 	disk_recovers(NULL, run, 0);
 	for (int i = 0; i < run->world->node_count; i++)
 		world_resume(run->world->nodes[i]);
+	for (int i = 0; i < run->world->node_count; i++)
+		if (run->world->nodes[i]->right != RIGHT_WRITE)
+			world_set_right(run->world->nodes[i], RIGHT_WRITE);
 	if (!root->stopped && disks_broken(run))
 		die(run, root, false);
 	for (int i = 0; i < run->world->node_count; i++) {

@@ -22,6 +22,7 @@
 	X(DISK_ERROR, "disk-error") /* it fails to read and write */                                     \
 	X(SYNC_ERROR, "sync-error") /* it fails to sync, and so until the root is started again */     \
 	X(ABORT, "abort")           /* a leaf's volumes are aborted; later it is killed. Only when asked for by name */ \
+	X(RIGHT, "right")           /* what a node may do is lowered for a while. Only when asked for by name */ \
 	X(JOURNAL, "journal")       /* a node dies while it writes to its journal, or soon after. Only where there are some */
 
 enum chaos_kind {

@@ -32,6 +32,15 @@ name_gone(struct node *node, uint64_t *name)
 	*name = 0;
 }
 
+static enum right
+right_of(void *arg, uint32_t link, const char *volume)
+{
+	const struct node *node = arg;
+	const struct conn *conn = node->links[link];
+
+	return conn != NULL ? node->world->nodes[conn->node[PIPE_UP]]->right : RIGHT_NONE;
+}
+
 // A new process: a core over an empty cache.
 static void
 process_create(struct node *node, const struct core_config *base)
@@ -43,6 +52,8 @@ process_create(struct node *node, const struct core_config *base)
 	config.name = node->name;
 	config.trace = node->world->trace.off ? NULL : node_trace;
 	config.trace_arg = node;
+	config.right_of = right_of;
+	config.right_arg = node;
 	for (int volume = 0; volume < WORLD_VOLUMES; volume++)
 		for (int i = 0; i < 2; i++)
 			name_gone(node, &node->names[volume][i]);
@@ -86,6 +97,7 @@ world_add_node(struct world *world, const char *name, const struct core_config *
 	node->cache_size = cache_size;
 	node->cache_ways = cache_ways;
 	node->metadata.epoch = config->epoch;
+	node->right = RIGHT_WRITE;
 	for (int i = 0; i < WORLD_VOLUMES; i++)
 		node->metadata.claims_since[i] = config->epoch;
 	process_create(node, config);

@@ -170,10 +170,10 @@ replay_set(const struct options *options)
 	if (plan->nodes > 0)
 		used += snprintf(text + used, sizeof text - (size_t)used, " --nodes %d", plan->nodes);
 	for (int kind = 0, first = 1; kind < CHAOS_COUNT; kind++) {
-		if ((plan->kinds_off >> kind & 1) == plan->aborts)
+		if ((plan->kinds_off >> kind & 1) == (plan->aborts || plan->rights))
 			continue;
 		used += snprintf(text + used, sizeof text - (size_t)used, "%s%s",
-				 !first ? "," : plan->aborts ? " --only " : " --off ", chaos_name((enum chaos_kind)kind));
+				 !first ? "," : plan->aborts || plan->rights ? " --only " : " --off ", chaos_name((enum chaos_kind)kind));
 		first = 0;
 	}
 	setenv("SIM_REPLAY_OPTIONS", text, 1);
@@ -335,37 +335,38 @@ seeds_run(const struct options *options)
 	return failed > 0;
 }
 
+static const struct option option_names[] = {
+	{"seed", required_argument, NULL, 's'},
+	{"seeds", required_argument, NULL, 'S'},
+	{"nodes", required_argument, NULL, 'n'},
+	{"trace", no_argument, NULL, 't'},
+	{"bug", required_argument, NULL, 'b'},
+	{"faults", required_argument, NULL, 'f'},
+	{"find", no_argument, NULL, 'F'},
+	{"twice", no_argument, NULL, '2'},
+	{"recovery", no_argument, NULL, 'r'},
+	{"disk-level", no_argument, NULL, 'd'},
+	{"journal", no_argument, NULL, 'J'},
+	{"rot", no_argument, NULL, 'D'},
+	{"off", required_argument, NULL, 'o'},
+	{"only", required_argument, NULL, 'O'},
+	{"fair", required_argument, NULL, 'a'},
+	{"break", required_argument, NULL, 'B'},
+	{"hours", required_argument, NULL, 'h'},
+	{"keep-going", required_argument, NULL, 'k'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"list", required_argument, NULL, 'l'},
+	{"reshape", no_argument, NULL, 'R'},
+	{0},
+};
+
 static struct options
 options_parse(int argc, char **argv)
 {
-	static const struct option names[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'S'},
-		{"nodes", required_argument, NULL, 'n'},
-		{"trace", no_argument, NULL, 't'},
-		{"bug", required_argument, NULL, 'b'},
-		{"faults", required_argument, NULL, 'f'},
-		{"find", no_argument, NULL, 'F'},
-		{"twice", no_argument, NULL, '2'},
-		{"recovery", no_argument, NULL, 'r'},
-		{"disk-level", no_argument, NULL, 'd'},
-		{"journal", no_argument, NULL, 'J'},
-		{"rot", no_argument, NULL, 'D'},
-		{"off", required_argument, NULL, 'o'},
-		{"only", required_argument, NULL, 'O'},
-		{"fair", required_argument, NULL, 'a'},
-		{"break", required_argument, NULL, 'B'},
-		{"hours", required_argument, NULL, 'h'},
-		{"keep-going", required_argument, NULL, 'k'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"list", required_argument, NULL, 'l'},
-		{"reshape", no_argument, NULL, 'R'},
-		{0},
-	};
 	struct options options = {.first = 1, .count = 1, .jobs = 1, .failures_max = 3};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "", option_names, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			options.first = strtoull(optarg, NULL, 10);
@@ -415,6 +416,7 @@ options_parse(int argc, char **argv)
 		case 'O':
 			options.plan.kinds_off = ~kinds_parse(optarg);
 			options.plan.aborts = !(options.plan.kinds_off >> CHAOS_ABORT & 1);
+			options.plan.rights = !(options.plan.kinds_off >> CHAOS_RIGHT & 1);
 			break;
 		case 'a':
 			options.plan.fair = strcmp(optarg, "yes") == 0 ? -1 : 1;

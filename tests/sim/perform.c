@@ -183,6 +183,9 @@ perform(struct node *node, struct actions *actions)
 		case ACTION_VOLUME_FAILED:
 			volume_told(node, action);
 			break;
+		case ACTION_FORBIDDEN:
+			trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s forbids: %s", node->name, action->text);
+			break;
 		case ACTION_CLOSE:
 			link_close(node, action);
 			break;

@@ -370,6 +370,7 @@ conn_up(void *context, void *arg, uint64_t end)
 	world_step(node, &(struct event){.type = EVENT_LINK_UP,
 					 .link = link,
 					 .role = end == PIPE_UP ? LINK_PARENT : LINK_CHILD,
+					 .peer = (uint32_t)conn->node[PIPE_UP] + 1,
 					 .address = end == PIPE_UP ? conn_node(conn, PIPE_DOWN)->name : NULL});
 }
 

@@ -16,6 +16,7 @@ struct plan_options {
 	bool recovery;      // another plan: nodes die, ways are blocked for long, disks fail (plan_recovery.c)
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
 	bool aborts;        // CHAOS_ABORT, too
+	bool rights;        // CHAOS_RIGHT, too
 	enum world_break broken;
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
 	bool journal;    // recovery runs: some nodes have a journal

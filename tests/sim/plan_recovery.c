@@ -73,16 +73,18 @@ draw_nodes_again(struct rng *rng, struct plan *plan)
 }
 
 static void
-draw_chaos(struct rng *rng, struct plan *plan, uint32_t off, bool aborts)
+draw_chaos(struct rng *rng, struct plan *plan, const struct plan_options *options)
 {
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
 	uint64_t wanted = plan->span_us / lease_us * rng_between(rng, 2, 8) / 4;
 	unsigned on[CHAOS_COUNT], kinds = 0;
 
 	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++) {
-		bool skip = (off >> kind & 1) || (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR));
+		bool skip = (options->kinds_off >> kind & 1) ||
+			    (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR || kind == CHAOS_RIGHT));
 
-		if ((kind == CHAOS_ABORT && !aborts) || kind == CHAOS_JOURNAL) // so that they change no seed
+		if ((kind == CHAOS_ABORT && !options->aborts) || (kind == CHAOS_RIGHT && !options->rights) ||
+		    kind == CHAOS_JOURNAL) // so that they change no seed
 			continue;
 		if (rng_chance(rng, 50) && !skip)
 			on[kinds++] = kind;
@@ -175,7 +177,7 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	draw_times(&rng, plan);
 	draw_data(&rng, plan);
 	draw_nodes_again(&rng, plan);
-	draw_chaos(&rng, plan, options->kinds_off, options->aborts);
+	draw_chaos(&rng, plan, options);
 	plan->faults = (struct sim_faults){0};
 	plan->versions_size = rng_chance(&rng, 30) ? rng_between(&rng, 200, 5000) : 0;
 	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)

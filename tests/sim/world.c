@@ -179,6 +179,27 @@ world_resume(struct node *node)
 	world_at(node->world, node->world->now, node_resume, node, 0);
 }
 
+static void
+rights_change(void *context, void *arg, uint64_t number)
+{
+	struct node *node = arg;
+
+	if (!world_defer(node, rights_change, arg, number) && node->core != NULL && !node->stopped)
+		world_step(node, &(struct event){.type = EVENT_RIGHTS});
+}
+
+void
+world_set_right(struct node *node, enum right right)
+{
+	static const char *const names[] = {[RIGHT_NONE] = "do nothing", [RIGHT_READ] = "read", [RIGHT_WRITE] = "read and write"};
+	struct world *world = node->world;
+
+	trace_add(&world->trace, TRACE_WORLD, world->now, "%s may %s", node->name, names[right]);
+	node->right = right;
+	for (int i = 0; i < world->node_count; i++)
+		world_at(world, world->now, rights_change, world->nodes[i], 0);
+}
+
 // ---- Local requests ----
 
 static void

@@ -180,6 +180,7 @@ struct node {
 	uint64_t losses_told;  // ACTION_LOST of this process
 	bool has_told_of_loss; // that, or a rescue: without one no fsync may say ERR_LOST
 	bool has_had_children; // since the world began
+	enum right right;      // what its parents let it do
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
 	size_t deferred_count, deferred_size;
@@ -314,6 +315,9 @@ void world_pause(struct node *node, moment_us until);
 
 // It goes on now, if it was stopped.
 void world_resume(struct node *node);
+
+// From now on the parents of ${node} let it do so much with every volume, and those it has know that at once.
+void world_set_right(struct node *node, enum right right);
 
 // ---- life.c ----
 

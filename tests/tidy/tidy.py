@@ -20,11 +20,11 @@ LAYERS = {
     "core": set(),
     "cache": {"core"},
     "store": {"core"},
-    "net": {"core"},
+    "net": {"core", "crypto"},
     "fuse": {"core"},
     "crypto": {"core"},
     "node": {"core", "cache", "store", "net", "fuse", "crypto"},
-    "cli": {"core", "store", "net", "node"},
+    "cli": {"core", "store", "net", "node", "crypto"},
 }
 
 FILE_LINES_MAX = 700

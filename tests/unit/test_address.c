@@ -53,6 +53,26 @@ START_TEST(test_unix)
 }
 END_TEST
 
+#define PIN "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+START_TEST(test_pinned)
+{
+	struct address address = parsed(PIN "@[::1]:7000");
+
+	ck_assert(address.is_pinned && address_is_local(&address));
+	ck_assert_uint_eq(address.pin.bytes[31], 0xff);
+	ck_assert_str_eq(address.host, "::1");
+	ck_assert(!parsed("host:7000").is_pinned);
+	refused(PIN, "'@' and the address are missing");
+	refused(PIN ":7000", "'@' and the address are missing");
+	refused(PIN "@", "port is missing");
+	refused(PIN "0@host:7000", "no fingerprint");
+	refused("sha256:12@host:7000", "64 hex digits");
+	refused(PIN "@unix:x", "a unix socket has no key");
+	refused("sha512:12@host:7000", "in brackets");
+}
+END_TEST
+
 START_TEST(test_refused)
 {
 	char text[600];
@@ -125,6 +145,7 @@ main(void)
 
 	tcase_add_test(tcase, test_tcp);
 	tcase_add_test(tcase, test_unix);
+	tcase_add_test(tcase, test_pinned);
 	tcase_add_test(tcase, test_refused);
 	tcase_add_test(tcase, test_longest_path);
 	tcase_add_test(tcase, test_local);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "net/link.h"
+#include "net/channel.h"
+#include "tls_help.h"
 
 #include <arpa/inet.h>
 #include <check.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +100,7 @@ on_room(void *arg, struct link *link)
 }
 
 static void
-on_closed(void *arg, struct link *link, const char *why)
+on_closed(void *arg, struct link *link, const char *why, bool refused)
 {
 	struct end *end = arg;
 
@@ -148,6 +152,7 @@ make_pair(int fds[2], bool tcp)
 static void
 setup(void)
 {
+	signal(SIGPIPE, SIG_IGN); // as a node does
 	base = event_base_new();
 	watchdog = evtimer_new(base, bark, NULL);
 	evtimer_add(watchdog, &(struct timeval){.tv_sec = WATCHDOG_S});
@@ -163,6 +168,18 @@ setup_links(bool tcp)
 	make_pair(fds, tcp);
 	adopt(0, fds[0]);
 	adopt(1, fds[1]);
+}
+
+static void
+setup_links_tls(bool tcp)
+{
+	struct ssl_st *ssl[2];
+	int fds[2];
+
+	make_pair(fds, tcp);
+	tls_help_pair(fds, ssl);
+	for (int i = 0; i < 2; i++)
+		ends[i].link = link_create_tls(base, fds[i], ssl[i], i == 0 ? "zero" : "one", &callbacks, &ends[i]);
 }
 
 static void
@@ -266,13 +283,17 @@ raw_send(int fd, const void *bytes, size_t size)
 
 // ---- Cases: links ----
 
-// Messages of all sizes, in both directions at once, arrive whole and in order. 48 MiB in all.
+// Messages of all sizes, in both directions at once, arrive whole and in order; on Unix sockets and TCP, plain and with TLS. 48 MiB
+// in all.
 START_TEST(test_sizes_both_ways)
 {
 	uint32_t sent = 0;
 	uint64_t blocks = 0;
 
-	setup_links(_i == 1);
+	if (_i >= 2)
+		setup_links_tls(_i == 3);
+	else
+		setup_links(_i == 1);
 	for (int round = 0; round < 6; round++) {
 		for (uint32_t count = 0; count <= 256; count = count * 2 + 1, sent++) {
 			uint32_t use = count > 255 ? 256 : count;
@@ -384,6 +405,78 @@ START_TEST(test_unforeseen)
 	run_until(&ends[1].next_xid, xid);
 	ck_assert_uint_eq(ends[1].blocks, blocks);
 	ck_assert_uint_eq(ends[1].malformed, 0);
+}
+END_TEST
+
+static enum channel_result
+read_some(struct channel *channel, uint8_t *bytes, size_t size, size_t *ret_size, bool *ret_more)
+{
+	return channel_read(channel, &(struct iovec){bytes, size}, 1, ret_size, ret_more);
+}
+
+// With TLS a part of a record is a sign of life, and so is what the peer's host has taken.
+START_TEST(test_progress_tls)
+{
+	struct ssl_st *ssl[2];
+	struct channel other;
+	uint8_t bytes[70000];
+	ssize_t size;
+	int fds[2], relay[2];
+	size_t got;
+	bool more;
+
+	make_pair(fds, _i == 1);
+	tls_help_pair(fds, ssl);
+	channel_init(&other, fds[0], ssl[0]);
+	ends[1].link = link_create_tls(base, fds[1], ssl[1], "one", &callbacks, &ends[1]);
+	event_base_loop(base, EVLOOP_ONCE); // it looks whether the handshake has left anything
+	ck_assert(!link_has_progressed(ends[1].link));
+
+	// The peer writes into a socket from where its record is passed on in two parts.
+	make_pair(relay, false);
+	ck_assert_int_eq(dup2(relay[0], 900), 900);
+	SSL_set_wfd(ssl[0], 900);
+	size = (ssize_t)encode_heartbeat(bytes);
+	ck_assert_int_eq(channel_write(&other, &(struct iovec){.iov_base = bytes, .iov_len = (size_t)size}, 1, &got), CHANNEL_DONE);
+	size = recv(relay[1], bytes, sizeof(bytes), 0);
+	raw_send(fds[0], bytes, (size_t)size - 1);
+	event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_uint_eq(ends[1].next_xid, 0);
+	ck_assert(link_has_progressed(ends[1].link));
+	ck_assert(!link_has_progressed(ends[1].link));
+	raw_send(fds[0], bytes + size - 1, 1);
+	run_until(&ends[1].next_xid, 1);
+	ck_assert(link_has_progressed(ends[1].link));
+
+	for (uint32_t i = 0; i < 32; i++)
+		send_blocks(&ends[1], i, i * 256, 256);
+	flush(&ends[1]);
+	do {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	} while (link_has_progressed(ends[1].link));
+	ck_assert_uint_gt(link_queued(ends[1].link), 0); // or the test tests nothing
+	while (!link_has_progressed(ends[1].link))
+		ck_assert_int_eq(read_some(&other, bytes, sizeof(bytes), &got, &more), CHANNEL_DONE);
+	channel_close(&other);
+	close(900);
+	close(relay[0]);
+	close(relay[1]);
+}
+END_TEST
+
+// All that was written before the end arrives, and the end is told.
+START_TEST(test_close_tls)
+{
+	setup_links_tls(true);
+	for (uint32_t i = 0; i < 3; i++)
+		send_blocks(&ends[0], i, i * 16, 16);
+	flush(&ends[0]);
+	ck_assert_uint_eq(link_queued(ends[0].link), 0);
+	link_close(ends[0].link);
+	ends[0].link = NULL;
+	run_until(&ends[1].closed, 1);
+	ck_assert_uint_eq(ends[1].next_xid, 3);
+	ck_assert_str_eq(ends[1].why, "the peer closed the connection");
 }
 END_TEST
 
@@ -895,10 +988,12 @@ main(void)
 
 	tcase_add_checked_fixture(links, setup, teardown);
 	tcase_set_timeout(links, 60);
-	tcase_add_loop_test(links, test_sizes_both_ways, 0, 2);
+	tcase_add_loop_test(links, test_sizes_both_ways, 0, 4);
 	tcase_add_loop_test(links, test_no_copy, 0, 2);
 	tcase_add_loop_test(links, test_unforeseen, 0, 2);
 	tcase_add_loop_test(links, test_progress, 0, 2);
+	tcase_add_loop_test(links, test_progress_tls, 0, 2);
+	tcase_add_test(links, test_close_tls);
 	tcase_add_test(links, test_slow_reader);
 	tcase_add_test(links, test_room_adds_up);
 	tcase_add_test(links, test_close_self);

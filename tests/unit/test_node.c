@@ -284,7 +284,7 @@ START_TEST(test_refused)
 	struct node_config *config = config_root();
 
 	config->listens[0] = address_of("0.0.0.0:%s", "7000");
-	refused(config, "--listen 0.0.0.0:7000: links are not authenticated");
+	refused(config, "--listen 0.0.0.0:7000: without a key links are neither authenticated nor encrypted");
 	config = config_new("n");
 	refused(config, "nothing to serve");
 	add_volume(config = config_new("n"), "v", NULL);

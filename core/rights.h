@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What children may do, by who they are; and what becomes of it when that is changed.
+#ifndef HVFS_CORE_RIGHTS_H
+#define HVFS_CORE_RIGHTS_H
+
+#include "core/state.h"
+
+// What who is at the other end of ${link} may do with the volume of that name, whether there is one or not.
+enum right rights_of_link(const struct core *core, uint32_t link, const char *name, size_t name_size);
+
+// ${child} has connected: it may do so much. What it has beyond that is taken back.
+void rights_set(struct core *core, struct child *child, enum right right);
+
+// A claim of ${child} was granted, which it had made before its right was lowered.
+void rights_granted_claim(struct core *core, struct child *child);
+
+// Rights may have changed: ask again about all who are connected.
+void rights_changed(struct core *core);
+
+// Go on with taking back.
+void rights_pump(struct core *core);
+
+// Its link is gone: what is taken back stays with it until it is here again, or its lease is over.
+void rights_link_down(struct core *core, struct child *child);
+
+// Why ${message} of ${child} is refused: it is beyond what it may do, or the volume is read-only here; STATUS_NONE: it is not. What it
+// has for writing and is to give back may be brought up, and what was brought up be made durable.
+enum status rights_refusal(struct core *core, const struct child *child, const struct message *message);
+
+// Somebody has tried what he may not: tell the node. ${volume} -1: he asked for the volume named ${text}, else for ${text} of it.
+void rights_tell(struct core *core, uint32_t link, int32_t volume, const char *text);
+
+#endif
