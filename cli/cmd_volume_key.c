@@ -29,7 +29,8 @@ fail(const char *error)
 
 // The passphrase of what is read: from a file, or asked for. None when none is needed.
 static int
-find_passphrase(const struct request *request, const struct volume_key_file *file, const char *path, struct passphrase *ret)
+find_passphrase(const struct request *request, const struct volume_key_file *file, const char *path,
+		struct passphrase *ret)
 {
 	char error[ERROR_SIZE];
 	struct volume_key_cost cost;
@@ -95,11 +96,12 @@ print_json(const char *path, const struct volume_key *key, enum volume_role role
 	for (uint32_t i = 1; i <= volume_key_newest(key); i++) {
 		if (volume_key_fingerprint(key, i, &fingerprint) != 0)
 			return fail("OpenSSL does not take an Ed25519 key");
-		json_array_append_new(generations, json_pack("{siss}", "number", (int)i, "fingerprint", fingerprint_print(&fingerprint, text)));
+		json_array_append_new(generations, json_pack("{siss}", "number", (int)i, "fingerprint",
+							     fingerprint_print(&fingerprint, text)));
 	}
 	object = json_pack("{sosssssbso}", "file", name != NULL ? name : json_string("?"), "volume",
-			   volume_key_id_print(volume_key_id(key), id), "role", volume_role_name(role), "passphrase", cost != NULL, "generations",
-			   generations);
+			   volume_key_id_print(volume_key_id(key), id), "role", volume_role_name(role), "passphrase",
+			   cost != NULL, "generations", generations);
 	line = json_dumps(object, JSON_COMPACT);
 	puts(line != NULL ? line : "{}");
 	free(line);
@@ -117,7 +119,8 @@ print_key(const struct request *request, const char *path, const struct volume_k
 
 	if (request->as_json)
 		return print_json(path, key, role, cost);
-	printf("volume      %s\nrole        %s\n", volume_key_id_print(volume_key_id(key), text), volume_role_name(role));
+	printf("volume      %s\nrole        %s\n", volume_key_id_print(volume_key_id(key), text),
+	       volume_role_name(role));
 	if (cost != NULL)
 		printf("passphrase  yes (Argon2id: %u passes, %u KiB)\n", cost->passes, cost->memory / 1024);
 	else
@@ -132,14 +135,15 @@ print_key(const struct request *request, const char *path, const struct volume_k
 
 // Write ${key} to ${path}, and say what it is.
 static int
-write_key(const struct request *request, const char *path, bool replace, const struct volume_key *key, struct passphrase passphrase,
-	  struct volume_key_cost cost)
+write_key(const struct request *request, const char *path, bool replace, const struct volume_key *key,
+	  struct passphrase passphrase, struct volume_key_cost cost)
 {
 	char error[ERROR_SIZE];
 	enum volume_role role = volume_key_role(key);
 	bool protect = passphrase.size > 0 && role > VOLUME_ROLE_PROXY;
 
-	if ((replace ? volume_key_file_replace : volume_key_file_create)(path, key, passphrase, cost, error, sizeof error) != 0)
+	if ((replace ? volume_key_file_replace : volume_key_file_create)(path, key, passphrase, cost, error,
+									 sizeof error) != 0)
 		return fail(error);
 	return print_key(request, path, key, role, protect ? &cost : NULL);
 }
@@ -179,15 +183,16 @@ export_part(const struct request *request, const struct volume_key *key, enum vo
 	int status;
 
 	if (role > volume_key_role(key))
-		return command_fail(&command_volume_key, "%s: is a %s's key, a %s's can not be made of it", request->words[0],
-				    volume_role_name(volume_key_role(key)), volume_role_name(role));
+		return command_fail(&command_volume_key, "%s: is a %s's key, a %s's can not be made of it",
+				    request->words[0], volume_role_name(volume_key_role(key)), volume_role_name(role));
 	if (role == VOLUME_ROLE_PROXY && (request->encrypt || request->encrypt_with != NULL))
 		return fail("--role proxy: there are no secrets in it, a passphrase would protect nothing");
 	status = find_new_passphrase(request, path, &passphrase);
 	if (status != EXIT_DONE)
 		return status;
 	part = volume_key_restrict(key, role);
-	status = part != NULL ? write_key(request, path, false, part, passphrase, VOLUME_KEY_COST_DEFAULT) : fail("no memory for secrets");
+	status = part != NULL ? write_key(request, path, false, part, passphrase, VOLUME_KEY_COST_DEFAULT)
+			      : fail("no memory for secrets");
 	volume_key_destroy(part);
 	passphrase_wipe(&passphrase);
 	return status;
@@ -205,7 +210,8 @@ run_export(const struct request *request)
 	if (request->role == NULL)
 		return command_usage(&command_volume_key, "export: for whom? --role proxy, reader, writer or owner");
 	if (volume_role_parse(request->role, &role) != 0)
-		return command_usage(&command_volume_key, "--role %s: right would be proxy, reader, writer or owner", request->role);
+		return command_usage(&command_volume_key, "--role %s: right would be proxy, reader, writer or owner",
+				     request->role);
 	status = open_key(request, request->words[0], &key, &passphrase, &cost);
 	if (status == EXIT_DONE)
 		status = export_part(request, key, role);
@@ -230,11 +236,14 @@ check_replaced(const struct request *request, const char *path, const char *bund
 	if (volume_key_check_successor(volume_key_file_public(file), next, error, sizeof error) != 0)
 		status = command_fail(&command_volume_key, "%s: the key %s; %s stays as it is", bundle, error, path);
 	else if (volume_key_role(next) < role)
-		status = command_fail(&command_volume_key, "%s: is a %s's, which has less than the %s's in %s, which stays as it is", bundle,
+		status = command_fail(&command_volume_key,
+				      "%s: is a %s's, which has less than the %s's in %s, which stays as it is", bundle,
 				      volume_role_name(volume_key_role(next)), volume_role_name(role), path);
 	else if (volume_key_file_is_protected(file, &cost) && !request->encrypt && request->encrypt_with == NULL)
 		status = command_fail(&command_volume_key,
-				      "%s: is protected by a passphrase, and what follows it would not be: --encrypt or --encrypt-with FILE", path);
+				      "%s: is protected by a passphrase, and what follows it would not be: --encrypt "
+				      "or --encrypt-with FILE",
+				      path);
 	volume_key_file_destroy(file);
 	return status;
 }
@@ -271,7 +280,8 @@ run_rotate(const struct request *request)
 	int status = open_key(request, path, &key, &passphrase, &cost);
 
 	if (status == EXIT_DONE && volume_key_role(key) != VOLUME_ROLE_OWNER)
-		status = command_fail(&command_volume_key, "%s: is a %s's key, and only the owner of a volume adds generations", path,
+		status = command_fail(&command_volume_key,
+				      "%s: is a %s's key, and only the owner of a volume adds generations", path,
 				      volume_role_name(volume_key_role(key)));
 	else if (status == EXIT_DONE && volume_key_newest(key) == VOLUME_KEY_GENERATIONS_MAX)
 		status = command_fail(&command_volume_key, "%s: has %d generations, and there can not be more", path,
@@ -331,8 +341,9 @@ static int
 parse_args(const struct verb *verb, struct request *request, int argc, char **argv)
 {
 	enum { FLAG_ROLE, FLAG_PASSPHRASE, FLAG_ENCRYPT, FLAG_ENCRYPT_WITH, FLAG_JSON };
-	static const struct arg_flag flags[] = {
-		{"role", 0, true}, {"passphrase-file", 0, true}, {"encrypt", 0, false}, {"encrypt-with", 0, true}, {"json", 0, false}, {.name = NULL}};
+	static const struct arg_flag flags[] = {{"role", 0, true},     {"passphrase-file", 0, true},
+						{"encrypt", 0, false}, {"encrypt-with", 0, true},
+						{"json", 0, false},    {.name = NULL}};
 	static const unsigned needs[] = {TAKES_ROLE, TAKES_PASSPHRASE, TAKES_ENCRYPT, TAKES_ENCRYPT, 0};
 	size_t count = 0;
 	struct args args;
@@ -343,15 +354,19 @@ parse_args(const struct verb *verb, struct request *request, int argc, char **ar
 		if (flag == ARGS_ERROR)
 			return command_usage(&command_volume_key, "%s", args.error);
 		if (flag >= 0 && (needs[flag] & verb->takes) != needs[flag])
-			return command_usage(&command_volume_key, "%s: does not take --%s", verb->name, flags[flag].name);
+			return command_usage(&command_volume_key, "%s: does not take --%s", verb->name,
+					     flags[flag].name);
 		if (flag == ARGS_WORD && count == verb->word_count)
-			return command_usage(&command_volume_key, "%s: one too many for '%s %s'", value, verb->name, verb->words);
+			return command_usage(&command_volume_key, "%s: one too many for '%s %s'", value, verb->name,
+					     verb->words);
 		if (flag == ARGS_WORD)
 			request->words[count++] = value;
 		request->encrypt |= flag == FLAG_ENCRYPT;
 		request->as_json |= flag == FLAG_JSON;
 		if (flag == FLAG_ROLE || flag == FLAG_PASSPHRASE || flag == FLAG_ENCRYPT_WITH)
-			*(flag == FLAG_ROLE ? &request->role : flag == FLAG_PASSPHRASE ? &request->passphrase_file : &request->encrypt_with) = value;
+			*(flag == FLAG_ROLE         ? &request->role
+			  : flag == FLAG_PASSPHRASE ? &request->passphrase_file
+						    : &request->encrypt_with) = value;
 	}
 	if (count < verb->word_count)
 		return command_usage(&command_volume_key, "right would be: volume-key %s %s", verb->name, verb->words);
@@ -369,7 +384,8 @@ volume_key_run(int argc, char **argv)
 		return command_usage(&command_volume_key, "what? new, export, import, rotate or show");
 	verb = find_verb(argv[0]);
 	if (verb == NULL)
-		return command_usage(&command_volume_key, "'%s': right would be new, export, import, rotate or show", argv[0]);
+		return command_usage(&command_volume_key, "'%s': right would be new, export, import, rotate or show",
+				     argv[0]);
 	status = parse_args(verb, &request, argc - 1, argv + 1);
 	if (status != EXIT_DONE)
 		return status;
@@ -382,15 +398,20 @@ const struct command command_volume_key = {
 	.name = "volume-key",
 	.usage = "volume-key new|rotate|show FILE | export FILE BUNDLE --role ROLE | import BUNDLE FILE",
 	.summary = "make, hand out and change the keys of a sealed volume",
-	.help = "The keys of a sealed volume are a file with mode 0600, and what others get of it, by their role: an owner may add\n"
-		"generations, a writer write, a reader read, and a proxy tell whether blocks are genuine. Secrets are never printed.\n\n"
+	.help = "The keys of a sealed volume are a file with mode 0600, and what others get of it, by their role: an "
+		"owner may add\n"
+		"generations, a writer write, a reader read, and a proxy tell whether blocks are genuine. Secrets are "
+		"never printed.\n\n"
 		"  new FILE             a new volume: the owner's key, generation 1\n"
 		"  export FILE BUNDLE   what --role proxy, reader, writer or owner may have of it, as a new file\n"
-		"  import BUNDLE FILE   keep what one was given; a key that is there may be followed by a newer one of its volume\n"
-		"  rotate FILE          add a generation, for what is written from now on; export it to all who take part\n"
+		"  import BUNDLE FILE   keep what one was given; a key that is there may be followed by a newer one of "
+		"its volume\n"
+		"  rotate FILE          add a generation, for what is written from now on; export it to all who take "
+		"part\n"
 		"  show FILE            volume, role, generations, and the fingerprints of their public keys\n",
 	.more = "\n"
-		"  --passphrase-file FILE  whose first line opens the key that is read (new: protects it); asked for when needed\n"
+		"  --passphrase-file FILE  whose first line opens the key that is read (new: protects it); asked for "
+		"when needed\n"
 		"  --encrypt               protect what is written by a passphrase that is asked for\n"
 		"  --encrypt-with FILE     or by the first line of FILE\n"
 		"  --json                  one object: file, volume, role, passphrase, generations[]\n",

@@ -57,8 +57,8 @@ interrupt(int number)
 	interrupted = number;
 }
 
-// While nothing is echoed the process must not end or stop: the terminal would stay like that. The signals are let in only while
-// it waits: one that came right before would be noticed by nobody.
+// While nothing is echoed the process must not end or stop: the terminal would stay like that. The signals are let in
+// only while it waits: one that came right before would be noticed by nobody.
 struct quiet {
 	struct termios termios;
 	sigset_t mask;
@@ -141,7 +141,8 @@ static bool
 confirm(int fd, const char *file, const char *line, ssize_t size)
 {
 	char *again = alloc();
-	bool same = again != NULL && ask_once(fd, "The same again for ", file, again) == size && memcmp(line, again, (size_t)size) == 0;
+	bool same = again != NULL && ask_once(fd, "The same again for ", file, again) == size &&
+		    memcmp(line, again, (size_t)size) == 0;
 
 	sodium_free(again);
 	return same;
@@ -155,7 +156,8 @@ passphrase_ask(const char *file, bool twice, struct passphrase *ret, char *error
 	ssize_t size;
 
 	if (fd < 0) {
-		snprintf(error, error_size, "needs a passphrase, and there is no terminal to ask for it: --passphrase-file FILE gives it");
+		snprintf(error, error_size,
+			 "needs a passphrase, and there is no terminal to ask for it: --passphrase-file FILE gives it");
 		return -1;
 	}
 	if (line == NULL) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all that is
-// hashed or authenticated has a fixed size, so that no two things have the same bytes.
+// Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all
+// that is hashed or authenticated has a fixed size, so that no two things have the same bytes.
 //
 //	ciphertext, tag  XChaCha20-Poly1305(symmetric key, nonce, block, what the block is: struct header)
 //	leaf             BLAKE2b-256(header, nonce, tag, BLAKE2b-256(ciphertext)), or of zeros: BLAKE2b-256(header)
-//	inner node       BLAKE2b-256(domain, left, right); who has no neighbour goes up unchanged, which is the shape of RFC 6962
+//	inner node       BLAKE2b-256(domain, left, right)
 //	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
 //
+// Nodes are paired from the left; one that is left over goes up unchanged, which gives the shape of RFC 6962.
 // The number of leaves is signed: else a verifier could be changed, in that number, and still be right.
 #include "crypto/seal.h"
 
@@ -20,7 +21,8 @@ enum kind { KIND_DATA = 1, KIND_ZERO = 2 };
 enum {
 	DOMAIN_SIZE = 16,
 	VERIFIER_HEAD_SIZE = 1 + 4 + 2 + 2 + SEAL_SIGNATURE_SIZE,
-	TREE_NODES_MAX = 2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
+	TREE_NODES_MAX =
+		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
 	CACHE_WAYS = 4,
 };
 
@@ -53,7 +55,8 @@ struct root {
 	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], leaves[4], hash[SEAL_HASH_SIZE];
 };
 
-static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct node) == 80 && sizeof(struct root) == 72,
+static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct node) == 80 &&
+		      sizeof(struct root) == 72,
 	      "only bytes, and none between them");
 
 static void
@@ -105,8 +108,8 @@ hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right
 
 // ${cipher} NULL: the leaf of zeros.
 static void
-hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t generation, const struct seal_place *place,
-	  const uint8_t *cipher, const uint8_t *nonce, const uint8_t *tag)
+hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t generation,
+	  const struct seal_place *place, const uint8_t *cipher, const uint8_t *nonce, const uint8_t *tag)
 {
 	struct leaf leaf;
 
@@ -122,7 +125,8 @@ hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t ge
 }
 
 static void
-fill_root(struct root *root, const struct volume_key *key, uint32_t generation, uint32_t leaves, const uint8_t *root_hash)
+fill_root(struct root *root, const struct volume_key *key, uint32_t generation, uint32_t leaves,
+	  const uint8_t *root_hash)
 {
 	memcpy(root->domain, domain_root, DOMAIN_SIZE);
 	memcpy(root->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
@@ -132,14 +136,15 @@ fill_root(struct root *root, const struct volume_key *key, uint32_t generation, 
 }
 
 static void
-encrypt(const struct volume_key *key, uint32_t generation, const struct seal_place *place, const uint8_t *nonce, const uint8_t *plain,
-	uint8_t *cipher, uint8_t tag[SEAL_TAG_SIZE])
+encrypt(const struct volume_key *key, uint32_t generation, const struct seal_place *place, const uint8_t *nonce,
+	const uint8_t *plain, uint8_t *cipher, uint8_t tag[SEAL_TAG_SIZE])
 {
 	struct header header;
 
 	fill_header(&header, domain_cipher, key, generation, place);
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, tag, NULL, plain, place->block_size, (const uint8_t *)&header,
-							    sizeof(header), NULL, nonce, volume_key_symmetric(key, generation));
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, tag, NULL, plain, place->block_size,
+							    (const uint8_t *)&header, sizeof(header), NULL, nonce,
+							    volume_key_symmetric(key, generation));
 }
 
 // ---- Verifiers ----
@@ -260,11 +265,13 @@ make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_b
 		memcpy(own_nonce, nonce, SEAL_NONCE_SIZE);
 		encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
 	}
-	hash_leaf(ret_leaf, key, generation, &block->place, block->plain != NULL ? block->cipher : NULL, own_nonce, tag);
+	hash_leaf(ret_leaf, key, generation, &block->place, block->plain != NULL ? block->cipher : NULL, own_nonce,
+		  tag);
 }
 
 void
-seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t count, struct seal_verifier *ret_verifiers)
+seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t count,
+	  struct seal_verifier *ret_verifiers)
 {
 	uint32_t generation = volume_key_newest(key);
 	uint8_t nonces[SEAL_BLOCKS_MAX][SEAL_NONCE_SIZE], signature[SEAL_SIGNATURE_SIZE];
@@ -277,21 +284,23 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 		make_leaf(key, generation, &blocks[i], nonces[i], &ret_verifiers[i], tree.nodes[i]);
 	build_tree(&tree, count);
 	fill_root(&root, key, generation, (uint32_t)count, root_of(&tree));
-	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root), volume_key_signing(key, generation));
+	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root),
+			     volume_key_signing(key, generation));
 	for (size_t i = 0; i < count; i++) {
 		struct seal_verifier *verifier = &ret_verifiers[i];
 		enum kind kind = blocks[i].plain != NULL ? KIND_DATA : KIND_ZERO;
 
 		write_head(verifier, kind, generation, i, count);
 		memcpy(verifier->bytes + VERIFIER_HEAD_SIZE - SEAL_SIGNATURE_SIZE, signature, SEAL_SIGNATURE_SIZE);
-		verifier->size = (uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kind)) - verifier->bytes);
+		verifier->size =
+			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kind)) - verifier->bytes);
 	}
 }
 
 // ---- Signatures that were verified ----
 
-// What is remembered is all that verification depends on: another signature of the same tree, or the same of another key, is
-// another entry.
+// What is remembered is all that verification depends on: another signature of the same tree, or the same of another
+// key, is another entry.
 struct cached {
 	struct root root;
 	uint8_t signature[SEAL_SIGNATURE_SIZE], public[VOLUME_KEY_PUBLIC_SIZE];
@@ -299,7 +308,8 @@ struct cached {
 
 struct seal_cache {
 	uint64_t misses;
-	struct cached entries[SEAL_CACHE_TREES]; // sets of CACHE_WAYS, newest first; an empty one is all zeros, which no domain is
+	struct cached entries[SEAL_CACHE_TREES]; // sets of CACHE_WAYS, newest first; an empty one is all zeros, which
+						 // no domain is
 };
 
 struct seal_cache *
@@ -383,8 +393,8 @@ check(const struct volume_key *key, struct seal_cache *cache, const struct seal_
 }
 
 enum seal_result
-seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
-	   const uint8_t *verifier, size_t size)
+seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
+	   const uint8_t *cipher, const uint8_t *verifier, size_t size)
 {
 	struct parts parts;
 
@@ -407,15 +417,16 @@ seal_open(const struct volume_key *key, struct seal_cache *cache, const struct s
 		return SEAL_OK;
 	}
 	fill_header(&header, domain_cipher, key, parts.generation, place);
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, place->block_size, parts.tag, (const uint8_t *)&header,
-								sizeof(header), parts.nonce, volume_key_symmetric(key, parts.generation)) != 0)
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, place->block_size, parts.tag,
+								(const uint8_t *)&header, sizeof(header), parts.nonce,
+								volume_key_symmetric(key, parts.generation)) != 0)
 		return SEAL_UNREADABLE;
 	return SEAL_OK;
 }
 
 enum seal_result
-seal_again(const struct volume_key *key, const struct seal_place *place, const uint8_t *plain, const uint8_t *verifier, size_t size,
-	   uint8_t *cipher)
+seal_again(const struct volume_key *key, const struct seal_place *place, const uint8_t *plain, const uint8_t *verifier,
+	   size_t size, uint8_t *cipher)
 {
 	struct parts parts;
 	uint8_t tag[SEAL_TAG_SIZE];

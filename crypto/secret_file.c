@@ -69,7 +69,8 @@ secret_file_create(const char *path, const void *bytes, size_t size, char *error
 	int saved;
 
 	if (fd < 0 && errno == EEXIST)
-		return fail(error, error_size, "%s: is there already, and a key is never overwritten: give another name", path);
+		return fail(error, error_size,
+			    "%s: is there already, and a key is never overwritten: give another name", path);
 	if (fd < 0)
 		return fail(error, error_size, "%s: %s", path, strerror(errno));
 	if (write_all(fd, bytes, size) == 0 && sync_directory_of(path) == 0) {
@@ -96,7 +97,9 @@ secret_file_replace(const char *path, const void *bytes, size_t size, char *erro
 	if (write_all(fd, bytes, size) == 0 && rename(beside, path) == 0) {
 		close(fd);
 		// The new one is there, and may be gone after a crash: that is worth a word.
-		return sync_directory_of(path) == 0 ? 0 : fail(error, error_size, "%s: its directory: %s", path, strerror(errno));
+		return sync_directory_of(path) == 0
+			       ? 0
+			       : fail(error, error_size, "%s: its directory: %s", path, strerror(errno));
 	}
 	saved = errno;
 	close(fd);
@@ -123,14 +126,17 @@ check_file(int fd, const char *path, const struct secret_kind *kind, size_t room
 		if (kind->maker != NULL)
 			snprintf(made, sizeof(made), "make one of your own with '%s', or: ", kind->maker);
 		return fail(error, error_size,
-			    "%s: belongs to uid %u, and this is uid %u: who owns the file has the %s; %schown %u %s", path,
-			    (unsigned)status.st_uid, (unsigned)geteuid(), kind->noun, made, (unsigned)geteuid(), path);
+			    "%s: belongs to uid %u, and this is uid %u: who owns the file has the %s; %schown %u %s",
+			    path, (unsigned)status.st_uid, (unsigned)geteuid(), kind->noun, made, (unsigned)geteuid(),
+			    path);
 	}
 	if ((status.st_mode & 077) != 0)
-		return fail(error, error_size, "%s: has mode %04o, so that others than its owner can get at the %s: chmod 600 %s",
-			    path, (unsigned)status.st_mode & 07777, kind->noun, path);
+		return fail(error, error_size,
+			    "%s: has mode %04o, so that others than its owner can get at the %s: chmod 600 %s", path,
+			    (unsigned)status.st_mode & 07777, kind->noun, path);
 	if (status.st_size > (off_t)room)
-		return fail(error, error_size, "%s: has %lld bytes, which is no %s", path, (long long)status.st_size, kind->noun);
+		return fail(error, error_size, "%s: has %lld bytes, which is no %s", path, (long long)status.st_size,
+			    kind->noun);
 	return 0;
 }
 
@@ -155,7 +161,8 @@ read_all(int fd, char *bytes, size_t room)
 }
 
 ssize_t
-secret_file_read(const char *path, const struct secret_kind *kind, void *bytes, size_t room, char *error, size_t error_size)
+secret_file_read(const char *path, const struct secret_kind *kind, void *bytes, size_t room, char *error,
+		 size_t error_size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); // whatever it is, opening it ends
 	ssize_t size = -1;

@@ -115,7 +115,8 @@ volume_key_restore(const uint8_t id[VOLUME_KEY_ID_SIZE], enum volume_role role, 
 	for (size_t i = 0; key != NULL && i < count; i++) {
 		memcpy(key->publics[i], publics + 32 * i, sizeof(key->publics[i]));
 		if (crypto_core_ed25519_is_valid_point(key->publics[i]) &&
-		    (symmetric == NULL || restore_secrets(key, i, symmetric + 32 * i, seeds != NULL ? seeds + 32 * i : NULL)))
+		    (symmetric == NULL ||
+		     restore_secrets(key, i, symmetric + 32 * i, seeds != NULL ? seeds + 32 * i : NULL)))
 			continue;
 		*ret_bad = (uint32_t)i + 1;
 		volume_key_destroy(key);
@@ -177,14 +178,15 @@ volume_key_check_successor(const struct volume_key *key, const struct volume_key
 		return fail(error, error_size, "is of volume %s, not of %s", volume_key_id_print(next->id, other),
 			    volume_key_id_print(key->id, have));
 	if (next->role < key->role)
-		return fail(error, error_size, "is a %s's, which has less than the %s's that is there", role_names[next->role],
-			    role_names[key->role]);
+		return fail(error, error_size, "is a %s's, which has less than the %s's that is there",
+			    role_names[next->role], role_names[key->role]);
 	if (next->count < key->count)
-		return fail(error, error_size, "has %u generations, and the one that is there %u: it is older", next->count, key->count);
+		return fail(error, error_size, "has %u generations, and the one that is there %u: it is older",
+			    next->count, key->count);
 	for (uint32_t i = 0; i < key->count; i++)
 		if (memcmp(key->publics[i], next->publics[i], sizeof(key->publics[i])) != 0 ||
-		    (key->secrets != NULL &&
-		     sodium_memcmp(key->secrets[i].symmetric, next->secrets[i].symmetric, VOLUME_KEY_SYMMETRIC_SIZE) != 0))
+		    (key->secrets != NULL && sodium_memcmp(key->secrets[i].symmetric, next->secrets[i].symmetric,
+							   VOLUME_KEY_SYMMETRIC_SIZE) != 0))
 			return fail(error, error_size, "has another generation %u than the one that is there", i + 1);
 	return 0;
 }
@@ -234,8 +236,8 @@ volume_key_signing(const struct volume_key *key, uint32_t generation)
 int
 volume_key_fingerprint(const struct volume_key *key, uint32_t generation, struct fingerprint *ret)
 {
-	EVP_PKEY *public =
-		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, volume_key_public(key, generation), VOLUME_KEY_PUBLIC_SIZE);
+	EVP_PKEY *public = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, volume_key_public(key, generation),
+						       VOLUME_KEY_PUBLIC_SIZE);
 	int rc = public != NULL ? fingerprint_of_key(public, ret) : -1;
 
 	EVP_PKEY_free(public);

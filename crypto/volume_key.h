@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The keys of a sealed volume, and how much of them somebody has. Generations are numbered from 1; each has a symmetric key, that
-// blocks are encrypted with, and an Ed25519 pair, that they are signed with. New blocks are sealed with the newest generation; the
-// others are kept, to read what was sealed before. Secrets are in memory that is locked and not in cores, where the system lets.
+// The keys of a sealed volume, and how much of them somebody has. Generations are numbered from 1; each has a symmetric
+// key, that blocks are encrypted with, and an Ed25519 pair, that they are signed with. New blocks are sealed with the
+// newest generation; the others are kept, to read what was sealed before. Secrets are in memory that is locked and not
+// in cores, where the system lets.
 #ifndef HVFS_CRYPTO_VOLUME_KEY_H
 #define HVFS_CRYPTO_VOLUME_KEY_H
 
@@ -36,30 +37,35 @@ struct volume_key;
 struct volume_key *volume_key_create(void);
 void volume_key_destroy(struct volume_key *key);
 
-// A key of what is given, 32 bytes for each of ${count} generations; ${symmetric} and ${seeds} are NULL or as ${role} has them. The
-// public keys have to be those of the seeds, and no key may be one that does not protect (all zeros, a point of small order).
-// Returns NULL, and in *ret_bad the number of the generation with such a key, or 0 when there is no memory.
+// A key of what is given, 32 bytes for each of ${count} generations; ${symmetric} and ${seeds} are NULL or as ${role}
+// has them. The public keys have to be those of the seeds, and no key may be one that does not protect (all zeros, a
+// point of small order). Returns NULL, and in *ret_bad the number of the generation with such a key, or 0 when there is
+// no memory.
 struct volume_key *volume_key_restore(const uint8_t id[VOLUME_KEY_ID_SIZE], enum volume_role role, uint32_t count,
-				      const uint8_t *publics, const uint8_t *symmetric, const uint8_t *seeds, uint32_t *ret_bad);
+				      const uint8_t *publics, const uint8_t *symmetric, const uint8_t *seeds,
+				      uint32_t *ret_bad);
 
-// What ${role} may have of ${key}, as a key of its own. Returns NULL when ${key} has not that much, or there is no memory.
+// What ${role} may have of ${key}, as a key of its own. Returns NULL when ${key} has not that much, or there is no
+// memory.
 struct volume_key *volume_key_restrict(const struct volume_key *key, enum volume_role role);
 
 // Add a generation, to an owner's key that is below VOLUME_KEY_GENERATIONS_MAX. Returns 0, or -1: there is no memory.
 int volume_key_rotate(struct volume_key *key);
 
-// May ${next} take the place of ${key}: is it of the same volume, has it all generations and the role that ${key} has? Returns 0,
-// or -1 and the end of a sentence that begins with "the key".
-int volume_key_check_successor(const struct volume_key *key, const struct volume_key *next, char *error, size_t error_size);
+// May ${next} take the place of ${key}: is it of the same volume, has it all generations and the role that ${key} has?
+// Returns 0, or -1 and the end of a sentence that begins with "the key".
+int volume_key_check_successor(const struct volume_key *key, const struct volume_key *next, char *error,
+			       size_t error_size);
 
-const uint8_t *volume_key_id(const struct volume_key *key); // VOLUME_KEY_ID_SIZE bytes
+// The id of its volume, VOLUME_KEY_ID_SIZE bytes, and whose copy it is.
+const uint8_t *volume_key_id(const struct volume_key *key);
 enum volume_role volume_key_role(const struct volume_key *key);
 
 // The newest generation, which is how many there are.
 uint32_t volume_key_newest(const struct volume_key *key);
 
-// The keys of ${generation}, valid as long as ${key} and its number of generations; NULL when there is no such generation, or the
-// role does not have it. The signing key is in the form that crypto_sign_detached() takes.
+// The keys of ${generation}, valid as long as ${key} and its number of generations; NULL when there is no such
+// generation, or the role does not have it. The signing key is in the form that crypto_sign_detached() takes.
 const uint8_t *volume_key_public(const struct volume_key *key, uint32_t generation);
 const uint8_t *volume_key_symmetric(const struct volume_key *key, uint32_t generation);
 const uint8_t *volume_key_signing(const struct volume_key *key, uint32_t generation);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The secret part, in a file in the clear or behind a passphrase, is the same bytes: the symmetric keys of all generations, then the
-// seeds of all signing keys, as far as the role has them.
+// The secret part, in a file in the clear or behind a passphrase, is the same bytes: the symmetric keys of all
+// generations, then the seeds of all signing keys, as far as the role has them.
 #include "crypto/volume_key_file.h"
 
 #include "core/check.h"
@@ -53,7 +53,8 @@ static int __attribute__((format(printf, 3, 4))) fail(char *error, size_t error_
 static size_t
 secret_size_of(enum volume_role role, uint32_t count)
 {
-	size_t each = (role >= VOLUME_ROLE_READER ? VOLUME_KEY_SYMMETRIC_SIZE : 0) + (role >= VOLUME_ROLE_WRITER ? VOLUME_KEY_SEED_SIZE : 0);
+	size_t each = (role >= VOLUME_ROLE_READER ? VOLUME_KEY_SYMMETRIC_SIZE : 0) +
+		      (role >= VOLUME_ROLE_WRITER ? VOLUME_KEY_SEED_SIZE : 0);
 
 	return count * each;
 }
@@ -74,7 +75,8 @@ put32(uint8_t bytes[4], uint32_t number)
 }
 
 static size_t
-describe(const struct volume_key *key, enum volume_role role, const struct protection *protection, struct protected_public *ret)
+describe(const struct volume_key *key, enum volume_role role, const struct protection *protection,
+	 struct protected_public *ret)
 {
 	uint32_t count = volume_key_newest(key);
 
@@ -95,9 +97,9 @@ stretch(struct passphrase passphrase, const struct protection *protection)
 {
 	uint8_t *stretched = sodium_malloc(crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 
-	if (stretched != NULL && crypto_pwhash(stretched, crypto_aead_xchacha20poly1305_ietf_KEYBYTES, passphrase.bytes, passphrase.size,
-					       protection->salt, protection->cost.passes, protection->cost.memory,
-					       crypto_pwhash_ALG_ARGON2ID13) == 0)
+	if (stretched != NULL && crypto_pwhash(stretched, crypto_aead_xchacha20poly1305_ietf_KEYBYTES, passphrase.bytes,
+					       passphrase.size, protection->salt, protection->cost.passes,
+					       protection->cost.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
 		return stretched;
 	sodium_free(stretched);
 	return NULL;
@@ -112,7 +114,8 @@ struct parser {
 	size_t error_size;
 };
 
-static int __attribute__((format(printf, 3, 4))) wrong(const struct parser *parser, const char *field, const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+wrong(const struct parser *parser, const char *field, const char *format, ...)
 {
 	char what[512];
 	va_list arguments;
@@ -120,7 +123,8 @@ static int __attribute__((format(printf, 3, 4))) wrong(const struct parser *pars
 	va_start(arguments, format);
 	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
-	return fail(parser->error, parser->error_size, "%s: %s%s%s", parser->name, field, *field != '\0' ? ": " : "", what);
+	return fail(parser->error, parser->error_size, "%s: %s%s%s", parser->name, field, *field != '\0' ? ": " : "",
+		    what);
 }
 
 // An object with no fields but those of ${fields}, which is ended by NULL.
@@ -132,7 +136,8 @@ check_fields(const struct parser *parser, const char *field, json_t *object, con
 
 	if (!json_is_object(object))
 		return wrong(parser, field, "is no object");
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		size_t i = 0;
 
 		while (fields[i] != NULL && strcmp(fields[i], key) != 0)
@@ -165,12 +170,14 @@ get_bytes(const struct parser *parser, const char *field, const json_t *value, u
 	if (sodium_base642bin(bytes, size, text, length, NULL, &got, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
 	    end == text + length && got == size)
 		return 0;
-	return wrong(parser, field, "is not what it should be: %zu bytes in base64, which is %zu characters (this has %zu)", size,
+	return wrong(parser, field,
+		     "is not what it should be: %zu bytes in base64, which is %zu characters (this has %zu)", size,
 		     sodium_base64_encoded_len(size, sodium_base64_VARIANT_ORIGINAL) - 1, length);
 }
 
 static int
-get_number(const struct parser *parser, const char *field, const json_t *value, uint32_t min, uint32_t max, uint32_t *ret)
+get_number(const struct parser *parser, const char *field, const json_t *value, uint32_t min, uint32_t max,
+	   uint32_t *ret)
 {
 	json_int_t number = json_integer_value(value);
 
@@ -202,10 +209,12 @@ get_id(const struct parser *parser, const json_t *object, uint8_t id[VOLUME_KEY_
 
 	if (text == NULL)
 		return -1;
-	if (strlen(text) == VOLUME_KEY_ID_TEXT_SIZE - 1 && sodium_hex2bin(id, VOLUME_KEY_ID_SIZE, text, strlen(text), NULL, &got, &end) == 0 &&
+	if (strlen(text) == VOLUME_KEY_ID_TEXT_SIZE - 1 &&
+	    sodium_hex2bin(id, VOLUME_KEY_ID_SIZE, text, strlen(text), NULL, &got, &end) == 0 &&
 	    got == VOLUME_KEY_ID_SIZE)
 		return 0;
-	return wrong(parser, "volume", "'%.80s' is no id of a volume: right would be %d hex digits", text, VOLUME_KEY_ID_TEXT_SIZE - 1);
+	return wrong(parser, "volume", "'%.80s' is no id of a volume: right would be %d hex digits", text,
+		     VOLUME_KEY_ID_TEXT_SIZE - 1);
 }
 
 static int
@@ -220,8 +229,8 @@ get_role(const struct parser *parser, const json_t *object, enum volume_role *re
 
 // A secret of generation ${index}; there has to be one if ${wanted}.
 static int
-get_secret(const struct parser *parser, const char *generation, const char *name, const json_t *object, bool wanted, bool is_protected,
-	   uint8_t bytes[32])
+get_secret(const struct parser *parser, const char *generation, const char *name, const json_t *object, bool wanted,
+	   bool is_protected, uint8_t bytes[32])
 {
 	const json_t *value = json_object_get(object, name);
 	char field[FIELD_SIZE];
@@ -230,13 +239,15 @@ get_secret(const struct parser *parser, const char *generation, const char *name
 	if (wanted)
 		return get_bytes(parser, field, value, bytes, 32);
 	if (value != NULL)
-		return wrong(parser, field, is_protected ? "is in the clear, though there is a passphrase" : "the role does not have it");
+		return wrong(parser, field,
+			     is_protected ? "is in the clear, though there is a passphrase"
+					  : "the role does not have it");
 	return 0;
 }
 
 static int
-get_generation(const struct parser *parser, struct volume_key_file *file, json_t *object, uint32_t index, uint32_t count,
-	       uint8_t public[VOLUME_KEY_PUBLIC_SIZE])
+get_generation(const struct parser *parser, struct volume_key_file *file, json_t *object, uint32_t index,
+	       uint32_t count, uint8_t public[VOLUME_KEY_PUBLIC_SIZE])
 {
 	static const char *const fields[] = {"number", "public", "symmetric", "signing", NULL};
 	char generation[FIELD_SIZE / 2], field[FIELD_SIZE];
@@ -255,7 +266,8 @@ get_generation(const struct parser *parser, struct volume_key_file *file, json_t
 		return -1;
 	snprintf(field, sizeof(field), "%s.public", generation);
 	if (get_bytes(parser, field, json_object_get(object, "public"), public, VOLUME_KEY_PUBLIC_SIZE) != 0 ||
-	    get_secret(parser, generation, "symmetric", object, symmetric != NULL, file->is_protected, symmetric) != 0 ||
+	    get_secret(parser, generation, "symmetric", object, symmetric != NULL, file->is_protected, symmetric) !=
+		    0 ||
 	    get_secret(parser, generation, "signing", object, seed != NULL, file->is_protected, seed) != 0)
 		return -1;
 	return 0;
@@ -277,18 +289,20 @@ get_protection(const struct parser *parser, struct volume_key_file *file, json_t
 		return -1;
 	if (strcmp(kdf, KDF) != 0)
 		return wrong(parser, "protected.kdf", "is '%.40s'; right would be " KDF, kdf);
-	if (get_number(parser, "protected.passes", json_object_get(object, "passes"), crypto_pwhash_OPSLIMIT_MIN, VOLUME_KEY_PASSES_MAX,
-		       &protection->cost.passes) != 0 ||
-	    get_number(parser, "protected.memory", json_object_get(object, "memory"), crypto_pwhash_MEMLIMIT_MIN, VOLUME_KEY_MEMORY_MAX,
-		       &protection->cost.memory) != 0 ||
+	if (get_number(parser, "protected.passes", json_object_get(object, "passes"), crypto_pwhash_OPSLIMIT_MIN,
+		       VOLUME_KEY_PASSES_MAX, &protection->cost.passes) != 0 ||
+	    get_number(parser, "protected.memory", json_object_get(object, "memory"), crypto_pwhash_MEMLIMIT_MIN,
+		       VOLUME_KEY_MEMORY_MAX, &protection->cost.memory) != 0 ||
 	    get_bytes(parser, "protected.salt", json_object_get(object, "salt"), protection->salt, SALT_SIZE) != 0 ||
 	    get_bytes(parser, "protected.nonce", json_object_get(object, "nonce"), protection->nonce, NONCE_SIZE) != 0)
 		return -1;
-	return get_bytes(parser, "protected.secret", json_object_get(object, "secret"), file->secret, file->secret_size + TAG_SIZE);
+	return get_bytes(parser, "protected.secret", json_object_get(object, "secret"), file->secret,
+			 file->secret_size + TAG_SIZE);
 }
 
 static int
-get_generations(const struct parser *parser, struct volume_key_file *file, json_t *object, json_t *generations, uint32_t count)
+get_generations(const struct parser *parser, struct volume_key_file *file, json_t *object, json_t *generations,
+		uint32_t count)
 {
 	uint8_t id[VOLUME_KEY_ID_SIZE], publics[VOLUME_KEY_GENERATIONS_MAX][VOLUME_KEY_PUBLIC_SIZE];
 	char field[FIELD_SIZE];
@@ -325,7 +339,8 @@ get_file(const struct parser *parser, struct volume_key_file *file, json_t *obje
 	if (!json_is_array(generations))
 		return wrong(parser, "generations", generations == NULL ? "is missing" : "is no array");
 	if (count == 0 || count > VOLUME_KEY_GENERATIONS_MAX)
-		return wrong(parser, "generations", "there are %zu; right would be 1 to %d", count, VOLUME_KEY_GENERATIONS_MAX);
+		return wrong(parser, "generations", "there are %zu; right would be 1 to %d", count,
+			     VOLUME_KEY_GENERATIONS_MAX);
 	file->is_protected = json_object_get(object, "protected") != NULL;
 	file->secret_size = secret_size_of(file->role, (uint32_t)count);
 	if (file->secret_size > 0) {
@@ -356,7 +371,9 @@ volume_key_file_parse(const char *name, const char *text, size_t size, char *err
 	object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
 	// What jansson says about it would quote the text.
 	rc = object != NULL ? get_file(&parser, file, object)
-			    : wrong(&parser, "", "is no JSON object (line %d, column %d); right would be a file that 'hvfs volume-key' has made",
+			    : wrong(&parser, "",
+				    "is no JSON object (line %d, column %d); right would be a file that 'hvfs "
+				    "volume-key' has made",
 				    where.line, where.column);
 	json_decref(object);
 	wiping_json_end(&before);
@@ -420,7 +437,8 @@ volume_key_file_is_protected(const struct volume_key_file *file, struct volume_k
 
 // The secret part in the clear to ${secret}.
 static int
-unlock(const struct volume_key_file *file, struct passphrase passphrase, uint8_t *secret, char *error, size_t error_size)
+unlock(const struct volume_key_file *file, struct passphrase passphrase, uint8_t *secret, char *error,
+       size_t error_size)
 {
 	struct protected_public public;
 	size_t public_size = describe(file->public, file->role, &file->protection, &public);
@@ -432,12 +450,15 @@ unlock(const struct volume_key_file *file, struct passphrase passphrase, uint8_t
 		return fail(error, error_size, "%s: is protected by a passphrase, and none was given", file->name);
 	stretched = stretch(passphrase, &file->protection);
 	if (stretched == NULL)
-		return fail(error, error_size, "%s: protected.memory: there are no %u bytes of memory to try a passphrase", file->name,
+		return fail(error, error_size,
+			    "%s: protected.memory: there are no %u bytes of memory to try a passphrase", file->name,
 			    file->protection.cost.memory);
 	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(secret, &size, NULL, file->secret, file->secret_size + TAG_SIZE,
-							(const uint8_t *)&public, public_size, file->protection.nonce, stretched);
+							(const uint8_t *)&public, public_size, file->protection.nonce,
+							stretched);
 	sodium_free(stretched);
-	return rc == 0 ? 0 : fail(error, error_size, "%s: this is not the passphrase, or the file was changed", file->name);
+	return rc == 0 ? 0
+		       : fail(error, error_size, "%s: this is not the passphrase, or the file was changed", file->name);
 }
 
 struct volume_key *
@@ -470,7 +491,9 @@ volume_key_file_open(const struct volume_key_file *file, struct passphrase passp
 			fail(error, error_size, "%s: no memory for secrets", file->name);
 		else if (key == NULL)
 			fail(error, error_size,
-			     "%s: generations[%u]: the signing key is not that of the public key, or a key is all zeros", file->name, bad - 1);
+			     "%s: generations[%u]: the signing key is not that of the public key, or a key is all "
+			     "zeros",
+			     file->name, bad - 1);
 	}
 	sodium_free(secret);
 	return key;
@@ -505,7 +528,8 @@ make_generations(const struct volume_key *key, bool with_secrets)
 
 		if (json_array_append_new(generations, generation) != 0 ||
 		    set_bytes(generation, "public", volume_key_public(key, i), VOLUME_KEY_PUBLIC_SIZE) != 0 ||
-		    (symmetric != NULL && set_bytes(generation, "symmetric", symmetric, VOLUME_KEY_SYMMETRIC_SIZE) != 0) ||
+		    (symmetric != NULL &&
+		     set_bytes(generation, "symmetric", symmetric, VOLUME_KEY_SYMMETRIC_SIZE) != 0) ||
 		    (signing != NULL && set_bytes(generation, "signing", signing, VOLUME_KEY_SEED_SIZE) != 0)) {
 			json_decref(generations);
 			return NULL;
@@ -534,7 +558,8 @@ make_protected(const struct volume_key *key, struct passphrase passphrase, struc
 	struct protection protection = {.cost = cost};
 	struct protected_public public;
 	uint8_t *stretched, *secret = sodium_malloc(size + TAG_SIZE);
-	json_t *object = json_pack("{sssisI}", "kdf", KDF, "passes", (int)cost.passes, "memory", (json_int_t)cost.memory);
+	json_t *object =
+		json_pack("{sssisI}", "kdf", KDF, "passes", (int)cost.passes, "memory", (json_int_t)cost.memory);
 
 	randombytes_buf(protection.salt, sizeof(protection.salt));
 	randombytes_buf(protection.nonce, sizeof(protection.nonce));
@@ -543,9 +568,10 @@ make_protected(const struct volume_key *key, struct passphrase passphrase, struc
 		size_t public_size = describe(key, volume_key_role(key), &protection, &public);
 
 		collect(key, secret);
-		crypto_aead_xchacha20poly1305_ietf_encrypt(secret, NULL, secret, size, (const uint8_t *)&public, public_size, NULL,
-							   protection.nonce, stretched);
-		if (set_bytes(object, "salt", protection.salt, SALT_SIZE) == 0 && set_bytes(object, "nonce", protection.nonce, NONCE_SIZE) == 0 &&
+		crypto_aead_xchacha20poly1305_ietf_encrypt(secret, NULL, secret, size, (const uint8_t *)&public,
+							   public_size, NULL, protection.nonce, stretched);
+		if (set_bytes(object, "salt", protection.salt, SALT_SIZE) == 0 &&
+		    set_bytes(object, "nonce", protection.nonce, NONCE_SIZE) == 0 &&
 		    set_bytes(object, "secret", secret, size + TAG_SIZE) == 0) {
 			sodium_free(stretched);
 			sodium_free(secret);
@@ -573,8 +599,8 @@ keep_text(const char *text)
 }
 
 char *
-volume_key_file_print(const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost, char *error,
-		      size_t error_size)
+volume_key_file_print(const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost,
+		      char *error, size_t error_size)
 {
 	bool protect = passphrase.size > 0 && volume_key_role(key) > VOLUME_ROLE_PROXY;
 	char id[VOLUME_KEY_ID_TEXT_SIZE], *text, *kept;
@@ -618,15 +644,15 @@ save(const char *path, const struct volume_key *key, struct passphrase passphras
 }
 
 int
-volume_key_file_create(const char *path, const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost,
-		       char *error, size_t error_size)
+volume_key_file_create(const char *path, const struct volume_key *key, struct passphrase passphrase,
+		       struct volume_key_cost cost, char *error, size_t error_size)
 {
 	return save(path, key, passphrase, cost, secret_file_create, error, error_size);
 }
 
 int
-volume_key_file_replace(const char *path, const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost,
-			char *error, size_t error_size)
+volume_key_file_replace(const char *path, const struct volume_key *key, struct passphrase passphrase,
+			struct volume_key_cost cost, char *error, size_t error_size)
 {
 	return save(path, key, passphrase, cost, secret_file_replace, error, error_size);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The keys of a volume as a file: one JSON object, that only its owner can read. The secret part may be protected by a passphrase
-// besides (Argon2id, XChaCha20-Poly1305); then nothing of the rest can be changed either. docs/security.md has the format.
-// Not to be called while other threads use jansson: its memory is wiped here when it is freed.
+// The keys of a volume as a file: one JSON object, that only its owner can read. The secret part may be protected by a
+// passphrase besides (Argon2id, XChaCha20-Poly1305); then nothing of the rest can be changed either. docs/security.md
+// has the format. Not to be called while other threads use jansson: its memory is wiped here when it is freed.
 #ifndef HVFS_CRYPTO_VOLUME_KEY_FILE_H
 #define HVFS_CRYPTO_VOLUME_KEY_FILE_H
 
@@ -39,7 +39,8 @@ struct volume_key_cost {
 struct volume_key_file;
 
 // Parse ${text}, ${name} is for the errors. Returns NULL and a sentence that names the field.
-struct volume_key_file *volume_key_file_parse(const char *name, const char *text, size_t size, char *error, size_t error_size);
+struct volume_key_file *volume_key_file_parse(const char *name, const char *text, size_t size, char *error,
+					      size_t error_size);
 
 // Parse the file ${path}, which has to belong to this user and to be closed to others.
 struct volume_key_file *volume_key_file_load(const char *path, char *error, size_t error_size);
@@ -56,14 +57,14 @@ bool volume_key_file_is_protected(const struct volume_key_file *file, struct vol
 struct volume_key *volume_key_file_open(const struct volume_key_file *file, struct passphrase passphrase, char *error,
 					size_t error_size);
 
-// The text of ${key}, with a NUL, protected by ${passphrase} if that has bytes and ${key} has secrets. Returns it, to be given to
-// sodium_free(), or NULL and the end of a sentence.
-char *volume_key_file_print(const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost, char *error,
-			    size_t error_size);
+// The text of ${key}, with a NUL, protected by ${passphrase} if that has bytes and ${key} has secrets. Returns it, to
+// be given to sodium_free(), or NULL and the end of a sentence.
+char *volume_key_file_print(const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost,
+			    char *error, size_t error_size);
 
 // Write that text to the new file ${path}, or in place of the file that is there. Returns 0, or -1 and a sentence.
-int volume_key_file_create(const char *path, const struct volume_key *key, struct passphrase passphrase, struct volume_key_cost cost,
-			   char *error, size_t error_size);
+int volume_key_file_create(const char *path, const struct volume_key *key, struct passphrase passphrase,
+			   struct volume_key_cost cost, char *error, size_t error_size);
 int volume_key_file_replace(const char *path, const struct volume_key *key, struct passphrase passphrase,
 			    struct volume_key_cost cost, char *error, size_t error_size);
 

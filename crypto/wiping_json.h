@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// jansson while it has secrets in hand: whatever it allocates is wiped when it is freed. What was allocated in between has to be
-// freed in between, too. The functions that jansson calls are those of the process: no other thread may use it meanwhile.
+// jansson while it has secrets in hand: whatever it allocates is wiped when it is freed. What was allocated in between
+// has to be freed in between, too. The functions that jansson calls are those of the process: no other thread may use
+// it meanwhile.
 #ifndef HVFS_CRYPTO_WIPING_JSON_H
 #define HVFS_CRYPTO_WIPING_JSON_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What sealing costs: MB per second of CPU time of seal_make, seal_check and seal_open, and as a ratio to memcpy of the same blocks in the
-// same run. The signature of each write is verified anew, as on a node that sees the write for the first time.
+// What sealing costs: MB per second of CPU time of seal_make, seal_check and seal_open, and as a ratio to memcpy of the
+// same blocks in the same run. The signature of each write is verified anew, as on a node that sees the write for the
+// first time.
 #include "tests/unit/seal_help.h"
 
 #include <stdio.h>
@@ -48,7 +49,8 @@ check(void)
 	struct seal_cache *cache = seal_cache_create();
 
 	for (size_t i = 0; i < count; i++)
-		wrong += seal_check(key, cache, &blocks[i].place, blocks[i].cipher, verifiers[i].bytes, verifiers[i].size) != SEAL_OK;
+		wrong += seal_check(key, cache, &blocks[i].place, blocks[i].cipher, verifiers[i].bytes,
+				    verifiers[i].size) != SEAL_OK;
 	seal_cache_destroy(cache);
 }
 
@@ -58,8 +60,8 @@ open_all(void)
 	struct seal_cache *cache = seal_cache_create();
 
 	for (size_t i = 0; i < count; i++)
-		wrong += seal_open(key, cache, &blocks[i].place, blocks[i].cipher, verifiers[i].bytes, verifiers[i].size,
-				   plain + i * block_size) != SEAL_OK;
+		wrong += seal_open(key, cache, &blocks[i].place, blocks[i].cipher, verifiers[i].bytes,
+				   verifiers[i].size, plain + i * block_size) != SEAL_OK;
 	seal_cache_destroy(cache);
 }
 
@@ -102,13 +104,15 @@ main(void)
 			block_size = sizes[i];
 			count = counts[j];
 			for (size_t k = 0; k < count; k++)
-				blocks[k] = (struct seal_block){.place = {.block = k, .version = 1, .block_size = block_size},
-								.plain = plain + k * block_size,
-								.cipher = cipher + k * block_size};
-			double base = measure(copy), made = measure(make), checked = measure(check), opened = measure(open_all);
+				blocks[k] = (struct seal_block){
+					.place = {.block = k, .version = 1, .block_size = block_size},
+					.plain = plain + k * block_size,
+					.cipher = cipher + k * block_size};
+			double base = measure(copy), made = measure(make), checked = measure(check),
+			       opened = measure(open_all);
 
-			printf("%7u %7zu %16.0f %8.0f (%.3f) %8.0f (%.3f) %8.0f (%.3f)\n", block_size, count, base, made, made / base, checked,
-			       checked / base, opened, opened / base);
+			printf("%7u %7zu %16.0f %8.0f (%.3f) %8.0f (%.3f) %8.0f (%.3f)\n", block_size, count, base,
+			       made, made / base, checked, checked / base, opened, opened / base);
 		}
 	free(plain);
 	free(cipher);

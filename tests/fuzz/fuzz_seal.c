@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arbitrary bytes as a verifier. What must hold: only the verifier that a block was sealed with is right, to the last bit.
+// Arbitrary bytes as a verifier. What must hold: only the verifier that a block was sealed with is right, to the last
+// bit.
 #include "tests/fuzz/mutate.h"
 
 #include "core/check.h"
@@ -26,8 +27,8 @@ start(void)
 	seal_help_random(1);
 	seal_help_seal(&sealed, owner, 0, BLOCKS, BLOCK_SIZE);
 	for (size_t i = 0; i < BLOCKS; i++) // the signature is known: what is wrong must be found without
-		CHECK(seal_check(proxy, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, i), sealed.verifiers[i].bytes,
-				 sealed.verifiers[i].size) == SEAL_OK);
+		CHECK(seal_check(proxy, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, i),
+				 sealed.verifiers[i].bytes, sealed.verifiers[i].size) == SEAL_OK);
 }
 
 int
@@ -46,9 +47,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		const uint8_t *cipher = seal_help_cipher(&sealed, i);
 
 		CHECK((seal_check(proxy, cache, &sealed.blocks[i].place, cipher, copy, size) == SEAL_OK) == is_right);
-		CHECK((seal_open(owner, cache, &sealed.blocks[i].place, cipher, copy, size, plain) == SEAL_OK) == is_right);
+		CHECK((seal_open(owner, cache, &sealed.blocks[i].place, cipher, copy, size, plain) == SEAL_OK) ==
+		      is_right);
 		CHECK(!is_right || memcmp(plain, sealed.plain[i], BLOCK_SIZE) == 0);
-		CHECK(seal_again(owner, &sealed.blocks[i].place, sealed.plain[i], copy, size, plain) == SEAL_OK || !is_right || cipher == NULL);
+		CHECK(seal_again(owner, &sealed.blocks[i].place, sealed.plain[i], copy, size, plain) == SEAL_OK ||
+		      !is_right || cipher == NULL);
 	}
 	free(copy);
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arbitrary text as the file of a volume's keys. What must hold: it is refused with a sentence that names the file, or it is a key
-// that, written and read again, is the same.
+// Arbitrary text as the file of a volume's keys. What must hold: it is refused with a sentence that names the file, or
+// it is a key that, written and read again, is the same.
 #include "tests/fuzz/mutate.h"
 
 #include "core/check.h"
@@ -83,9 +83,34 @@ size_t
 fuzz_element(uint64_t *seed, uint8_t *bytes, size_t room)
 {
 	static const char *const pieces[] = {
-		"{", "}", "[", "]", ",", ":", "\"\"", "null", "true", "-1", "1e99", "18446744073709551616", "\"owner\"", "\"reader\"", "\"proxy\"",
-		"\"number\": 1,", "\"number\": 2,", "\"public\": \"\"", "\"symmetric\": \"AAAA\"", "\"signing\": 1", "\"protected\": {}",
-		"\"generations\": []", "\\u0000", "\\ud800", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "=", "\"argon2id\"", "\"passes\": 2,",
+		"{",
+		"}",
+		"[",
+		"]",
+		",",
+		":",
+		"\"\"",
+		"null",
+		"true",
+		"-1",
+		"1e99",
+		"18446744073709551616",
+		"\"owner\"",
+		"\"reader\"",
+		"\"proxy\"",
+		"\"number\": 1,",
+		"\"number\": 2,",
+		"\"public\": \"\"",
+		"\"symmetric\": \"AAAA\"",
+		"\"signing\": 1",
+		"\"protected\": {}",
+		"\"generations\": []",
+		"\\u0000",
+		"\\ud800",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"=",
+		"\"argon2id\"",
+		"\"passes\": 2,",
 	};
 	const char *piece = pieces[mutate_below(seed, sizeof(pieces) / sizeof(*pieces))];
 	size_t size = strlen(piece);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes the seeds of corpus/volume_key and corpus/seal: keys of each role, in the clear and not, and verifiers of one write.
+// Writes the seeds of corpus/volume_key and corpus/seal: keys of each role, in the clear and not, and verifiers of one
+// write.
 #include "core/check.h"
 #include "crypto/volume_key_file.h"
 #include "tests/unit/seal_help.h"
@@ -26,7 +27,8 @@ static void
 write_keys(const char *folder)
 {
 	static const struct passphrase none = {NULL, 0}, word = {"word", 4};
-	static const struct volume_key_cost cheap = {.passes = crypto_pwhash_OPSLIMIT_MIN, .memory = crypto_pwhash_MEMLIMIT_MIN};
+	static const struct volume_key_cost cheap = {.passes = crypto_pwhash_OPSLIMIT_MIN,
+						     .memory = crypto_pwhash_MEMLIMIT_MIN};
 	char name[64], error[200];
 
 	for (int role = 0; role < VOLUME_ROLE_COUNT; role++)
@@ -35,7 +37,8 @@ write_keys(const char *folder)
 			char *text = volume_key_file_print(key, locked ? word : none, cheap, error, sizeof(error));
 
 			CHECK(text != NULL);
-			snprintf(name, sizeof(name), "%s%s", volume_role_name((enum volume_role)role), locked ? "-locked" : "");
+			snprintf(name, sizeof(name), "%s%s", volume_role_name((enum volume_role)role),
+				 locked ? "-locked" : "");
 			write_file(folder, name, text, strlen(text));
 			sodium_free(text);
 			volume_key_destroy(key);

@@ -42,7 +42,8 @@ random_number(void)
 void
 seal_help_random(uint64_t seed)
 {
-	static randombytes_implementation repeated = {.implementation_name = random_name, .random = random_number, .buf = random_buf};
+	static randombytes_implementation repeated = {
+		.implementation_name = random_name, .random = random_number, .buf = random_buf};
 
 	drawn = seed;
 	CHECK(sodium_init() >= 0);
@@ -54,7 +55,8 @@ seal_help_random(uint64_t seed)
 struct volume_key *
 seal_help_key(uint64_t seed, enum volume_role role, uint32_t generations)
 {
-	uint8_t id[VOLUME_KEY_ID_SIZE], publics[8][32], symmetric[8][32], seeds[8][32], signing[VOLUME_KEY_SIGNING_SIZE];
+	uint8_t id[VOLUME_KEY_ID_SIZE], publics[8][32], symmetric[8][32], seeds[8][32],
+		signing[VOLUME_KEY_SIGNING_SIZE];
 	struct volume_key *key;
 	uint32_t bad;
 

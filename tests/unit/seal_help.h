@@ -19,7 +19,8 @@ struct sealed {
 struct volume_key *seal_help_key(uint64_t seed, enum volume_role role, uint32_t generations);
 
 // Seal ${count} blocks from ${first} on; every fifth is zeros.
-void seal_help_seal(struct sealed *sealed, const struct volume_key *key, uint64_t first, size_t count, uint32_t block_size);
+void seal_help_seal(struct sealed *sealed, const struct volume_key *key, uint64_t first, size_t count,
+		    uint32_t block_size);
 
 // The ciphertext of block ${index} of the write, NULL for zeros.
 const uint8_t *seal_help_cipher(const struct sealed *sealed, size_t index);

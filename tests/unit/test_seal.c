@@ -60,8 +60,8 @@ check_at(size_t index, struct seal_place place)
 static enum seal_result
 open_it(const struct volume_key *key, const struct sealed *write, size_t index)
 {
-	return seal_open(key, cache, &write->blocks[index].place, seal_help_cipher(write, index), write->verifiers[index].bytes,
-			 write->verifiers[index].size, plain);
+	return seal_open(key, cache, &write->blocks[index].place, seal_help_cipher(write, index),
+			 write->verifiers[index].bytes, write->verifiers[index].size, plain);
 }
 
 // A proxy checks, a reader reads and makes the ciphertext again: all blocks.
@@ -78,7 +78,8 @@ assert_whole(const struct sealed *write)
 		if (write->blocks[i].plain == NULL)
 			continue;
 		ck_assert_mem_ne(write->cipher[i], write->plain[i], place->block_size);
-		ck_assert_int_eq(seal_again(reader, place, write->plain[i], verifier->bytes, verifier->size, cipher), SEAL_OK);
+		ck_assert_int_eq(seal_again(reader, place, write->plain[i], verifier->bytes, verifier->size, cipher),
+				 SEAL_OK);
 		ck_assert_mem_eq(cipher, write->cipher[i], place->block_size);
 	}
 }
@@ -138,15 +139,18 @@ START_TEST(test_in_place)
 	struct seal_verifier verifier;
 
 	for (uint32_t size = LIMIT_BLOCK_SIZE_MIN; size <= LIMIT_BLOCK_SIZE_MAX; size *= 2) {
-		struct seal_block block = {.place = {.block = 5, .version = 9, .block_size = size}, .plain = bytes, .cipher = bytes};
+		struct seal_block block = {
+			.place = {.block = 5, .version = 9, .block_size = size}, .plain = bytes, .cipher = bytes};
 
 		randombytes_buf(bytes, size);
 		memcpy(before, bytes, size);
 		seal_make(owner, &block, 1, &verifier);
 		ck_assert_int_eq(seal_check(proxy, cache, &block.place, bytes, verifier.bytes, verifier.size), SEAL_OK);
-		ck_assert_int_eq(seal_open(reader, cache, &block.place, bytes, verifier.bytes, verifier.size, bytes), SEAL_OK);
+		ck_assert_int_eq(seal_open(reader, cache, &block.place, bytes, verifier.bytes, verifier.size, bytes),
+				 SEAL_OK);
 		ck_assert_mem_eq(bytes, before, size);
-		ck_assert_int_eq(seal_again(reader, &block.place, bytes, verifier.bytes, verifier.size, bytes), SEAL_OK);
+		ck_assert_int_eq(seal_again(reader, &block.place, bytes, verifier.bytes, verifier.size, bytes),
+				 SEAL_OK);
 		ck_assert_int_eq(seal_check(proxy, cache, &block.place, bytes, verifier.bytes, verifier.size), SEAL_OK);
 	}
 }
@@ -158,7 +162,8 @@ START_TEST(test_fresh_nonces)
 	seal_help_seal(&other, owner, 1000, 7, BLOCK_SIZE);
 	for (size_t i = 0; i < 4; i++) {
 		ck_assert_mem_ne(other.cipher[i], sealed.cipher[i], BLOCK_SIZE);
-		ck_assert_mem_ne(other.verifiers[i].bytes + HEAD_SIZE, other.verifiers[i + 1].bytes + HEAD_SIZE, SEAL_NONCE_SIZE);
+		ck_assert_mem_ne(other.verifiers[i].bytes + HEAD_SIZE, other.verifiers[i + 1].bytes + HEAD_SIZE,
+				 SEAL_NONCE_SIZE);
 	}
 }
 END_TEST
@@ -167,7 +172,7 @@ END_TEST
 START_TEST(test_sizes)
 {
 	ck_assert_uint_eq(sealed.verifiers[0].size, 9 + 64 + 24 + 16 + 3 * 32);
-	ck_assert_uint_eq(sealed.verifiers[4].size, 9 + 64 + 3 * 32); // zeros
+	ck_assert_uint_eq(sealed.verifiers[4].size, 9 + 64 + 3 * 32);           // zeros
 	ck_assert_uint_eq(sealed.verifiers[6].size, 9 + 64 + 24 + 16 + 2 * 32); // the odd one has no neighbour below
 	seal_help_seal(&other, owner, 0, SEAL_BLOCKS_MAX, BLOCK_SIZE);
 	ck_assert_uint_eq(other.verifiers[0].size, SEAL_VERIFIER_SIZE_MAX);
@@ -187,7 +192,8 @@ START_TEST(test_every_bit)
 		ck_assert_int_eq(check(&sealed, i), SEAL_OK);
 		for (size_t bit = 0; bit < 8 * (size_t)verifier.size; bit++) {
 			verifier.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			ck_assert_msg(check_as(&sealed, i, verifier.bytes, verifier.size) != SEAL_OK, "block %zu, bit %zu", i, bit);
+			ck_assert_msg(check_as(&sealed, i, verifier.bytes, verifier.size) != SEAL_OK,
+				      "block %zu, bit %zu", i, bit);
 			verifier.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 	}
@@ -230,8 +236,8 @@ START_TEST(test_swapped_blocks)
 			if (i == j)
 				continue;
 			ck_assert_int_ne(check_as(&sealed, i, verifier->bytes, verifier->size), SEAL_OK);
-			ck_assert_int_ne(seal_check(proxy, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, j), verifier->bytes,
-						    verifier->size),
+			ck_assert_int_ne(seal_check(proxy, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, j),
+						    verifier->bytes, verifier->size),
 					 SEAL_OK);
 		}
 }
@@ -249,7 +255,8 @@ START_TEST(test_older_write)
 		struct seal_verifier mixed = other.verifiers[i];
 
 		ck_assert_int_eq(check_as(&other, i, sealed.verifiers[i].bytes, sealed.verifiers[i].size), SEAL_FORGED);
-		memcpy(mixed.bytes + HEAD_SIZE, sealed.verifiers[i].bytes + HEAD_SIZE, sealed.verifiers[i].size - HEAD_SIZE);
+		memcpy(mixed.bytes + HEAD_SIZE, sealed.verifiers[i].bytes + HEAD_SIZE,
+		       sealed.verifiers[i].size - HEAD_SIZE);
 		ck_assert_int_eq(check_as(&other, i, mixed.bytes, mixed.size), SEAL_FORGED);
 	}
 }
@@ -270,8 +277,8 @@ START_TEST(test_swapped_volumes)
 	twin = volume_key_restore(id, VOLUME_ROLE_PROXY, 3, publics[0], NULL, NULL, &bad);
 	ck_assert_int_eq(check(&sealed, 0), SEAL_OK);
 	for (size_t i = 0; i < sealed.count; i++)
-		ck_assert_int_eq(seal_check(twin, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, i), sealed.verifiers[i].bytes,
-					    sealed.verifiers[i].size),
+		ck_assert_int_eq(seal_check(twin, cache, &sealed.blocks[i].place, seal_help_cipher(&sealed, i),
+					    sealed.verifiers[i].bytes, sealed.verifiers[i].size),
 				 SEAL_FORGED);
 	volume_key_destroy(twin);
 }
@@ -306,8 +313,10 @@ START_TEST(test_generations)
 	for (uint8_t generation = 0; generation < 6; generation++) {
 		verifier = other.verifiers[1];
 		verifier.bytes[4] = generation;
-		ck_assert_int_eq(check_as(&other, 1, verifier.bytes, verifier.size),
-				 generation == 2 ? SEAL_OK : generation == 0 || generation > 3 ? SEAL_NO_GENERATION : SEAL_FORGED);
+		ck_assert_int_eq(check_as(&other, 1, verifier.bytes, verifier.size), generation == 2 ? SEAL_OK
+										     : generation == 0 || generation > 3
+											     ? SEAL_NO_GENERATION
+											     : SEAL_FORGED);
 	}
 	ck_assert_int_eq(seal_check(before, cache, &sealed.blocks[1].place, sealed.cipher[1], sealed.verifiers[1].bytes,
 				    sealed.verifiers[1].size),
@@ -375,19 +384,23 @@ START_TEST(test_kinds)
 	static uint8_t zeros[BLOCK_SIZE];
 	struct seal_verifier verifier = sealed.verifiers[4];
 
-	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[4].place, zeros, verifier.bytes, verifier.size), SEAL_MALFORMED);
-	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[0].place, NULL, sealed.verifiers[0].bytes, sealed.verifiers[0].size),
+	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[4].place, zeros, verifier.bytes, verifier.size),
+			 SEAL_MALFORMED);
+	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[0].place, NULL, sealed.verifiers[0].bytes,
+				    sealed.verifiers[0].size),
 			 SEAL_MALFORMED);
 	// Data said to be zeros: nonce and tag left out.
 	verifier = sealed.verifiers[0];
 	verifier.bytes[0] = 2;
 	memmove(verifier.bytes + HEAD_SIZE, verifier.bytes + HEAD_SIZE + 40, verifier.size - HEAD_SIZE - 40);
 	verifier.size -= 40;
-	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[0].place, NULL, verifier.bytes, verifier.size), SEAL_FORGED);
+	ck_assert_int_eq(seal_check(proxy, cache, &sealed.blocks[0].place, NULL, verifier.bytes, verifier.size),
+			 SEAL_FORGED);
 	for (int kind = 0; kind < 256; kind++) {
 		verifier = sealed.verifiers[0];
 		verifier.bytes[0] = (uint8_t)kind;
-		ck_assert_int_eq(check_as(&sealed, 0, verifier.bytes, verifier.size), kind == 1 ? SEAL_OK : SEAL_MALFORMED);
+		ck_assert_int_eq(check_as(&sealed, 0, verifier.bytes, verifier.size),
+				 kind == 1 ? SEAL_OK : SEAL_MALFORMED);
 	}
 }
 END_TEST
@@ -395,8 +408,8 @@ END_TEST
 // S + L is as good as S in the equation of Ed25519, and refused.
 START_TEST(test_malleability)
 {
-	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
-					  0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+					  0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
 	struct seal_verifier verifier = sealed.verifiers[0];
 	unsigned carry = 0;
 
@@ -457,15 +470,19 @@ START_TEST(test_again_with_other_bytes)
 	struct seal_place place = sealed.blocks[0].place;
 
 	sealed.plain[0][17] ^= 1;
-	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size, cipher), SEAL_UNREADABLE);
+	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size, cipher),
+			 SEAL_UNREADABLE);
 	ck_assert_mem_eq(cipher, zeros, BLOCK_SIZE);
 	sealed.plain[0][17] ^= 1;
 	place.version++;
-	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size, cipher), SEAL_UNREADABLE);
+	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size, cipher),
+			 SEAL_UNREADABLE);
 	ck_assert_mem_eq(cipher, zeros, BLOCK_SIZE);
-	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size - 1u, cipher), SEAL_MALFORMED);
+	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size - 1u, cipher),
+			 SEAL_MALFORMED);
 	verifier = &sealed.verifiers[4];
-	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[4], verifier->bytes, verifier->size, cipher), SEAL_MALFORMED);
+	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[4], verifier->bytes, verifier->size, cipher),
+			 SEAL_MALFORMED);
 }
 END_TEST
 
@@ -492,7 +509,8 @@ END_TEST
 
 // ---- Cases: the format stays ----
 
-// Kept when format 1 was made, and then compared with what other implementations of the parts gave. What another version of the program makes of the same keys and the same chance is the same.
+// Kept when format 1 was made, and then compared with what other implementations of the parts gave. What another
+// version of the program makes of the same keys and the same chance is the same.
 START_TEST(test_vectors)
 {
 	static const struct {

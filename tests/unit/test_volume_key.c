@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct volume_key_cost cheap = {.passes = crypto_pwhash_OPSLIMIT_MIN, .memory = crypto_pwhash_MEMLIMIT_MIN};
+static const struct volume_key_cost cheap = {.passes = crypto_pwhash_OPSLIMIT_MIN,
+					     .memory = crypto_pwhash_MEMLIMIT_MIN};
 static const struct passphrase none = {NULL, 0}, word = {"correct horse", 13}, other = {"correct house", 13};
 
 // ---- Fixture: a directory, an owner's key of three generations ----
@@ -49,9 +50,11 @@ assert_equal(const struct volume_key *left, const struct volume_key *right)
 	for (uint32_t i = 1; i <= volume_key_newest(left); i++) {
 		ck_assert_mem_eq(volume_key_public(left, i), volume_key_public(right, i), VOLUME_KEY_PUBLIC_SIZE);
 		if (volume_key_role(left) >= VOLUME_ROLE_READER)
-			ck_assert_mem_eq(volume_key_symmetric(left, i), volume_key_symmetric(right, i), VOLUME_KEY_SYMMETRIC_SIZE);
+			ck_assert_mem_eq(volume_key_symmetric(left, i), volume_key_symmetric(right, i),
+					 VOLUME_KEY_SYMMETRIC_SIZE);
 		if (volume_key_role(left) >= VOLUME_ROLE_WRITER)
-			ck_assert_mem_eq(volume_key_signing(left, i), volume_key_signing(right, i), VOLUME_KEY_SIGNING_SIZE);
+			ck_assert_mem_eq(volume_key_signing(left, i), volume_key_signing(right, i),
+					 VOLUME_KEY_SIGNING_SIZE);
 	}
 }
 
@@ -94,7 +97,8 @@ assert_refused(json_t *object, struct passphrase passphrase, const char *why)
 
 	if (file != NULL)
 		ck_assert_ptr_null(volume_key_file_open(file, passphrase, error, sizeof(error)));
-	ck_assert_msg(strncmp(error, "x.key: ", 7) == 0 && strstr(error, why) != NULL, "'%s' does not say '%s'", error, why);
+	ck_assert_msg(strncmp(error, "x.key: ", 7) == 0 && strstr(error, why) != NULL, "'%s' does not say '%s'", error,
+		      why);
 	volume_key_file_destroy(file);
 	free(text);
 	json_decref(object);
@@ -116,13 +120,15 @@ START_TEST(test_roles)
 		enum volume_role parsed;
 
 		for (uint32_t i = 1; i <= 3; i++) {
-			ck_assert_mem_eq(volume_key_public(part, i), volume_key_public(owner, i), VOLUME_KEY_PUBLIC_SIZE);
+			ck_assert_mem_eq(volume_key_public(part, i), volume_key_public(owner, i),
+					 VOLUME_KEY_PUBLIC_SIZE);
 			ck_assert((volume_key_symmetric(part, i) != NULL) == (role >= VOLUME_ROLE_READER));
 			ck_assert((volume_key_signing(part, i) != NULL) == (role >= VOLUME_ROLE_WRITER));
 		}
 		for (int more = role + 1; more < VOLUME_ROLE_COUNT; more++)
 			ck_assert_ptr_null(volume_key_restrict(part, (enum volume_role)more));
-		ck_assert(volume_role_parse(volume_role_name((enum volume_role)role), &parsed) == 0 && parsed == (enum volume_role)role);
+		ck_assert(volume_role_parse(volume_role_name((enum volume_role)role), &parsed) == 0 &&
+			  parsed == (enum volume_role)role);
 		volume_key_destroy(part);
 	}
 	ck_assert_ptr_null(volume_key_public(owner, 0));
@@ -140,7 +146,8 @@ START_TEST(test_rotate)
 	ck_assert_uint_eq(volume_key_newest(owner), 4);
 	ck_assert_mem_eq(volume_key_signing(owner, 3), volume_key_signing(before, 3), VOLUME_KEY_SIGNING_SIZE);
 	for (uint32_t i = 1; i < 4; i++) {
-		ck_assert_mem_ne(volume_key_symmetric(owner, i), volume_key_symmetric(owner, 4), VOLUME_KEY_SYMMETRIC_SIZE);
+		ck_assert_mem_ne(volume_key_symmetric(owner, i), volume_key_symmetric(owner, 4),
+				 VOLUME_KEY_SYMMETRIC_SIZE);
 		ck_assert_mem_ne(volume_key_public(owner, i), volume_key_public(owner, 4), VOLUME_KEY_PUBLIC_SIZE);
 	}
 	volume_key_destroy(before);
@@ -149,7 +156,8 @@ END_TEST
 
 START_TEST(test_successor)
 {
-	struct volume_key *before = volume_key_restrict(owner, VOLUME_ROLE_READER), *stranger = volume_key_create(), *fork, *proxy;
+	struct volume_key *before = volume_key_restrict(owner, VOLUME_ROLE_READER), *stranger = volume_key_create(),
+			  *fork, *proxy;
 
 	ck_assert_int_eq(volume_key_check_successor(before, owner, error, sizeof(error)), 0);
 	ck_assert_int_eq(volume_key_check_successor(owner, before, error, sizeof(error)), -1);
@@ -211,12 +219,15 @@ START_TEST(test_protected)
 	struct volume_key_cost cost;
 
 	for (uint32_t i = 1; i <= 3; i++) {
-		sodium_bin2base64(base64, sizeof(base64), volume_key_symmetric(owner, i), 32, sodium_base64_VARIANT_ORIGINAL);
+		sodium_bin2base64(base64, sizeof(base64), volume_key_symmetric(owner, i), 32,
+				  sodium_base64_VARIANT_ORIGINAL);
 		ck_assert_ptr_null(strstr(text, base64));
-		sodium_bin2base64(base64, sizeof(base64), volume_key_signing(owner, i), 32, sodium_base64_VARIANT_ORIGINAL);
+		sodium_bin2base64(base64, sizeof(base64), volume_key_signing(owner, i), 32,
+				  sodium_base64_VARIANT_ORIGINAL);
 		ck_assert_ptr_null(strstr(text, base64));
 	}
-	ck_assert(volume_key_file_is_protected(file, &cost) && cost.passes == cheap.passes && cost.memory == cheap.memory);
+	ck_assert(volume_key_file_is_protected(file, &cost) && cost.passes == cheap.passes &&
+		  cost.memory == cheap.memory);
 	ck_assert_int_eq(volume_key_file_role(file), VOLUME_ROLE_OWNER);
 	ck_assert_int_eq(volume_key_role(volume_key_file_public(file)), VOLUME_ROLE_PROXY);
 	ck_assert_ptr_null(volume_key_file_open(file, none, error, sizeof(error)));
@@ -300,8 +311,10 @@ START_TEST(test_wrong_generations)
 		{"number", "\"2\"", "is no integer"},
 		{"public", NULL, "generations[1].public: is missing"},
 		{"public", "\"AAAA\"", "32 bytes in base64"},
-		{"public", "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", "generations[1].public: is no public key"},
-		{"public", "\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", "generations[1].public: is no public key"},
+		{"public", "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+		 "generations[1].public: is no public key"},
+		{"public", "\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+		 "generations[1].public: is no public key"},
 		{"symmetric", NULL, "generations[1].symmetric: is missing"},
 		{"symmetric", "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", "all zeros"},
 		{"symmetric", "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=\"", "32 bytes in base64"},
@@ -317,7 +330,8 @@ START_TEST(test_wrong_generations)
 		if (cases[i].value == NULL)
 			json_object_del(generation, cases[i].field);
 		else
-			json_object_set_new(generation, cases[i].field, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
+			json_object_set_new(generation, cases[i].field,
+					    json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
 		assert_refused(object, none, cases[i].why);
 	}
 }
@@ -353,7 +367,8 @@ END_TEST
 
 START_TEST(test_no_json)
 {
-	static const char *const texts[] = {"", "{", "[]", "7", "{\"format\": 1, \"format\": 2}", "{\"a\": \"\\u0000\"}"};
+	static const char *const texts[] = {
+		"", "{", "[]", "7", "{\"format\": 1, \"format\": 2}", "{\"a\": \"\\u0000\"}"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		ck_assert_ptr_null(volume_key_file_parse("x.key", texts[i], strlen(texts[i]), error, sizeof(error)));
