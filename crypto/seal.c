@@ -154,6 +154,7 @@ struct parts {
 	enum kind kind;
 	uint32_t generation, leaf, leaves;
 	const uint8_t *signature, *nonce, *tag, *path; // nonce and tag of data only
+	size_t path_size;                              // bytes
 };
 
 // How many neighbours a leaf has on its way up.
@@ -186,7 +187,8 @@ parse(const uint8_t *bytes, size_t size, struct parts *ret)
 	ret->signature = bytes + 9;
 	if (ret->leaves == 0 || ret->leaves > SEAL_BLOCKS_MAX || ret->leaf >= ret->leaves)
 		return false;
-	if (size != path_offset(ret->kind) + path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE)
+	ret->path_size = path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE;
+	if (size != path_offset(ret->kind) + ret->path_size)
 		return false;
 	ret->nonce = bytes + VERIFIER_HEAD_SIZE;
 	ret->tag = ret->nonce + SEAL_NONCE_SIZE;
@@ -297,19 +299,29 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 	}
 }
 
-// ---- Signatures that were verified ----
+// ---- What was verified ----
 
-// What is remembered is all that verification depends on: another signature of the same tree, or the same of another
-// key, is another entry.
-struct cached {
+// A tree that is right. This is all that its verification depends on: another signature of the same tree, or the same
+// of another key, is another one.
+struct signed_tree {
 	struct root root;
 	uint8_t signature[SEAL_SIGNATURE_SIZE], public[VOLUME_KEY_PUBLIC_SIZE];
 };
 
+// The way from a leaf up: itself, and what it became on each level, the root last.
+struct way {
+	uint32_t leaf;
+	size_t path_size;
+	uint8_t path[SEAL_PATH_MAX * SEAL_HASH_SIZE];
+	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
+};
+
+// Where nothing is yet there are zeros, which no domain is.
 struct seal_cache {
 	uint64_t misses;
-	struct cached entries[SEAL_CACHE_TREES]; // sets of CACHE_WAYS, newest first; an empty one is all zeros, which
-						 // no domain is
+	struct signed_tree trees[SEAL_CACHE_TREES]; // sets of CACHE_WAYS, newest first
+	struct signed_tree last_tree;               // of the block that was right last,
+	struct way last_way;                        // and its way
 };
 
 struct seal_cache *
@@ -332,64 +344,132 @@ seal_cache_misses(const struct seal_cache *cache)
 
 // Only what a writer has signed gets in, so nobody else can choose what falls out.
 static bool
-verify(struct seal_cache *cache, const struct root *root, const uint8_t *signature, const uint8_t *public)
+verify(struct seal_cache *cache, const struct signed_tree *tree)
 {
-	size_t set = get_be(root->hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS);
-	struct cached *ways = &cache->entries[set * CACHE_WAYS], wanted = {.root = *root};
-	size_t way = 0;
+	size_t set = get_be(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
+	struct signed_tree *ways = &cache->trees[set * CACHE_WAYS];
 
-	memcpy(wanted.signature, signature, sizeof(wanted.signature));
-	memcpy(wanted.public, public, sizeof(wanted.public));
-	while (way < CACHE_WAYS && memcmp(&ways[way], &wanted, sizeof(wanted)) != 0)
+	while (way < CACHE_WAYS && memcmp(&ways[way], tree, sizeof(*tree)) != 0)
 		way++;
 	if (way == CACHE_WAYS) {
 		cache->misses++;
-		if (crypto_sign_verify_detached(signature, (const uint8_t *)root, sizeof(*root), public) != 0)
+		if (crypto_sign_verify_detached(tree->signature, (const uint8_t *)&tree->root, sizeof(tree->root),
+						tree->public) != 0)
 			return false;
 		way = CACHE_WAYS - 1;
 	}
-	memmove(&ways[1], &ways[0], way * sizeof(wanted));
-	ways[0] = wanted;
+	memmove(&ways[1], &ways[0], way * sizeof(*tree));
+	ways[0] = *tree;
 	return true;
 }
 
 // ---- Checking, opening ----
 
-// From the leaf in ${node} to the root, in ${node}.
+// One level up: from the node at ${leaf} of ${count} to the one above, with the hash beside it at *beside if it has
+// one.
 static void
-climb(uint8_t node[SEAL_HASH_SIZE], const struct parts *parts)
+step_up(uint8_t above[SEAL_HASH_SIZE], const uint8_t *node, uint32_t leaf, uint32_t count, const uint8_t **beside)
+{
+	if ((leaf ^ 1) >= count) {
+		memcpy(above, node, SEAL_HASH_SIZE);
+		return;
+	}
+	if (leaf % 2 == 0)
+		hash_node(above, node, *beside);
+	else
+		hash_node(above, *beside, node);
+	*beside += SEAL_HASH_SIZE;
+}
+
+// From the leaf in ${nodes} to the root, which is returned.
+static const uint8_t *
+climb(uint8_t nodes[][SEAL_HASH_SIZE], const struct parts *parts)
 {
 	const uint8_t *beside = parts->path;
 	uint32_t leaf = parts->leaf;
+	size_t level = 0;
 
-	for (uint32_t count = parts->leaves; count > 1; leaf /= 2, count = (count + 1) / 2) {
-		if ((leaf ^ 1) >= count)
-			continue;
-		if (leaf % 2 == 0)
-			hash_node(node, node, beside);
-		else
-			hash_node(node, beside, node);
-		beside += SEAL_HASH_SIZE;
+	for (uint32_t count = parts->leaves; count > 1; leaf /= 2, count = (count + 1) / 2, level++)
+		step_up(nodes[level + 1], nodes[level], leaf, count, &beside);
+	return nodes[level];
+}
+
+static bool
+same(const uint8_t *left, const uint8_t *right, size_t size)
+{
+	return memcmp(left, right, size) == 0;
+}
+
+// The same as climb() for a leaf of the tree that ${last} is a way in, as far as the two ways are apart: blocks mostly
+// come in order, and the next one has all but one or two nodes in common with the last. True: all that remains is what
+// it was there, so that this way, too, leads to the root. False: look at all of it.
+static bool
+climb_to_last(uint8_t nodes[][SEAL_HASH_SIZE], const struct parts *parts, const struct way *last, size_t *ret_level)
+{
+	const uint8_t *beside = parts->path, *end = parts->path + parts->path_size;
+	uint32_t leaf = parts->leaf, other = last->leaf, count = parts->leaves;
+	size_t level = 0;
+
+	for (; leaf != other && (leaf ^ 1) != other; leaf /= 2, other /= 2, count = (count + 1) / 2, level++)
+		step_up(nodes[level + 1], nodes[level], leaf, count, &beside);
+	// At the same place, or beside each other, they have equally far to go.
+	size_t rest = (size_t)(end - beside);
+	const uint8_t *last_beside = last->path + last->path_size - rest;
+	*ret_level = level;
+	if (leaf == other)
+		return same(nodes[level], last->nodes[level], SEAL_HASH_SIZE) && same(beside, last_beside, rest);
+	return same(nodes[level], last_beside, SEAL_HASH_SIZE) && same(beside, last->nodes[level], SEAL_HASH_SIZE) &&
+	       same(beside + SEAL_HASH_SIZE, last_beside + SEAL_HASH_SIZE, rest - SEAL_HASH_SIZE);
+}
+
+// A way that is right; ${levels} of its nodes are new.
+static void
+remember(struct way *last, uint8_t nodes[][SEAL_HASH_SIZE], size_t levels, const struct parts *parts)
+{
+	last->leaf = parts->leaf;
+	last->path_size = parts->path_size;
+	memcpy(last->path, parts->path, parts->path_size);
+	memcpy(last->nodes, nodes, levels * SEAL_HASH_SIZE);
+}
+
+// Does the leaf in ${nodes} lead to a root that was signed?
+static bool
+check_tree(struct seal_cache *cache, const struct volume_key *key, const struct parts *parts,
+	   uint8_t nodes[][SEAL_HASH_SIZE])
+{
+	struct signed_tree tree;
+	const uint8_t *root;
+	size_t level;
+
+	memcpy(tree.signature, parts->signature, sizeof(tree.signature));
+	memcpy(tree.public, volume_key_public(key, parts->generation), sizeof(tree.public));
+	fill_root(&tree.root, key, parts->generation, parts->leaves, cache->last_tree.root.hash);
+	if (memcmp(&tree, &cache->last_tree, sizeof(tree)) == 0 &&
+	    climb_to_last(nodes, parts, &cache->last_way, &level)) {
+		remember(&cache->last_way, nodes, level + 1, parts);
+		return true;
 	}
+	root = climb(nodes, parts);
+	memcpy(tree.root.hash, root, sizeof(tree.root.hash));
+	if (!verify(cache, &tree))
+		return false;
+	cache->last_tree = tree;
+	remember(&cache->last_way, nodes, (size_t)(root - nodes[0]) / SEAL_HASH_SIZE + 1, parts);
+	return true;
 }
 
 static enum seal_result
 check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
       const uint8_t *verifier, size_t size, struct parts *parts)
 {
-	uint8_t node[SEAL_HASH_SIZE];
-	const uint8_t *public;
-	struct root root;
+	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
 
 	if (!parse(verifier, size, parts) || (parts->kind == KIND_DATA) != (cipher != NULL))
 		return SEAL_MALFORMED;
-	public = volume_key_public(key, parts->generation);
-	if (public == NULL)
+	if (volume_key_public(key, parts->generation) == NULL)
 		return SEAL_NO_GENERATION;
-	hash_leaf(node, key, parts->generation, place, cipher, parts->nonce, parts->tag);
-	climb(node, parts);
-	fill_root(&root, key, parts->generation, parts->leaves, node);
-	return verify(cache, &root, parts->signature, public) ? SEAL_OK : SEAL_FORGED;
+	hash_leaf(nodes[0], key, parts->generation, place, cipher, parts->nonce, parts->tag);
+	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
 }
 
 enum seal_result

@@ -132,6 +132,28 @@ START_TEST(test_random)
 }
 END_TEST
 
+// In any order: which block was right last makes no difference, neither for what is right nor for what is not.
+START_TEST(test_any_order)
+{
+	for (int round = 0; round < 40; round++) {
+		size_t count = 1 + randombytes_uniform(round % 2 == 0 ? 12 : SEAL_BLOCKS_MAX);
+
+		seal_help_seal(&other, owner, randombytes_random(), count, BLOCK_SIZE);
+		for (int i = 0; i < 200; i++) {
+			size_t last = randombytes_uniform((uint32_t)count), index = randombytes_uniform((uint32_t)count);
+			struct seal_verifier verifier = other.verifiers[index];
+			uint32_t bit = randombytes_uniform(8u * verifier.size);
+
+			ck_assert_int_eq(check(&other, last), SEAL_OK);
+			verifier.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			ck_assert_int_ne(check_as(&other, index, verifier.bytes, verifier.size), SEAL_OK);
+			if (i % 2 == 0)
+				ck_assert_int_eq(check(&other, index), SEAL_OK);
+		}
+	}
+}
+END_TEST
+
 // In place, and the largest and smallest blocks.
 START_TEST(test_in_place)
 {
@@ -572,6 +594,7 @@ main(void)
 	tcase_add_test(cases, test_round);
 	tcase_add_test(cases, test_all_sizes);
 	tcase_add_test(cases, test_random);
+	tcase_add_test(cases, test_any_order);
 	tcase_add_test(cases, test_in_place);
 	tcase_add_test(cases, test_fresh_nonces);
 	tcase_add_test(cases, test_sizes);
