@@ -140,7 +140,8 @@ START_TEST(test_any_order)
 
 		seal_help_seal(&other, owner, randombytes_random(), count, BLOCK_SIZE);
 		for (int i = 0; i < 200; i++) {
-			size_t last = randombytes_uniform((uint32_t)count), index = randombytes_uniform((uint32_t)count);
+			size_t last = randombytes_uniform((uint32_t)count),
+			       index = randombytes_uniform((uint32_t)count);
 			struct seal_verifier verifier = other.verifiers[index];
 			uint32_t bit = randombytes_uniform(8u * verifier.size);
 
