@@ -19,7 +19,7 @@ struct command {
 
 extern const struct command command_create, command_serve, command_status, command_attach, command_detach,
 	command_flush, command_set, command_cache, command_umount, command_abort, command_stop, command_demo, command_keygen,
-	command_acl, command_allow, command_deny, command_help;
+	command_acl, command_allow, command_deny, command_volume_key, command_help;
 
 // All commands, ended by NULL.
 extern const struct command *const commands[];

@@ -16,7 +16,8 @@
 const struct command *const commands[] = {
 	&command_create, &command_serve, &command_status, &command_attach, &command_detach,
 	&command_flush,  &command_set,   &command_cache,  &command_umount, &command_abort,  &command_stop,
-	&command_acl,    &command_allow, &command_deny,   &command_keygen, &command_demo,  &command_help,  NULL,
+	&command_acl,    &command_allow, &command_deny,   &command_keygen, &command_volume_key,
+	&command_demo,  &command_help,  NULL,
 };
 
 const struct command *
@@ -71,7 +72,7 @@ print_overview(FILE *file)
 	fprintf(file, "usage: hvfs COMMAND [ARGUMENTS]\n\n"
 		      "One raw volume, shared by several hosts, for reading and writing, at the same time.\n\n");
 	for (size_t i = 0; commands[i] != NULL; i++)
-		fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(file, "\n'hvfs help COMMAND' says more; 'hvfs --version' prints the version.\n");
 }
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The file is looked at by its descriptor, so that what was checked is what is read. Buffers that the key's bytes pass through
-// are wiped.
+// Buffers that the key's bytes pass through are wiped.
 #include "crypto/identity.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
+#include "crypto/secret_file.h"
+
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -16,9 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { FILE_SIZE_MAX = 16 * 1024 };
 
@@ -42,63 +36,6 @@ static int __attribute__((format(printf, 3, 4))) fail(char *error, size_t error_
 // ---- A new one ----
 
 static int
-write_all(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t written = write(fd, bytes, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -1;
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return 0;
-}
-
-// The name of a new file is on stable storage when its directory is.
-static int
-sync_directory_of(const char *path)
-{
-	char copy[PATH_MAX];
-	int fd, rc, saved;
-
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return rc;
-}
-
-static int
-write_new_file(const char *path, const char *bytes, size_t size, char *error, size_t error_size)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int saved;
-
-	if (fd < 0 && errno == EEXIST)
-		return fail(error, error_size, "%s: is there already, and a key is never overwritten: give another name", path);
-	if (fd < 0)
-		return fail(error, error_size, "%s: %s", path, strerror(errno));
-	if (write_all(fd, bytes, size) == 0 && fsync(fd) == 0 && sync_directory_of(path) == 0) {
-		close(fd);
-		return 0;
-	}
-	saved = errno;
-	close(fd);
-	unlink(path);
-	return fail(error, error_size, "%s: %s", path, strerror(saved));
-}
-
-static int
 write_key(EVP_PKEY *key, const char *path, char *error, size_t error_size)
 {
 	BIO *memory = BIO_new(BIO_s_mem());
@@ -111,7 +48,7 @@ write_key(EVP_PKEY *key, const char *path, char *error, size_t error_size)
 		BIO_free(memory);
 		return fail(error, error_size, "%s: the key can not be encoded", path);
 	}
-	rc = write_new_file(path, bytes, (size_t)size, error, error_size);
+	rc = secret_file_create(path, bytes, (size_t)size, error, error_size);
 	OPENSSL_cleanse(bytes, (size_t)size);
 	BIO_free(memory);
 	return rc;
@@ -136,48 +73,6 @@ identity_create(const char *path, struct fingerprint *ret, char *error, size_t e
 }
 
 // ---- One that is there ----
-
-static int
-check_file(int fd, const char *path, char *error, size_t error_size)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) != 0)
-		return fail(error, error_size, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		return fail(error, error_size, "%s: is no file; right would be one that 'hvfs keygen' has made", path);
-	if (status.st_uid != geteuid())
-		return fail(error, error_size,
-			    "%s: belongs to uid %u, and this is uid %u: who owns the file has the key; make one of your own with "
-			    "'hvfs keygen', or: chown %u %s",
-			    path, (unsigned)status.st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
-	if ((status.st_mode & 077) != 0)
-		return fail(error, error_size, "%s: has mode %04o, so that others than its owner can get at the key: chmod 600 %s",
-			    path, (unsigned)status.st_mode & 07777, path);
-	if (status.st_size > FILE_SIZE_MAX)
-		return fail(error, error_size, "%s: has %lld bytes, which is no key", path, (long long)status.st_size);
-	return 0;
-}
-
-// Returns the bytes read, or -1 with errno.
-static ssize_t
-read_all(int fd, char *bytes, size_t room)
-{
-	size_t size = 0;
-
-	while (size < room) {
-		ssize_t got = read(fd, bytes + size, room - size);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		size += (size_t)got;
-	}
-	return (ssize_t)size;
-}
 
 // Nobody is there to type a passphrase.
 static int
@@ -214,25 +109,12 @@ decode(char *bytes, size_t size, const char *path, char *error, size_t error_siz
 static EVP_PKEY *
 load_key(const char *path, char *error, size_t error_size)
 {
+	static const struct secret_kind kind = {.noun = "key", .maker = "hvfs keygen"};
 	char bytes[FILE_SIZE_MAX];
-	EVP_PKEY *key = NULL;
-	ssize_t size;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); // whatever it is, opening it ends
+	ssize_t size = secret_file_read(path, &kind, bytes, sizeof(bytes), error, error_size);
+	EVP_PKEY *key = size >= 0 ? decode(bytes, (size_t)size, path, error, error_size) : NULL;
 
-	if (fd < 0) {
-		fail(error, error_size, "%s: %s%s%s", path, strerror(errno), errno == ENOENT ? "; make one: hvfs keygen " : "",
-		     errno == ENOENT ? path : "");
-		return NULL;
-	}
-	if (check_file(fd, path, error, error_size) == 0) {
-		size = read_all(fd, bytes, sizeof(bytes));
-		if (size < 0)
-			fail(error, error_size, "%s: %s", path, strerror(errno));
-		else
-			key = decode(bytes, (size_t)size, path, error, error_size);
-		OPENSSL_cleanse(bytes, sizeof(bytes));
-	}
-	close(fd);
+	OPENSSL_cleanse(bytes, sizeof(bytes));
 	return key;
 }
 

@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: MIT
+// Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all
+// that is hashed or authenticated has a fixed size, so that no two things have the same bytes.
+//
+//	ciphertext, tag  XChaCha20-Poly1305(symmetric key, nonce, block, what the block is: struct header)
+//	leaf             BLAKE2b-256(header, nonce, tag, BLAKE2b-256(ciphertext)), or of zeros: BLAKE2b-256(header)
+//	inner node       BLAKE2b-256(domain, left, right)
+//	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
+//
+// Nodes are paired from the left; one that is left over goes up unchanged, which gives the shape of RFC 6962.
+// The number of leaves is signed: else a verifier could be changed, in that number, and still be right.
+#include "crypto/seal.h"
+
+#include "core/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_DATA = 1, KIND_ZERO = 2 };
+
+enum {
+	DOMAIN_SIZE = 16,
+	VERIFIER_HEAD_SIZE = 1 + 4 + 2 + 2 + SEAL_SIGNATURE_SIZE,
+	TREE_NODES_MAX =
+		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
+	CACHE_WAYS = 4,
+};
+
+static_assert(SEAL_CACHE_TREES % CACHE_WAYS == 0, "the cache is made of sets");
+
+// Padded with zeros.
+static const char domain_cipher[DOMAIN_SIZE] = "hvfs/1 cipher", domain_leaf[DOMAIN_SIZE] = "hvfs/1 leaf",
+		  domain_zero[DOMAIN_SIZE] = "hvfs/1 zeros", domain_node[DOMAIN_SIZE] = "hvfs/1 node",
+		  domain_root[DOMAIN_SIZE] = "hvfs/1 root";
+
+// ---- What is authenticated ----
+
+struct header {
+	char domain[DOMAIN_SIZE];
+	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], block[8], version[8], block_size[4];
+};
+
+struct leaf {
+	struct header header;
+	uint8_t nonce[SEAL_NONCE_SIZE], tag[SEAL_TAG_SIZE], digest[SEAL_HASH_SIZE];
+};
+
+struct node {
+	char domain[DOMAIN_SIZE];
+	uint8_t left[SEAL_HASH_SIZE], right[SEAL_HASH_SIZE];
+};
+
+struct root {
+	char domain[DOMAIN_SIZE];
+	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], leaves[4], hash[SEAL_HASH_SIZE];
+};
+
+static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct node) == 80 &&
+		      sizeof(struct root) == 72,
+	      "only bytes, and none between them");
+
+static void
+put_be(uint8_t *bytes, size_t size, uint64_t number)
+{
+	for (size_t i = size; i > 0; i--, number >>= 8)
+		bytes[i - 1] = (uint8_t)number;
+}
+
+static uint64_t
+get_be(const uint8_t *bytes, size_t size)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < size; i++)
+		number = number << 8 | bytes[i];
+	return number;
+}
+
+static void
+fill_header(struct header *header, const char domain[DOMAIN_SIZE], const struct volume_key *key, uint32_t generation,
+	    const struct seal_place *place)
+{
+	CHECK(place->block_size >= LIMIT_BLOCK_SIZE_MIN && place->block_size <= LIMIT_BLOCK_SIZE_MAX);
+	memcpy(header->domain, domain, DOMAIN_SIZE);
+	memcpy(header->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
+	put_be(header->generation, sizeof(header->generation), generation);
+	put_be(header->block, sizeof(header->block), place->block);
+	put_be(header->version, sizeof(header->version), place->version);
+	put_be(header->block_size, sizeof(header->block_size), place->block_size);
+}
+
+static void
+hash(uint8_t ret[SEAL_HASH_SIZE], const void *bytes, size_t size)
+{
+	crypto_generichash(ret, SEAL_HASH_SIZE, bytes, size, NULL, 0);
+}
+
+static void
+hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right)
+{
+	struct node node;
+
+	memcpy(node.domain, domain_node, DOMAIN_SIZE);
+	memcpy(node.left, left, SEAL_HASH_SIZE);
+	memcpy(node.right, right, SEAL_HASH_SIZE);
+	hash(ret, &node, sizeof(node));
+}
+
+// ${cipher} NULL: the leaf of zeros.
+static void
+hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t generation,
+	  const struct seal_place *place, const uint8_t *cipher, const uint8_t *nonce, const uint8_t *tag)
+{
+	struct leaf leaf;
+
+	fill_header(&leaf.header, cipher != NULL ? domain_leaf : domain_zero, key, generation, place);
+	if (cipher == NULL) {
+		hash(ret, &leaf.header, sizeof(leaf.header));
+		return;
+	}
+	memcpy(leaf.nonce, nonce, SEAL_NONCE_SIZE);
+	memcpy(leaf.tag, tag, SEAL_TAG_SIZE);
+	hash(leaf.digest, cipher, place->block_size);
+	hash(ret, &leaf, sizeof(leaf));
+}
+
+static void
+fill_root(struct root *root, const struct volume_key *key, uint32_t generation, uint32_t leaves,
+	  const uint8_t *root_hash)
+{
+	memcpy(root->domain, domain_root, DOMAIN_SIZE);
+	memcpy(root->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
+	put_be(root->generation, sizeof(root->generation), generation);
+	put_be(root->leaves, sizeof(root->leaves), leaves);
+	memcpy(root->hash, root_hash, SEAL_HASH_SIZE);
+}
+
+static void
+encrypt(const struct volume_key *key, uint32_t generation, const struct seal_place *place, const uint8_t *nonce,
+	const uint8_t *plain, uint8_t *cipher, uint8_t tag[SEAL_TAG_SIZE])
+{
+	struct header header;
+
+	fill_header(&header, domain_cipher, key, generation, place);
+	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, tag, NULL, plain, place->block_size,
+							    (const uint8_t *)&header, sizeof(header), NULL, nonce,
+							    volume_key_symmetric(key, generation));
+}
+
+// ---- Verifiers ----
+
+// Where the parts of a verifier are.
+struct parts {
+	enum kind kind;
+	uint32_t generation, leaf, leaves;
+	const uint8_t *signature, *nonce, *tag, *path; // nonce and tag of data only
+	size_t path_size;                              // bytes
+};
+
+// How many neighbours a leaf has on its way up.
+static size_t
+path_length(uint32_t leaf, uint32_t leaves)
+{
+	size_t length = 0;
+
+	for (; leaves > 1; leaf /= 2, leaves = (leaves + 1) / 2)
+		length += (leaf ^ 1) < leaves;
+	return length;
+}
+
+static size_t
+path_offset(enum kind kind)
+{
+	return VERIFIER_HEAD_SIZE + (kind == KIND_DATA ? SEAL_NONCE_SIZE + SEAL_TAG_SIZE : 0);
+}
+
+// False: it is none.
+static bool
+parse(const uint8_t *bytes, size_t size, struct parts *ret)
+{
+	if (size < VERIFIER_HEAD_SIZE || (bytes[0] != KIND_DATA && bytes[0] != KIND_ZERO))
+		return false;
+	ret->kind = (enum kind)bytes[0];
+	ret->generation = (uint32_t)get_be(bytes + 1, 4);
+	ret->leaf = (uint32_t)get_be(bytes + 5, 2);
+	ret->leaves = (uint32_t)get_be(bytes + 7, 2);
+	ret->signature = bytes + 9;
+	if (ret->leaves == 0 || ret->leaves > SEAL_BLOCKS_MAX || ret->leaf >= ret->leaves)
+		return false;
+	ret->path_size = path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE;
+	if (size != path_offset(ret->kind) + ret->path_size)
+		return false;
+	ret->nonce = bytes + VERIFIER_HEAD_SIZE;
+	ret->tag = ret->nonce + SEAL_NONCE_SIZE;
+	ret->path = bytes + path_offset(ret->kind);
+	return true;
+}
+
+static void
+write_head(struct seal_verifier *verifier, enum kind kind, uint32_t generation, size_t leaf, size_t leaves)
+{
+	verifier->bytes[0] = (uint8_t)kind;
+	put_be(verifier->bytes + 1, 4, generation);
+	put_be(verifier->bytes + 5, 2, leaf);
+	put_be(verifier->bytes + 7, 2, leaves);
+}
+
+// ---- Making ----
+
+// All levels, leaves first.
+struct tree {
+	size_t leaves, levels;
+	size_t starts[SEAL_PATH_MAX + 1]; // by level
+	uint8_t nodes[TREE_NODES_MAX][SEAL_HASH_SIZE];
+};
+
+// The leaves are there.
+static void
+build_tree(struct tree *tree, size_t leaves)
+{
+	size_t start = 0, count = leaves;
+
+	tree->leaves = leaves;
+	tree->levels = 0;
+	tree->starts[0] = 0;
+	for (; count > 1; count = (count + 1) / 2) {
+		size_t above = start + count;
+
+		for (size_t i = 0; i + 1 < count; i += 2)
+			hash_node(tree->nodes[above + i / 2], tree->nodes[start + i], tree->nodes[start + i + 1]);
+		if (count % 2 == 1)
+			memcpy(tree->nodes[above + count / 2], tree->nodes[start + count - 1], SEAL_HASH_SIZE);
+		tree->starts[++tree->levels] = start = above;
+	}
+	CHECK(start < TREE_NODES_MAX && tree->levels <= SEAL_PATH_MAX);
+}
+
+static const uint8_t *
+root_of(const struct tree *tree)
+{
+	return tree->nodes[tree->starts[tree->levels]];
+}
+
+// The path of ${leaf} to ${bytes}; returns its end.
+static uint8_t *
+write_path(const struct tree *tree, size_t leaf, uint8_t *bytes)
+{
+	size_t count = tree->leaves;
+
+	for (size_t level = 0; level < tree->levels; level++, leaf /= 2, count = (count + 1) / 2) {
+		if ((leaf ^ 1) >= count)
+			continue;
+		memcpy(bytes, tree->nodes[tree->starts[level] + (leaf ^ 1)], SEAL_HASH_SIZE);
+		bytes += SEAL_HASH_SIZE;
+	}
+	return bytes;
+}
+
+// Encrypt a block: its nonce and tag into its verifier, its leaf.
+static void
+make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t *nonce,
+	  struct seal_verifier *verifier, uint8_t ret_leaf[SEAL_HASH_SIZE])
+{
+	uint8_t *own_nonce = verifier->bytes + VERIFIER_HEAD_SIZE, *tag = own_nonce + SEAL_NONCE_SIZE;
+
+	if (block->plain != NULL) {
+		memcpy(own_nonce, nonce, SEAL_NONCE_SIZE);
+		encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
+	}
+	hash_leaf(ret_leaf, key, generation, &block->place, block->plain != NULL ? block->cipher : NULL, own_nonce,
+		  tag);
+}
+
+void
+seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t count,
+	  struct seal_verifier *ret_verifiers)
+{
+	uint32_t generation = volume_key_newest(key);
+	uint8_t nonces[SEAL_BLOCKS_MAX][SEAL_NONCE_SIZE], signature[SEAL_SIGNATURE_SIZE];
+	struct tree tree;
+	struct root root;
+
+	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
+	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
+	for (size_t i = 0; i < count; i++)
+		make_leaf(key, generation, &blocks[i], nonces[i], &ret_verifiers[i], tree.nodes[i]);
+	build_tree(&tree, count);
+	fill_root(&root, key, generation, (uint32_t)count, root_of(&tree));
+	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root),
+			     volume_key_signing(key, generation));
+	for (size_t i = 0; i < count; i++) {
+		struct seal_verifier *verifier = &ret_verifiers[i];
+		enum kind kind = blocks[i].plain != NULL ? KIND_DATA : KIND_ZERO;
+
+		write_head(verifier, kind, generation, i, count);
+		memcpy(verifier->bytes + VERIFIER_HEAD_SIZE - SEAL_SIGNATURE_SIZE, signature, SEAL_SIGNATURE_SIZE);
+		verifier->size =
+			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kind)) - verifier->bytes);
+	}
+}
+
+// ---- What was verified ----
+
+// A tree that is right. This is all that its verification depends on: another signature of the same tree, or the same
+// of another key, is another one.
+struct signed_tree {
+	struct root root;
+	uint8_t signature[SEAL_SIGNATURE_SIZE], public[VOLUME_KEY_PUBLIC_SIZE];
+};
+
+// The way from a leaf up: itself, and what it became on each level, the root last.
+struct way {
+	uint32_t leaf;
+	size_t path_size;
+	uint8_t path[SEAL_PATH_MAX * SEAL_HASH_SIZE];
+	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
+};
+
+// Where nothing is yet there are zeros, which no domain is.
+struct seal_cache {
+	uint64_t misses;
+	struct signed_tree trees[SEAL_CACHE_TREES]; // sets of CACHE_WAYS, newest first
+	struct signed_tree last_tree;               // of the block that was right last,
+	struct way last_way;                        // and its way
+};
+
+struct seal_cache *
+seal_cache_create(void)
+{
+	return calloc(1, sizeof(struct seal_cache));
+}
+
+void
+seal_cache_destroy(struct seal_cache *cache)
+{
+	free(cache);
+}
+
+uint64_t
+seal_cache_misses(const struct seal_cache *cache)
+{
+	return cache->misses;
+}
+
+// Only what a writer has signed gets in, so nobody else can choose what falls out.
+static bool
+verify(struct seal_cache *cache, const struct signed_tree *tree)
+{
+	size_t set = get_be(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
+	struct signed_tree *ways = &cache->trees[set * CACHE_WAYS];
+
+	while (way < CACHE_WAYS && memcmp(&ways[way], tree, sizeof(*tree)) != 0)
+		way++;
+	if (way == CACHE_WAYS) {
+		cache->misses++;
+		if (crypto_sign_verify_detached(tree->signature, (const uint8_t *)&tree->root, sizeof(tree->root),
+						tree->public) != 0)
+			return false;
+		way = CACHE_WAYS - 1;
+	}
+	memmove(&ways[1], &ways[0], way * sizeof(*tree));
+	ways[0] = *tree;
+	return true;
+}
+
+// ---- Checking, opening ----
+
+// One level up: from the node at ${leaf} of ${count} to the one above, with the hash beside it at *beside if it has
+// one.
+static void
+step_up(uint8_t above[SEAL_HASH_SIZE], const uint8_t *node, uint32_t leaf, uint32_t count, const uint8_t **beside)
+{
+	if ((leaf ^ 1) >= count) {
+		memcpy(above, node, SEAL_HASH_SIZE);
+		return;
+	}
+	if (leaf % 2 == 0)
+		hash_node(above, node, *beside);
+	else
+		hash_node(above, *beside, node);
+	*beside += SEAL_HASH_SIZE;
+}
+
+// From the leaf in ${nodes} to the root, which is returned.
+static const uint8_t *
+climb(uint8_t nodes[][SEAL_HASH_SIZE], const struct parts *parts)
+{
+	const uint8_t *beside = parts->path;
+	uint32_t leaf = parts->leaf;
+	size_t level = 0;
+
+	for (uint32_t count = parts->leaves; count > 1; leaf /= 2, count = (count + 1) / 2, level++)
+		step_up(nodes[level + 1], nodes[level], leaf, count, &beside);
+	return nodes[level];
+}
+
+static bool
+same(const uint8_t *left, const uint8_t *right, size_t size)
+{
+	return memcmp(left, right, size) == 0;
+}
+
+// The same as climb() for a leaf of the tree that ${last} is a way in, as far as the two ways are apart: blocks mostly
+// come in order, and the next one has all but one or two nodes in common with the last. True: all that remains is what
+// it was there, so that this way, too, leads to the root. False: look at all of it.
+static bool
+climb_to_last(uint8_t nodes[][SEAL_HASH_SIZE], const struct parts *parts, const struct way *last, size_t *ret_level)
+{
+	const uint8_t *beside = parts->path, *end = parts->path + parts->path_size;
+	uint32_t leaf = parts->leaf, other = last->leaf, count = parts->leaves;
+	size_t level = 0;
+
+	for (; leaf != other && (leaf ^ 1) != other; leaf /= 2, other /= 2, count = (count + 1) / 2, level++)
+		step_up(nodes[level + 1], nodes[level], leaf, count, &beside);
+	// At the same place, or beside each other, they have equally far to go.
+	size_t rest = (size_t)(end - beside);
+	const uint8_t *last_beside = last->path + last->path_size - rest;
+	*ret_level = level;
+	if (leaf == other)
+		return same(nodes[level], last->nodes[level], SEAL_HASH_SIZE) && same(beside, last_beside, rest);
+	return same(nodes[level], last_beside, SEAL_HASH_SIZE) && same(beside, last->nodes[level], SEAL_HASH_SIZE) &&
+	       same(beside + SEAL_HASH_SIZE, last_beside + SEAL_HASH_SIZE, rest - SEAL_HASH_SIZE);
+}
+
+// A way that is right; ${levels} of its nodes are new.
+static void
+remember(struct way *last, uint8_t nodes[][SEAL_HASH_SIZE], size_t levels, const struct parts *parts)
+{
+	last->leaf = parts->leaf;
+	last->path_size = parts->path_size;
+	memcpy(last->path, parts->path, parts->path_size);
+	memcpy(last->nodes, nodes, levels * SEAL_HASH_SIZE);
+}
+
+// Does the leaf in ${nodes} lead to a root that was signed?
+static bool
+check_tree(struct seal_cache *cache, const struct volume_key *key, const struct parts *parts,
+	   uint8_t nodes[][SEAL_HASH_SIZE])
+{
+	struct signed_tree tree;
+	const uint8_t *root;
+	size_t level;
+
+	memcpy(tree.signature, parts->signature, sizeof(tree.signature));
+	memcpy(tree.public, volume_key_public(key, parts->generation), sizeof(tree.public));
+	fill_root(&tree.root, key, parts->generation, parts->leaves, cache->last_tree.root.hash);
+	if (memcmp(&tree, &cache->last_tree, sizeof(tree)) == 0 &&
+	    climb_to_last(nodes, parts, &cache->last_way, &level)) {
+		remember(&cache->last_way, nodes, level + 1, parts);
+		return true;
+	}
+	root = climb(nodes, parts);
+	memcpy(tree.root.hash, root, sizeof(tree.root.hash));
+	if (!verify(cache, &tree))
+		return false;
+	cache->last_tree = tree;
+	remember(&cache->last_way, nodes, (size_t)(root - nodes[0]) / SEAL_HASH_SIZE + 1, parts);
+	return true;
+}
+
+static enum seal_result
+check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
+      const uint8_t *verifier, size_t size, struct parts *parts)
+{
+	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
+
+	if (!parse(verifier, size, parts) || (parts->kind == KIND_DATA) != (cipher != NULL))
+		return SEAL_MALFORMED;
+	if (volume_key_public(key, parts->generation) == NULL)
+		return SEAL_NO_GENERATION;
+	hash_leaf(nodes[0], key, parts->generation, place, cipher, parts->nonce, parts->tag);
+	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
+}
+
+enum seal_result
+seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
+	   const uint8_t *cipher, const uint8_t *verifier, size_t size)
+{
+	struct parts parts;
+
+	return check(key, cache, place, cipher, verifier, size, &parts);
+}
+
+enum seal_result
+seal_open(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
+	  const uint8_t *verifier, size_t size, uint8_t *plain)
+{
+	struct parts parts;
+	struct header header;
+	enum seal_result result = check(key, cache, place, cipher, verifier, size, &parts);
+
+	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
+	if (result != SEAL_OK)
+		return result;
+	if (cipher == NULL) {
+		memset(plain, 0, place->block_size);
+		return SEAL_OK;
+	}
+	fill_header(&header, domain_cipher, key, parts.generation, place);
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, place->block_size, parts.tag,
+								(const uint8_t *)&header, sizeof(header), parts.nonce,
+								volume_key_symmetric(key, parts.generation)) != 0)
+		return SEAL_UNREADABLE;
+	return SEAL_OK;
+}
+
+enum seal_result
+seal_again(const struct volume_key *key, const struct seal_place *place, const uint8_t *plain, const uint8_t *verifier,
+	   size_t size, uint8_t *cipher)
+{
+	struct parts parts;
+	uint8_t tag[SEAL_TAG_SIZE];
+	enum seal_result result;
+
+	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
+	if (!parse(verifier, size, &parts) || parts.kind != KIND_DATA)
+		result = SEAL_MALFORMED;
+	else if (volume_key_symmetric(key, parts.generation) == NULL)
+		result = SEAL_NO_GENERATION;
+	else {
+		encrypt(key, parts.generation, place, parts.nonce, plain, cipher, tag);
+		result = sodium_memcmp(tag, parts.tag, sizeof(tag)) == 0 ? SEAL_OK : SEAL_UNREADABLE;
+	}
+	if (result != SEAL_OK)
+		memset(cipher, 0, place->block_size);
+	return result;
+}
+
+const char *
+seal_result_text(enum seal_result result)
+{
+	static const char *const texts[] = {
+		[SEAL_OK] = "it is right",
+		[SEAL_MALFORMED] = "the verifier is malformed, or not one of such a block",
+		[SEAL_NO_GENERATION] = "the verifier names a generation of the volume's keys that is not here",
+		[SEAL_FORGED] = "the verifier is not that of this block in this version",
+		[SEAL_UNREADABLE] = "the block was sealed with another key, or from other bytes",
+	};
+
+	return texts[result];
+}
