@@ -2,7 +2,7 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, messages in;  parent.c  dialling, and whom;  access.c  who may come in
+//   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  parent.c  dialling, and whom;  access.c  who may come in
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
@@ -26,6 +26,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/sealing.h"
 #include "node/worker.h"
 #include "store/metadata.h"
 #include "store/store.h"
@@ -48,6 +49,7 @@ struct node_link {
 	uint32_t slot;
 	enum link_role role;
 	struct peer peer;
+	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	bool heard;   // a valid message came
 	bool written; // is in node->written
 	struct node_link *next_written;
@@ -64,6 +66,7 @@ struct volume {
 	bool ready;                   // its size is known, and it is mounted
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
+	const struct volume_key *key; // of a sealed one; or NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
 	int record_errno;              // why the last one was not written
@@ -113,6 +116,7 @@ struct node {
 	struct event *timer;
 	moment_us timer_armed;
 
+	struct sealing *sealing; // NULL: no volume is sealed
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
 	uint32_t free_count;

@@ -50,6 +50,8 @@ slot_free(struct node_link *link)
 	struct node *node = link->node;
 
 	written_remove(node, link);
+	if (link->sealing != NULL)
+		sealing_close(link->sealing);
 	node->links[link->slot] = NULL;
 	node->free_slots[node->free_count++] = link->slot;
 	if (node->parent == link)
@@ -77,6 +79,36 @@ role_name(const struct node_link *link)
 	return link->role == LINK_PARENT ? "parent" : "child";
 }
 
+static uint32_t
+block_size_of(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+	struct volume_info info;
+
+	if (volume->block_size == 0) {
+		core_volume_info(node->core, index, node_now(), &info);
+		volume->block_size = info.block_size;
+	}
+	return volume->block_size;
+}
+
+// At the end of the batch it goes.
+static void
+write_message(struct node_link *link, const struct message *message, size_t block_size)
+{
+	struct node *node = link->node;
+
+	link_send(link->link, message, block_size);
+	if (!link->written) {
+		link->written = true;
+		link->next_written = node->written;
+		node->written = link;
+	}
+	if (!node->batch_due && !node->stepping)
+		event_active(node->batch, EV_TIMEOUT, 1);
+	node->batch_due = true;
+}
+
 // ---- What links tell ----
 
 static void
@@ -91,19 +123,130 @@ find_zeros(const struct message *message)
 }
 
 static void
-on_message(void *arg, struct link *unused, const struct message *message)
+receive(struct node_link *link, const struct message *message)
 {
-	struct node_link *link = arg;
 	struct node *node = link->node;
 
 	if (link->role == LINK_PARENT)
 		node_parent_said(node, message);
 	else
 		link->heard = true;
-	if (message->items != NULL && message->data_size != 0)
-		find_zeros(message);
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
 }
+
+// Of the volume that a message is about (-1: none that is known).
+static struct sealing_volume
+sealing_volume(struct node *node, int index)
+{
+	struct volume *volume = index >= 0 ? &node->volumes[index] : NULL;
+	struct sealing_volume ret = {.index = index, .block_size = LIMIT_BLOCK_SIZE_MIN};
+
+	if (volume == NULL)
+		return ret;
+	ret.key = volume->key;
+	ret.block_size = block_size_of(node, (uint32_t)index);
+	if (ret.block_size == 0)
+		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
+	ret.pool = core_pool(node->core, ret.block_size);
+	return ret;
+}
+
+static void
+on_message(void *arg, struct link *unused, const struct message *message)
+{
+	struct node_link *link = arg;
+	struct sealing_volume volume = {.index = -1};
+
+	if (link->sealing != NULL) {
+		volume = sealing_volume(link->node, core_message_volume(link->node->core, link->slot, message));
+		if (volume.key == NULL && message->data_size != 0)
+			find_zeros(message);
+		sealing_received(link->sealing, &volume, message);
+		return;
+	}
+	if (message->data_size != 0)
+		find_zeros(message);
+	receive(link, message);
+}
+
+// Which volume VOLUME_ID means may have changed while the message waited.
+static void
+on_checked(void *arg, const struct message *message, int volume)
+{
+	struct node_link *link = arg;
+
+	if (message->items != NULL && core_message_volume(link->node->core, link->slot, message) != volume)
+		node_link_close(link->node, link->slot, "blocks came of one volume as those of another");
+	else
+		receive(link, message);
+}
+
+// Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
+// had refused ours.
+static void
+on_not_proven(void *arg, const struct message *message, const struct sealing_fault *fault)
+{
+	struct node_link *link = arg;
+	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
+	struct message refusal = {
+		.opcode = OP_ERR_REPLY,
+		.hops_left = LIMIT_HOPS,
+		.xid = message->xid,
+		.present = PRESENT(STATUS) | (message->present & (PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT))),
+		.volume_id = message->volume_id,
+		.block = message->block,
+		.count = message->count,
+		.status = STATUS_BAD_VERIFIER,
+	};
+
+	log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %llu, its verifier: %s", role_name(link),
+		  link_peer(link->link), message_opcode_name(message->opcode), (unsigned long long)fault->block, fault->why);
+	if (is_answer && link->role == LINK_CHILD)
+		node_link_close(link->node, link->slot, "what it brings can not be proven");
+	else if (is_answer)
+		receive(link, &refusal);
+	else
+		write_message(link, &refusal, LIMIT_BLOCK_SIZE_MIN);
+}
+
+// For the core of who keeps the proof of zeros these are bytes like others.
+static void
+on_sealed(void *arg, const struct message *message, size_t block_size)
+{
+	struct node_link *link = arg;
+
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind == ITEM_ZERO && message->items[i].verifier.size > 0)
+			link_count(link->link, block_size);
+	write_message(link, message, block_size);
+}
+
+static void
+on_unsendable(void *arg, const struct message *message)
+{
+	struct node_link *link = arg;
+
+	log_warnx("block %llu can not be sent to %s %s: there is no proof that a writer wrote it, and this node's key can not "
+		  "make one",
+		  (unsigned long long)message->block, role_name(link), link_peer(link->link));
+	node_link_close(link->node, link->slot, "what it is to have can not be proven");
+}
+
+static void
+on_pause(void *arg, bool paused)
+{
+	struct node_link *link = arg;
+
+	link_set_reading(link->link, !paused);
+}
+
+static const struct sealing_callbacks sealing_callbacks = {
+	.receive = on_checked,
+	.refuse = on_not_proven,
+	.send = on_sealed,
+	.unsendable = on_unsendable,
+	.pause = on_pause,
+};
 
 static void
 reply_malformed(struct node_link *link, const struct message *header, const struct wire_error *error)
@@ -147,8 +290,9 @@ on_room(void *arg, struct link *unused)
 {
 	struct node_link *link = arg;
 
-	node_feed(link->node,
-		  &(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = link_queued(link->link)});
+	size_t queued = link_queued(link->link) + (link->sealing != NULL ? sealing_queued(link->sealing) : 0);
+
+	node_feed(link->node, &(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = queued});
 }
 
 static void
@@ -193,6 +337,8 @@ node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, c
 		return NULL;
 	link->peer = *peer;
 	link->link = link_create_tls(node->base, fd, ssl, name, &link_callbacks, link);
+	if (node->sealing != NULL)
+		link->sealing = sealing_open(node->sealing, &sealing_callbacks, link);
 	return link;
 }
 
@@ -243,28 +389,15 @@ void
 node_link_send(struct node *node, const struct action *action)
 {
 	struct node_link *link = node->links[action->link];
-	size_t block_size = LIMIT_BLOCK_SIZE_MIN; // of a message without data
+	struct sealing_volume volume;
 
 	if (link == NULL)
 		return; // its end is on the way to the core
-	if (action->message->items != NULL) {
-		struct volume *volume = &node->volumes[action->volume];
-
-		if (volume->block_size == 0) {
-			struct volume_info info;
-
-			core_volume_info(node->core, action->volume, node_now(), &info);
-			volume->block_size = info.block_size;
-		}
-		CHECK(volume->block_size != 0);
-		block_size = volume->block_size;
-	}
-	link_send(link->link, action->message, block_size);
-	if (!link->written) {
-		link->written = true;
-		link->next_written = node->written;
-		node->written = link;
-	}
+	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);
+	if (link->sealing != NULL)
+		sealing_send(link->sealing, &volume, action->message);
+	else
+		write_message(link, action->message, volume.block_size);
 }
 
 // The core's last words, an ERR_REPLY mostly, are still tried.

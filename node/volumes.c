@@ -63,7 +63,8 @@ volume_add_versions(struct node *node, uint32_t index)
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
-	bool read_only = config->read_only || node->config.read_only;
+	bool is_reader = config->key != NULL && volume_key_role(config->key) == VOLUME_ROLE_READER;
+	bool read_only = config->read_only || node->config.read_only || is_reader;
 	int index;
 
 	if (opened->store != NULL)
@@ -76,6 +77,9 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index] = *opened;
 	opened->store = NULL; // it has moved
 	node->volumes[index].configured = true;
+	node->volumes[index].key = config->key;
+	if (config->key != NULL)
+		core_set_volume_key(node->core, (uint32_t)index, volume_key_id(config->key));
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);
