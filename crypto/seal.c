@@ -8,6 +8,7 @@
 //	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
 //
 // Nodes are paired from the left; one that is left over goes up unchanged, which gives the shape of RFC 6962.
+// The version in a header is that of the verifier, as which the block was sealed.
 // The number of leaves is signed: else a verifier could be changed, in that number, and still be right.
 #include "crypto/seal.h"
 
@@ -20,12 +21,17 @@ enum kind { KIND_DATA = 1, KIND_ZERO = 2 };
 
 enum {
 	DOMAIN_SIZE = 16,
-	VERIFIER_HEAD_SIZE = 1 + 4 + 2 + 2 + SEAL_SIGNATURE_SIZE,
+	GENERATION_AT = 1, // in a verifier
+	VERSION_AT = GENERATION_AT + 4,
+	LEAF_AT = VERSION_AT + 8,
+	LEAVES_AT = LEAF_AT + 2,
+	SIGNATURE_AT = LEAVES_AT + 2,
 	TREE_NODES_MAX =
 		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
 	CACHE_WAYS = 4,
 };
 
+static_assert(SIGNATURE_AT + SEAL_SIGNATURE_SIZE == SEAL_HEAD_SIZE, "the sizes are those of the layout");
 static_assert(SEAL_CACHE_TREES % CACHE_WAYS == 0, "the cache is made of sets");
 
 // Padded with zeros.
@@ -153,6 +159,7 @@ encrypt(const struct volume_key *key, uint32_t generation, const struct seal_pla
 struct parts {
 	enum kind kind;
 	uint32_t generation, leaf, leaves;
+	version_t version;
 	const uint8_t *signature, *nonce, *tag, *path; // nonce and tag of data only
 	size_t path_size;                              // bytes
 };
@@ -171,38 +178,60 @@ path_length(uint32_t leaf, uint32_t leaves)
 static size_t
 path_offset(enum kind kind)
 {
-	return VERIFIER_HEAD_SIZE + (kind == KIND_DATA ? SEAL_NONCE_SIZE + SEAL_TAG_SIZE : 0);
+	return SEAL_HEAD_SIZE + (kind == KIND_DATA ? SEAL_NONCE_SIZE + SEAL_TAG_SIZE : 0);
 }
 
 // False: it is none.
 static bool
 parse(const uint8_t *bytes, size_t size, struct parts *ret)
 {
-	if (size < VERIFIER_HEAD_SIZE || (bytes[0] != KIND_DATA && bytes[0] != KIND_ZERO))
+	if (size < SEAL_HEAD_SIZE || (bytes[0] != KIND_DATA && bytes[0] != KIND_ZERO))
 		return false;
 	ret->kind = (enum kind)bytes[0];
-	ret->generation = (uint32_t)get_be(bytes + 1, 4);
-	ret->leaf = (uint32_t)get_be(bytes + 5, 2);
-	ret->leaves = (uint32_t)get_be(bytes + 7, 2);
-	ret->signature = bytes + 9;
+	ret->generation = (uint32_t)get_be(bytes + GENERATION_AT, 4);
+	ret->version = get_be(bytes + VERSION_AT, 8);
+	ret->leaf = (uint32_t)get_be(bytes + LEAF_AT, 2);
+	ret->leaves = (uint32_t)get_be(bytes + LEAVES_AT, 2);
+	ret->signature = bytes + SIGNATURE_AT;
 	if (ret->leaves == 0 || ret->leaves > SEAL_BLOCKS_MAX || ret->leaf >= ret->leaves)
 		return false;
 	ret->path_size = path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE;
 	if (size != path_offset(ret->kind) + ret->path_size)
 		return false;
-	ret->nonce = bytes + VERIFIER_HEAD_SIZE;
+	ret->nonce = bytes + SEAL_HEAD_SIZE;
 	ret->tag = ret->nonce + SEAL_NONCE_SIZE;
 	ret->path = bytes + path_offset(ret->kind);
 	return true;
 }
 
 static void
-write_head(struct seal_verifier *verifier, enum kind kind, uint32_t generation, size_t leaf, size_t leaves)
+write_head(struct seal_verifier *verifier, enum kind kind, uint32_t generation, version_t version, size_t leaf,
+	   size_t leaves)
 {
 	verifier->bytes[0] = (uint8_t)kind;
-	put_be(verifier->bytes + 1, 4, generation);
-	put_be(verifier->bytes + 5, 2, leaf);
-	put_be(verifier->bytes + 7, 2, leaves);
+	put_be(verifier->bytes + GENERATION_AT, 4, generation);
+	put_be(verifier->bytes + VERSION_AT, 8, version);
+	put_be(verifier->bytes + LEAF_AT, 2, leaf);
+	put_be(verifier->bytes + LEAVES_AT, 2, leaves);
+}
+
+version_t
+seal_version(const uint8_t *verifier, size_t size)
+{
+	struct parts parts;
+
+	return parse(verifier, size, &parts) ? parts.version : 0;
+}
+
+// The place as it was sealed. False: as a newer version than the ${place} has.
+static bool
+sealed_place(const struct seal_place *place, const struct parts *parts, struct seal_place *ret)
+{
+	if (place->version != 0 && parts->version > place->version)
+		return false;
+	*ret = *place;
+	ret->version = parts->version;
+	return true;
 }
 
 // ---- Making ----
@@ -261,7 +290,7 @@ static void
 make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t *nonce,
 	  struct seal_verifier *verifier, uint8_t ret_leaf[SEAL_HASH_SIZE])
 {
-	uint8_t *own_nonce = verifier->bytes + VERIFIER_HEAD_SIZE, *tag = own_nonce + SEAL_NONCE_SIZE;
+	uint8_t *own_nonce = verifier->bytes + SEAL_HEAD_SIZE, *tag = own_nonce + SEAL_NONCE_SIZE;
 
 	if (block->plain != NULL) {
 		memcpy(own_nonce, nonce, SEAL_NONCE_SIZE);
@@ -292,8 +321,8 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 		struct seal_verifier *verifier = &ret_verifiers[i];
 		enum kind kind = blocks[i].plain != NULL ? KIND_DATA : KIND_ZERO;
 
-		write_head(verifier, kind, generation, i, count);
-		memcpy(verifier->bytes + VERIFIER_HEAD_SIZE - SEAL_SIGNATURE_SIZE, signature, SEAL_SIGNATURE_SIZE);
+		write_head(verifier, kind, generation, blocks[i].place.version, i, count);
+		memcpy(verifier->bytes + SIGNATURE_AT, signature, SEAL_SIGNATURE_SIZE);
 		verifier->size =
 			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kind)) - verifier->bytes);
 	}
@@ -458,9 +487,10 @@ check_tree(struct seal_cache *cache, const struct volume_key *key, const struct 
 	return true;
 }
 
+// The parts of the verifier, and the place that it speaks of, are returned as well.
 static enum seal_result
 check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
-      const uint8_t *verifier, size_t size, struct parts *parts)
+      const uint8_t *verifier, size_t size, struct parts *parts, struct seal_place *sealed)
 {
 	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
 
@@ -468,7 +498,9 @@ check(const struct volume_key *key, struct seal_cache *cache, const struct seal_
 		return SEAL_MALFORMED;
 	if (volume_key_public(key, parts->generation) == NULL)
 		return SEAL_NO_GENERATION;
-	hash_leaf(nodes[0], key, parts->generation, place, cipher, parts->nonce, parts->tag);
+	if (!sealed_place(place, parts, sealed))
+		return SEAL_FORGED;
+	hash_leaf(nodes[0], key, parts->generation, sealed, cipher, parts->nonce, parts->tag);
 	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
 }
 
@@ -477,8 +509,9 @@ seal_check(const struct volume_key *key, struct seal_cache *cache, const struct 
 	   const uint8_t *cipher, const uint8_t *verifier, size_t size)
 {
 	struct parts parts;
+	struct seal_place sealed;
 
-	return check(key, cache, place, cipher, verifier, size, &parts);
+	return check(key, cache, place, cipher, verifier, size, &parts, &sealed);
 }
 
 enum seal_result
@@ -487,7 +520,8 @@ seal_open(const struct volume_key *key, struct seal_cache *cache, const struct s
 {
 	struct parts parts;
 	struct header header;
-	enum seal_result result = check(key, cache, place, cipher, verifier, size, &parts);
+	struct seal_place sealed;
+	enum seal_result result = check(key, cache, place, cipher, verifier, size, &parts, &sealed);
 
 	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
 	if (result != SEAL_OK)
@@ -496,7 +530,7 @@ seal_open(const struct volume_key *key, struct seal_cache *cache, const struct s
 		memset(plain, 0, place->block_size);
 		return SEAL_OK;
 	}
-	fill_header(&header, domain_cipher, key, parts.generation, place);
+	fill_header(&header, domain_cipher, key, parts.generation, &sealed);
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, place->block_size, parts.tag,
 								(const uint8_t *)&header, sizeof(header), parts.nonce,
 								volume_key_symmetric(key, parts.generation)) != 0)
@@ -509,6 +543,7 @@ seal_again(const struct volume_key *key, const struct seal_place *place, const u
 	   size_t size, uint8_t *cipher)
 {
 	struct parts parts;
+	struct seal_place sealed;
 	uint8_t tag[SEAL_TAG_SIZE];
 	enum seal_result result;
 
@@ -517,8 +552,10 @@ seal_again(const struct volume_key *key, const struct seal_place *place, const u
 		result = SEAL_MALFORMED;
 	else if (volume_key_symmetric(key, parts.generation) == NULL)
 		result = SEAL_NO_GENERATION;
+	else if (!sealed_place(place, &parts, &sealed))
+		result = SEAL_FORGED;
 	else {
-		encrypt(key, parts.generation, place, parts.nonce, plain, cipher, tag);
+		encrypt(key, parts.generation, &sealed, parts.nonce, plain, cipher, tag);
 		result = sodium_memcmp(tag, parts.tag, sizeof(tag)) == 0 ? SEAL_OK : SEAL_UNREADABLE;
 	}
 	if (result != SEAL_OK)

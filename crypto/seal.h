@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Blocks of a sealed volume: encrypted, and signed so that everybody who has the public key sees that a writer wrote
-// these bytes, as this version of this block of this volume. Functions of their arguments; docs/security.md says why
+// these bytes, as a version of this block of this volume. Functions of their arguments; docs/security.md says why
 // each part is there.
 //
 // What proves that is the block's verifier. It stands alone: whoever has a block and its verifier can check it, keep it
@@ -8,6 +8,7 @@
 //
 //	kind        1 byte    1: data, 2: zeros
 //	generation  4         of the volume's keys
+//	version     8         as which the block was sealed
 //	leaf        2         of this block in the hash tree of the write
 //	leaves      2         1 to SEAL_BLOCKS_MAX
 //	signature   64        Ed25519, of the tree
@@ -28,18 +29,20 @@ enum {
 	SEAL_NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 	SEAL_TAG_SIZE = crypto_aead_xchacha20poly1305_ietf_ABYTES,
 	SEAL_SIGNATURE_SIZE = crypto_sign_BYTES,
-	SEAL_VERIFIER_SIZE_MAX =
-		1 + 4 + 2 + 2 + SEAL_SIGNATURE_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE + SEAL_PATH_MAX * SEAL_HASH_SIZE,
+	SEAL_HEAD_SIZE = 1 + 4 + 8 + 2 + 2 + SEAL_SIGNATURE_SIZE, // of a verifier, the signature included
+	SEAL_VERIFIER_SIZE_MAX = SEAL_HEAD_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE + SEAL_PATH_MAX * SEAL_HASH_SIZE,
 	SEAL_CACHE_TREES = 256, // verified signatures that are remembered
 };
 
 static_assert(SEAL_BLOCKS_MAX == 1 << SEAL_PATH_MAX, "the tree of a write has so many levels");
-static_assert(SEAL_VERIFIER_SIZE_MAX <= (int)LIMIT_BLOB_SIZE, "a verifier fits a parameter");
+static_assert(SEAL_VERIFIER_SIZE_MAX <= (int)LIMIT_VERIFIER_SIZE, "a verifier fits a parameter");
 
-// Which bytes a block has is said of a place: block ${block} of the volume, in its ${version}.
+// Which bytes a block has is said of a place: block ${block} of the volume, in its ${version}. A block may get another
+// number on its way, never a lower one, and stays the same (protocol.md R11; a proxy that closes a gap gives one, and
+// can not seal). So a block is sealed as a version, and found to be right in that one and those above it.
 struct seal_place {
 	uint64_t block;
-	version_t version;
+	version_t version;   // to seal: as this one. Of a verifier: sealed as this one or an older one; 0: as any
 	uint32_t block_size; // LIMIT_BLOCK_SIZE_MIN to LIMIT_BLOCK_SIZE_MAX
 };
 
@@ -59,7 +62,7 @@ enum seal_result {
 	SEAL_OK,
 	SEAL_MALFORMED,     // the verifier is none, or one of zeros for data, or of data for zeros
 	SEAL_NO_GENERATION, // it names a generation that this key does not have
-	SEAL_FORGED,        // nobody who may write has written these bytes as this version of this block
+	SEAL_FORGED,        // nobody who may write has written these bytes as this version of this block, or an older
 	SEAL_UNREADABLE, // a writer has, but under another symmetric key than this; or, of seal_again, of other bytes
 };
 
@@ -76,7 +79,10 @@ uint64_t seal_cache_misses(const struct seal_cache *cache);
 void seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t count,
 	       struct seal_verifier *ret_verifiers);
 
-// Is ${cipher} (NULL: zeros) what a writer of the volume has written as ${place}, as the ${size} bytes ${verifier} say?
+// As which version a block was sealed, if the ${size} bytes are its verifier; 0: they are none.
+version_t seal_version(const uint8_t *verifier, size_t size);
+
+// Is ${cipher} (NULL: zeros) what a writer of the volume has written at ${place}, as the ${size} bytes ${verifier} say?
 // Any role can tell. Every byte of the verifier counts: who has checked one can pass it on.
 enum seal_result seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
 			    const uint8_t *cipher, const uint8_t *verifier, size_t size);

@@ -45,7 +45,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		const struct seal_verifier *right = &sealed.verifiers[i];
 		bool is_right = size == right->size && memcmp(copy, right->bytes, size) == 0;
 		const uint8_t *cipher = seal_help_cipher(&sealed, i);
+		struct seal_place any = sealed.blocks[i].place;
 
+		any.version = 0;
+		CHECK((seal_check(proxy, cache, &any, cipher, copy, size) == SEAL_OK) == is_right);
+		CHECK(!is_right || seal_version(copy, size) == sealed.blocks[i].place.version);
 		CHECK((seal_check(proxy, cache, &sealed.blocks[i].place, cipher, copy, size) == SEAL_OK) == is_right);
 		CHECK((seal_open(owner, cache, &sealed.blocks[i].place, cipher, copy, size, plain) == SEAL_OK) ==
 		      is_right);

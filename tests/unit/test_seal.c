@@ -6,7 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 512, HEAD_SIZE = 9 + SEAL_SIGNATURE_SIZE };
+enum {
+	BLOCK_SIZE = 512,
+	GENERATION_AT = 1,
+	VERSION_AT = 5,
+	LEAF_AT = 13,
+	LEAVES_AT = 15,
+	SIGNATURE_AT = 17,
+	HEAD_SIZE = SEAL_HEAD_SIZE,
+};
 
 // ---- Fixture: what an owner, a reader and a proxy of a volume have, the owner of another; a write ----
 
@@ -194,13 +202,13 @@ END_TEST
 // Sizes as docs/security.md has them.
 START_TEST(test_sizes)
 {
-	ck_assert_uint_eq(sealed.verifiers[0].size, 9 + 64 + 24 + 16 + 3 * 32);
-	ck_assert_uint_eq(sealed.verifiers[4].size, 9 + 64 + 3 * 32);           // zeros
-	ck_assert_uint_eq(sealed.verifiers[6].size, 9 + 64 + 24 + 16 + 2 * 32); // the odd one has no neighbour below
+	ck_assert_uint_eq(sealed.verifiers[0].size, 17 + 64 + 24 + 16 + 3 * 32);
+	ck_assert_uint_eq(sealed.verifiers[4].size, 17 + 64 + 3 * 32);           // zeros
+	ck_assert_uint_eq(sealed.verifiers[6].size, 17 + 64 + 24 + 16 + 2 * 32); // the odd one has no neighbour below
 	seal_help_seal(&other, owner, 0, SEAL_BLOCKS_MAX, BLOCK_SIZE);
 	ck_assert_uint_eq(other.verifiers[0].size, SEAL_VERIFIER_SIZE_MAX);
 	seal_help_seal(&other, owner, 0, 1, BLOCK_SIZE);
-	ck_assert_uint_eq(other.verifiers[0].size, 9 + 64 + 24 + 16);
+	ck_assert_uint_eq(other.verifiers[0].size, 17 + 64 + 24 + 16);
 }
 END_TEST
 
@@ -229,7 +237,7 @@ START_TEST(test_every_bit)
 }
 END_TEST
 
-// Another block, version or block size; all bits of them.
+// Another block or block size; all bits of them.
 START_TEST(test_other_place)
 {
 	for (size_t i = 0; i < sealed.count; i++)
@@ -238,14 +246,85 @@ START_TEST(test_other_place)
 
 			place.block ^= UINT64_C(1) << bit;
 			ck_assert_int_eq(check_at(i, place), SEAL_FORGED);
-			place = sealed.blocks[i].place;
-			place.version ^= UINT64_C(1) << bit;
-			ck_assert_int_eq(check_at(i, place), SEAL_FORGED);
 		}
 	// Zeros of another size, of which no byte is there to differ.
 	struct seal_place place = sealed.blocks[4].place;
 	place.block_size = 4096;
 	ck_assert_int_eq(check_at(4, place), SEAL_FORGED);
+}
+END_TEST
+
+// A verifier has its version, which counts to the last bit: one that was given another number on its way is still
+// right, as the core numbers blocks anew where nobody can seal; one that is said to be older than it was sealed is not.
+START_TEST(test_versions)
+{
+	for (size_t i = 0; i < sealed.count; i++) {
+		struct seal_place place = sealed.blocks[i].place;
+		const struct seal_verifier *verifier = &sealed.verifiers[i];
+		const version_t version = place.version, higher[] = {version + 1, version_make(4, 0), VERSION_MAX, 0},
+				lower[] = {version - 1, version_make(2, 500), 1};
+
+		ck_assert_uint_eq(seal_version(verifier->bytes, verifier->size), version);
+		ck_assert_uint_eq(seal_version(verifier->bytes, verifier->size - 1u), 0);
+		for (size_t j = 0; j < 4; j++) {
+			place.version = higher[j];
+			ck_assert_int_eq(check_at(i, place), SEAL_OK);
+			ck_assert_int_eq(seal_open(reader, cache, &place, seal_help_cipher(&sealed, i), verifier->bytes,
+						   verifier->size, plain),
+					 SEAL_OK);
+			ck_assert_mem_eq(plain, sealed.plain[i], BLOCK_SIZE);
+			if (sealed.blocks[i].plain == NULL)
+				continue;
+			ck_assert_int_eq(seal_again(reader, &place, plain, verifier->bytes, verifier->size, cipher),
+					 SEAL_OK);
+			ck_assert_mem_eq(cipher, sealed.cipher[i], BLOCK_SIZE);
+		}
+		for (size_t j = 0; j < 3; j++) {
+			place.version = lower[j];
+			ck_assert_int_eq(check_at(i, place), SEAL_FORGED);
+			ck_assert_int_eq(seal_open(reader, cache, &place, seal_help_cipher(&sealed, i), verifier->bytes,
+						   verifier->size, plain),
+					 SEAL_FORGED);
+			if (sealed.blocks[i].plain != NULL)
+				ck_assert_int_eq(seal_again(reader, &place, sealed.plain[i], verifier->bytes,
+							    verifier->size, cipher),
+						 SEAL_FORGED);
+		}
+		for (int bit = 0; bit < 64; bit++) {
+			struct seal_verifier odd = *verifier;
+
+			odd.bytes[VERSION_AT + 7 - bit / 8] ^= (uint8_t)(1 << bit % 8);
+			place.version = 0;
+			ck_assert_uint_eq(seal_version(odd.bytes, odd.size), version ^ UINT64_C(1) << bit);
+			ck_assert_int_eq(
+				seal_check(proxy, cache, &place, seal_help_cipher(&sealed, i), odd.bytes, odd.size),
+				SEAL_FORGED);
+		}
+	}
+}
+END_TEST
+
+// Two versions of a block do not get each other's numbers.
+START_TEST(test_swapped_versions)
+{
+	struct seal_verifier newer, older = sealed.verifiers[0];
+	struct seal_place any = sealed.blocks[0].place;
+
+	other = sealed;
+	for (size_t i = 0; i < sealed.count; i++) {
+		other.blocks[i].place.version++;
+		if (other.blocks[i].plain != NULL)
+			other.blocks[i].cipher = other.cipher[i];
+	}
+	seal_make(owner, other.blocks, other.count, other.verifiers);
+	newer = other.verifiers[0];
+	any.version = 0;
+	ck_assert_int_eq(seal_check(proxy, cache, &any, sealed.cipher[0], older.bytes, older.size), SEAL_OK);
+	ck_assert_int_eq(seal_check(proxy, cache, &any, other.cipher[0], newer.bytes, newer.size), SEAL_OK);
+	memcpy(older.bytes + VERSION_AT, other.verifiers[0].bytes + VERSION_AT, 8);
+	memcpy(newer.bytes + VERSION_AT, sealed.verifiers[0].bytes + VERSION_AT, 8);
+	ck_assert_int_eq(seal_check(proxy, cache, &any, sealed.cipher[0], older.bytes, older.size), SEAL_FORGED);
+	ck_assert_int_eq(seal_check(proxy, cache, &any, other.cipher[0], newer.bytes, newer.size), SEAL_FORGED);
 }
 END_TEST
 
@@ -266,12 +345,12 @@ START_TEST(test_swapped_blocks)
 }
 END_TEST
 
-// An older write of the same block does not pass for the newer one, nor parts of it.
-START_TEST(test_older_write)
+// A newer write of the same block does not pass for the older one, nor do parts of either for the other.
+START_TEST(test_other_write)
 {
 	other = sealed;
 	for (size_t i = 0; i < sealed.count; i++)
-		other.blocks[i].place.version++;
+		other.blocks[i].place.version--;
 	seal_make(owner, other.blocks, other.count, other.verifiers);
 	memcpy(other.cipher, sealed.cipher, sizeof(other.cipher)); // blocks[] point into ${sealed}
 	for (size_t i = 0; i < sealed.count; i++) {
@@ -335,7 +414,7 @@ START_TEST(test_generations)
 	assert_whole(&other);
 	for (uint8_t generation = 0; generation < 6; generation++) {
 		verifier = other.verifiers[1];
-		verifier.bytes[4] = generation;
+		verifier.bytes[GENERATION_AT + 3] = generation;
 		ck_assert_int_eq(check_as(&other, 1, verifier.bytes, verifier.size), generation == 2 ? SEAL_OK
 										     : generation == 0 || generation > 3
 											     ? SEAL_NO_GENERATION
@@ -374,10 +453,10 @@ START_TEST(test_leaf_and_leaves)
 		for (uint32_t leaf = 0; leaf < 300; leaf++) {
 			struct seal_verifier verifier = sealed.verifiers[0];
 
-			verifier.bytes[5] = (uint8_t)(leaf >> 8);
-			verifier.bytes[6] = (uint8_t)leaf;
-			verifier.bytes[7] = (uint8_t)(counts[i] >> 8);
-			verifier.bytes[8] = (uint8_t)counts[i];
+			verifier.bytes[LEAF_AT] = (uint8_t)(leaf >> 8);
+			verifier.bytes[LEAF_AT + 1] = (uint8_t)leaf;
+			verifier.bytes[LEAVES_AT] = (uint8_t)(counts[i] >> 8);
+			verifier.bytes[LEAVES_AT + 1] = (uint8_t)counts[i];
 			if (leaf == 0 && counts[i] == 7)
 				continue;
 			ck_assert_int_ne(check_as(&sealed, 0, verifier.bytes, verifier.size), SEAL_OK);
@@ -396,7 +475,7 @@ START_TEST(test_shorter_path)
 	verifier = other.verifiers[0];
 	memmove(verifier.bytes + HEAD_SIZE + 40, verifier.bytes + HEAD_SIZE + 40 + 32, 32);
 	verifier.size -= 32;
-	verifier.bytes[8] = 2;
+	verifier.bytes[LEAVES_AT + 1] = 2;
 	ck_assert_int_eq(check_as(&other, 0, verifier.bytes, verifier.size), SEAL_FORGED);
 }
 END_TEST
@@ -437,14 +516,14 @@ START_TEST(test_malleability)
 	unsigned carry = 0;
 
 	for (int i = 0; i < 32; i++) {
-		carry += verifier.bytes[9 + 32 + i] + order[i];
-		verifier.bytes[9 + 32 + i] = (uint8_t)carry;
+		carry += verifier.bytes[SIGNATURE_AT + 32 + i] + order[i];
+		verifier.bytes[SIGNATURE_AT + 32 + i] = (uint8_t)carry;
 		carry >>= 8;
 	}
 	ck_assert_int_eq(check_as(&sealed, 0, verifier.bytes, verifier.size), SEAL_FORGED);
 	ck_assert_int_eq(check(&sealed, 0), SEAL_OK);
 	ck_assert_int_eq(check_as(&sealed, 0, verifier.bytes, verifier.size), SEAL_FORGED);
-	memset(verifier.bytes + 9, 0, SEAL_SIGNATURE_SIZE);
+	memset(verifier.bytes + SIGNATURE_AT, 0, SEAL_SIGNATURE_SIZE);
 	ck_assert_int_eq(check_as(&sealed, 0, verifier.bytes, verifier.size), SEAL_FORGED);
 }
 END_TEST
@@ -497,7 +576,7 @@ START_TEST(test_again_with_other_bytes)
 			 SEAL_UNREADABLE);
 	ck_assert_mem_eq(cipher, zeros, BLOCK_SIZE);
 	sealed.plain[0][17] ^= 1;
-	place.version++;
+	place.block++;
 	ck_assert_int_eq(seal_again(reader, &place, sealed.plain[0], verifier->bytes, verifier->size, cipher),
 			 SEAL_UNREADABLE);
 	ck_assert_mem_eq(cipher, zeros, BLOCK_SIZE);
@@ -523,7 +602,7 @@ START_TEST(test_cache_is_bounded)
 	ck_assert_uint_eq(seal_cache_misses(cache), 4 * SEAL_CACHE_TREES + 1);
 	ck_assert_int_eq(check(&sealed, 1), SEAL_OK);
 	misses = seal_cache_misses(cache);
-	sealed.verifiers[1].bytes[20] ^= 1;
+	sealed.verifiers[1].bytes[SIGNATURE_AT + 11] ^= 1;
 	ck_assert_int_eq(check(&sealed, 1), SEAL_FORGED);
 	ck_assert_int_eq(check(&sealed, 1), SEAL_FORGED);
 	ck_assert_uint_eq(seal_cache_misses(cache), misses + 2);
@@ -541,10 +620,10 @@ START_TEST(test_vectors)
 		uint32_t block_size;
 		const char *digest; // of ciphertexts and verifiers
 	} vectors[] = {
-		{1, 512, "17eb24705c54867f2291dfbae6d39478f735c1e9b643673d1ba0efa0c4f423fe"},
-		{2, 512, "b60179e72bcc1473ac90c0b51b0652068b997beccc2235ab5a9f38567cc282c0"},
-		{7, 4096, "940cce50b25292e7730c8ce7b46e6a2711fb107bf15f9901e30d3d795b03cbb1"},
-		{256, 512, "ece8b437e849dde4490ded52d56f319b34d7d5a1b243a6e51b890a103c9a273a"},
+		{1, 512, "0111323554c8a211dfa8c5abe130a0fb2083b237966e64c72dca8d1dc000eb82"},
+		{2, 512, "2a8fe97036bff6c7da5c4b8be4dcdff65f75ee5889732113d27c7bfea8406919"},
+		{7, 4096, "77b11120a550d721f0bc559a5ac69fe5e3d3a68a262988dac4522484e55bb330"},
+		{256, 512, "ea07d598705584be41274d423fa33bbda4d2b82d99aa65ea43aef09fef3c80a9"},
 	};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
@@ -570,7 +649,7 @@ END_TEST
 // Written out: block 7, version 0x30000000064, 512 bytes of it are zeros, alone in its write, generation 3.
 START_TEST(test_written_out)
 {
-	static const char text[] = "020000000300000001"
+	static const char text[] = "0200000003000003000000006400000001"
 				   "40aab15efb5a1bc75bb8d386160bec25568e95533bae6b4ac14fc0605150534e"
 				   "51318b30d4eb8bb084d9fb91e086d02cf0077ac5db867c64fd0f51b4f70b900b";
 	const struct seal_place place = {.block = 7, .version = version_make(3, 100), .block_size = 512};
@@ -602,7 +681,9 @@ main(void)
 	tcase_add_test(cases, test_every_bit);
 	tcase_add_test(cases, test_other_place);
 	tcase_add_test(cases, test_swapped_blocks);
-	tcase_add_test(cases, test_older_write);
+	tcase_add_test(cases, test_versions);
+	tcase_add_test(cases, test_swapped_versions);
+	tcase_add_test(cases, test_other_write);
 	tcase_add_test(cases, test_swapped_volumes);
 	tcase_add_test(cases, test_cache_knows_keys);
 	tcase_add_test(cases, test_generations);
