@@ -47,3 +47,18 @@ sealed_refusal_text(const struct message *message)
 		return "it is sealed; right would be --volume-key with a key of it";
 	return "it is not sealed there with the key of --volume-key";
 }
+
+uint32_t
+core_volume_id(const struct core *core, uint32_t volume)
+{
+	return core->volumes[volume]->id;
+}
+
+bool
+core_parent_volume_id(const struct core *core, uint32_t index, uint32_t *ret)
+{
+	const struct volume *volume = core->volumes[index];
+
+	*ret = volume->parent_id;
+	return !volume->is_root && volume->connected;
+}

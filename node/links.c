@@ -4,6 +4,7 @@
 //
 // Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
 // buffer.
+#include "crypto/seal.h"
 #include "net/channel.h"
 #include "node/internal.h"
 
@@ -52,6 +53,8 @@ slot_free(struct node_link *link)
 	written_remove(node, link);
 	if (link->sealing != NULL)
 		sealing_close(link->sealing);
+	if (node->cookies != NULL)
+		cookies_link_gone(node->cookies, link);
 	node->links[link->slot] = NULL;
 	node->free_slots[node->free_count++] = link->slot;
 	if (node->parent == link)
@@ -109,6 +112,12 @@ write_message(struct node_link *link, const struct message *message, size_t bloc
 	node->batch_due = true;
 }
 
+void
+node_link_write(struct node_link *link, const struct message *message)
+{
+	write_message(link, message, LIMIT_BLOCK_SIZE_MIN);
+}
+
 // ---- What links tell ----
 
 static void
@@ -126,12 +135,17 @@ static void
 receive(struct node_link *link, const struct message *message)
 {
 	struct node *node = link->node;
+	bool is_parent = link->role == LINK_PARENT;
 
-	if (link->role == LINK_PARENT)
+	if (is_parent)
 		node_parent_said(node, message);
 	else
 		link->heard = true;
+	if (node->cookies != NULL && cookies_received(node->cookies, link, message))
+		return;
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
+	if (is_parent && node->cookies != NULL && (message->present & PRESENT(SESSION)))
+		cookies_connected(node->cookies); // that was an answer to CONNECT
 }
 
 // Of the volume that a message is about (-1: none that is known).
@@ -148,6 +162,7 @@ sealing_volume(struct node *node, int index)
 	if (ret.block_size == 0)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
 	ret.pool = core_pool(node->core, ret.block_size);
+	ret.root = volume->sealed_root;
 	return ret;
 }
 
@@ -179,6 +194,23 @@ on_checked(void *arg, const struct message *message, int volume)
 		node_link_close(link->node, link->slot, "blocks came of one volume as those of another");
 	else
 		receive(link, message);
+}
+
+// What has come later was sealed as a later version than any that the content before was told to have.
+static bool
+on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
+{
+	struct node *node = ((struct node_link *)arg)->node;
+	struct sealed_root *root = node->volumes[volume].sealed_root;
+	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
+	const struct proof *proof;
+	struct block_info info;
+
+	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
+	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
+	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
+		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
+	return sealed < known.sealed && (version > known.protocol || version == 0);
 }
 
 // Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
@@ -218,6 +250,8 @@ on_sealed(void *arg, const struct message *message, size_t block_size)
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 		if (message->items[i].kind == ITEM_ZERO && message->items[i].verifier.size > 0)
 			link_count(link->link, block_size);
+	if (link->role == LINK_PARENT)
+		cookies_sent(link->node->cookies, link, message);
 	write_message(link, message, block_size);
 }
 
@@ -243,6 +277,7 @@ on_pause(void *arg, bool paused)
 static const struct sealing_callbacks sealing_callbacks = {
 	.receive = on_checked,
 	.refuse = on_not_proven,
+	.is_old = on_is_old,
 	.send = on_sealed,
 	.unsendable = on_unsendable,
 	.pause = on_pause,

@@ -127,6 +127,7 @@ sealing_init(struct node *node, char *error, size_t error_size)
 	for (size_t i = 0; i < node->config.volume_count; i++)
 		any |= node->config.volumes[i].key != NULL;
 	node->sealing = any ? sealing_create(node->base) : NULL;
+	node->cookies = any ? cookies_create(node) : NULL;
 	if (!any || node->sealing != NULL)
 		return 0;
 	snprintf(error, error_size, "there is no memory for the threads of sealed volumes");
@@ -229,6 +230,7 @@ node_destroy(struct node *node)
 	    node_journal_is_busy(node))
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	sealing_destroy(node->sealing); // its buffers are the core's
+	cookies_destroy(node->cookies);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)

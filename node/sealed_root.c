@@ -313,3 +313,15 @@ sealed_root_save(struct sealed_root *root)
 		sys_errno = errno;
 	return sys_errno;
 }
+
+int
+sealed_root_finish(struct sealed_root *root)
+{
+	int sys_errno;
+
+	sealed_root_end(root, false);
+	sealed_root_begin(root);
+	sys_errno = sealed_root_save(root);
+	sealed_root_end(root, sys_errno == 0);
+	return sys_errno;
+}

@@ -44,6 +44,9 @@ void sealed_root_begin(struct sealed_root *root);
 // That sync has ended, and what was put apart is in the file (or ${ok} is false: it is in memory as before).
 void sealed_root_end(struct sealed_root *root, bool ok);
 
+// All that was written is on stable storage, and nothing is under way: the file gets it. Blocks. Returns 0 or an errno value.
+int sealed_root_finish(struct sealed_root *root);
+
 // ---- On any thread ----
 
 // What the file says of ${count} blocks from ${block} on. Returns 0 or an errno value.

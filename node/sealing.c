@@ -47,6 +47,8 @@ struct job {
 	struct seal_cache *cache;
 	struct message *message;
 	struct part *parts; // by item; NULL: nothing is to be done
+	const struct sealed_root *root; // or NULL
+	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
 	size_t size;        // bytes of blocks
 	const char *why;    // NULL: all is well
 	uint64_t fault;     // the block it is not well with
@@ -172,6 +174,10 @@ run(struct task *task)
 	struct job *job = (struct job *)task;
 	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
 
+	if (job->filed != NULL && sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0) {
+		fail(job, 0, "as which version it was sealed before can not be read");
+		return;
+	}
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct part *part = &job->parts[i];
 
@@ -202,6 +208,7 @@ job_free(struct job *job)
 		free(job->parts[i].proof);
 	}
 	free(job->parts);
+	free(job->filed);
 	message_free(job->message);
 	free(job);
 }
@@ -238,7 +245,7 @@ unseal_items(struct job *job)
 		}
 		if (item->kind != ITEM_DATA)
 			continue;
-		if (may_write(job->key) && is_zero(buf_bytes(item->buf), job->block_size)) {
+		if (may_write(job->key) && job->root == NULL && is_zero(buf_bytes(item->buf), job->block_size)) {
 			buf_unref(item->buf);
 			item->buf = buf_zero();
 		} else {
@@ -292,11 +299,31 @@ send_job(struct job *job)
 			give_proof(job->message->items[i].buf, &job->parts[i]);
 }
 
+// Of each block: is there something newer here?
+static void
+check_age(struct job *job)
+{
+	static const struct sealed_entry nothing;
+	struct sealing_link *link = job->owner;
+
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct proof *proof = job->parts[i].proof;
+
+		if (proof != NULL && link->callbacks->is_old(link->arg, job->volume, job->message->block + i,
+							     job->message->items[i].version,
+							     seal_version(proof->bytes, proof->size),
+							     job->filed != NULL ? &job->filed[i] : &nothing))
+			fail(job, i, "it was sealed before what is here");
+	}
+}
+
 static void
 receive_job(struct job *job)
 {
 	struct sealing_link *link = job->owner;
 
+	if (job->why == NULL && job->parts != NULL)
+		check_age(job);
 	if (job->why != NULL) {
 		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
 		return;
@@ -452,11 +479,18 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		job->why = "the block has another size";
 		job->fault = message->block;
 	} else if (needs_check) {
+		bool keeps_zeros = !may_write(volume->key) || volume->root != NULL;
+
 		job->parts = parts_new(message);
+		job->root = volume->root;
+		if (job->root != NULL) {
+			job->filed = calloc(message->count, sizeof(*job->filed));
+			CHECK(job->filed != NULL);
+		}
 		for (uint32_t i = 0; i < message->count; i++) {
 			enum item_kind kind = message->items[i].kind;
 
-			if (kind == ITEM_DATA ? may_read(volume->key) : kind == ITEM_ZERO && !may_write(volume->key))
+			if (kind == ITEM_DATA ? may_read(volume->key) : kind == ITEM_ZERO && keeps_zeros)
 				job->parts[i].other = buf_alloc(volume->pool);
 			if (kind == ITEM_ZERO && job->parts[i].other != NULL)
 				memset(buf_bytes(job->parts[i].other), 0, volume->block_size);

@@ -10,7 +10,7 @@
 #define HVFS_NODE_SEALING_H
 
 #include "core/message.h"
-#include "crypto/volume_key.h"
+#include "node/sealed_root.h"
 
 #include <event2/event.h>
 
@@ -28,6 +28,9 @@ struct sealing_callbacks {
 	void (*receive)(void *arg, const struct message *message, int volume);
 	// It is not: it counts for nothing.
 	void (*refuse)(void *arg, const struct message *message, const struct sealing_fault *fault);
+	// Is what was sealed as ${sealed}, and is told to be ${version}, older than what is here? ${filed}: of its root's file.
+	bool (*is_old)(void *arg, int volume, uint64_t block, version_t version, version_t sealed,
+		       const struct sealed_entry *filed);
 	// Send ${message} now.
 	void (*send)(void *arg, const struct message *message, size_t block_size);
 	// That can not be sent, as there is no proof for its bytes, and no key to make one with.
@@ -42,6 +45,7 @@ struct sealing_volume {
 	const struct volume_key *key; // NULL: it is not sealed; lives until sealing_destroy
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
+	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key
 };
 
 // Threads start with the first message that needs one. Returns NULL when the system does not give what it needs.
