@@ -384,6 +384,7 @@ bool node_waiting_is_good_bye(const struct node *node);
 void node_waiting_print(const struct node *node, char *text, size_t size);
 
 // ---- config.c ----
-int node_config_check(const struct node_config *config, char *error, size_t error_size);
+// Is a TCP link to, or at, ${address} refused, since it would be plain and leave this machine?
+bool node_config_forbids(const struct node_config *config, const struct address *address);
 
 #endif

@@ -87,6 +87,9 @@ candidates_add_ancestors(struct candidates *candidates, const struct node *node,
 		} else if (!address.is_unix && address.is_pinned != (node->identity != NULL)) {
 			log_debug("a node further up can not be dialled: %s has %s key", text, address.is_pinned ? "a" : "no");
 			is_near = is_near && address_is_local(&address);
+		} else if (node_config_forbids(&node->config, &address)) {
+			log_debug("a node further up can not be dialled: %s is reached by plain TCP, and there is no --insecure", text);
+			is_near = false;
 		} else if (address_is_local(&address) && !is_near) {
 			log_debug("a node further up can not be dialled: %s is an address on another machine", text);
 		} else {
