@@ -105,7 +105,8 @@ serve_run(int argc, char **argv)
 	if (serve == NULL)
 		return command_fail(&command_serve, "no memory");
 	int status;
-	if (config_load(&serve->config, argc, argv, error, sizeof error) != 0)
+	if (config_load(&serve->config, argc, argv, error, sizeof error) != 0 ||
+	    node_config_check(&serve->config.node, error, sizeof error) != 0)
 		status = command_usage(&command_serve, "%s", error);
 	else
 		status = serve_loaded(serve);
@@ -169,7 +170,7 @@ const struct command command_serve = {
 		"                         exit 1 and say why\n"
 		"  --log-level LEVEL      error, warn, info (the default), debug\n"
 		"  --log-file FILE        append the log to FILE instead of standard error\n"
-		"  --insecure             without a key listen on TCP addresses that other machines can reach, though\n"
-		"                         links are neither authenticated nor encrypted then\n",
+		"  --insecure             without a key listen on, and dial, TCP addresses beyond this machine, though links\n"
+		"                         are neither authenticated nor encrypted then\n",
 	.run = serve_run,
 };

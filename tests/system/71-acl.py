@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -78,6 +79,14 @@ def fails_with(number, work):
     raise AssertionError(f"it did not fail with {errno.errorcode[number]}")
 
 
+def fails_at_once(image, block=300, number=errno.EACCES):
+    """Who has no right any more learns it at once, and need not wait for --io-timeout."""
+    began = time.monotonic()
+    fails_with(errno.EACCES, lambda: read_at(image, block * 4096, 4096))
+    fails_with(number, lambda: write_at(image, (block + 1) * 4096, b"x" * 4096))
+    check(time.monotonic() - began < 4, "it took", time.monotonic() - began, "s")
+
+
 def file_is_kept(tree):
     """What the node changes is in the file, and what it does not change is as it was."""
     said = tree.allow("new", "read", "--label", "the new one")
@@ -135,20 +144,20 @@ def lowered(tree):
 def revoked_under_load(tree):
     """The right goes while many writes are under way: what was acknowledged and synced is there, everybody else goes on, nobody
     waits for it, and it does not come in again."""
-    synced, stop = [0], threading.Event()
+    synced, ended = [0], [None]
 
     def write():
         disk = Direct(tree.one.image())
         number = 0
         try:
-            while not stop.is_set():
+            while True:
                 number += 1
                 for block in range(200, 232):
                     disk.write(block, struct.pack("<Q", number) * 512)
                 disk.sync()
                 synced[0] = number
-        except OSError:
-            pass
+        except OSError as error:
+            ended[0] = error.errno
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -167,9 +176,9 @@ def revoked_under_load(tree):
     check(tree.prints["one"] not in open("root.acl").read(), "it is still in the file")
     until(lambda: "does not know this node's key" in log_of("one"), "it is not told")
     until(lambda: f"{tree.prints['one']}, is not known here" in log_of("root"), "the root does not tell")
-    stop.set()
-    fails_with(errno.ETIMEDOUT, lambda: read_at(tree.one.image(), 300 * 4096, 4096))  # after --io-timeout
     writer.join(60)
+    check(not writer.is_alive() and ended[0] in (errno.EACCES, errno.EIO), "the writer's error is", ended)
+    fails_at_once(tree.one.image())
     check(tree.allow("one", "read-write") != "", "nothing said")
     until(lambda: tree.one.volume()["parent"]["state"] == "connected", "it does not come in again")
     check(read_at(tree.one.image(), 200 * 4096, 4096) == b"2" * 4096, "it reads old bytes")
@@ -196,6 +205,36 @@ def edited_by_hand(tree):
     check(any(entry["volume"] == "w" for entry in acl()["entries"]), "it is not in force")
 
 
+def through_a_proxy(tree):
+    """The right of a proxy is taken away while a read from below waits: it fails, on every hop, and so does what comes then."""
+    lab = tree.lab
+    tree.allow("new", "read-write")
+    lab.serve("new", *tree.words("new"), "--listen", "unix:new.sock", mount=False)
+    lab.serve("below", "--volume", "v", "--parent", "unix:new.sock", "--listen", "unix:below.sock", mount=False)
+    leaf = lab.serve("leaf", "--volume", "v", "--parent", "unix:below.sock")
+    write_at(leaf.image(), 400 * 4096, b"leaf" * 1024, sync=True)
+    write_at(tree.two.image(), 300 * 4096, b"2" * 4096)
+    os.kill(tree.two.pid, signal.SIGSTOP)  # it does not give the block back
+    reader = threading.Thread(target=lambda: fails_with(errno.EACCES, lambda: read_at(leaf.image(), 300 * 4096, 4096)))
+    failed = []
+    threading.excepthook = failed.append
+    reader.start()
+    until(lambda: leaf.volume()["waiting"] > 0, "the read does not wait")
+    began = time.monotonic()
+    tree.deny("new")
+    reader.join(60)
+    check(not reader.is_alive() and not failed, "the read:", *failed)
+    check(time.monotonic() - began < 4, "the read has failed after", time.monotonic() - began, "s")
+    os.kill(tree.two.pid, signal.SIGCONT)
+    fails_at_once(leaf.image())
+    check(log_of("leaf").count("is not given by parent") == 1, "not one line:", log_of("leaf"))
+    check(read_at(tree.one.image(), 400 * 4096, 4096) == b"leaf" * 1024, "the leaf's bytes are not at the root")
+    tree.allow("new", "read-write")
+    until(lambda: leaf.volume()["parent"]["state"] == "connected", "the leaf does not come in again")
+    check(read_at(leaf.image(), 300 * 4096, 4096) == b"2" * 4096, "it reads old bytes")
+    leaf.stop()
+
+
 def without_file(lab):
     """On a unix socket, and without a file: it lasts as long as the node."""
     lab.create("u.img", "1M")
@@ -208,6 +247,8 @@ def without_file(lab):
     fails_with(errno.EROFS, lambda: write_at(child.image("u"), 0, b"x"))
     said = hvfs("deny", "*", f"uid:{os.geteuid()}", "--control", "u.ctl").stdout
     check("none (was read)" in said, "deny says", said)
+    until(lambda: f"it gives uid {os.geteuid()} no right" in log_of("c"), "the child is not told")
+    fails_at_once(child.image("u"), 100, errno.EROFS)
     hvfs("allow", "*", f"uid:{os.geteuid()}", "read-write", "--control", "u.ctl")
     until(lambda: child.volume("u")["parent"]["state"] == "connected", "the child does not come in again")
 
@@ -219,11 +260,13 @@ def stranger(lab):
     os.chmod(".", 0o755)
     os.chmod("u.sock", 0o777)
     program = ("import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect('u.sock'); s.settimeout(20)\n"
-               "try: print(len(s.recv(100)))\n"
-               "except ConnectionResetError: print(0)")
+               "got = bytearray()\n"
+               "while more := s.recv(100): got += more\n"
+               "print(got.hex())")
     result = run("python3", "-c", program, user=12345, group=12345)
-    check(result.stdout == "0\n", "the stranger got", result.stdout)
-    until(lambda: "uid 12345 is neither this user nor root" in log_of("u"), "nothing is told of the stranger")
+    got = bytes.fromhex(result.stdout)
+    check(got[0] & 0xf == 4 and got[12:] == bytes.fromhex("000b00020013") + bytes(4), "the stranger got", result.stdout)  # ACCESS_DENIED
+    until(lambda: "uid 12345 has no right to anything" in log_of("u"), "nothing is told of the stranger")
 
 
 def impostor(lab):
@@ -250,6 +293,7 @@ def test(lab):
     lowered(tree)
     other_volume(tree)
     revoked_under_load(tree)
+    through_a_proxy(tree)
     edited_by_hand(tree)
     without_file(lab)
     stranger(lab)
