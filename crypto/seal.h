@@ -58,6 +58,15 @@ struct seal_block {
 	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}
 };
 
+// A block that is checked or opened.
+struct seal_sealed {
+	struct seal_place place;
+	const uint8_t *cipher; // NULL: zeros
+	const uint8_t *verifier;
+	size_t size;    // of the verifier
+	uint8_t *plain; // where what was written goes, block_size bytes; may be ${cipher}. NULL: it is checked only
+};
+
 enum seal_result {
 	SEAL_OK,
 	SEAL_MALFORMED,     // the verifier is none, or one of zeros for data, or of data for zeros
@@ -91,6 +100,11 @@ enum seal_result seal_check(const struct volume_key *key, struct seal_cache *cac
 // SEAL_OK is returned. ${key} is a reader's.
 enum seal_result seal_open(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
 			   const uint8_t *cipher, const uint8_t *verifier, size_t size, uint8_t *plain);
+
+// The same of ${count} blocks, one after the other until one is not right; together they cost less. Returns how many
+// are right, and what is to be said of the next one.
+size_t seal_open_all(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks,
+		     size_t count, enum seal_result *ret_result);
 
 // Encrypt ${plain} once more as it was for ${verifier}, which was checked, to ${cipher}, which may be ${plain}: the
 // ciphertext is the same. So a reader can keep blocks in the clear and pass them on. Unless SEAL_OK is returned there
