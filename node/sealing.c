@@ -3,8 +3,10 @@
 // is worked off from its beginning, as far as jobs are done. A message that needs nothing joins it only when there is
 // something before it.
 //
-// A thread reads and writes the bytes of buffers that the job has counted; counts, proofs and the message are the
-// loop's. Nobody changes the bytes of a buffer that has more than one count.
+// A thread reads the bytes of buffers that the job has counted, and the proofs that they have; counts, and which proof
+// a buffer has, are the loop's. Nobody changes the bytes of a buffer that has more than one count: what is sent gets
+// its ciphertext in another. What has come is the job's alone, as soon as the link has given its count back, and is
+// decrypted where it is.
 #include "node/sealing.h"
 
 #include "core/check.h"
@@ -16,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 4, CHECKED_SIZE_MAX = 16 * 1024 * 1024 };
+enum { THREADS_MAX = 4, CHECKED_SIZE_MAX = 16 * 1024 * 1024, TOGETHER_MAX = 64 };
 
 struct thread {
 	struct worker *worker;
@@ -30,9 +32,9 @@ struct sealing {
 
 // What becomes of one block.
 struct part {
-	struct buf *other;    // to be sent: the ciphertext. Come: the bytes in the clear, or zeros for who keeps a proof of them
-	struct proof *proof;  // made, or that it came with
-	const struct proof *before; // to be sent: that it has
+	struct buf *other;          // to be sent: the ciphertext. Come: zeros, for who keeps a proof of them
+	const struct proof *before; // to be sent: what the buffer has
+	struct seal_verifier *made; // to be sent: what it gets
 };
 
 struct job {
@@ -45,13 +47,15 @@ struct job {
 	const struct volume_key *key;
 	uint32_t block_size;
 	struct seal_cache *cache;
-	struct message *message;
-	struct part *parts; // by item; NULL: nothing is to be done
+	struct message *copy; // NULL: the message is the caller's, and the job ends before he goes on
+	const struct message *message;
+	struct part *parts;             // by item; NULL: nothing is to be done
+	struct seal_verifier *made;     // for as many items as have no proof
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
-	size_t size;        // bytes of blocks
-	const char *why;    // NULL: all is well
-	uint64_t fault;     // the block it is not well with
+	size_t size;                    // bytes of blocks
+	const char *why;                // NULL: all is well
+	uint64_t fault;                 // the block it is not well with
 };
 
 struct queue {
@@ -83,17 +87,6 @@ may_write(const struct volume_key *key)
 
 // ---- On a thread ----
 
-static struct proof *
-proof_new(const uint8_t *bytes, size_t size)
-{
-	struct proof *proof = malloc(sizeof(*proof) + size);
-
-	CHECK(proof != NULL);
-	proof->size = (uint16_t)size;
-	memcpy(proof->bytes, bytes, size);
-	return proof;
-}
-
 static struct seal_place
 place_of(const struct job *job, uint32_t i)
 {
@@ -111,50 +104,64 @@ fail(struct job *job, uint32_t i, const char *why)
 }
 
 static bool
-check_item(struct job *job, uint32_t i)
+check_items(struct job *job, const uint32_t *which, uint32_t count)
 {
-	const struct item *item = &job->message->items[i];
-	struct seal_place place = place_of(job, i);
-	const uint8_t *cipher = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
+	struct seal_sealed blocks[TOGETHER_MAX];
 	enum seal_result result;
+	size_t right;
 
-	if (item->kind == ITEM_EMPTY)
-		return true;
-	if (item->verifier.size == 0)
-		return fail(job, i, "there is none");
-	if (cipher != NULL && may_read(job->key))
-		result = seal_open(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size,
-				   buf_bytes(job->parts[i].other));
-	else
-		result = seal_check(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size);
-	if (result != SEAL_OK)
-		return fail(job, i, seal_result_text(result));
-	job->parts[i].proof = proof_new(item->verifier.bytes, item->verifier.size);
-	return true;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct item *item = &job->message->items[which[i]];
+		uint8_t *bytes = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
+
+		blocks[i] = (struct seal_sealed){place_of(job, which[i]), bytes, item->verifier.bytes,
+						 item->verifier.size, may_read(job->key) ? bytes : NULL};
+	}
+	right = seal_open_all(job->key, job->cache, blocks, count, &result);
+	return right == count || fail(job, which[right], seal_result_text(result));
+}
+
+// Check, and decrypt for who may read, what has come.
+static void
+check_all(struct job *job)
+{
+	uint32_t which[TOGETHER_MAX], count = 0;
+
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct item *item = &job->message->items[i];
+
+		if (item->kind == ITEM_EMPTY)
+			continue;
+		if (item->verifier.size == 0) {
+			fail(job, i, "there is none");
+			return;
+		}
+		which[count++] = i;
+		if (count < TOGETHER_MAX)
+			continue;
+		if (!check_items(job, which, count))
+			return;
+		count = 0;
+	}
+	if (count > 0)
+		check_items(job, which, count);
 }
 
 // Seal the blocks ${which} of the message, ${count} of them, as one write.
 static void
 make_proofs(struct job *job, const uint32_t *which, uint32_t count)
 {
-	struct seal_block blocks[SEAL_BLOCKS_MAX] = {{.plain = NULL}};
-	struct seal_verifier *verifiers = calloc(count, sizeof(*verifiers));
+	struct seal_block blocks[SEAL_BLOCKS_MAX];
 
-	CHECK(verifiers != NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct item *item = &job->message->items[which[i]];
-		struct buf *cipher = job->parts[which[i]].other;
+		struct part *part = &job->parts[which[i]];
+		bool has_data = item->kind == ITEM_DATA;
 
-		blocks[i] = (struct seal_block){.place = place_of(job, which[i])};
-		if (item->kind == ITEM_DATA) {
-			blocks[i].plain = buf_bytes(item->buf);
-			blocks[i].cipher = buf_bytes(cipher);
-		}
+		blocks[i] = (struct seal_block){place_of(job, which[i]), has_data ? buf_bytes(item->buf) : NULL,
+						has_data ? buf_bytes(part->other) : NULL};
 	}
-	seal_make(job->key, blocks, count, verifiers);
-	for (uint32_t i = 0; i < count; i++)
-		job->parts[which[i]].proof = proof_new(verifiers[i].bytes, verifiers[i].size);
-	free(verifiers);
+	seal_make(job->key, blocks, count, job->parts[which[0]].made);
 }
 
 static bool
@@ -162,28 +169,22 @@ seal_item_again(struct job *job, uint32_t i)
 {
 	const struct proof *before = job->parts[i].before;
 	struct seal_place place = place_of(job, i);
-	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes, before->size,
-					     buf_bytes(job->parts[i].other));
+	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes,
+					     before->size, buf_bytes(job->parts[i].other));
 
 	return result == SEAL_OK || fail(job, i, seal_result_text(result));
 }
 
+// What is to be sent: seal it, or seal it again.
 static void
-run(struct task *task)
+seal_all(struct job *job)
 {
-	struct job *job = (struct job *)task;
 	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
 
-	if (job->filed != NULL && sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0) {
-		fail(job, 0, "as which version it was sealed before can not be read");
-		return;
-	}
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct part *part = &job->parts[i];
 
-		if (job->comes && !check_item(job, i))
-			return;
-		if (job->comes || job->message->items[i].kind == ITEM_EMPTY)
+		if (job->message->items[i].kind == ITEM_EMPTY)
 			continue;
 		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
 			return;
@@ -198,28 +199,32 @@ run(struct task *task)
 		make_proofs(job, which, count);
 }
 
+static void
+run(struct task *task)
+{
+	struct job *job = (struct job *)task;
+
+	if (job->filed != NULL &&
+	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
+		fail(job, 0, "as which version it was sealed before can not be read");
+	else if (job->comes)
+		check_all(job);
+	else
+		seal_all(job);
+}
+
 // ---- Jobs ----
 
 static void
 job_free(struct job *job)
 {
-	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++) {
+	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++)
 		buf_unref(job->parts[i].other);
-		free(job->parts[i].proof);
-	}
 	free(job->parts);
+	free(job->made);
 	free(job->filed);
-	message_free(job->message);
+	message_free(job->copy);
 	free(job);
-}
-
-static void
-give_proof(struct buf *buf, struct part *part)
-{
-	if (buf_proof(buf) != NULL)
-		return; // another job was first
-	buf_set_proof(buf, part->proof);
-	part->proof = NULL;
 }
 
 static bool
@@ -233,8 +238,9 @@ static void
 unseal_items(struct job *job)
 {
 	for (uint32_t i = 0; i < job->message->count; i++) {
-		struct item *item = &job->message->items[i];
+		struct item *item = &job->copy->items[i];
 		struct part *part = &job->parts[i];
+		const struct blob verifier = item->verifier;
 
 		item->verifier = (struct blob){0};
 		if (part->other != NULL) {
@@ -249,11 +255,11 @@ unseal_items(struct job *job)
 			buf_unref(item->buf);
 			item->buf = buf_zero();
 		} else {
-			give_proof(item->buf, part);
+			buf_set_proof(item->buf, verifier.bytes, verifier.size);
 		}
 		item->bytes = buf_bytes(item->buf);
 	}
-	job->message->data_size = job->block_size;
+	job->copy->data_size = job->block_size;
 }
 
 // The message as it travels. What is in memory keeps the proof.
@@ -262,13 +268,13 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 {
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct part *part = &job->parts[i];
-		const struct proof *proof = part->before != NULL ? part->before : part->proof;
 
 		items[i] = message->items[i];
-		if (proof == NULL)
+		if (items[i].kind == ITEM_EMPTY)
 			continue;
-		items[i].verifier = (struct blob){proof->bytes, proof->size};
-		if (seal_is_of_zeros(proof->bytes, proof->size))
+		items[i].verifier = part->before != NULL ? (struct blob){part->before->bytes, part->before->size}
+							 : (struct blob){part->made->bytes, part->made->size};
+		if (seal_is_of_zeros(items[i].verifier.bytes, items[i].verifier.size))
 			items[i].kind = ITEM_ZERO;
 		else if (part->other != NULL)
 			items[i].buf = part->other;
@@ -294,9 +300,14 @@ send_job(struct job *job)
 	seal_items(job, job->message, message.items);
 	link->callbacks->send(link->arg, &message, job->block_size);
 	free(message.items);
-	for (uint32_t i = 0; i < job->message->count; i++)
-		if (job->parts[i].proof != NULL && job->message->items[i].kind == ITEM_DATA)
-			give_proof(job->message->items[i].buf, &job->parts[i]);
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct seal_verifier *made = job->parts[i].made;
+		const struct item *item = &job->message->items[i];
+
+		if (made != NULL && item->kind == ITEM_DATA &&
+		    buf_proof(item->buf) == NULL) // else another job was first
+			buf_set_proof(item->buf, made->bytes, made->size);
+	}
 }
 
 // Of each block: is there something newer here?
@@ -307,12 +318,12 @@ check_age(struct job *job)
 	struct sealing_link *link = job->owner;
 
 	for (uint32_t i = 0; i < job->message->count; i++) {
-		const struct proof *proof = job->parts[i].proof;
+		const struct item *item = &job->message->items[i];
 
-		if (proof != NULL && link->callbacks->is_old(link->arg, job->volume, job->message->block + i,
-							     job->message->items[i].version,
-							     seal_version(proof->bytes, proof->size),
-							     job->filed != NULL ? &job->filed[i] : &nothing))
+		if (item->kind != ITEM_EMPTY &&
+		    link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
+					    seal_version(item->verifier.bytes, item->verifier.size),
+					    job->filed != NULL ? &job->filed[i] : &nothing))
 			fail(job, i, "it was sealed before what is here");
 	}
 }
@@ -418,10 +429,18 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 			    .volume = volume->index,
 			    .key = volume->key,
 			    .block_size = volume->block_size,
-			    .message = message_copy(message)};
+			    .message = message};
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 		job->size += message->items[i].kind == ITEM_DATA ? volume->block_size : 0;
 	return job;
+}
+
+// It will be needed when the caller's is gone.
+static void
+keep_message(struct job *job)
+{
+	job->copy = message_copy(job->message);
+	job->message = job->copy;
 }
 
 static void
@@ -475,6 +494,7 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		return;
 	}
 	job = job_new(link, volume, message, true);
+	keep_message(job);
 	if (needs_check && !sizes_fit(volume, message)) {
 		job->why = "the block has another size";
 		job->fault = message->block;
@@ -488,12 +508,10 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 			CHECK(job->filed != NULL);
 		}
 		for (uint32_t i = 0; i < message->count; i++) {
-			enum item_kind kind = message->items[i].kind;
-
-			if (kind == ITEM_DATA ? may_read(volume->key) : kind == ITEM_ZERO && keeps_zeros)
-				job->parts[i].other = buf_alloc(volume->pool);
-			if (kind == ITEM_ZERO && job->parts[i].other != NULL)
-				memset(buf_bytes(job->parts[i].other), 0, volume->block_size);
+			if (message->items[i].kind != ITEM_ZERO || !keeps_zeros)
+				continue;
+			job->parts[i].other = buf_alloc(volume->pool);
+			memset(buf_bytes(job->parts[i].other), 0, volume->block_size);
 		}
 		submit(link->sealing, job);
 	}
@@ -518,35 +536,66 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 		fail(job, i, "there is no proof");
 		return false;
 	}
-	if (!may_read(volume->key) || (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
+	if (!may_read(volume->key) ||
+	    (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
 		return false;
 	if (item->kind == ITEM_DATA)
 		part->other = buf_alloc(volume->pool);
 	return true;
 }
 
+// Those that have no proof get one.
+static void
+prepare_proofs(struct job *job)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < job->message->count; i++)
+		count += job->message->items[i].kind != ITEM_EMPTY && job->parts[i].before == NULL;
+	if (count == 0)
+		return;
+	job->made = malloc(count * sizeof(*job->made));
+	CHECK(job->made != NULL);
+	for (uint32_t i = job->message->count; i-- > 0;)
+		if (job->message->items[i].kind != ITEM_EMPTY && job->parts[i].before == NULL)
+			job->parts[i].made = &job->made[--count];
+}
+
+// Has it all been done?
+static bool
+prepare(struct job *job, const struct sealing_volume *volume)
+{
+	bool computes = false;
+
+	job->parts = parts_new(job->message);
+	for (uint32_t i = 0; i < job->message->count; i++)
+		computes |= prepare_item(volume, job, i);
+	if (!computes || job->why != NULL)
+		return true;
+	prepare_proofs(job);
+	return false;
+}
+
 void
 sealing_send(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_seal = volume->key != NULL && has_content(message), computes = false;
+	bool needs_seal = volume->key != NULL && has_content(message), waits = link->going.first != NULL;
 
-	if (!needs_seal && link->going.first == NULL) {
+	if (!needs_seal && !waits) {
 		link->callbacks->send(link->arg, message, volume->block_size);
 		return;
 	}
 	job = job_new(link, volume, message, false);
-	if (needs_seal) {
-		job->parts = parts_new(message);
-		for (uint32_t i = 0; i < message->count; i++)
-			computes |= prepare_item(volume, job, i);
-	}
-	if (computes && job->why == NULL)
+	if (needs_seal && !prepare(job, volume)) {
+		keep_message(job);
 		submit(link->sealing, job);
-	if (job->is_done && link->going.first == NULL) {
-		send_job(job); // it need not wait
+	} else if (!waits) {
+		send_job(job);
 		job_free(job);
 		return;
+	} else {
+		keep_message(job);
 	}
 	queue_push(&link->going, job);
 }
