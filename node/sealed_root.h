@@ -36,7 +36,7 @@ void sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct se
 size_t sealed_root_unsaved(const struct sealed_root *root);
 
 // What is known of ${block}: ${filed} is what the file has.
-struct sealed_entry sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed);
+struct sealed_entry sealed_root_find(struct sealed_root *root, uint64_t block, const struct sealed_entry *filed);
 
 // A sync of the storage begins: what was written until now is put apart. Only when nothing is.
 void sealed_root_begin(struct sealed_root *root);
