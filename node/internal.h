@@ -386,6 +386,8 @@ json_t *node_cache_status(const struct node *node);
 // ---- stop.c ----
 int node_signals_init(struct node *node);
 void node_stop(struct node *node, const char *why);
+// What was sent of sealed volumes is proven to be at their roots, or (${ok} is false) is not: go on.
+void node_stop_proven(struct node *node, bool ok);
 // Wait no longer than ${ms} for the end of the stop that has begun.
 void node_stop_within(struct node *node, uint32_t ms);
 void node_stopped(struct node *node, enum hvfs_error error);
