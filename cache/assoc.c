@@ -178,6 +178,16 @@ assoc_use(struct assoc_place *place)
 	place->way = policy_use(policy_now(place->table), &group, place->way);
 }
 
+void
+assoc_touch(struct assoc_place *place)
+{
+	struct group group = {.slots = slots_of(place->table, place->group)};
+
+	if (is_sampled(place->table, place->group))
+		duel_touch(place->table->duel, place->group, slot_key(&group.slots[place->way]));
+	place->way = policy_use(policy_now(place->table), &group, place->way);
+}
+
 struct slot *
 assoc_get(struct assoc *table, block_key key)
 {
@@ -192,18 +202,31 @@ assoc_get(struct assoc *table, block_key key)
 	return &group.slots[policy_use(policy_now(table), &group, way)];
 }
 
+// The group of ${key}, if it is in the sample.
+static bool
+find_sampled(const struct assoc *table, block_key key, uint64_t *ret_group)
+{
+	if (table->duel == NULL)
+		return false;
+	*ret_group = hash_group(table->hash, key, table->group_count);
+	return duel_has(table->duel, *ret_group);
+}
+
 void
-assoc_missed(struct assoc *table, block_key key, bool comes)
+assoc_missed(struct assoc *table, block_key key)
 {
 	uint64_t group;
 
-	if (table->duel == NULL)
-		return;
-	group = hash_group(table->hash, key, table->group_count);
-	if (!is_sampled(table, group))
-		return;
-	duel_miss(table->duel, group, key);
-	if (!comes) // who had it would have given it to the level that it comes to
+	if (find_sampled(table, key, &group))
+		duel_miss(table->duel, group, key);
+}
+
+void
+assoc_forget(struct assoc *table, block_key key)
+{
+	uint64_t group;
+
+	if (find_sampled(table, key, &group))
 		duel_remove(table->duel, group, key);
 }
 
@@ -281,17 +304,22 @@ assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void
 }
 
 struct slot
-assoc_take(const struct assoc_place *place)
+assoc_evict(const struct assoc_place *place)
 {
-	struct assoc *table = place->table;
-	struct group group = assoc_group(table, place->group);
+	struct group group = assoc_group(place->table, place->group);
 	struct slot slot = *assoc_slot(place);
 
-	if (is_sampled(table, place->group))
-		duel_remove(table->duel, place->group, slot_key(&slot));
 	policy_remove(&group, place->way);
-	count_out(table, &slot);
+	count_out(place->table, &slot);
 	return slot;
+}
+
+struct slot
+assoc_take(const struct assoc_place *place)
+{
+	if (is_sampled(place->table, place->group))
+		duel_remove(place->table->duel, place->group, slot_key(assoc_slot(place)));
+	return assoc_evict(place);
 }
 
 void

@@ -52,11 +52,17 @@ struct slot *assoc_slot(const struct assoc_place *place);
 // The block at ${place} is used; ${place} follows it.
 void assoc_use(struct assoc_place *place);
 
+// The same, but nobody has looked for it here: it says nothing of who misses less.
+void assoc_touch(struct assoc_place *place);
+
 // The block ${key} is used; its slot, until the group is changed. NULL: it is not here.
 struct slot *assoc_get(struct assoc *table, block_key key);
 
-// ${key} was looked for and is not here: the adaptive policy learns from it. ${comes}: it comes here next.
-void assoc_missed(struct assoc *table, block_key key, bool comes);
+// ${key} was looked for and is not here: the adaptive policy learns from it.
+void assoc_missed(struct assoc *table, block_key key);
+
+// Nobody will look for ${key}, which is not here, before it comes again: also another policy would not have it any more.
+void assoc_forget(struct assoc *table, block_key key);
 
 // Whether the group of ${key} has an empty way.
 bool assoc_has_room(const struct assoc *table, block_key key);
@@ -75,6 +81,9 @@ bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const
 
 // The block at ${place} leaves the table, with its count.
 struct slot assoc_take(const struct assoc_place *place);
+
+// The same, because another one needs the room: a policy that chose otherwise might have it still.
+struct slot assoc_evict(const struct assoc_place *place);
 
 // The block at ${place} has these bytes now; takes a count of ${buf}, gives that of the old one back.
 void assoc_replace(const struct assoc_place *place, struct buf *buf);

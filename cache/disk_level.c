@@ -271,7 +271,8 @@ make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_
 	if (known)
 		told = core_key(level, slot);
 	*ret_ghost = slot->ghost;
-	disk_take(level, &place);
+	assoc_evict(&place);
+	level->stats.unknown -= !known;
 	level->stats.replaced++;
 	if (known)
 		level->listener.replaced(level->listener.arg, told);
@@ -397,6 +398,8 @@ disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum di
 		disk_level_forget(level, told_key);
 		return put(level, key, told_key, buf); // in its own place
 	}
+	if (why == DISK_BROUGHT)
+		assoc_missed(level->table, key);
 	if (has_proved_itself(level, key, why))
 		return put(level, key, told_key, buf);
 	level->stats.refused++;
@@ -440,8 +443,12 @@ disk_level_forget(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!disk_find(level, key, &place))
+	if (!to_number(level, &key))
 		return;
+	if (!assoc_find(level->table, key, &place)) {
+		assoc_forget(level->table, key);
+		return;
+	}
 	if (assoc_slot(&place)->busy)
 		op_find(level, &place)->forgotten = true;
 	disk_take(level, &place);
@@ -464,7 +471,7 @@ disk_level_use(struct disk_level *level, block_key key)
 
 	if (!disk_find(level, key, &place) || !assoc_slot(&place)->known)
 		return false;
-	assoc_use(&place);
+	assoc_touch(&place);
 	return true;
 }
 

@@ -101,10 +101,8 @@ way_of(const struct group *group, block_key key)
 
 // Each side that has ${key} uses it.
 static void
-look_up(struct duel *duel, uint64_t number, block_key key)
+use(struct duel *duel, uint64_t number, block_key key, bool hit[SIDES])
 {
-	bool hit[SIDES];
-
 	for (int i = 0; i < SIDES; i++) {
 		struct group group = group_of(duel, i, number);
 		uint32_t way = way_of(&group, key);
@@ -113,6 +111,14 @@ look_up(struct duel *duel, uint64_t number, block_key key)
 		if (hit[i])
 			policy_use(policies[i], &group, way);
 	}
+}
+
+static void
+look_up(struct duel *duel, uint64_t number, block_key key)
+{
+	bool hit[SIDES];
+
+	use(duel, number, key, hit);
 	if (hit[1] && !hit[0] && duel->score < SCORE_MAX)
 		duel->score += S3FIFO_ALONE;
 	else if (hit[0] && !hit[1] && duel->score > -SCORE_MAX)
@@ -121,6 +127,14 @@ look_up(struct duel *duel, uint64_t number, block_key key)
 		duel->winner = POLICY_S3FIFO;
 	else if (duel->score <= 0)
 		duel->winner = POLICY_LRU;
+}
+
+void
+duel_touch(struct duel *duel, uint64_t number, block_key key)
+{
+	bool hit[SIDES];
+
+	use(duel, number, key, hit);
 }
 
 void

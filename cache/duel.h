@@ -25,6 +25,9 @@ bool duel_has(const struct duel *duel, uint64_t group);
 // ${slot}, as it was before, is used in the table.
 void duel_use(struct duel *duel, uint64_t group, const struct slot *slot);
 
+// ${key} is used in the table, but was not looked for there.
+void duel_touch(struct duel *duel, uint64_t group, block_key key);
+
 // ${key} was looked for in the table, and is not there.
 void duel_miss(struct duel *duel, uint64_t group, block_key key);
 

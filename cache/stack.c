@@ -177,9 +177,15 @@ missed_above(struct stack *stack, uint32_t level, block_key key)
 {
 	uint32_t top = taker_from(stack, 0);
 
-	for (uint32_t i = 0; i < level; i++)
-		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
-			assoc_missed(stack->levels[i]->now, key, i == top);
+	for (uint32_t i = 0; i < level; i++) {
+		struct assoc *table = stack->levels[i]->now;
+
+		if (table == NULL || stack->levels[i]->config.policy != POLICY_ADAPTIVE)
+			continue;
+		assoc_missed(table, key);
+		if (i != top)
+			assoc_forget(table, key); // who had it would have given it to the top
+	}
 }
 
 void

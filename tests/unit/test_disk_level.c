@@ -456,6 +456,54 @@ START_TEST(a_scan_leaves_a_full_disk_as_it_is)
 }
 END_TEST
 
+// ${block} as the core reads any block: what is not here is brought. True: it was on the disk.
+static bool
+read_any(uint64_t block)
+{
+	bool on_disk = disk_level_has(stack_disk(stack), key_of(block));
+
+	if (copies.ops->peek(copies.self, key_of(block)) == NULL && !on_disk) {
+		copies.ops->missed(copies.self);
+		put(block);
+	}
+	ck_assert(read_version(block, 0));
+	memory_medium_end_all(&medium);
+	evicted_count = 0;
+	return on_disk;
+}
+
+// Reads of a trace that the disk had. Two halves of it: round and round 5/4 of the level, in which s3fifo is better, and a
+// hot set of half of it, another one now and then, where LRU is.
+static void
+read_both(enum policy policy, uint64_t *ret_loop, uint64_t *ret_phases)
+{
+	enum { LAPS = 200, PHASES = 20 };
+
+	*ret_loop = *ret_phases = 0;
+	start();
+	CHECK(stack_set_disk_policy(stack, policy) == STACK_OK);
+	for (uint64_t i = 0; i < (uint64_t)LAPS * SLOTS * 5 / 4; i++)
+		*ret_loop += read_any(i % (SLOTS * 5 / 4));
+	srand(1);
+	for (uint64_t i = 0; i < (uint64_t)PHASES * SLOTS * 6; i++)
+		*ret_phases += read_any(1000 + i / (SLOTS * 6) * SLOTS + (uint64_t)rand() % (SLOTS / 2));
+	stop();
+	medium.size = 0; // the next one begins anew
+}
+
+START_TEST(adaptive_follows_who_hits_more)
+{
+	uint64_t loop[POLICY_COUNT], phases[POLICY_COUNT];
+
+	for (int i = 0; i < POLICY_COUNT; i++)
+		read_both((enum policy)i, &loop[i], &phases[i]);
+	ck_assert_uint_gt(loop[POLICY_S3FIFO], loop[POLICY_LRU]);
+	ck_assert_uint_gt(phases[POLICY_LRU], phases[POLICY_S3FIFO]);
+	ck_assert_uint_ge(loop[POLICY_ADAPTIVE], loop[POLICY_LRU] + (loop[POLICY_S3FIFO] - loop[POLICY_LRU]) / 5);
+	ck_assert_uint_ge(phases[POLICY_ADAPTIVE], phases[POLICY_LRU] - phases[POLICY_LRU] / 200);
+}
+END_TEST
+
 START_TEST(what_is_used_in_memory_is_kept_when_it_falls_out)
 {
 	start();
@@ -892,6 +940,7 @@ disk_level_suite(void)
 	tcase_add_test(tcase, what_falls_out_of_memory_is_on_the_disk);
 	tcase_add_test(tcase, what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory);
 	tcase_add_test(tcase, a_scan_leaves_a_full_disk_as_it_is);
+	tcase_add_test(tcase, adaptive_follows_who_hits_more);
 	tcase_add_test(tcase, what_is_used_in_memory_is_kept_when_it_falls_out);
 	tcase_add_test(tcase, dirty_and_dropped_copies_are_not_on_the_disk);
 	tcase_add_test(tcase, what_is_being_written_needs_not_be_read);
