@@ -90,6 +90,16 @@ assoc_index_bytes(const struct assoc *table)
 	       (table->duel != NULL ? duel_bytes(table->duel) : 0);
 }
 
+uint64_t
+assoc_index_size(uint64_t group_count, uint32_t way_count, enum policy policy, bool may_have_ghosts)
+{
+	const struct assoc table = {.group_count = group_count, .way_count = way_count};
+	uint64_t ghosts = policy != POLICY_LRU && may_have_ghosts ? ghosts_bytes(&table) : 0;
+	uint64_t duel = policy == POLICY_ADAPTIVE ? duel_size(group_count, way_count, !may_have_ghosts) : 0;
+
+	return slots_bytes(&table) + ghosts + duel;
+}
+
 void
 assoc_set_policy(struct assoc *table, enum policy policy)
 {
@@ -101,7 +111,7 @@ assoc_set_policy(struct assoc *table, enum policy policy)
 	duel_destroy(table->duel);
 	table->duel = NULL;
 	if (policy == POLICY_ADAPTIVE)
-		table->duel = duel_create(table->group_count, table->way_count, table->may_have_ghosts);
+		table->duel = duel_create(table->group_count, table->way_count, !table->may_have_ghosts);
 }
 
 // The policy that is followed now.
@@ -168,14 +178,26 @@ assoc_slot(const struct assoc_place *place)
 	return &slots_of(place->table, place->group)[place->way];
 }
 
-void
-assoc_use(struct assoc_place *place)
+static void
+use(struct assoc_place *place, bool stays)
 {
 	struct group group = {.slots = slots_of(place->table, place->group)};
 
 	if (is_sampled(place->table, place->group))
-		duel_use(place->table->duel, place->group, &group.slots[place->way]);
+		duel_use(place->table->duel, place->group, &group.slots[place->way], stays);
 	place->way = policy_use(policy_now(place->table), &group, place->way);
+}
+
+void
+assoc_use(struct assoc_place *place)
+{
+	use(place, true);
+}
+
+void
+assoc_use_last(struct assoc_place *place)
+{
+	use(place, false);
 }
 
 void
@@ -198,7 +220,7 @@ assoc_get(struct assoc *table, block_key key)
 	if (way == POLICY_NONE)
 		return NULL;
 	if (is_sampled(table, number))
-		duel_use(table->duel, number, &group.slots[way]);
+		duel_use(table->duel, number, &group.slots[way], true);
 	return &group.slots[policy_use(policy_now(table), &group, way)];
 }
 

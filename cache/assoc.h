@@ -12,8 +12,8 @@ enum { ASSOC_WAYS_MAX = 256 };
 
 struct assoc {
 	struct slot *slots; // group after group
-	bool may_have_ghosts;
-	uint16_t *ghosts;   // as many; NULL for LRU, and where there may be none
+	bool may_have_ghosts; // else who comes to a full group has been admitted (policy_admit)
+	uint16_t *ghosts;     // as many; NULL for LRU, and where there may be none
 	uint64_t group_count;
 	uint32_t way_count;
 	enum hash hash;
@@ -40,6 +40,9 @@ void assoc_destroy(struct assoc *table);
 // Bytes of its own memory, when all of it is in use.
 uint64_t assoc_index_bytes(const struct assoc *table);
 
+// The same of one that is made like this.
+uint64_t assoc_index_size(uint64_t group_count, uint32_t way_count, enum policy policy, bool may_have_ghosts);
+
 // Another policy from now on. What is in the table stays.
 void assoc_set_policy(struct assoc *table, enum policy policy);
 
@@ -51,6 +54,9 @@ struct slot *assoc_slot(const struct assoc_place *place);
 
 // The block at ${place} is used; ${place} follows it.
 void assoc_use(struct assoc_place *place);
+
+// The same, and it is about to be taken, as those who are used go to another table.
+void assoc_use_last(struct assoc_place *place);
 
 // The same, but nobody has looked for it here: it says nothing of who misses less.
 void assoc_touch(struct assoc_place *place);

@@ -329,28 +329,19 @@ put_later(struct disk_level *level, block_key told_key, const struct buf *buf)
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
 
-// A full group takes only who has proved himself: who was used again in memory, or has been brought before not long ago. So
-// a scan does not push out what is used, nor does it wear the disk. Who was refused is remembered by eight bits of his, the
-// ghost in one slot or another of his group: as many of them as there are slots, which costs no memory. One in
-// 255 / ways is taken for another.
+// A full group takes only who has proved himself: who was used again in memory, or has been brought before, not long ago. So
+// a scan does not push out what is used, nor does it wear the disk.
 static bool
 has_proved_itself(struct disk_level *level, block_key key, enum disk_why why)
 {
 	struct group group;
-	uint8_t ghost = (uint8_t)(hash_mix(key) % UINT8_MAX + 1);
 
 	if (why == DISK_USED || assoc_has_room(level->table, key))
 		return true;
 	if (why == DISK_NOT_USED)
 		return false;
 	group = assoc_group(level->table, hash_group(level->table->hash, key, level->table->group_count));
-	for (uint32_t i = 0; i < group.used; i++)
-		if (group.slots[i].ghost == ghost) {
-			group.slots[i].ghost = 0;
-			return true;
-		}
-	group.slots[level->stats.refused % group.used].ghost = ghost;
-	return false;
+	return policy_admit(&group, key, level->stats.refused);
 }
 
 static bool
