@@ -55,7 +55,7 @@ static double
 disk_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint64_t blocks, enum policy policy)
 {
 	const struct level_config memory = cache_level(blocks / 8, 8, HASH_NEIGHBOURS, POLICY_LRU);
-	const struct level_config disk = {.size = blocks * DISK_SLOT,
+	const struct level_config disk = {.size = disk_level_size_min(0) + blocks * DISK_SLOT,
 					  .ways = 8,
 					  .hash = HASH_MURMUR,
 					  .policy = policy};
