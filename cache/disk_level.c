@@ -107,98 +107,6 @@ set_known(struct disk_level *level, struct slot *slot)
 
 // ---- what is under way ----
 
-static struct disk_op **
-bucket(struct disk_level *level, uint64_t group)
-{
-	return &level->ops[group % DISK_OP_BUCKETS];
-}
-
-// The one that ${place} is busy with.
-static struct disk_op *
-op_find(struct disk_level *level, const struct assoc_place *place)
-{
-	struct disk_op *op = *bucket(level, place->group);
-
-	while (op != NULL && (op->forgotten || op->key != slot_key(assoc_slot(place))))
-		op = op->next;
-	return op;
-}
-
-static bool
-way_is_used(struct disk_level *level, uint64_t group, const struct group *view, uint32_t way)
-{
-	for (uint32_t i = 0; i < view->used; i++)
-		if (view->slots[i].way == way)
-			return true;
-	for (const struct disk_op *op = *bucket(level, group); op != NULL; op = op->next)
-		if (op->group == group && op->way == way)
-			return true;
-	return false;
-}
-
-// A way of ${group} that nothing is in, nor will be when what is under way has ended; way_count: there is none.
-static uint32_t
-free_way(struct disk_level *level, uint64_t group)
-{
-	struct group view = assoc_group(level->table, group);
-	uint32_t way = 0;
-
-	while (way < view.way_count && way_is_used(level, group, &view, way))
-		way++;
-	return way;
-}
-
-static struct disk_op *
-op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key, struct buf *buf, bool write,
-	 void (*done)(struct medium_io *io, int sys_errno))
-{
-	struct disk_op *op = calloc(1, sizeof(*op));
-	struct slot *slot = assoc_slot(place);
-
-	CHECK(op != NULL && !slot->busy);
-	*op = (struct disk_op){.level = level, .key = slot_key(slot), .told_key = told_key, .group = place->group};
-	op->way = slot->way;
-	op->buf = buf;
-	op->next = *bucket(level, op->group);
-	*bucket(level, op->group) = op;
-	level->op_count++;
-	slot->busy = 1;
-	slot->writing = write;
-	op->io = (struct medium_io){
-		.write = write,
-		.offset = disk_slot_offset(&level->superblock, disk_slot_number(level, op->group, op->way)),
-		.bytes = buf_bytes(buf),
-		.size = buf_size(buf),
-		.done = done,
-	};
-	level->medium.ops->submit(level->medium.self, &op->io);
-	return op;
-}
-
-// Gives back the count of its buffer, if it still has one.
-static void
-op_end(struct disk_level *level, struct disk_op *op)
-{
-	struct disk_op **link = bucket(level, op->group);
-
-	while (*link != op)
-		link = &(*link)->next;
-	*link = op->next;
-	level->op_count--;
-	buf_unref(op->buf);
-	free(op);
-}
-
-// The slot that ${op} is about, unless it was forgotten.
-static bool
-op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place *ret_place)
-{
-	if (op->forgotten)
-		return false;
-	CHECK(assoc_find(level->table, op->key, ret_place) && assoc_slot(ret_place)->busy);
-	return true;
-}
-
 void
 disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
 {
@@ -228,11 +136,11 @@ written(struct medium_io *io, int sys_errno)
 	struct disk_level *level = op->level;
 	uint64_t number = disk_slot_number(level, op->group, op->way);
 	struct assoc_place place;
-	bool stays = op_place(level, op, &place);
+	bool stays = disk_op_place(level, op, &place);
 
 	level->writes--;
 	level->stats.written++;
-	op_end(level, op);
+	disk_op_end(level, op);
 	if (stays) {
 		assoc_slot(&place)->busy = 0;
 		assoc_slot(&place)->writing = false;
@@ -298,7 +206,7 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group, &ghost))
 		return false;
 	slot.ghost = ghost;
-	slot.way = (uint16_t)free_way(level, group);
+	slot.way = (uint16_t)disk_free_way(level, group);
 	slot_set_disk_size(&slot, (uint32_t)buf_size(buf));
 	slot.sum = sum32(buf_bytes(buf), buf_size(buf));
 	slot.checked = 1;
@@ -312,7 +220,7 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 		return true;
 	}
 	level->writes++;
-	op_begin(level, &place, told_key, buf_ref(buf), true, written);
+	disk_op_begin(level, &place, told_key, buf_ref(buf), true, written);
 	return true;
 }
 
@@ -443,7 +351,7 @@ disk_level_forget(struct disk_level *level, block_key key)
 	if (!disk_find(level, key, &place))
 		return;
 	if (assoc_slot(&place)->busy)
-		op_find(level, &place)->forgotten = true;
+		disk_op_find(level, &place)->forgotten = true;
 	disk_take(level, &place);
 }
 
@@ -511,7 +419,7 @@ disk_level_buffered(struct disk_level *level, block_key key)
 		return NULL;
 	if (assoc_slot(&place)->size_log == 0)
 		return buf_zero();
-	return assoc_slot(&place)->writing ? op_find(level, &place)->buf : NULL;
+	return assoc_slot(&place)->writing ? disk_op_find(level, &place)->buf : NULL;
 }
 
 // Whether these bytes, just read, are those of ${place}. What an earlier run has written, and a crash perhaps has not, is
@@ -542,7 +450,7 @@ loaded(struct medium_io *io, int sys_errno)
 	if (sys_errno != 0) {
 		op->failed = true;
 		disk_level_fail(level, false, sys_errno);
-	} else if (op_place(level, op, &place)) {
+	} else if (disk_op_place(level, op, &place)) {
 		op->failed = !is_right(level, &place, io->bytes, io->size);
 		level->stats.damaged += op->failed;
 	}
@@ -557,7 +465,7 @@ disk_level_fetch(struct disk_level *level, block_key key, struct buf *buf)
 	struct assoc_place place;
 
 	CHECK(disk_find(level, key, &place) && slot_disk_size(assoc_slot(&place)) == buf_size(buf));
-	op_begin(level, &place, key, buf, false, loaded);
+	disk_op_begin(level, &place, key, buf, false, loaded);
 }
 
 void
@@ -570,7 +478,7 @@ disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
 	if (!assoc_slot(&place)->busy)
 		disk_level_fetch(level, key, buf_alloc(pool));
 	CHECK(disk_find(level, key, &place));
-	op_find(level, &place)->asked = true;
+	disk_op_find(level, &place)->asked = true;
 }
 
 enum disk_loaded
@@ -587,12 +495,12 @@ disk_level_next_loaded(struct disk_level *level, struct disk_load *ret)
 		level->ended_tail = &level->ended;
 	*ret = (struct disk_load){.key = op->told_key, .asked = op->asked};
 	failed = op->failed;
-	stays = op_place(level, op, &place);
+	stays = disk_op_place(level, op, &place);
 	if (stays && !failed) {
 		ret->buf = op->buf;
 		op->buf = NULL;
 	}
-	op_end(level, op);
+	disk_op_end(level, op);
 	if (!stays)
 		return DISK_LOADED_STALE;
 	ret->known = assoc_slot(&place)->known;
@@ -656,7 +564,7 @@ disk_level_abandon(struct disk_level *level)
 	memset(level->number_of, 0, sizeof(level->number_of)); // nobody finds anything any more
 	for (int i = 0; i < DISK_OP_BUCKETS; i++)
 		while (level->ops[i] != NULL)
-			op_end(level, level->ops[i]);
+			disk_op_end(level, level->ops[i]);
 	level->ended = NULL;
 	level->ended_tail = &level->ended;
 	level->page_ios_running = 0;

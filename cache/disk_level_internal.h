@@ -90,6 +90,27 @@ bool disk_find(struct disk_level *level, block_key key, struct assoc_place *ret_
 // The block at ${place}, which is not busy, is here no more.
 void disk_take(struct disk_level *level, const struct assoc_place *place);
 
+// ---- disk_op.c ----
+
+// The one that ${place} is busy with.
+struct disk_op *disk_op_find(struct disk_level *level, const struct assoc_place *place);
+
+// A way of ${group} that nothing is in, nor will be when what is under way has ended; way_count: there is none.
+uint32_t disk_free_way(struct disk_level *level, uint64_t group);
+
+// Write (or read) what is at ${place}, which is not busy, from (to) ${buf}, whose count is the op's; ${told_key}: the
+// core's key.
+struct disk_op *disk_op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key,
+			      struct buf *buf, bool write, void (*done)(struct medium_io *io, int sys_errno));
+
+// It has ended. Gives back the count of its buffer, if it still has one.
+void disk_op_end(struct disk_level *level, struct disk_op *op);
+
+// The slot that ${op} is about, unless it was forgotten.
+bool disk_op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place *ret_place);
+
+// ---- disk_level.c ----
+
 // Something has ended: whoever waits for that is woken.
 void disk_tell_ended(struct disk_level *level);
 
