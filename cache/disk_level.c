@@ -49,22 +49,27 @@ core_key(const struct disk_level *level, const struct slot *slot)
 }
 
 void
-disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name)
+disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name, const struct sealed_form *form)
 {
+	static const uint8_t no_key[SEALED_KEY_ID_SIZE];
 	struct disk_superblock *superblock = &level->superblock;
+	const uint8_t *key = form != NULL ? form->id : no_key;
 	uint32_t number = 0;
 
 	CHECK(index < LIMIT_VOLUMES && strlen(name) <= LIMIT_NAME_SIZE && name[0] != '\0');
-	while (number < superblock->volume_count && strcmp(superblock->volumes[number], name) != 0)
+	while (number < superblock->volume_count && (strcmp(superblock->volumes[number], name) != 0 ||
+						     memcmp(superblock->keys[number], key, SEALED_KEY_ID_SIZE) != 0))
 		number++;
-	if (number == DISK_VOLUMES_MAX)
+	if (number == DISK_VOLUMES_MAX || (form != NULL && !disk_has_tails(superblock)))
 		return;
 	if (number == superblock->volume_count) {
 		strcpy(superblock->volumes[number], name);
+		memcpy(superblock->keys[number], key, SEALED_KEY_ID_SIZE);
 		superblock->volume_count++;
 		level->superblock_due = true;
 		disk_records_pump(level);
 	}
+	level->forms[index] = form;
 	level->number_of[index] = (uint8_t)(number + 1);
 	level->index_of[number] = (uint8_t)(index + 1);
 }
@@ -81,12 +86,6 @@ static uint8_t *
 digest_at(const struct disk_level *level, const struct assoc_place *place)
 {
 	return level->digests[disk_slot_number(level, place->group, assoc_slot(place)->way)];
-}
-
-static void
-bytes_digest(const uint8_t *bytes, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
-{
-	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, bytes, size, NULL, 0) == 0);
 }
 
 void
@@ -186,11 +185,19 @@ make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_
 	return true;
 }
 
+// Whether blocks like this one, of the core's ${told_key}, are kept: it fits, and of a sealed volume it has a proof.
 static bool
-may_write(const struct disk_level *level, uint32_t number, const struct buf *buf)
+is_kept(const struct disk_level *level, block_key told_key, const struct buf *buf)
 {
-	return level->stats.sys_errno == 0 && number < level->volumes_written &&
-	       buf_size(buf) <= level->superblock.slot_size && level->writes < DISK_WRITES_MAX &&
+	if (level->forms[block_key_volume(told_key)] == NULL)
+		return buf_size(buf) <= level->superblock.slot_size;
+	return buf_proof(buf) != NULL && buf_size(buf) + SEALED_TAIL_SIZE <= level->superblock.slot_size;
+}
+
+static bool
+may_write(const struct disk_level *level, uint32_t number)
+{
+	return level->stats.sys_errno == 0 && number < level->volumes_written && level->writes < DISK_WRITES_MAX &&
 	       disk_records_room(level);
 }
 
@@ -203,12 +210,13 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 	uint8_t ghost = 0;
 	struct assoc_place place;
 
-	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group, &ghost))
+	if (!may_write(level, block_key_volume(key)) || !make_room(level, key, group, &ghost))
 		return false;
 	slot.ghost = ghost;
 	slot.way = (uint16_t)disk_free_way(level, group);
 	slot_set_disk_size(&slot, (uint32_t)buf_size(buf));
-	slot.sum = sum32(buf_bytes(buf), buf_size(buf));
+	if (level->forms[block_key_volume(told_key)] == NULL) // else the proof tells
+		slot.sum = sum32(buf_bytes(buf), buf_size(buf));
 	slot.checked = 1;
 	if (slot.way == level->table->way_count)
 		return false;
@@ -227,11 +235,10 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 // It could not be written just now, as too much is under way, its group is busy, or its volume's name is not on the disk
 // yet: later, if it is still in memory.
 static void
-put_later(struct disk_level *level, block_key told_key, const struct buf *buf)
+put_later(struct disk_level *level, block_key told_key)
 {
 	level->stats.passed++;
-	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX ||
-	    buf_size(buf) > level->superblock.slot_size)
+	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX)
 		return;
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
@@ -265,11 +272,13 @@ put(struct disk_level *level, block_key key, block_key told_key, struct buf *buf
 {
 	uint8_t digest[BLOCK_DIGEST_SIZE] = {0}; // of a block of zeros it depends on the size
 
+	if (!is_kept(level, told_key, buf))
+		return false;
 	if (level->stats.sys_errno == 0 && buf_size(buf) > 0)
-		bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+		sealed_digest(buf, buf_size(buf), digest);
 	if (put_new(level, key, told_key, buf, digest))
 		return true;
-	put_later(level, told_key, buf);
+	put_later(level, told_key);
 	return false;
 }
 
@@ -284,7 +293,7 @@ is_same(const struct disk_level *level, const struct assoc_place *place, struct 
 		return false;
 	if (buf_size(buf) == 0)
 		return true;
-	bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+	sealed_digest(buf, buf_size(buf), digest);
 	return memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) == 0;
 }
 
@@ -305,6 +314,8 @@ disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum di
 		disk_level_forget(level, told_key);
 		return put(level, key, told_key, buf); // in its own place
 	}
+	if (!is_kept(level, told_key, buf))
+		return false;
 	if (has_proved_itself(level, key, why))
 		return put(level, key, told_key, buf);
 	level->stats.refused++;
@@ -392,7 +403,7 @@ disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t 
 		return false;
 	assoc_slot(&place)->told = 1;
 	if (assoc_slot(&place)->size_log == 0)
-		bytes_digest(buf_bytes(buf_zero()), size, ret);
+		sealed_digest(buf_zero(), size, ret);
 	else
 		memcpy(ret, digest_at(level, &place), BLOCK_DIGEST_SIZE);
 	return true;
@@ -422,17 +433,21 @@ disk_level_buffered(struct disk_level *level, block_key key)
 	return assoc_slot(&place)->writing ? disk_op_find(level, &place)->buf : NULL;
 }
 
-// Whether these bytes, just read, are those of ${place}. What an earlier run has written, and a crash perhaps has not, is
+// Whether what ${op} has read are the bytes of ${place}. What an earlier run has written, and a crash perhaps has not, is
 // compared by its digest; what this run has written or read before, by a sum, at a tenth of the time.
 static bool
-is_right(struct disk_level *level, const struct assoc_place *place, const uint8_t *bytes, size_t size)
+is_right(struct disk_level *level, const struct assoc_place *place, const struct disk_op *op)
 {
 	struct slot *slot = assoc_slot(place);
+	const uint8_t *bytes = op->io.bytes;
+	size_t size = op->io.size;
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 
+	if (op->sealing != NULL)
+		return op->sealing->is_right;
 	if (slot->checked)
 		return sum32(bytes, size) == slot->sum;
-	bytes_digest(bytes, size, digest);
+	sealed_digest(op->buf, size, digest);
 	if (memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) != 0)
 		return false;
 	slot->sum = sum32(bytes, size);
@@ -451,7 +466,7 @@ loaded(struct medium_io *io, int sys_errno)
 		op->failed = true;
 		disk_level_fail(level, false, sys_errno);
 	} else if (disk_op_place(level, op, &place)) {
-		op->failed = !is_right(level, &place, io->bytes, io->size);
+		op->failed = !is_right(level, &place, op);
 		level->stats.damaged += op->failed;
 	}
 	*level->ended_tail = op;

@@ -28,9 +28,23 @@ struct disk_op {
 	uint64_t group;
 	uint32_t way;
 	struct buf *buf;
+	struct disk_sealing *sealing; // of a block of a sealed volume; or NULL
 	bool asked; // of a read: the core waits for it
 	bool forgotten;
 	bool failed;
+};
+
+// A block of a sealed volume, between how it is in memory and how it is on the medium.
+struct disk_sealing {
+	struct disk_work work;
+	struct disk_op *op;
+	const struct sealed_form *form;
+	struct sealed_block block;
+	uint8_t *bytes; // the block and its tail, as on the medium
+	// of a read:
+	uint8_t digest[BLOCK_DIGEST_SIZE]; // of the proof that it has to have
+	bool is_right;
+	void (*done)(struct medium_io *io, int sys_errno);
 };
 
 // What is written of the level's own.
@@ -47,6 +61,7 @@ struct disk_level {
 	struct assoc *table;                  // by key with the volume's number
 	uint8_t (*digests)[BLOCK_DIGEST_SIZE]; // by slot on the disk
 	uint8_t number_of[LIMIT_VOLUMES];     // number + 1 of this node's volumes; 0: none
+	const struct sealed_form *forms[LIMIT_VOLUMES]; // of those that are sealed
 	uint8_t index_of[DISK_VOLUMES_MAX];   // and back: index + 1
 	struct disk_op *ops[DISK_OP_BUCKETS];
 	uint64_t op_count; // ended reads included

@@ -37,6 +37,7 @@ enum {
 	LIMIT_HANDSHAKE_MS = 10 * 1000,   // and for how long
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
 	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
+	SEALED_KEY_ID_SIZE = 16,   // by which the keys of a sealed volume are known
 	LIMIT_BLOB_SIZE = 4096,    // bytes of KEY, COOKIE or DIGEST
 };
 

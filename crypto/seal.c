@@ -563,6 +563,12 @@ seal_again(const struct volume_key *key, const struct seal_place *place, const u
 	return result;
 }
 
+bool
+seal_is_of_zeros(const uint8_t *verifier, size_t size)
+{
+	return size > 0 && verifier[0] == KIND_ZERO;
+}
+
 const char *
 seal_result_text(enum seal_result result)
 {

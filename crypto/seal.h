@@ -99,6 +99,9 @@ enum seal_result seal_open(const struct volume_key *key, struct seal_cache *cach
 enum seal_result seal_again(const struct volume_key *key, const struct seal_place *place, const uint8_t *plain,
 			    const uint8_t *verifier, size_t size, uint8_t *cipher);
 
+// Is this the verifier of zeros, of which there is no ciphertext?
+bool seal_is_of_zeros(const uint8_t *verifier, size_t size);
+
 // What is wrong, in words.
 const char *seal_result_text(enum seal_result result);
 
