@@ -3,6 +3,7 @@
 #include "cli/config.h"
 #include "cli/daemon.h"
 #include "cli/paths.h"
+#include "cli/volume_keys.h"
 #include "node/units.h"
 
 #include <stdio.h>
@@ -57,14 +58,16 @@ run_node(struct serve *serve)
 	log_set_level(serve->config.node.settings.log_level);
 	log_set_name(serve->config.node.name);
 	if ((serve->config.log_file[0] == '\0' || daemon_log_to(serve->config.log_file, error, sizeof error) == 0) &&
-	    make_control_directory(serve, error, sizeof error) == 0)
+	    make_control_directory(serve, error, sizeof error) == 0 && volume_keys_open(&serve->config, error, sizeof error) == 0)
 		node = node_create(&serve->config.node, on_ready, on_failed, serve, error, sizeof error);
 	if (node == NULL) {
+		volume_keys_close(&serve->config);
 		report_failure(serve, error);
 		return EXIT_FAILED;
 	}
 	int status = node_run(node);
 	node_destroy(node);
+	volume_keys_close(&serve->config);
 	return status;
 }
 
@@ -130,6 +133,8 @@ const struct command command_serve = {
 		"  --acl FILE             who may do what: lines of PEER VOLUME RIGHT [label]; PEER is sha256:HEX or uid:N,\n"
 		"                         VOLUME a name or *, RIGHT none, read or read-write. Who is not listed may nothing,\n"
 		"                         but for this user and root on unix sockets\n"
+		"  --volume-key VOLUME=FILE  VOLUME is sealed with the keys in FILE ('hvfs volume-key'): links carry ciphertext, which\n"
+		"                         who has a proxy's key can pass on, and neither read nor change. Repeatable\n"
 		"  --mount DIR            present each volume as DIR/NAME.img\n"
 		"  --allow-other          others may use the mount (an ordinary user needs user_allow_other in\n"
 		"  --allow-root           /etc/fuse.conf for this); or root alone, as 'hvfs attach' needs it\n"
@@ -146,7 +151,8 @@ const struct command command_serve = {
 		"  --journal PATH:SIZE    with --durability local: what is not on the root's stable storage is kept in this file\n"
 		"                         or block device, durably, before a fsync returns, and claimed after a crash\n"
 		"  --read-only            no writes through this node\n",
-	.more = "  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
+	.more = "  --passphrase-file FILE the first line opens the key files that are protected; else it is asked for\n"
+		"  --hb-ttl DURATION      lease of all that a child got, renewed by heartbeats (30s)\n"
 		"  --ttl DURATION         lease of each block given to a child (20m)\n"
 		"  --io-timeout DURATION  when a request that can not go on ends with an error, or 'never' (2m)\n"
 		"  --writeback DURATION   age at which a dirty block is brought up (5s)\n"

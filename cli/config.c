@@ -180,6 +180,27 @@ set_acl(struct config *config, const char *value, char *error, size_t error_size
 }
 
 static int
+set_volume_key(struct config *config, const char *value, char *error, size_t error_size)
+{
+	size_t size = strcspn(value, "=");
+	if (config->volume_key_count == LIMIT_VOLUMES)
+		return fail(error, error_size, "more than %d keys", LIMIT_VOLUMES);
+	if (value[size] != '=')
+		return fail(error, error_size, "right would be VOLUME=FILE");
+	if (check_name(value, size, error, error_size) != 0)
+		return -1;
+	memcpy(config->volume_keys[config->volume_key_count].volume, value, size);
+	return set_text(config->volume_keys[config->volume_key_count++].file, sizeof config->volume_keys[0].file, value + size + 1,
+			error, error_size);
+}
+
+static int
+set_passphrase_file(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return set_text(config->passphrase_file, sizeof config->passphrase_file, value, error, error_size);
+}
+
+static int
 set_log_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->log_file, sizeof config->log_file, value, error, error_size);
@@ -290,6 +311,8 @@ static const struct key keys[] = {
 	{ { "allow-root", 0, false }, set_allow_root, false },
 	{ { "key", 0, true }, set_key, false },
 	{ { "acl", 0, true }, set_acl, false },
+	{ { "volume-key", 0, true }, set_volume_key, true },
+	{ { "passphrase-file", 0, true }, set_passphrase_file, false },
 	{ { "insecure", 0, false }, set_insecure, false },
 	{ { "hb-ttl", 0, true }, set_hb_ttl, false },
 	{ { "ttl", 0, true }, set_ttl, false },
@@ -423,6 +446,19 @@ check_together(const struct config *config, char *error, size_t error_size)
 		if (node->volumes[i].store[0] == '\0' && node->parent_count == 0)
 			return fail(error, error_size, "--volume %s: without =STORE it comes from a parent: --parent ADDR is needed",
 				    node->volumes[i].name);
+	for (size_t i = 0; i < config->volume_key_count; i++) {
+		const char *volume = config->volume_keys[i].volume;
+		size_t found = 0;
+		while (found < node->volume_count && strcmp(node->volumes[found].name, volume) != 0)
+			found++;
+		if (found == node->volume_count)
+			return fail(error, error_size, "--volume-key %s: there is no --volume %s", volume, volume);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(config->volume_keys[j].volume, volume) == 0)
+				return fail(error, error_size, "--volume-key %s: given twice", volume);
+	}
+	if (config->passphrase_file[0] != '\0' && config->volume_key_count == 0)
+		return fail(error, error_size, "--passphrase-file: there is no --volume-key that it could open");
 	if (node->allow_other && node->allow_root)
 		return fail(error, error_size, "--allow-other and --allow-root: only one of them; --allow-other includes root");
 	return 0;
@@ -474,6 +510,10 @@ make_all_absolute(struct config *config)
 		fits = fits && paths_make_absolute(node->journal, sizeof node->journal) == 0;
 	if (node->key[0] != '\0')
 		fits = fits && paths_make_absolute(node->key, sizeof node->key) == 0;
+	for (size_t i = 0; i < config->volume_key_count; i++)
+		fits = fits && paths_make_absolute(config->volume_keys[i].file, sizeof config->volume_keys[i].file) == 0;
+	if (config->passphrase_file[0] != '\0')
+		fits = fits && paths_make_absolute(config->passphrase_file, sizeof config->passphrase_file) == 0;
 	if (node->acl[0] != '\0')
 		fits = fits && paths_make_absolute(node->acl, sizeof node->acl) == 0;
 	if (node->cache_disk.path[0] != '\0')

@@ -7,6 +7,12 @@
 
 struct config {
 	struct node_config node;
+	struct {
+		char volume[LIMIT_NAME_SIZE + 1];
+		char file[4096];
+	} volume_keys[LIMIT_VOLUMES]; // cli/volume_keys.h reads them
+	size_t volume_key_count;
+	char passphrase_file[4096]; // what opens them, if something has to; "": it is asked for
 	bool daemon;
 	char log_file[4096];  // "": standard error
 	bool default_control; // node.control was not given: its directory may have to be made

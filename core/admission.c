@@ -2,6 +2,7 @@
 // Children come and go. A CONNECT for a volume that is not known here, or that this node itself cannot use at present,
 // waits until the parent has answered. A session outlives its link until the lease that was given is over.
 #include "core/admission.h"
+#include "core/sealed.h"
 #include "core/check.h"
 #include "core/claimant.h"
 #include "core/eviction.h"
@@ -158,6 +159,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->node_id = volume->node_id;
 	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
 	message->protocol = PROTOCOL_VERSION;
+	sealed_say(volume, message);
 	session_way_up(core, volume, message);
 	server_lease_given(core, child, hb_ttl);
 }
@@ -296,6 +298,8 @@ has_session(const struct core *core, uint64_t session)
 static enum status
 connect_refusal(struct core *core, uint32_t link, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
 {
+	enum status status;
+
 	*ret_param = 0;
 	*ret_value = 0;
 	if (!(message->present & PRESENT(PROTOCOL)) || message->protocol != PROTOCOL_VERSION) {
@@ -314,6 +318,10 @@ connect_refusal(struct core *core, uint32_t link, const struct message *message,
 	*ret_param = PARAM_NODE_ID;
 	if (!(message->present & PRESENT(NODE_ID)) || message->node_id == 0)
 		return STATUS_MISSING_PARAM;
+	*ret_param = PARAM_KEY;
+	status = sealed_check(session_volume_find(core, message->volume_name), message);
+	if (status != STATUS_NONE)
+		return status;
 	*ret_param = 0;
 	for (uint32_t i = 0; i < message->path_count; i++)
 		if (message->path[i] == name_of(core, message->volume_name))

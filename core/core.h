@@ -80,6 +80,16 @@ int core_add_root_volume(struct core *core, const char *name, uint64_t size, uin
 // This node takes ${name} from its parent; the size is known at ACTION_VOLUME_READY. Returns as above.
 int core_add_child_volume(struct core *core, const char *name, bool read_only);
 
+// ${volume} is sealed, with the keys that are called ${id}: parent and children have to have the same. Before the first step.
+void core_set_volume_key(struct core *core, uint32_t volume, const uint8_t id[SEALED_KEY_ID_SIZE]);
+
+// The VOLUME_ID of ${volume} towards children; towards the parent (false: it does not have it now).
+uint32_t core_volume_id(const struct core *core, uint32_t volume);
+bool core_parent_volume_id(const struct core *core, uint32_t volume, uint32_t *ret);
+
+// Which of our volumes ${message}, from ${link}, names by VOLUME_ID; -1: none.
+int core_message_volume(const struct core *core, uint32_t link, const struct message *message);
+
 // The pool of buffers of ${block_size} bytes, made on demand: for data that comes in. Lives as long as the core.
 struct buf_pool *core_pool(struct core *core, uint32_t block_size);
 

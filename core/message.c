@@ -1,6 +1,64 @@
 // SPDX-License-Identifier: MIT
 #include "core/message.h"
 
+#include "core/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// All that a message points to, but for its items.
+#define MESSAGE_BLOBS(X)                                                                                        \
+	X(volume_name) X(err_value) X(node_name) X(key) X(digest) X(parent_addr) X(cookie) X(range_start) \
+		X(stripe)
+
+static uint8_t *
+move_blob(struct blob *blob, uint8_t *to)
+{
+	if (blob->size > 0)
+		memcpy(to, blob->bytes, blob->size);
+	blob->bytes = to;
+	return to + blob->size;
+}
+
+struct message *
+message_copy(const struct message *message)
+{
+	size_t items = message->items != NULL ? message->count : 0, blobs = 0;
+	struct message *copy;
+	uint8_t *at;
+
+#define ADD(name) blobs += message->name.size;
+	MESSAGE_BLOBS(ADD)
+#undef ADD
+	for (size_t i = 0; i < items; i++)
+		blobs += message->items[i].verifier.size;
+	copy = malloc(sizeof(*copy) + items * sizeof(*copy->items) + blobs);
+	CHECK(copy != NULL);
+	*copy = *message;
+	at = (uint8_t *)(copy + 1) + items * sizeof(*copy->items);
+#define MOVE(name) at = move_blob(&copy->name, at);
+	MESSAGE_BLOBS(MOVE)
+#undef MOVE
+	if (message->items == NULL)
+		return copy;
+	copy->items = memcpy(copy + 1, message->items, items * sizeof(*copy->items));
+	for (size_t i = 0; i < items; i++) {
+		at = move_blob(&copy->items[i].verifier, at);
+		buf_ref(copy->items[i].buf);
+	}
+	return copy;
+}
+
+void
+message_free(struct message *message)
+{
+	if (message == NULL)
+		return;
+	for (size_t i = 0; message->items != NULL && i < message->count; i++)
+		buf_unref(message->items[i].buf);
+	free(message);
+}
+
 const char *
 message_opcode_name(unsigned opcode)
 {

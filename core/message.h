@@ -197,12 +197,18 @@ struct message {
 	uint64_t link_number; // of the link of NODE_ID that this is about: it grows with each CONNECT
 	uint64_t volume_size;                                                        // bytes
 	uint32_t block_size;                                                         // bytes
-	struct blob key, digest, cookie, range_start, stripe, parent_addr; // carried, given a meaning later
+	struct blob key, digest, parent_addr;
+	struct blob cookie, range_start, stripe; // carried, given a meaning later
 
 	struct item *items; // VERSION/VERIFIER/DATA/ZERO_RUN/EMPTY_RUN: ${count} of them, or NULL when the message carries none
 	uint32_t data_size; // decoded: bytes of each ITEM_DATA, to be compared with the volume's block size; 0: no such
 			    // item
 };
+
+// A copy that needs nothing of what ${message} points to: blobs are copied, buffers of items counted. Never NULL; to be given
+// to message_free.
+struct message *message_copy(const struct message *message);
+void message_free(struct message *message);
 
 // "GET", "OK_REPLY", …; "?" for a value that is no opcode.
 const char *message_opcode_name(unsigned opcode);

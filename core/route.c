@@ -211,28 +211,33 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 	}
 }
 
+int
+core_message_volume(const struct core *core, uint32_t link, const struct message *message)
+{
+	bool is_parent = core->links[link]->role == LINK_PARENT;
+
+	for (uint32_t i = 0; (message->present & PRESENT(VOLUME_ID)) && i < core->volume_count; i++) {
+		const struct volume *volume = core->volumes[i];
+
+		if (is_parent ? !volume->is_root && volume->connected && volume->parent_id == message->volume_id
+			      : volume->id == message->volume_id)
+			return (int)i;
+	}
+	return -1;
+}
+
 // All bytes that come in must be of the volume's block size: a peer may not make us read beyond a buffer.
 static bool
 items_sized(const struct core *core, uint32_t link, const struct message *message)
 {
-	const struct link *l = core->links[link];
+	int index = message->items != NULL ? core_message_volume(core, link, message) : -1;
+	uint32_t block_size = index >= 0 ? core->volumes[index]->block_size : 0;
 
-	if (message->items == NULL)
-		return true;
-	for (uint32_t i = 0; i < message->count; i++) {
+	for (uint32_t i = 0; block_size != 0 && i < message->count; i++) {
 		const struct item *item = &message->items[i];
 
-		if (item->kind != ITEM_DATA)
-			continue;
-		for (uint32_t v = 0; v < core->volume_count; v++) {
-			const struct volume *volume = core->volumes[v];
-			bool ours = l->role == LINK_PARENT ? !volume->is_root && volume->parent_id == message->volume_id
-							   : volume->id == message->volume_id;
-
-			if (ours && volume->block_size != 0 && item->buf != buf_zero() &&
-			    buf_size(item->buf) != volume->block_size)
-				return false;
-		}
+		if (item->kind == ITEM_DATA && item->buf != buf_zero() && buf_size(item->buf) != block_size)
+			return false;
 	}
 	return true;
 }

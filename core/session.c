@@ -7,6 +7,7 @@
 // plus a margin. Twenty-four heartbeats fit into one lease, so the lease shrinks by at most a twenty-fourth at each
 // hop. A lease that has ended is not renewed by a late answer: the link is closed and the session taken up anew.
 #include "core/session.h"
+#include "core/sealed.h"
 #include "core/admission.h"
 #include "core/check.h"
 #include "core/client.h"
@@ -92,6 +93,7 @@ session_connect(struct core *core, struct volume *volume)
 		message->path_count = pending->path_count;
 	}
 	message->path[message->path_count++] = volume->node_id;
+	sealed_say(volume, message);
 	volume->connect_xid = message->xid;
 	volume->session_asked = core->now;
 	volume->retry_at = MOMENT_NEVER;
@@ -338,9 +340,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	bool resumed, refresh = volume->connected, lapsed = volume->lease_end <= core->now;
 
 	volume->connect_xid = 0;
-	if (!connect_answer_valid(volume, message)) {
-		outbox_close_link(core, link,
-				  "the answer to CONNECT lacks something, or the volume has another size than before");
+	if (!connect_answer_valid(volume, message) || sealed_check(volume, message) != STATUS_NONE) {
+		outbox_close_link(core, link, "the answer to CONNECT lacks something, or the volume has another size, or key");
 		return;
 	}
 	for (uint32_t i = 0; i < message->path_count; i++)
@@ -404,7 +405,7 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 		action->error = message->status == STATUS_NO_SUCH_VOLUME  ? ERR_NO_VOLUME
 				: message->status == STATUS_LOOP_DETECTED ? ERR_LOOP
 									  : ERR_REFUSED;
-		action->text = message_status_text(message->status);
+		action->text = sealed_refusal_text(message);
 	}
 	admission_answer(core, volume, message->status);
 }

@@ -52,6 +52,7 @@ struct link {
 	int64_t taken_size;     // of what was sent, by the peer's host, as of then
 
 	bool waits;  // for writable
+	bool rests;  // its owner wants nothing read
 	bool broken; // a write failed: why says how; told from the loop
 	bool busy;   // inside an event of this link
 	bool dead;   // no more callbacks
@@ -222,9 +223,9 @@ link_read(struct link *link)
 {
 	bool more = true;
 
-	for (int i = 0; i < READS_PER_EVENT && more; i++)
+	for (int i = 0; i < READS_PER_EVENT && more && !link->rests; i++)
 		more = link_read_once(link);
-	if (link->dead)
+	if (link->dead || link->rests)
 		return;
 	if (more && link->channel.ssl != NULL)
 		evtimer_add(&link->again, &(struct timeval){0}); // behind the others' events
@@ -312,6 +313,27 @@ link_later(evutil_socket_t fd, short what, void *arg)
 		link->callbacks->room(link->arg, link);
 	}
 	link_leave_event(link);
+}
+
+void
+link_count(struct link *link, size_t size)
+{
+	link->queued_since_room += size;
+}
+
+void
+link_set_reading(struct link *link, bool reading)
+{
+	link->rests = !reading;
+	if (link->dead)
+		return;
+	if (!reading) {
+		event_del(&link->readable);
+		event_del(&link->again);
+		return;
+	}
+	event_add(&link->readable, NULL);
+	evtimer_add(&link->again, &(struct timeval){0}); // what TLS has read already
 }
 
 void

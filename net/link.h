@@ -46,12 +46,18 @@ void link_close(struct link *link);
 // Encode and queue ${message}; ${block_size} is that of its data items. Counts of its buffers are taken as needed.
 void link_send(struct link *link, const struct message *message, size_t block_size);
 
+// The owner counts ${size} bytes more as waiting than link_send was given: the room callback is due for them too.
+void link_count(struct link *link, size_t size);
+
 // Write what was queued since the last call: once after a batch of sends.
 void link_flush(struct link *link);
 
 // Since the last call, or the beginning: did bytes come, or did the peer's host take any of those that were sent? So a long
 // message on a slow link can be told from silence.
 bool link_has_progressed(struct link *link);
+
+// Read no more until told to: for an owner who has got more than he can work off. Not to wait for the peer by (R15).
+void link_set_reading(struct link *link, bool reading);
 
 // Bytes that wait in this process.
 size_t link_queued(const struct link *link);

@@ -72,6 +72,22 @@ check_name(const char *what, const char *name, size_t size_max, char *error, siz
 	return 0;
 }
 
+// A root has the bytes in the clear; so has who presents them.
+static int
+check_key(const struct node_config *config, const struct node_volume *volume, char *error, size_t error_size)
+{
+	enum volume_role role = volume->key != NULL ? volume_key_role(volume->key) : VOLUME_ROLE_OWNER;
+
+	if (volume->store[0] != '\0' && role < VOLUME_ROLE_WRITER)
+		return config_fail(error, error_size, "--volume-key %s: its root needs a writer's or an owner's key, this is a %s's",
+				   volume->name, volume_role_name(role));
+	if (config->mount[0] != '\0' && role < VOLUME_ROLE_READER)
+		return config_fail(error, error_size,
+				   "--mount %s: the key of volume %s is a proxy's, with which it can not be read", config->mount,
+				   volume->name);
+	return 0;
+}
+
 static int
 check_volumes(const struct node_config *config, char *error, size_t error_size)
 {
@@ -86,6 +102,8 @@ check_volumes(const struct node_config *config, char *error, size_t error_size)
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(config->volumes[j].name, volume->name) == 0)
 				return config_fail(error, error_size, "--volume %s: given twice", volume->name);
+		if (check_key(config, volume, error, error_size) != 0)
+			return -1;
 		if (volume->store[0] == '\0' && config->parent_count == 0)
 			return config_fail(error, error_size,
 					   "--volume %s: no STORE is given and no --parent to take it from; use "

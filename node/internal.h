@@ -2,7 +2,7 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, messages in;  parent.c  dialling, and whom;  access.c  who may come in
+//   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  parent.c  dialling, and whom;  access.c  who may come in
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
@@ -23,9 +23,11 @@
 #include "net/link.h"
 #include "node/acl.h"
 #include "node/acl_file.h"
+#include "node/cookies.h"
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/sealing.h"
 #include "node/worker.h"
 #include "store/metadata.h"
 #include "store/store.h"
@@ -48,6 +50,7 @@ struct node_link {
 	uint32_t slot;
 	enum link_role role;
 	struct peer peer;
+	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	bool heard;   // a valid message came
 	bool written; // is in node->written
 	struct node_link *next_written;
@@ -64,6 +67,8 @@ struct volume {
 	bool ready;                   // its size is known, and it is mounted
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
+	const struct volume_key *key; // of a sealed one; or NULL
+	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
 	int record_errno;              // why the last one was not written
@@ -113,6 +118,8 @@ struct node {
 	struct event *timer;
 	moment_us timer_armed;
 
+	struct sealing *sealing; // NULL: no volume is sealed
+	struct cookies *cookies; // the same
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
 	uint32_t free_count;
@@ -191,6 +198,8 @@ void node_end_batch(struct node *node);
 int node_links_init(struct node *node, char *error, size_t error_size);
 void node_links_fini(struct node *node);
 void node_link_send(struct node *node, const struct action *action);
+// A message without blocks, of who is not the core.
+void node_link_write(struct node_link *link, const struct message *message);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
 // Over ${fd}, with TLS if there is ${ssl}. NULL: no slot is free; both are still the caller's then.
 struct node_link *node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer, enum link_role role);

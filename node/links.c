@@ -4,6 +4,7 @@
 //
 // Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
 // buffer.
+#include "crypto/seal.h"
 #include "net/channel.h"
 #include "node/internal.h"
 
@@ -50,6 +51,10 @@ slot_free(struct node_link *link)
 	struct node *node = link->node;
 
 	written_remove(node, link);
+	if (link->sealing != NULL)
+		sealing_close(link->sealing);
+	if (node->cookies != NULL)
+		cookies_link_gone(node->cookies, link);
 	node->links[link->slot] = NULL;
 	node->free_slots[node->free_count++] = link->slot;
 	if (node->parent == link)
@@ -77,6 +82,42 @@ role_name(const struct node_link *link)
 	return link->role == LINK_PARENT ? "parent" : "child";
 }
 
+static uint32_t
+block_size_of(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+	struct volume_info info;
+
+	if (volume->block_size == 0) {
+		core_volume_info(node->core, index, node_now(), &info);
+		volume->block_size = info.block_size;
+	}
+	return volume->block_size;
+}
+
+// At the end of the batch it goes.
+static void
+write_message(struct node_link *link, const struct message *message, size_t block_size)
+{
+	struct node *node = link->node;
+
+	link_send(link->link, message, block_size);
+	if (!link->written) {
+		link->written = true;
+		link->next_written = node->written;
+		node->written = link;
+	}
+	if (!node->batch_due && !node->stepping)
+		event_active(node->batch, EV_TIMEOUT, 1);
+	node->batch_due = true;
+}
+
+void
+node_link_write(struct node_link *link, const struct message *message)
+{
+	write_message(link, message, LIMIT_BLOCK_SIZE_MIN);
+}
+
 // ---- What links tell ----
 
 static void
@@ -91,19 +132,156 @@ find_zeros(const struct message *message)
 }
 
 static void
-on_message(void *arg, struct link *unused, const struct message *message)
+receive(struct node_link *link, const struct message *message)
 {
-	struct node_link *link = arg;
 	struct node *node = link->node;
+	bool is_parent = link->role == LINK_PARENT;
 
-	if (link->role == LINK_PARENT)
+	if (is_parent)
 		node_parent_said(node, message);
 	else
 		link->heard = true;
-	if (message->items != NULL && message->data_size != 0)
-		find_zeros(message);
+	if (node->cookies != NULL && cookies_received(node->cookies, link, message))
+		return;
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
+	if (is_parent && node->cookies != NULL && (message->present & PRESENT(SESSION)))
+		cookies_connected(node->cookies); // that was an answer to CONNECT
 }
+
+// Of the volume that a message is about (-1: none that is known).
+static struct sealing_volume
+sealing_volume(struct node *node, int index)
+{
+	struct volume *volume = index >= 0 ? &node->volumes[index] : NULL;
+	struct sealing_volume ret = {.index = index, .block_size = LIMIT_BLOCK_SIZE_MIN};
+
+	if (volume == NULL)
+		return ret;
+	ret.key = volume->key;
+	ret.block_size = block_size_of(node, (uint32_t)index);
+	if (ret.block_size == 0)
+		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
+	ret.pool = core_pool(node->core, ret.block_size);
+	ret.root = volume->sealed_root;
+	return ret;
+}
+
+static void
+on_message(void *arg, struct link *unused, const struct message *message)
+{
+	struct node_link *link = arg;
+	struct sealing_volume volume = {.index = -1};
+
+	if (link->sealing != NULL) {
+		volume = sealing_volume(link->node, core_message_volume(link->node->core, link->slot, message));
+		if (volume.key == NULL && message->data_size != 0)
+			find_zeros(message);
+		sealing_received(link->sealing, &volume, message);
+		return;
+	}
+	if (message->data_size != 0)
+		find_zeros(message);
+	receive(link, message);
+}
+
+// Which volume VOLUME_ID means may have changed while the message waited.
+static void
+on_checked(void *arg, const struct message *message, int volume)
+{
+	struct node_link *link = arg;
+
+	if (message->items != NULL && core_message_volume(link->node->core, link->slot, message) != volume)
+		node_link_close(link->node, link->slot, "blocks came of one volume as those of another");
+	else
+		receive(link, message);
+}
+
+// What has come later was sealed as a later version than any that the content before was told to have.
+static bool
+on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
+{
+	struct node *node = ((struct node_link *)arg)->node;
+	struct sealed_root *root = node->volumes[volume].sealed_root;
+	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
+	const struct proof *proof;
+	struct block_info info;
+
+	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
+	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
+	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
+		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
+	return sealed < known.sealed && (version > known.protocol || version == 0);
+}
+
+// Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
+// had refused ours.
+static void
+on_not_proven(void *arg, const struct message *message, const struct sealing_fault *fault)
+{
+	struct node_link *link = arg;
+	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
+	struct message refusal = {
+		.opcode = OP_ERR_REPLY,
+		.hops_left = LIMIT_HOPS,
+		.xid = message->xid,
+		.present = PRESENT(STATUS) | (message->present & (PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT))),
+		.volume_id = message->volume_id,
+		.block = message->block,
+		.count = message->count,
+		.status = STATUS_BAD_VERIFIER,
+	};
+
+	log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %llu, its verifier: %s", role_name(link),
+		  link_peer(link->link), message_opcode_name(message->opcode), (unsigned long long)fault->block, fault->why);
+	if (is_answer && link->role == LINK_CHILD)
+		node_link_close(link->node, link->slot, "what it brings can not be proven");
+	else if (is_answer)
+		receive(link, &refusal);
+	else
+		write_message(link, &refusal, LIMIT_BLOCK_SIZE_MIN);
+}
+
+// For the core of who keeps the proof of zeros these are bytes like others.
+static void
+on_sealed(void *arg, const struct message *message, size_t block_size)
+{
+	struct node_link *link = arg;
+
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind == ITEM_ZERO && message->items[i].verifier.size > 0)
+			link_count(link->link, block_size);
+	if (link->role == LINK_PARENT)
+		cookies_sent(link->node->cookies, link, message);
+	write_message(link, message, block_size);
+}
+
+static void
+on_unsendable(void *arg, const struct message *message)
+{
+	struct node_link *link = arg;
+
+	log_warnx("block %llu can not be sent to %s %s: there is no proof that a writer wrote it, and this node's key can not "
+		  "make one",
+		  (unsigned long long)message->block, role_name(link), link_peer(link->link));
+	node_link_close(link->node, link->slot, "what it is to have can not be proven");
+}
+
+static void
+on_pause(void *arg, bool paused)
+{
+	struct node_link *link = arg;
+
+	link_set_reading(link->link, !paused);
+}
+
+static const struct sealing_callbacks sealing_callbacks = {
+	.receive = on_checked,
+	.refuse = on_not_proven,
+	.is_old = on_is_old,
+	.send = on_sealed,
+	.unsendable = on_unsendable,
+	.pause = on_pause,
+};
 
 static void
 reply_malformed(struct node_link *link, const struct message *header, const struct wire_error *error)
@@ -147,8 +325,9 @@ on_room(void *arg, struct link *unused)
 {
 	struct node_link *link = arg;
 
-	node_feed(link->node,
-		  &(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = link_queued(link->link)});
+	size_t queued = link_queued(link->link) + (link->sealing != NULL ? sealing_queued(link->sealing) : 0);
+
+	node_feed(link->node, &(struct event){.type = EVENT_LINK_ROOM, .link = link->slot, .queued_size = queued});
 }
 
 static void
@@ -193,6 +372,8 @@ node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, c
 		return NULL;
 	link->peer = *peer;
 	link->link = link_create_tls(node->base, fd, ssl, name, &link_callbacks, link);
+	if (node->sealing != NULL)
+		link->sealing = sealing_open(node->sealing, &sealing_callbacks, link);
 	return link;
 }
 
@@ -243,28 +424,15 @@ void
 node_link_send(struct node *node, const struct action *action)
 {
 	struct node_link *link = node->links[action->link];
-	size_t block_size = LIMIT_BLOCK_SIZE_MIN; // of a message without data
+	struct sealing_volume volume;
 
 	if (link == NULL)
 		return; // its end is on the way to the core
-	if (action->message->items != NULL) {
-		struct volume *volume = &node->volumes[action->volume];
-
-		if (volume->block_size == 0) {
-			struct volume_info info;
-
-			core_volume_info(node->core, action->volume, node_now(), &info);
-			volume->block_size = info.block_size;
-		}
-		CHECK(volume->block_size != 0);
-		block_size = volume->block_size;
-	}
-	link_send(link->link, action->message, block_size);
-	if (!link->written) {
-		link->written = true;
-		link->next_written = node->written;
-		node->written = link;
-	}
+	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);
+	if (link->sealing != NULL)
+		sealing_send(link->sealing, &volume, action->message);
+	else
+		write_message(link, action->message, volume.block_size);
 }
 
 // The core's last words, an ERR_REPLY mostly, are still tried.

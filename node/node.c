@@ -120,6 +120,21 @@ core_start(struct node *node, const struct volume *opened, char *error, size_t e
 }
 
 static int
+sealing_init(struct node *node, char *error, size_t error_size)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < node->config.volume_count; i++)
+		any |= node->config.volumes[i].key != NULL;
+	node->sealing = any ? sealing_create(node->base) : NULL;
+	node->cookies = any ? cookies_create(node) : NULL;
+	if (!any || node->sealing != NULL)
+		return 0;
+	snprintf(error, error_size, "there is no memory for the threads of sealed volumes");
+	return -1;
+}
+
+static int
 node_assemble(struct node *node, struct volume *opened, char *error, size_t error_size)
 {
 	node->base = event_base_new();
@@ -129,7 +144,7 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		snprintf(error, error_size, "the event loop can not be started");
 		return -1;
 	}
-	if (node_access_init(node, error, error_size) != 0)
+	if (node_access_init(node, error, error_size) != 0 || sealing_init(node, error, error_size) != 0)
 		return -1;
 	if (node_cache_disk_init(node, error, error_size) != 0 || node_journal_init(node, error, error_size) != 0 ||
 	    node_volumes_open(node, opened, error, error_size) != 0)
@@ -214,6 +229,8 @@ node_destroy(struct node *node)
 	if (node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node) ||
 	    node_journal_is_busy(node))
 		return; // left in a hurry: storage still has our buffers, and the process ends
+	sealing_destroy(node->sealing); // its buffers are the core's
+	cookies_destroy(node->cookies);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)

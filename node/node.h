@@ -4,6 +4,7 @@
 #ifndef HVFS_NODE_NODE_H
 #define HVFS_NODE_NODE_H
 
+#include "crypto/volume_key.h"
 #include "node/cache_spec.h"
 #include "core/core.h"
 #include "net/address.h"
@@ -15,6 +16,7 @@ struct node_volume {
 	char name[LIMIT_NAME_SIZE + 1];
 	char store[4096];  // "" : taken from a parent
 	bool read_only;
+	const struct volume_key *key; // the volume is sealed with it; NULL: it is not. Outlives the node
 };
 
 struct node_config {

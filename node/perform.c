@@ -82,6 +82,8 @@ answer_io(struct node *node, struct io *io, enum hvfs_error error, moment_us now
 
 	if (control_io_done(node->control, io, error))
 		return;
+	if (node->cookies != NULL && cookies_io_done(node->cookies, io, error))
+		return;
 	latency_add(&node->volumes[io->volume].latencies[kinds[io->kind]], now - io->started);
 	driver_io_done(node->driver, io, error);
 }
@@ -117,6 +119,8 @@ perform_io_done(struct node *node, const struct action *action)
 	// T4: the process may have been stopped since the core looked at the clock.
 	if (error == ERR_OK && has_limit && now >= action->valid_until)
 		error = ERR_IO;
+	if (error == ERR_OK && node->cookies != NULL && cookies_hold(node->cookies, action->io))
+		return;
 	if (error != ERR_LOST || !node_rescue_hold(node, action->io))
 		answer_io(node, action->io, error, now);
 }

@@ -224,6 +224,8 @@ node_leave(struct node *node)
 	signals_fini(node);
 	node_end_batch(node); // the core's last messages
 	node->left = true;    // requests of the driver end now; the core must not see them any more
+	if (node->cookies != NULL)
+		cookies_give_up(node->cookies);
 	if (node->driver != NULL)
 		driver_destroy(node->driver);
 	node->driver = NULL;

@@ -2,6 +2,7 @@
 // The core speaks of blocks and buffers, storage of bytes and vectors. An action becomes a job with one or more parts:
 // a write is cut where data and zeros meet (zeros give space back) and where a vector would be too long. A job answers
 // once, when its last part has ended, with the first error.
+#include "crypto/seal.h"
 #include "node/internal.h"
 
 #include <errno.h>
@@ -237,6 +238,26 @@ job_create_sync(struct node *node, const struct action *action)
 	return job;
 }
 
+// The content of a sealed volume that goes to its storage: as which version it was sealed. What has no proof was written here,
+// or had its proof lost on the way: then it is at most as new as it is told to be.
+static void
+note_sealed(struct node *node, struct volume *volume, struct job *job)
+{
+	for (uint32_t i = 0; i < job->count; i++) {
+		const struct proof *proof = buf_proof(job->bufs[i]);
+		struct sealed_entry entry = {.sealed = job->versions[i], .protocol = job->versions[i]};
+
+		if (proof != NULL)
+			entry.sealed = seal_version(proof->bytes, proof->size);
+		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
+		if (proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))
+			continue;
+		buf_unref(job->bufs[i]);
+		job->bufs[i] = buf_zero();
+	}
+	cookies_save(node->cookies, (uint32_t)(volume - node->volumes));
+}
+
 void
 node_store_perform(struct node *node, const struct action *action)
 {
@@ -253,6 +274,8 @@ node_store_perform(struct node *node, const struct action *action)
 			job->bufs[i] = action->type == ACTION_STORE_READ
 					       ? buf_alloc(core_pool(node->core, volume->block_size))
 					       : buf_ref(action->bufs[i]);
+		if (action->type == ACTION_STORE_WRITE && volume->sealed_root != NULL)
+			note_sealed(node, volume, job);
 		job = job_cut(job);
 	}
 	node->store_operations++;
@@ -333,7 +356,10 @@ node_stores_set_clean(struct node *node)
 {
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		struct volume *volume = &node->volumes[i];
-		int sys_errno = volume->store != NULL ? store_set_clean(volume->store) : 0;
+		int sys_errno = volume->sealed_root != NULL ? sealed_root_finish(volume->sealed_root) : 0;
+
+		if (sys_errno == 0)
+			sys_errno = volume->store != NULL ? store_set_clean(volume->store) : 0;
 
 		if (sys_errno != 0)
 			log_warnx("%s: that it was left in order can not be recorded: %s; the next start waits for leases",
@@ -377,4 +403,6 @@ node_store_close(struct volume *volume)
 		event_free(volume->store_due);
 	volume->store->ops->close(volume->store);
 	volume->store = NULL;
+	sealed_root_close(volume->sealed_root);
+	volume->sealed_root = NULL;
 }

@@ -20,6 +20,12 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 		if (node_store_open(&opened[i], volume->store, volume->read_only || node->config.read_only, error,
 				    error_size) != 0)
 			return -1;
+		if (volume->key == NULL || !opened[i].may_write)
+			continue;
+		opened[i].sealed_root = sealed_root_open(volume->store, opened[i].store->size / opened[i].store->block_size,
+							 volume->key, error, error_size);
+		if (opened[i].sealed_root == NULL)
+			return -1;
 	}
 	return 0;
 }
@@ -63,7 +69,8 @@ volume_add_versions(struct node *node, uint32_t index)
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
-	bool read_only = config->read_only || node->config.read_only;
+	bool is_reader = config->key != NULL && volume_key_role(config->key) == VOLUME_ROLE_READER;
+	bool read_only = config->read_only || node->config.read_only || is_reader;
 	int index;
 
 	if (opened->store != NULL)
@@ -75,7 +82,11 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 		return -1;
 	node->volumes[index] = *opened;
 	opened->store = NULL; // it has moved
+	opened->sealed_root = NULL;
 	node->volumes[index].configured = true;
+	node->volumes[index].key = config->key;
+	if (config->key != NULL)
+		core_set_volume_key(node->core, (uint32_t)index, volume_key_id(config->key));
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);

@@ -119,7 +119,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct task *task;
 	uint64_t count;
 
-	// First the event, then the list: what ends between them leaves the descriptor readable.
+	// First the event, then the list: what ends between them leaves the descriptor readable. It does not block.
 	(void)!read(worker->event_fd, &count, sizeof(count));
 	pthread_mutex_lock(&worker->lock);
 	ended = worker->ended;
@@ -154,19 +154,35 @@ worker_is_busy(const struct worker *worker)
 	return worker != NULL && worker->running > 0;
 }
 
+// The thread ends when it has run what waits.
+static void
+stop(struct worker *worker)
+{
+	if (!worker->started)
+		return;
+	pthread_mutex_lock(&worker->lock);
+	worker->stopping = true;
+	pthread_cond_signal(&worker->changed);
+	pthread_mutex_unlock(&worker->lock);
+	pthread_join(worker->thread, NULL);
+	worker->started = worker->stopping = false;
+}
+
+void
+worker_finish(struct worker *worker)
+{
+	stop(worker);
+	on_readable(-1, 0, worker);
+	CHECK(worker->running == 0);
+}
+
 void
 worker_destroy(struct worker *worker)
 {
 	if (worker == NULL)
 		return;
 	CHECK(worker->running == 0);
-	if (worker->started) {
-		pthread_mutex_lock(&worker->lock);
-		worker->stopping = true;
-		pthread_cond_signal(&worker->changed);
-		pthread_mutex_unlock(&worker->lock);
-		pthread_join(worker->thread, NULL);
-	}
+	stop(worker);
 	if (worker->readable != NULL)
 		event_free(worker->readable);
 	if (worker->event_fd >= 0)

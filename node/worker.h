@@ -22,6 +22,9 @@ void worker_submit(struct worker *worker, struct task *task);
 // Is there a task that is not done? NULL: no.
 bool worker_is_busy(const struct worker *worker);
 
+// Run what was submitted, and be done with it, now: the caller waits. done may not submit anything.
+void worker_finish(struct worker *worker);
+
 // Nothing may be under way. NULL does nothing.
 void worker_destroy(struct worker *worker);
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "core/sealed.h"
+
+#include "core/check.h"
+#include "core/core.h"
+
+#include <string.h>
+
+void
+core_set_volume_key(struct core *core, uint32_t index, const uint8_t id[SEALED_KEY_ID_SIZE])
+{
+	struct volume *volume = core->volumes[index];
+
+	CHECK(index < core->volume_count);
+	volume->sealed = true;
+	memcpy(volume->key_id, id, SEALED_KEY_ID_SIZE);
+}
+
+void
+sealed_say(const struct volume *volume, struct message *message)
+{
+	if (!volume->sealed)
+		return;
+	message->present |= PRESENT(KEY);
+	message->key = (struct blob){volume->key_id, SEALED_KEY_ID_SIZE};
+}
+
+enum status
+sealed_check(const struct volume *volume, const struct message *message)
+{
+	bool sealed = volume != NULL && volume->sealed;
+
+	if (!(message->present & PRESENT(KEY)))
+		return sealed ? STATUS_MISSING_PARAM : STATUS_NONE;
+	if (!sealed || message->key.size != SEALED_KEY_ID_SIZE ||
+	    memcmp(message->key.bytes, volume->key_id, SEALED_KEY_ID_SIZE) != 0)
+		return STATUS_BAD_PARAM_VALUE;
+	return STATUS_NONE;
+}
+
+const char *
+sealed_refusal_text(const struct message *message)
+{
+	if (!(message->present & PRESENT(ERR_PARAM)) || message->err_param != PARAM_KEY)
+		return message_status_text(message->status);
+	if (message->status == STATUS_MISSING_PARAM)
+		return "it is sealed; right would be --volume-key with a key of it";
+	return "it is not sealed there with the key of --volume-key";
+}
+
+uint32_t
+core_volume_id(const struct core *core, uint32_t volume)
+{
+	return core->volumes[volume]->id;
+}
+
+bool
+core_parent_volume_id(const struct core *core, uint32_t index, uint32_t *ret)
+{
+	const struct volume *volume = core->volumes[index];
+
+	*ret = volume->parent_id;
+	return !volume->is_root && volume->connected;
+}

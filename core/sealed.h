@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Sealed volumes (S32, S33), as far as the core is concerned: both ends of a link have to mean the same keys. Their blocks
+// it handles as any others; who gives it the messages, and takes them, sees to the verifiers (node/sealing.h).
+#ifndef HVFS_CORE_SEALED_H
+#define HVFS_CORE_SEALED_H
+
+#include "core/state.h"
+
+// Say in a CONNECT, or its answer, with which keys ${volume} is sealed, if it is.
+void sealed_say(const struct volume *volume, struct message *message);
+
+// Does a CONNECT, or its answer, mean ${volume} (NULL: one that is not known here, and so not sealed) as it is here?
+// STATUS_NONE, or why not: about KEY.
+enum status sealed_check(const struct volume *volume, const struct message *message);
+
+// Why the parent refuses, for the user.
+const char *sealed_refusal_text(const struct message *message);
+
+#endif

@@ -1,0 +1,634 @@
+// SPDX-License-Identifier: MIT
+// A barrier (a FLUSH without a block) that the parent has answered covers what went up before it. So what was sent is kept
+// in its order, and a fsync waits for all that the last such barrier covers.
+//
+// Requests are messages between nodes that the core knows nothing of: their xids are beyond those that it uses. Who passes
+// one on keeps it until it is answered, and sends it again to another parent.
+#include "node/cookies.h"
+
+#include "crypto/cookie.h"
+#include "crypto/seal.h"
+#include "node/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	FIRST_XID = INT32_MAX, // and up; the core begins at 1 with each link
+	ASKED_MAX = 16,        // cookies of a volume that are on the way
+	PASSED_MAX = 4096,     // that are passed on, of all children
+	UNSAVED_MAX = 65536,   // blocks of a root that wait for a sync before one is begun
+	SENT_MIN = 1024,
+};
+
+// A cookie that is on the way up, from here or from a child.
+struct request {
+	struct request *next;
+	uint32_t volume;
+	uint32_t xid;            // towards the parent
+	struct node_link *child; // who is to have the answer, NULL: we
+	uint32_t child_xid;
+	bool sent;
+	uint64_t end; // ours: what was sent before this is proven by it
+	size_t size;
+	uint8_t baked[COOKIE_BAKED_SIZE_MAX];
+	bool is_burnt;
+	uint8_t burnt[COOKIE_BURNT_SIZE];
+};
+
+struct held {
+	struct held *next;
+	struct io *io;
+	uint64_t end; // it waits for all that was sent before
+	struct event *patience;
+	struct cookies *cookies;
+};
+
+// What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
+struct sent {
+	struct cookie_entry *entries;
+	size_t count, capacity;
+	uint64_t gone, asked, covered, barrier_end;
+	uint32_t barrier_xid;
+	bool barrier_runs;
+};
+
+// A root's.
+struct round {
+	struct task task;
+	struct cookies *cookies;
+	uint32_t volume;
+	bool runs;
+	struct io io;
+	struct request *waiting; // for the next round
+	struct request *served;  // by this one
+	int sys_errno;           // of the file
+	bool synced;
+};
+
+struct cookies {
+	struct node *node;
+	uint32_t next_xid;
+	size_t passed, held_count;
+	struct request *requests; // on the way up, in their order
+	struct held *held;
+	struct sent sent[LIMIT_VOLUMES];
+	struct round *rounds[LIMIT_VOLUMES];
+};
+
+static const struct volume_key *
+key_of(const struct cookies *cookies, uint32_t volume)
+{
+	return cookies->node->volumes[volume].key;
+}
+
+// ---- Messages ----
+
+static struct message
+about_cookie(enum opcode opcode, uint32_t xid, uint32_t volume_id, const uint8_t *bytes, size_t size)
+{
+	return (struct message){.opcode = opcode,
+				.hops_left = LIMIT_HOPS,
+				.xid = xid,
+				.present = PRESENT(VOLUME_ID) | PRESENT(COOKIE),
+				.volume_id = volume_id,
+				.cookie = {bytes, size}};
+}
+
+// An answer without bytes: it is not burnt.
+static void
+answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size)
+{
+	uint32_t id = core_volume_id(cookies->node->core, request->volume);
+	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
+
+	if (request->child != NULL)
+		node_link_write(request->child, &message);
+}
+
+static void
+send_up(struct cookies *cookies, struct request *request)
+{
+	struct node *node = cookies->node;
+	struct message message;
+	uint32_t id;
+
+	if (request->sent || node->parent == NULL || !core_parent_volume_id(node->core, request->volume, &id))
+		return;
+	message = about_cookie(OP_GET_COOKIES, request->xid, id, request->baked, request->size);
+	node_link_write(node->parent, &message);
+	request->sent = true;
+}
+
+static void
+add(struct request **list, struct request *request)
+{
+	while (*list != NULL)
+		list = &(*list)->next;
+	request->next = NULL;
+	*list = request;
+}
+
+static struct request *
+request_new(struct cookies *cookies, uint32_t volume)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	CHECK(request != NULL);
+	request->volume = volume;
+	if (cookies->next_xid < FIRST_XID)
+		cookies->next_xid = FIRST_XID;
+	request->xid = cookies->next_xid++;
+	return request;
+}
+
+// ---- What was sent ----
+
+void
+cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
+{
+	int volume = core_message_volume(cookies->node->core, link->slot, message);
+	struct sent *sent;
+
+	if (volume < 0 || key_of(cookies, (uint32_t)volume) == NULL ||
+	    volume_key_role(key_of(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
+		return;
+	sent = &cookies->sent[volume];
+	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
+		sent->barrier_xid = message->xid;
+		sent->barrier_end = sent->gone + sent->count;
+		sent->barrier_runs = true;
+	}
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		const struct blob *verifier = &message->items[i].verifier;
+
+		if (verifier->size == 0)
+			continue;
+		if (sent->count == sent->capacity) {
+			sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
+			sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
+			CHECK(sent->entries != NULL);
+		}
+		sent->entries[sent->count++] = (struct cookie_entry){
+			.block = message->block + i, .version = seal_version(verifier->bytes, verifier->size)};
+	}
+}
+
+static uint32_t
+count_asked(const struct cookies *cookies, uint32_t volume)
+{
+	uint32_t count = 0;
+
+	for (const struct request *request = cookies->requests; request != NULL; request = request->next)
+		count += request->child == NULL && request->volume == volume;
+	return count;
+}
+
+// Bake cookies for what is covered.
+static void
+ask(struct cookies *cookies, uint32_t volume)
+{
+	struct sent *sent = &cookies->sent[volume];
+	uint32_t under_way = count_asked(cookies, volume);
+
+	for (; sent->asked < sent->covered && under_way < ASKED_MAX; under_way++) {
+		struct request *request = request_new(cookies, volume);
+		uint64_t count = sent->covered - sent->asked;
+
+		if (count > COOKIE_ENTRIES_MAX)
+			count = COOKIE_ENTRIES_MAX;
+		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->asked - sent->gone], (uint32_t)count,
+					    request->baked);
+		sent->asked += count;
+		request->end = sent->asked;
+		add(&cookies->requests, request);
+		send_up(cookies, request);
+	}
+}
+
+static void
+forget_sent(struct sent *sent, uint64_t end)
+{
+	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
+
+	sent->gone += count;
+	sent->count -= count;
+	memmove(sent->entries, sent->entries + count, sent->count * sizeof(*sent->entries));
+}
+
+// ---- What is held ----
+
+static void
+let_go(struct held **at, enum hvfs_error error)
+{
+	struct held *held = *at;
+
+	*at = held->next;
+	held->cookies->held_count--;
+	event_free(held->patience);
+	node_answer_io(held->cookies->node, held->io, error);
+	free(held);
+}
+
+// Those of ${volume} that wait for nothing that was sent after ${end} end.
+static void
+let_go_until(struct cookies *cookies, uint32_t volume, uint64_t end, enum hvfs_error error)
+{
+	struct held **at = &cookies->held;
+
+	while (*at != NULL)
+		if ((*at)->io->volume == volume && (*at)->end <= end)
+			let_go(at, error);
+		else
+			at = &(*at)->next;
+}
+
+static void
+patience_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct held *held = arg, **at = &held->cookies->held;
+
+	while (*at != held)
+		at = &(*at)->next;
+	log_warnx("a fsync fails: the root has not said in time that what was written has arrived");
+	let_go(at, ERR_TIMED_OUT);
+}
+
+bool
+cookies_hold(struct cookies *cookies, struct io *io)
+{
+	const struct node *node = cookies->node;
+	const struct sent *sent = &cookies->sent[io->volume];
+	bool to_root = io->force_sync || node->config.settings.durability == DURABILITY_ROOT;
+	uint32_t ms = node->config.io_timeout_ms;
+	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	struct held *held;
+
+	if (io->kind != IO_SYNC || !to_root || sent->gone >= sent->covered)
+		return false;
+	held = calloc(1, sizeof(*held));
+	CHECK(held != NULL);
+	held->io = io;
+	held->end = sent->covered;
+	held->cookies = cookies;
+	held->patience = evtimer_new(node->base, patience_over, held);
+	CHECK(held->patience != NULL);
+	if (ms != 0)
+		evtimer_add(held->patience, &timeout);
+	held->next = cookies->held;
+	cookies->held = held;
+	cookies->held_count++;
+	ask(cookies, io->volume);
+	return true;
+}
+
+size_t
+cookies_waiting(const struct cookies *cookies)
+{
+	return cookies->held_count;
+}
+
+// ---- Answers ----
+
+// What a volume has asked for is all dropped.
+static void
+drop_ours(struct cookies *cookies, uint32_t volume)
+{
+	struct request **at = &cookies->requests;
+
+	while (*at != NULL) {
+		struct request *request = *at;
+
+		if (request->child != NULL || request->volume != volume) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		free(request);
+	}
+}
+
+// It is one of the list. Who passes answers on may do so in another order: what is proven is proven from the beginning.
+static void
+ours_answered(struct cookies *cookies, struct request *request, const struct message *message)
+{
+	uint32_t volume = request->volume;
+	struct sent *sent = &cookies->sent[volume];
+	struct request **at = &cookies->requests;
+
+	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
+					    message->cookie.size);
+	if (!request->is_burnt) {
+		log_warnx("what was written to a sealed volume is not at its root, though the parent said so: a fsync fails");
+		drop_ours(cookies, volume);
+		forget_sent(sent, sent->covered);
+		sent->asked = sent->gone;
+		let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
+		return;
+	}
+	while (*at != NULL) {
+		request = *at;
+		if (request->child != NULL || request->volume != volume) {
+			at = &request->next;
+			continue;
+		}
+		if (!request->is_burnt)
+			break;
+		*at = request->next;
+		forget_sent(sent, request->end);
+		free(request);
+	}
+	let_go_until(cookies, volume, sent->gone, ERR_OK);
+	ask(cookies, volume);
+}
+
+static bool
+answered(struct cookies *cookies, const struct message *message)
+{
+	struct request **at = &cookies->requests, *request;
+
+	while (*at != NULL && ((*at)->xid != message->xid || !(*at)->sent || (*at)->is_burnt))
+		at = &(*at)->next;
+	request = *at;
+	if (request == NULL)
+		return true; // of who is not here any more
+	if (request->child == NULL) {
+		ours_answered(cookies, request, message);
+		return true;
+	}
+	*at = request->next;
+	cookies->passed--;
+	answer(cookies, request, message->cookie.bytes, message->cookie.size);
+	free(request);
+	return true;
+}
+
+// ---- Questions ----
+
+static struct round *
+round_of(struct cookies *cookies, uint32_t volume)
+{
+	struct round *round = cookies->rounds[volume];
+
+	if (round != NULL)
+		return round;
+	round = cookies->rounds[volume] = calloc(1, sizeof(*round));
+	CHECK(round != NULL);
+	round->cookies = cookies;
+	round->volume = volume;
+	return round;
+}
+
+static bool
+is_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct sealed_entry entry;
+
+		if (sealed_root_read(root, entries[i].block, 1, &entry) != 0 || entry.sealed < entries[i].version)
+			return false;
+	}
+	return true;
+}
+
+// On the worker, when what was synced is in the file.
+static void
+burn(struct round *round)
+{
+	const struct volume *volume = &round->cookies->node->volumes[round->volume];
+	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
+
+	for (struct request *request = round->served; request != NULL; request = request->next) {
+		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
+
+		request->is_burnt = round->synced && round->sys_errno == 0 && count > 0 &&
+				    is_there(volume->sealed_root, entries, count);
+		if (request->is_burnt)
+			cookie_burn(volume->key, request->baked, request->size, request->burnt);
+	}
+}
+
+static void begin_round(struct round *round);
+
+static void
+round_over(struct task *task)
+{
+	struct round *round = (struct round *)task;
+	struct cookies *cookies = round->cookies;
+	struct request *request;
+
+	sealed_root_end(cookies->node->volumes[round->volume].sealed_root, round->synced && round->sys_errno == 0);
+	if (round->sys_errno != 0)
+		log_error("which versions of a sealed volume are on its storage can not be recorded: %s", strerror(round->sys_errno));
+	while ((request = round->served) != NULL) {
+		round->served = request->next;
+		answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
+		free(request);
+	}
+	round->runs = false;
+	if (round->waiting != NULL)
+		begin_round(round);
+}
+
+static void
+work(struct task *task)
+{
+	struct round *round = (struct round *)task;
+
+	if (round->synced)
+		round->sys_errno = sealed_root_save(round->cookies->node->volumes[round->volume].sealed_root);
+	burn(round);
+}
+
+// What was written until now is synced, recorded, and compared with what is asked for.
+static void
+begin_round(struct round *round)
+{
+	struct node *node = round->cookies->node;
+
+	if (round->runs || node->left)
+		return;
+	round->runs = true;
+	round->served = round->waiting;
+	round->waiting = NULL;
+	round->sys_errno = 0;
+	round->io = (struct io){.kind = IO_SYNC, .volume = round->volume, .force_sync = true};
+	sealed_root_begin(node->volumes[round->volume].sealed_root);
+	node_feed(node, &(struct event){.type = EVENT_IO, .io = &round->io});
+}
+
+bool
+cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
+{
+	struct round *round = cookies->rounds[io->volume];
+
+	if (round == NULL || io != &round->io)
+		return false;
+	round->synced = error == ERR_OK;
+	round->task = (struct task){.run = work, .done = round_over};
+	worker_submit(cookies->node->worker, &round->task);
+	return true;
+}
+
+static void
+asked(struct cookies *cookies, struct node_link *link, const struct message *message)
+{
+	struct node *node = cookies->node;
+	int volume = core_message_volume(node->core, link->slot, message);
+	struct request *request;
+
+	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0);
+	request->child = link;
+	request->child_xid = message->xid;
+	request->size = message->cookie.size;
+	if (volume < 0 || node->volumes[volume].key == NULL || cookies->passed == PASSED_MAX || request->size == 0 ||
+	    request->size > sizeof(request->baked)) {
+		answer(cookies, request, NULL, 0);
+		free(request);
+		return;
+	}
+	memcpy(request->baked, message->cookie.bytes, request->size);
+	if (node->volumes[volume].sealed_root != NULL) {
+		add(&round_of(cookies, (uint32_t)volume)->waiting, request);
+		begin_round(cookies->rounds[volume]);
+		return;
+	}
+	cookies->passed++;
+	add(&cookies->requests, request);
+	send_up(cookies, request);
+}
+
+// ---- What happens ----
+
+static void
+barrier_answered(struct cookies *cookies, const struct message *message)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		struct sent *sent = &cookies->sent[i];
+
+		if (!sent->barrier_runs || sent->barrier_xid != message->xid)
+			continue;
+		sent->barrier_runs = false;
+		sent->covered = sent->barrier_end;
+	}
+}
+
+bool
+cookies_received(struct cookies *cookies, struct node_link *link, const struct message *message)
+{
+	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
+
+	if (link->role == LINK_CHILD) {
+		if (message->opcode == OP_GET_COOKIES)
+			asked(cookies, link, message);
+		return message->opcode == OP_GET_COOKIES;
+	}
+	if (is_answer && message->xid >= FIRST_XID)
+		return answered(cookies, message);
+	if (message->opcode == OP_OK_REPLY)
+		barrier_answered(cookies, message);
+	return false;
+}
+
+void
+cookies_connected(struct cookies *cookies)
+{
+	for (struct request *request = cookies->requests; request != NULL; request = request->next)
+		send_up(cookies, request);
+}
+
+static void
+drop_of(struct request **at, const struct node_link *link, size_t *count)
+{
+	while (*at != NULL) {
+		struct request *request = *at;
+
+		if (request->child != link) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		--*count;
+		free(request);
+	}
+}
+
+void
+cookies_link_gone(struct cookies *cookies, const struct node_link *link)
+{
+	static size_t uncounted;
+
+	if (link->role == LINK_PARENT) {
+		for (struct request *request = cookies->requests; request != NULL; request = request->next)
+			request->sent = false;
+		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+			cookies->sent[i].barrier_runs = false;
+		return;
+	}
+	drop_of(&cookies->requests, link, &cookies->passed);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		struct round *round = cookies->rounds[i];
+
+		if (round == NULL)
+			continue;
+		drop_of(&round->waiting, link, &uncounted);
+		for (struct request *request = round->served; request != NULL; request = request->next)
+			if (request->child == link)
+				request->child = NULL;
+	}
+}
+
+void
+cookies_save(struct cookies *cookies, uint32_t volume)
+{
+	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) > UNSAVED_MAX)
+		begin_round(round_of(cookies, volume));
+}
+
+void
+cookies_give_up(struct cookies *cookies)
+{
+	while (cookies->held != NULL)
+		let_go(&cookies->held, ERR_IO);
+}
+
+// ---- Life ----
+
+struct cookies *
+cookies_create(struct node *node)
+{
+	struct cookies *cookies = calloc(1, sizeof(*cookies));
+
+	CHECK(cookies != NULL);
+	cookies->node = node;
+	return cookies;
+}
+
+static void
+requests_free(struct request *request)
+{
+	struct request *next;
+
+	for (; request != NULL; request = next) {
+		next = request->next;
+		free(request);
+	}
+}
+
+void
+cookies_destroy(struct cookies *cookies)
+{
+	if (cookies == NULL)
+		return;
+	requests_free(cookies->requests);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		if (cookies->rounds[i] != NULL) {
+			requests_free(cookies->rounds[i]->waiting);
+			requests_free(cookies->rounds[i]->served);
+		}
+		free(cookies->rounds[i]);
+		free(cookies->sent[i].entries);
+	}
+	free(cookies);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What was written to a sealed volume has arrived when its root says so (S34), not when a parent does that may be somebody
+// else's machine. A node that is not the root notes what it sends up. When the core has a fsync done the node bakes cookies
+// for what was sent until then, and answers the fsync when they are burnt; nodes on the way pass them on, both ways.
+// The root syncs its storage, looks whether all is there, and burns them.
+#ifndef HVFS_NODE_COOKIES_H
+#define HVFS_NODE_COOKIES_H
+
+#include "core/action.h"
+#include "core/error.h"
+#include "core/io.h"
+#include "core/message.h"
+
+struct cookies;
+struct node;
+struct node_link;
+
+struct cookies *cookies_create(struct node *node);
+
+// Nothing is held any more: after cookies_give_up.
+void cookies_destroy(struct cookies *cookies);
+
+// ${message}, sealed, goes up over ${link}.
+void cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message);
+
+// ${message} has come over ${link}. True: it was about cookies; the core does not get it.
+bool cookies_received(struct cookies *cookies, struct node_link *link, const struct message *message);
+
+// The parent has the volumes, maybe another parent: what is not answered is asked for again.
+void cookies_connected(struct cookies *cookies);
+
+// ${link} is going.
+void cookies_link_gone(struct cookies *cookies, const struct node_link *link);
+
+// The core has ${io} done well. True: it is answered later.
+bool cookies_hold(struct cookies *cookies, struct io *io);
+
+// Was it one of ours?
+bool cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error);
+
+// More of ${volume}, whose root this is, has been written: what is in memory only is brought to its file when it is much.
+void cookies_save(struct cookies *cookies, uint32_t volume);
+
+// How many requests are held.
+size_t cookies_waiting(const struct cookies *cookies);
+
+// The node leaves: what is held fails.
+void cookies_give_up(struct cookies *cookies);
+
+#endif

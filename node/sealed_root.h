@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// What the root of a sealed volume knows of the content of its storage: as which version each block was sealed, and which
+// version the protocol gave it. So a write of former times is told from a new one (S35), also after a restart, and a
+// cookie is burnt for what is really there (S34).
+//
+// It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 16 bytes for each block. What
+// is in it is on stable storage: what was written since the last sync of the storage is in memory, and goes to the file
+// after the next. A crash in between forgets only what the storage may have forgotten too.
+#ifndef HVFS_NODE_SEALED_ROOT_H
+#define HVFS_NODE_SEALED_ROOT_H
+
+#include "core/types.h"
+#include "crypto/volume_key.h"
+
+struct sealed_entry {
+	version_t sealed;   // as which version; 0: nothing is known
+	version_t protocol; // which version that content has in messages: not below
+};
+
+struct sealed_root;
+
+// Of the storage ${spec}, of ${blocks}, sealed with ${key}. The file is made if there is none; one that is another volume's,
+// or damaged, is an error. Returns NULL and a sentence.
+struct sealed_root *sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, char *error,
+				     size_t error_size);
+
+// What is in memory only is lost. NULL does nothing.
+void sealed_root_close(struct sealed_root *root);
+
+// ---- On the loop ----
+
+// This content is being written to the storage, in place of what was there.
+void sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry);
+
+// How many blocks are in memory only.
+size_t sealed_root_unsaved(const struct sealed_root *root);
+
+// What is known of ${block}: ${filed} is what the file has.
+struct sealed_entry sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed);
+
+// A sync of the storage begins: what was written until now is put apart. Only when nothing is.
+void sealed_root_begin(struct sealed_root *root);
+
+// That sync has ended, and what was put apart is in the file (or ${ok} is false: it is in memory as before).
+void sealed_root_end(struct sealed_root *root, bool ok);
+
+// All that was written is on stable storage, and nothing is under way: the file gets it. Blocks. Returns 0 or an errno value.
+int sealed_root_finish(struct sealed_root *root);
+
+// ---- On any thread ----
+
+// What the file says of ${count} blocks from ${block} on. Returns 0 or an errno value.
+int sealed_root_read(const struct sealed_root *root, uint64_t block, uint32_t count, struct sealed_entry *ret);
+
+// Write what was put apart to the file, durably. Returns 0 or an errno value.
+int sealed_root_save(struct sealed_root *root);
+
+#endif

@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: MIT
+// A message that needs something is a job: copied, given to a thread, and put at the end of its link's queue. The queue
+// is worked off from its beginning, as far as jobs are done. A message that needs nothing joins it only when there is
+// something before it.
+//
+// A thread reads and writes the bytes of buffers that the job has counted; counts, proofs and the message are the
+// loop's. Nobody changes the bytes of a buffer that has more than one count.
+#include "node/sealing.h"
+
+#include "core/check.h"
+#include "core/limits.h"
+#include "crypto/seal.h"
+#include "node/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 4, CHECKED_SIZE_MAX = 16 * 1024 * 1024 };
+
+struct thread {
+	struct worker *worker;
+	struct seal_cache *cache; // the thread's
+};
+
+struct sealing {
+	struct thread threads[THREADS_MAX];
+	uint32_t thread_count, next;
+};
+
+// What becomes of one block.
+struct part {
+	struct buf *other;    // to be sent: the ciphertext. Come: the bytes in the clear, or zeros for who keeps a proof of them
+	struct proof *proof;  // made, or that it came with
+	const struct proof *before; // to be sent: that it has
+};
+
+struct job {
+	struct task task;
+	struct job *next;           // in its link's queue
+	struct sealing_link *owner; // NULL: the link was closed
+	bool comes;                 // else it goes
+	bool is_done;
+	int volume;
+	const struct volume_key *key;
+	uint32_t block_size;
+	struct seal_cache *cache;
+	struct message *message;
+	struct part *parts; // by item; NULL: nothing is to be done
+	const struct sealed_root *root; // or NULL
+	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
+	size_t size;        // bytes of blocks
+	const char *why;    // NULL: all is well
+	uint64_t fault;     // the block it is not well with
+};
+
+struct queue {
+	struct job *first, *last;
+	size_t size; // bytes of blocks in it
+};
+
+struct sealing_link {
+	struct sealing *sealing;
+	const struct sealing_callbacks *callbacks;
+	void *arg;
+	struct queue coming, going;
+	bool paused;
+	bool advances; // sealing_advance is running
+	bool closed;
+};
+
+static bool
+may_read(const struct volume_key *key)
+{
+	return volume_key_role(key) >= VOLUME_ROLE_READER;
+}
+
+static bool
+may_write(const struct volume_key *key)
+{
+	return volume_key_role(key) >= VOLUME_ROLE_WRITER;
+}
+
+// ---- On a thread ----
+
+static struct proof *
+proof_new(const uint8_t *bytes, size_t size)
+{
+	struct proof *proof = malloc(sizeof(*proof) + size);
+
+	CHECK(proof != NULL);
+	proof->size = (uint16_t)size;
+	memcpy(proof->bytes, bytes, size);
+	return proof;
+}
+
+static struct seal_place
+place_of(const struct job *job, uint32_t i)
+{
+	return (struct seal_place){.block = job->message->block + i,
+				   .version = job->message->items[i].version,
+				   .block_size = job->block_size};
+}
+
+static bool
+fail(struct job *job, uint32_t i, const char *why)
+{
+	job->why = why;
+	job->fault = job->message->block + i;
+	return false;
+}
+
+static bool
+check_item(struct job *job, uint32_t i)
+{
+	const struct item *item = &job->message->items[i];
+	struct seal_place place = place_of(job, i);
+	const uint8_t *cipher = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
+	enum seal_result result;
+
+	if (item->kind == ITEM_EMPTY)
+		return true;
+	if (item->verifier.size == 0)
+		return fail(job, i, "there is none");
+	if (cipher != NULL && may_read(job->key))
+		result = seal_open(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size,
+				   buf_bytes(job->parts[i].other));
+	else
+		result = seal_check(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size);
+	if (result != SEAL_OK)
+		return fail(job, i, seal_result_text(result));
+	job->parts[i].proof = proof_new(item->verifier.bytes, item->verifier.size);
+	return true;
+}
+
+// Seal the blocks ${which} of the message, ${count} of them, as one write.
+static void
+make_proofs(struct job *job, const uint32_t *which, uint32_t count)
+{
+	struct seal_block blocks[SEAL_BLOCKS_MAX] = {{.plain = NULL}};
+	struct seal_verifier *verifiers = calloc(count, sizeof(*verifiers));
+
+	CHECK(verifiers != NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct item *item = &job->message->items[which[i]];
+		struct buf *cipher = job->parts[which[i]].other;
+
+		blocks[i] = (struct seal_block){.place = place_of(job, which[i])};
+		if (item->kind == ITEM_DATA) {
+			blocks[i].plain = buf_bytes(item->buf);
+			blocks[i].cipher = buf_bytes(cipher);
+		}
+	}
+	seal_make(job->key, blocks, count, verifiers);
+	for (uint32_t i = 0; i < count; i++)
+		job->parts[which[i]].proof = proof_new(verifiers[i].bytes, verifiers[i].size);
+	free(verifiers);
+}
+
+static bool
+seal_item_again(struct job *job, uint32_t i)
+{
+	const struct proof *before = job->parts[i].before;
+	struct seal_place place = place_of(job, i);
+	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes, before->size,
+					     buf_bytes(job->parts[i].other));
+
+	return result == SEAL_OK || fail(job, i, seal_result_text(result));
+}
+
+static void
+run(struct task *task)
+{
+	struct job *job = (struct job *)task;
+	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
+
+	if (job->filed != NULL && sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0) {
+		fail(job, 0, "as which version it was sealed before can not be read");
+		return;
+	}
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct part *part = &job->parts[i];
+
+		if (job->comes && !check_item(job, i))
+			return;
+		if (job->comes || job->message->items[i].kind == ITEM_EMPTY)
+			continue;
+		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
+			return;
+		if (part->before == NULL)
+			which[count++] = i;
+		if (count == SEAL_BLOCKS_MAX) {
+			make_proofs(job, which, count);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		make_proofs(job, which, count);
+}
+
+// ---- Jobs ----
+
+static void
+job_free(struct job *job)
+{
+	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++) {
+		buf_unref(job->parts[i].other);
+		free(job->parts[i].proof);
+	}
+	free(job->parts);
+	free(job->filed);
+	message_free(job->message);
+	free(job);
+}
+
+static void
+give_proof(struct buf *buf, struct part *part)
+{
+	if (buf_proof(buf) != NULL)
+		return; // another job was first
+	buf_set_proof(buf, part->proof);
+	part->proof = NULL;
+}
+
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+// The message as the core wants it. Who can seal zeros again needs no memory for them.
+static void
+unseal_items(struct job *job)
+{
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		struct item *item = &job->message->items[i];
+		struct part *part = &job->parts[i];
+
+		item->verifier = (struct blob){0};
+		if (part->other != NULL) {
+			buf_unref(item->buf);
+			item->buf = part->other;
+			item->kind = ITEM_DATA;
+			part->other = NULL;
+		}
+		if (item->kind != ITEM_DATA)
+			continue;
+		if (may_write(job->key) && job->root == NULL && is_zero(buf_bytes(item->buf), job->block_size)) {
+			buf_unref(item->buf);
+			item->buf = buf_zero();
+		} else {
+			give_proof(item->buf, part);
+		}
+		item->bytes = buf_bytes(item->buf);
+	}
+	job->message->data_size = job->block_size;
+}
+
+// The message as it travels. What is in memory keeps the proof.
+static void
+seal_items(struct job *job, const struct message *message, struct item *items)
+{
+	for (uint32_t i = 0; i < message->count; i++) {
+		struct part *part = &job->parts[i];
+		const struct proof *proof = part->before != NULL ? part->before : part->proof;
+
+		items[i] = message->items[i];
+		if (proof == NULL)
+			continue;
+		items[i].verifier = (struct blob){proof->bytes, proof->size};
+		if (seal_is_of_zeros(proof->bytes, proof->size))
+			items[i].kind = ITEM_ZERO;
+		else if (part->other != NULL)
+			items[i].buf = part->other;
+	}
+}
+
+static void
+send_job(struct job *job)
+{
+	struct sealing_link *link = job->owner;
+	struct message message = *job->message;
+
+	if (job->why != NULL) {
+		link->callbacks->unsendable(link->arg, job->message);
+		return;
+	}
+	if (job->parts == NULL) {
+		link->callbacks->send(link->arg, &message, job->block_size);
+		return;
+	}
+	message.items = calloc(message.count, sizeof(*message.items));
+	CHECK(message.items != NULL);
+	seal_items(job, job->message, message.items);
+	link->callbacks->send(link->arg, &message, job->block_size);
+	free(message.items);
+	for (uint32_t i = 0; i < job->message->count; i++)
+		if (job->parts[i].proof != NULL && job->message->items[i].kind == ITEM_DATA)
+			give_proof(job->message->items[i].buf, &job->parts[i]);
+}
+
+// Of each block: is there something newer here?
+static void
+check_age(struct job *job)
+{
+	static const struct sealed_entry nothing;
+	struct sealing_link *link = job->owner;
+
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct proof *proof = job->parts[i].proof;
+
+		if (proof != NULL && link->callbacks->is_old(link->arg, job->volume, job->message->block + i,
+							     job->message->items[i].version,
+							     seal_version(proof->bytes, proof->size),
+							     job->filed != NULL ? &job->filed[i] : &nothing))
+			fail(job, i, "it was sealed before what is here");
+	}
+}
+
+static void
+receive_job(struct job *job)
+{
+	struct sealing_link *link = job->owner;
+
+	if (job->why == NULL && job->parts != NULL)
+		check_age(job);
+	if (job->why != NULL) {
+		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
+		return;
+	}
+	if (job->parts != NULL)
+		unseal_items(job);
+	link->callbacks->receive(link->arg, job->message, job->volume);
+}
+
+// ---- Queues ----
+
+static void
+queue_push(struct queue *queue, struct job *job)
+{
+	if (queue->first == NULL)
+		queue->first = job;
+	else
+		queue->last->next = job;
+	queue->last = job;
+	queue->size += job->size;
+}
+
+static struct job *
+queue_pop_done(struct queue *queue)
+{
+	struct job *job = queue->first;
+
+	if (job == NULL || !job->is_done)
+		return NULL;
+	queue->first = job->next;
+	queue->size -= job->size;
+	return job;
+}
+
+static void
+set_paused(struct sealing_link *link)
+{
+	bool paused = link->paused ? link->coming.size > CHECKED_SIZE_MAX / 2 : link->coming.size > CHECKED_SIZE_MAX;
+
+	if (paused == link->paused || link->closed)
+		return;
+	link->paused = paused;
+	link->callbacks->pause(link->arg, paused);
+}
+
+// Take from the queues what is done. A callback may close the link; what it sends meanwhile is in its place.
+static void
+advance(struct sealing_link *link)
+{
+	struct job *job;
+
+	if (link->advances)
+		return;
+	link->advances = true;
+	while (!link->closed && (job = queue_pop_done(&link->going)) != NULL) {
+		send_job(job);
+		job_free(job);
+	}
+	while (!link->closed && (job = queue_pop_done(&link->coming)) != NULL) {
+		receive_job(job);
+		job_free(job);
+	}
+	link->advances = false;
+	if (link->closed)
+		free(link);
+	else
+		set_paused(link);
+}
+
+static void
+done(struct task *task)
+{
+	struct job *job = (struct job *)task;
+
+	job->is_done = true;
+	if (job->owner == NULL)
+		job_free(job);
+	else
+		advance(job->owner);
+}
+
+static struct job *
+job_new(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message, bool comes)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	CHECK(job != NULL);
+	*job = (struct job){.task = {.run = run, .done = done},
+			    .owner = link,
+			    .comes = comes,
+			    .is_done = true,
+			    .volume = volume->index,
+			    .key = volume->key,
+			    .block_size = volume->block_size,
+			    .message = message_copy(message)};
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		job->size += message->items[i].kind == ITEM_DATA ? volume->block_size : 0;
+	return job;
+}
+
+static void
+submit(struct sealing *sealing, struct job *job)
+{
+	struct thread *thread = &sealing->threads[sealing->next++ % sealing->thread_count];
+
+	job->is_done = false;
+	job->cache = thread->cache;
+	worker_submit(thread->worker, &job->task);
+}
+
+static struct part *
+parts_new(const struct message *message)
+{
+	struct part *parts = calloc(message->count, sizeof(*parts));
+
+	CHECK(parts != NULL);
+	return parts;
+}
+
+// ---- What comes ----
+
+static bool
+has_content(const struct message *message)
+{
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY)
+			return true;
+	return false;
+}
+
+// The core refuses bytes of another size itself.
+static bool
+sizes_fit(const struct sealing_volume *volume, const struct message *message)
+{
+	for (uint32_t i = 0; i < message->count; i++)
+		if (message->items[i].kind == ITEM_DATA && buf_size(message->items[i].buf) != volume->block_size)
+			return false;
+	return true;
+}
+
+void
+sealing_received(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
+{
+	struct job *job;
+	bool needs_check = volume->key != NULL && has_content(message);
+
+	if (!needs_check && link->coming.first == NULL && !link->advances) {
+		link->callbacks->receive(link->arg, message, volume->index);
+		return;
+	}
+	job = job_new(link, volume, message, true);
+	if (needs_check && !sizes_fit(volume, message)) {
+		job->why = "the block has another size";
+		job->fault = message->block;
+	} else if (needs_check) {
+		bool keeps_zeros = !may_write(volume->key) || volume->root != NULL;
+
+		job->parts = parts_new(message);
+		job->root = volume->root;
+		if (job->root != NULL) {
+			job->filed = calloc(message->count, sizeof(*job->filed));
+			CHECK(job->filed != NULL);
+		}
+		for (uint32_t i = 0; i < message->count; i++) {
+			enum item_kind kind = message->items[i].kind;
+
+			if (kind == ITEM_DATA ? may_read(volume->key) : kind == ITEM_ZERO && keeps_zeros)
+				job->parts[i].other = buf_alloc(volume->pool);
+			if (kind == ITEM_ZERO && job->parts[i].other != NULL)
+				memset(buf_bytes(job->parts[i].other), 0, volume->block_size);
+		}
+		submit(link->sealing, job);
+	}
+	queue_push(&link->coming, job);
+	set_paused(link);
+	advance(link);
+}
+
+// ---- What goes ----
+
+// Has the job anything to compute?
+static bool
+prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
+{
+	const struct item *item = &job->message->items[i];
+	struct part *part = &job->parts[i];
+
+	if (item->kind == ITEM_EMPTY)
+		return false;
+	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	if (part->before == NULL && !may_write(volume->key)) {
+		fail(job, i, "there is no proof");
+		return false;
+	}
+	if (!may_read(volume->key) || (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
+		return false;
+	if (item->kind == ITEM_DATA)
+		part->other = buf_alloc(volume->pool);
+	return true;
+}
+
+void
+sealing_send(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
+{
+	struct job *job;
+	bool needs_seal = volume->key != NULL && has_content(message), computes = false;
+
+	if (!needs_seal && link->going.first == NULL) {
+		link->callbacks->send(link->arg, message, volume->block_size);
+		return;
+	}
+	job = job_new(link, volume, message, false);
+	if (needs_seal) {
+		job->parts = parts_new(message);
+		for (uint32_t i = 0; i < message->count; i++)
+			computes |= prepare_item(volume, job, i);
+	}
+	if (computes && job->why == NULL)
+		submit(link->sealing, job);
+	if (job->is_done && link->going.first == NULL) {
+		send_job(job); // it need not wait
+		job_free(job);
+		return;
+	}
+	queue_push(&link->going, job);
+}
+
+size_t
+sealing_queued(const struct sealing_link *link)
+{
+	return link->going.size;
+}
+
+// ---- Life ----
+
+struct sealing *
+sealing_create(struct event_base *base)
+{
+	struct sealing *sealing = calloc(1, sizeof(*sealing));
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	CHECK(sealing != NULL);
+	sealing->thread_count = cores > THREADS_MAX ? THREADS_MAX : cores < 1 ? 1 : (uint32_t)cores;
+	for (uint32_t i = 0; i < sealing->thread_count; i++) {
+		struct thread *thread = &sealing->threads[i];
+
+		thread->worker = worker_create(base);
+		thread->cache = seal_cache_create();
+		if (thread->worker != NULL && thread->cache != NULL)
+			continue;
+		sealing_destroy(sealing);
+		return NULL;
+	}
+	return sealing;
+}
+
+void
+sealing_destroy(struct sealing *sealing)
+{
+	if (sealing == NULL)
+		return;
+	for (uint32_t i = 0; i < sealing->thread_count; i++) {
+		struct thread *thread = &sealing->threads[i];
+
+		if (thread->worker != NULL)
+			worker_finish(thread->worker);
+		worker_destroy(thread->worker);
+		if (thread->cache != NULL)
+			seal_cache_destroy(thread->cache);
+	}
+	free(sealing);
+}
+
+struct sealing_link *
+sealing_open(struct sealing *sealing, const struct sealing_callbacks *callbacks, void *arg)
+{
+	struct sealing_link *link = calloc(1, sizeof(*link));
+
+	CHECK(link != NULL);
+	*link = (struct sealing_link){.sealing = sealing, .callbacks = callbacks, .arg = arg};
+	return link;
+}
+
+static void
+queue_drop(struct queue *queue)
+{
+	struct job *job, *next;
+
+	for (job = queue->first; job != NULL; job = next) {
+		next = job->next;
+		job->owner = NULL;
+		if (job->is_done)
+			job_free(job);
+	}
+	*queue = (struct queue){0};
+}
+
+void
+sealing_close(struct sealing_link *link)
+{
+	queue_drop(&link->coming);
+	queue_drop(&link->going);
+	link->closed = true;
+	if (!link->advances)
+		free(link);
+}
