@@ -5,7 +5,7 @@
 #include "core/check.h"
 #include "node/sealed_form.h"
 #include "tests/sim/memory_medium.h"
-#include "tests/unit/seal_help.h"
+#include "tests/unit/sealed_help.h"
 
 #include "cache/stack.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-	BLOCK = 4096,
+	BLOCK = SEALED_HELP_BLOCK,
 	SLOT = BLOCK + SEALED_TAIL_SIZE,
 	SLOTS = 64,
 	MEDIUM_SIZE = 8 << 20,
@@ -26,7 +26,6 @@ enum {
 static const struct level_config memory_config = {
 	.size = (uint64_t)32 * BLOCK, .ways = 8, .hash = HASH_NEIGHBOURS, .policy = POLICY_LRU};
 static const enum volume_role roles[] = {VOLUME_ROLE_PROXY, VOLUME_ROLE_READER, VOLUME_ROLE_WRITER};
-static const char marker[] = "this must not be seen";
 
 // ---- Fixture: a node, by the role of its key ----
 
@@ -160,50 +159,9 @@ key_of(uint64_t block)
 	return block_key_make(SEALED, block);
 }
 
-static void
-fill(uint8_t *bytes, uint64_t block, version_t version)
-{
-	memset(bytes, (int)(block * 7 + version), BLOCK);
-	for (size_t at = 0; at + sizeof(marker) <= BLOCK; at += 512)
-		memcpy(bytes + at, marker, sizeof(marker));
-	memcpy(bytes + 64, &block, sizeof(block));
-	memcpy(bytes + 72, &version, sizeof(version));
-}
-
-// A block that a writer with ${key} has sealed.
-struct made {
-	uint8_t plain[BLOCK], cipher[BLOCK];
-	struct seal_verifier verifier;
-};
-
-static struct made
-make_with(const struct volume_key *key, uint64_t block, version_t version)
-{
-	struct made made;
-	struct seal_block sealed = {.place = {.block = block, .version = version, .block_size = BLOCK},
-				    .plain = made.plain,
-				    .cipher = made.cipher};
-
-	fill(made.plain, block, version);
-	seal_help_random(block << 20 | version); // the same each time
-	seal_make(key, &sealed, 1, &made.verifier);
-	return made;
-}
-
-static void
-give(struct buf *buf, const struct seal_verifier *verifier)
-{
-	struct proof *proof = malloc(sizeof(*proof) + verifier->size);
-
-	CHECK(proof != NULL);
-	proof->size = verifier->size;
-	memcpy(proof->bytes, verifier->bytes, verifier->size);
-	buf_set_proof(buf, proof);
-}
-
 // What the node of this test has in memory.
 static const uint8_t *
-in_memory(const struct made *made)
+in_memory(const struct sealed_help_block *made)
 {
 	return form != NULL && !form->is_plain ? made->cipher : made->plain;
 }
@@ -211,11 +169,11 @@ in_memory(const struct made *made)
 static void
 put(uint64_t block, version_t version)
 {
-	struct made made = make_with(owner, block, version);
+	struct sealed_help_block made = sealed_help_make(owner, block, version);
 	struct buf *buf = buf_alloc(pool);
 
 	memcpy(buf_bytes(buf), in_memory(&made), BLOCK);
-	give(buf, &made.verifier);
+	sealed_help_give(buf, &made.verifier);
 	copies.ops->put(copies.self, key_of(block), buf, false);
 	buf_unref(buf);
 }
@@ -229,7 +187,7 @@ proof_digest(const struct seal_verifier *verifier, uint8_t ret[BLOCK_DIGEST_SIZE
 static bool
 digest_is(uint64_t block, version_t version)
 {
-	struct made made = make_with(owner, block, version);
+	struct sealed_help_block made = sealed_help_make(owner, block, version);
 	uint8_t right[BLOCK_DIGEST_SIZE], digest[BLOCK_DIGEST_SIZE];
 
 	proof_digest(&made.verifier, right);
@@ -266,7 +224,7 @@ bring(block_key key)
 static void
 assert_there(uint64_t block, version_t version)
 {
-	struct made made = make_with(owner, block, version);
+	struct sealed_help_block made = sealed_help_make(owner, block, version);
 	struct buf *buf = bring(key_of(block));
 
 	ck_assert_msg(buf != NULL, "block %d", (int)block);
@@ -296,7 +254,7 @@ is_seen(const void *bytes, size_t size)
 static uint8_t *
 slot_of(uint64_t block, version_t version)
 {
-	struct made made = make_with(owner, block, version);
+	struct sealed_help_block made = sealed_help_make(owner, block, version);
 	uint8_t *at = memmem(medium.bytes, medium.size, made.cipher, BLOCK);
 
 	ck_assert_ptr_nonnull(at);
@@ -371,21 +329,21 @@ END_TEST
 START_TEST(nothing_is_on_the_medium_in_the_clear)
 {
 	struct buf *buf = buf_alloc(pool);
-	struct made made = make_with(owner, 7, 8);
+	struct sealed_help_block made = sealed_help_make(owner, 7, 8);
 
 	start_with(keys[_i]);
 	put(7, 8);
 	settle();
-	ck_assert(!is_seen(marker, sizeof(marker) - 1));
+	ck_assert(!is_seen(sealed_help_marker, strlen(sealed_help_marker)));
 	ck_assert(!is_seen(made.plain + 64, 32));
 	ck_assert(is_seen(made.cipher, BLOCK));
 	ck_assert(is_seen(made.verifier.bytes, made.verifier.size));
 	// Of a volume beside it that is not sealed it is seen.
-	fill(buf_bytes(buf), 9, 9);
+	sealed_help_fill(buf_bytes(buf), 9, 9);
 	copies.ops->put(copies.self, block_key_make(PLAIN, 9), buf, false);
 	buf_unref(buf);
 	settle();
-	ck_assert(is_seen(marker, sizeof(marker) - 1));
+	ck_assert(is_seen(sealed_help_marker, strlen(sealed_help_marker)));
 	restart_with(keys[_i]);
 	ck_assert_uint_eq(stats().found, 2);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
@@ -394,7 +352,7 @@ START_TEST(nothing_is_on_the_medium_in_the_clear)
 	buf = bring(block_key_make(PLAIN, 9));
 	ck_assert_ptr_nonnull(buf);
 	ck_assert_ptr_null(buf_proof(buf));
-	ck_assert_mem_eq(buf_bytes(buf), marker, sizeof(marker));
+	ck_assert_mem_eq(buf_bytes(buf), sealed_help_marker, strlen(sealed_help_marker));
 }
 END_TEST
 
@@ -420,21 +378,21 @@ START_TEST(without_a_proof_it_is_not_kept)
 	struct buf *buf = buf_alloc(pool);
 
 	start_with(keys[2]);
-	fill(buf_bytes(buf), 1, 1);
+	sealed_help_fill(buf_bytes(buf), 1, 1);
 	copies.ops->put(copies.self, key_of(1), buf, false);
 	copies.ops->put(copies.self, key_of(2), buf_zero(), false);
 	buf_unref(buf);
 	settle();
 	ck_assert_uint_eq(stats().entries, 0);
 	ck_assert_uint_eq(stats().waiting, 0);
-	ck_assert(!is_seen(marker, sizeof(marker) - 1));
+	ck_assert(!is_seen(sealed_help_marker, strlen(sealed_help_marker)));
 	ck_assert_ptr_nonnull(copies.ops->get(copies.self, key_of(1)));
 	// Written over what was there with one.
 	put(3, 1);
 	settle();
 	ck_assert_uint_eq(stats().entries, 1);
 	buf = buf_alloc(pool);
-	fill(buf_bytes(buf), 3, 2);
+	sealed_help_fill(buf_bytes(buf), 3, 2);
 	copies.ops->put(copies.self, key_of(3), buf, false);
 	buf_unref(buf);
 	settle();
@@ -456,7 +414,7 @@ START_TEST(sealed_zeros)
 	seal_make(owner, &zeros, 1, &verifier);
 	start_with(keys[_i]);
 	memset(buf_bytes(buf), 0, BLOCK);
-	give(buf, &verifier);
+	sealed_help_give(buf, &verifier);
 	copies.ops->put(copies.self, key_of(4), buf, false);
 	buf_unref(buf);
 	settle();
@@ -543,7 +501,7 @@ START_TEST(a_level_leaves)
 	ck_assert_ptr_null(stack_leaving_disk(stack));
 	ck_assert_uint_eq(stats().entries, 20);
 	ck_assert_uint_eq(stats().unknown, 19);
-	ck_assert_ptr_null(memmem(second.bytes, second.size, marker, sizeof(marker) - 1));
+	ck_assert_ptr_null(memmem(second.bytes, second.size, sealed_help_marker, strlen(sealed_help_marker)));
 	for (uint64_t block = 0; block < 20; block++)
 		ck_assert(digest_is(block, 1));
 	stack_abandon_disk(stack);
@@ -598,7 +556,7 @@ END_TEST
 START_TEST(in_the_clear)
 {
 	put_and_restart(_i, 2);
-	fill(slot_of(1, 1), 1, 1);
+	sealed_help_fill(slot_of(1, 1), 1, 1);
 	assert_refused(1);
 	assert_there(0, 1);
 }
@@ -642,7 +600,7 @@ START_TEST(older)
 	put(1, 2);
 	settle();
 	memcpy(slot_of(1, 2), slot, SLOT);
-	struct made made = make_with(owner, 1, 1);
+	struct sealed_help_block made = sealed_help_make(owner, 1, 1);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	proof_digest(&made.verifier, digest);
 	stop();
@@ -656,7 +614,7 @@ END_TEST
 START_TEST(made_up)
 {
 	struct volume_key *stranger = seal_help_key(2, VOLUME_ROLE_OWNER, 2);
-	struct made made = make_with(stranger, 1, 1), zeros = {.verifier = {.size = 81}};
+	struct sealed_help_block made = sealed_help_make(stranger, 1, 1), zeros = {.verifier = {.size = 81}};
 	uint8_t *at, digest[BLOCK_DIGEST_SIZE];
 
 	start_with(keys[_i]);
@@ -719,11 +677,11 @@ START_TEST(another_volume_of_that_name)
 	struct buf *buf = buf_alloc(pool);
 
 	start_with(NULL);
-	fill(buf_bytes(buf), 1, 1);
+	sealed_help_fill(buf_bytes(buf), 1, 1);
 	copies.ops->put(copies.self, key_of(1), buf, false);
 	buf_unref(buf);
 	settle();
-	ck_assert(is_seen(marker, sizeof(marker) - 1));
+	ck_assert(is_seen(sealed_help_marker, strlen(sealed_help_marker)));
 	restart_with(keys[_i]);
 	ck_assert_uint_eq(stats().found, 1);
 	ck_assert(!copies.ops->digest(copies.self, key_of(1), BLOCK, digest));
@@ -749,7 +707,7 @@ START_TEST(no_room_for_proofs)
 	slot_size = BLOCK;
 	start_with(keys[_i]);
 	put(1, 1);
-	fill(buf_bytes(buf), 9, 9);
+	sealed_help_fill(buf_bytes(buf), 9, 9);
 	copies.ops->put(copies.self, block_key_make(PLAIN, 9), buf, false);
 	buf_unref(buf);
 	settle();
