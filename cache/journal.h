@@ -88,6 +88,7 @@ bool journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t *
 // for each block. On any thread. Returns 0, or an errno value for journal_written: they must not be written.
 int journal_seal(struct journal *journal);
 
+// It is written, or (an errno value) can not be.
 void journal_written(struct journal *journal, int sys_errno);
 
 // All points up to this one are done.

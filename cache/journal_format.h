@@ -49,6 +49,7 @@ void journal_record_write(const struct journal_superblock *superblock, const str
 bool journal_record_read(const struct journal_superblock *superblock, uint64_t page, const uint8_t *bytes,
 			 struct journal_record *ret);
 
+// Are its blocks those of a sealed volume?
 bool journal_record_is_sealed(const struct journal_record *record);
 
 // Bytes that ${entry} of ${record} has behind the header.
