@@ -110,7 +110,7 @@ find_superblock(struct opening *opening, uint8_t *bytes)
 	if (worst == DISK_OTHER_VERSION)
 		return refuse(opening, "is a cache of another version of hvfs: %" PRIu32 ", this one has %d; remove it, "
 				       "and it is made anew",
-			      version, DISK_VERSION);
+			      version, DISK_VERSION_SEALED);
 	if (opening->ours)
 		return check_whole(opening);
 	if (worst == DISK_DAMAGED)

@@ -27,6 +27,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/sealed_form.h"
 #include "node/sealing.h"
 #include "node/worker.h"
 #include "store/metadata.h"
@@ -71,6 +72,7 @@ struct volume {
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
@@ -111,6 +113,7 @@ struct node {
 	struct cache_disk *opening_disk; // the configured one, at the start; or NULL
 	struct cache_change *cache_change; // of them, or NULL
 	struct worker *cache_worker, *cache_closer; // open their files, close them
+	struct worker *cache_sealer; // makes what is to be there of blocks of sealed volumes, and checks what was
 	struct node_journal *journal;  // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
@@ -189,6 +192,11 @@ struct node {
 	int status;
 	char why[2048]; // what was not brought to the root; empty: nothing
 };
+
+// ---- node.c ----
+
+// Is a volume of the configuration sealed?
+bool node_has_sealed_volumes(const struct node *node);
 
 // ---- perform.c ----
 moment_us node_now(void);

@@ -66,6 +66,17 @@ volume_add_versions(struct node *node, uint32_t index)
 	store_forget_versions(volume->store);
 }
 
+static void
+volume_add_key(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+
+	core_set_volume_key(node->core, index, volume_key_id(volume->key));
+	volume->cache_form = sealed_form_create(volume->key);
+	volume->journal_form = sealed_form_create(volume->key);
+	stack_set_form(node->cache, index, volume->cache_form);
+}
+
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
@@ -86,7 +97,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index].configured = true;
 	node->volumes[index].key = config->key;
 	if (config->key != NULL)
-		core_set_volume_key(node->core, (uint32_t)index, volume_key_id(config->key));
+		volume_add_key(node, (uint32_t)index);
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);
