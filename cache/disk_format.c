@@ -207,13 +207,33 @@ disk_page_offset(uint64_t page)
 	return disk_superblock_offset(DISK_SUPERBLOCKS) + page * DISK_PAGE_SIZE;
 }
 
+// Where the bytes of ${count} slots begin.
+static uint64_t
+bytes_offset(uint64_t count)
+{
+	uint64_t pages = (count + DISK_PAGE_RECORDS - 1) / DISK_PAGE_RECORDS;
+
+	return (disk_page_offset(pages) + DISK_EMPTY_SIZE - 1) & ~(uint64_t)(DISK_EMPTY_SIZE - 1);
+}
+
+uint64_t
+disk_slots_within(uint64_t size, uint32_t slot_size)
+{
+	uint64_t count = size / slot_size;
+
+	while (count > 0 && bytes_offset(count) + count * slot_size > size) {
+		uint64_t over = bytes_offset(count) + count * slot_size - size;
+		uint64_t fewer = over / (slot_size + DISK_RECORD_SIZE) + 1;
+
+		count -= fewer < count ? fewer : count;
+	}
+	return count;
+}
+
 uint64_t
 disk_slot_offset(const struct disk_superblock *superblock, uint64_t slot)
 {
-	uint64_t pages = (disk_slot_count(superblock) + DISK_PAGE_RECORDS - 1) / DISK_PAGE_RECORDS;
-	uint64_t first = (disk_page_offset(pages) + DISK_EMPTY_SIZE - 1) & ~(uint64_t)(DISK_EMPTY_SIZE - 1);
-
-	return first + slot * superblock->slot_size;
+	return bytes_offset(disk_slot_count(superblock)) + slot * superblock->slot_size;
 }
 
 uint64_t

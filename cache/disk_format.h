@@ -62,6 +62,9 @@ void disk_record_write(const struct disk_superblock *superblock, uint64_t slot, 
 bool disk_record_read(const struct disk_superblock *superblock, uint64_t slot, const uint8_t *bytes,
 		      struct disk_record *ret);
 
+// How many slots of ${slot_size} a file of ${size} bytes has room for, with all that belongs to them.
+uint64_t disk_slots_within(uint64_t size, uint32_t slot_size);
+
 // How many slots there are.
 uint64_t disk_slot_count(const struct disk_superblock *superblock);
 

@@ -178,7 +178,8 @@ make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_
 	if (known)
 		told = core_key(level, slot);
 	*ret_ghost = slot->ghost;
-	disk_take(level, &place);
+	assoc_evict(&place);
+	level->stats.unknown -= !known;
 	level->stats.replaced++;
 	if (known)
 		level->listener.replaced(level->listener.arg, told);
@@ -243,28 +244,19 @@ put_later(struct disk_level *level, block_key told_key)
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
 
-// A full group takes only who has proved himself: who was used again in memory, or has been brought before not long ago. So
-// a scan does not push out what is used, nor does it wear the disk. Who was refused is remembered by eight bits of his, the
-// ghost in one slot or another of his group: as many of them as there are slots, which costs no memory. One in
-// 255 / ways is taken for another.
+// A full group takes only who has proved himself: who was used again in memory, or has been brought before, not long ago. So
+// a scan does not push out what is used, nor does it wear the disk.
 static bool
 has_proved_itself(struct disk_level *level, block_key key, enum disk_why why)
 {
 	struct group group;
-	uint8_t ghost = (uint8_t)(hash_mix(key) % UINT8_MAX + 1);
 
 	if (why == DISK_USED || assoc_has_room(level->table, key))
 		return true;
 	if (why == DISK_NOT_USED)
 		return false;
 	group = assoc_group(level->table, hash_group(level->table->hash, key, level->table->group_count));
-	for (uint32_t i = 0; i < group.used; i++)
-		if (group.slots[i].ghost == ghost) {
-			group.slots[i].ghost = 0;
-			return true;
-		}
-	group.slots[level->stats.refused % group.used].ghost = ghost;
-	return false;
+	return policy_admit(&group, key, level->stats.refused);
 }
 
 static bool
@@ -316,6 +308,8 @@ disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum di
 	}
 	if (!is_kept(level, told_key, buf))
 		return false;
+	if (why == DISK_BROUGHT)
+		assoc_missed(level->table, key);
 	if (has_proved_itself(level, key, why))
 		return put(level, key, told_key, buf);
 	level->stats.refused++;
@@ -359,8 +353,12 @@ disk_level_forget(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!disk_find(level, key, &place))
+	if (!to_number(level, &key))
 		return;
+	if (!assoc_find(level->table, key, &place)) {
+		assoc_forget(level->table, key);
+		return;
+	}
 	if (assoc_slot(&place)->busy)
 		disk_op_find(level, &place)->forgotten = true;
 	disk_take(level, &place);
@@ -383,7 +381,7 @@ disk_level_use(struct disk_level *level, block_key key)
 
 	if (!disk_find(level, key, &place) || !assoc_slot(&place)->known)
 		return false;
-	assoc_use(&place);
+	assoc_touch(&place);
 	return true;
 }
 

@@ -172,15 +172,23 @@ promote(struct stack *stack, const struct spot *spot, const struct slot *slot)
 	stack_place(stack, top, &promoted);
 }
 
-// The levels above ${level} do not have ${key}, which comes to the top.
+// The levels above ${level} do not have ${key}, which comes to the top. ${wanted}: somebody has looked for it; else it is
+// written, so that nobody cares whether it was here.
 static void
-missed_above(struct stack *stack, uint32_t level, block_key key)
+missed_above(struct stack *stack, uint32_t level, block_key key, bool wanted)
 {
 	uint32_t top = taker_from(stack, 0);
 
-	for (uint32_t i = 0; i < level; i++)
-		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
-			assoc_missed(stack->levels[i]->now, key, i == top);
+	for (uint32_t i = 0; i < level; i++) {
+		struct assoc *table = stack->levels[i]->now;
+
+		if (table == NULL || stack->levels[i]->config.policy != POLICY_ADAPTIVE)
+			continue;
+		if (wanted)
+			assoc_missed(table, key);
+		if (i != top)
+			assoc_forget(table, key); // who had it would have given it to the top
+	}
 }
 
 void
@@ -188,7 +196,7 @@ stack_rise(struct stack *stack, const struct slot *slot)
 {
 	struct level *top = stack->levels[taker_from(stack, 0)];
 
-	missed_above(stack, stack->count, slot_key(slot));
+	missed_above(stack, stack->count, slot_key(slot), true);
 	top->promoted_in++;
 	top->first_uses++;
 	stack_place(stack, 0, slot);
@@ -237,12 +245,12 @@ get_below(struct stack *stack, block_key key)
 		return NULL;
 	advise_use(stack->advise, key);
 	stack->hits++;
-	missed_above(stack, spot.level, key);
+	missed_above(stack, spot.level, key, true);
 	for (uint32_t i = 0; i < spot.level; i++)
 		stack->levels[i]->passed++;
 	if (spot.level < stack->count) {
 		stack->levels[spot.level]->hits++;
-		assoc_use(&spot.place);
+		assoc_use_last(&spot.place);
 	}
 	if (stack_is_full(stack))
 		return spot.level < stack->count ? assoc_slot(&spot.place)->buf : victim_slot(spot.victim)->buf;
@@ -277,7 +285,7 @@ put_new(struct stack *stack, block_key key, struct buf *buf, bool dirty)
 	struct slot slot = {.tag = key + 1, .fresh = 1, .dirty = dirty, .buf = buf_ref(buf)};
 
 	advise_bring(stack->advise, key);
-	missed_above(stack, stack->count, key);
+	missed_above(stack, stack->count, key, !dirty);
 	stack_place(stack, 0, &slot);
 }
 
@@ -291,7 +299,7 @@ put_again(struct stack *stack, const struct spot *spot, struct buf *buf, bool di
 	if (spot->level == top && place.table == stack->levels[top]->now) {
 		assoc_replace(&place, buf);
 		assoc_set_dirty(&place, dirty);
-		assoc_use(&place);
+		assoc_touch(&place);
 		squeeze(stack, top, slot_key(assoc_slot(&place)));
 		return;
 	}

@@ -105,7 +105,8 @@ serve_run(int argc, char **argv)
 	if (serve == NULL)
 		return command_fail(&command_serve, "no memory");
 	int status;
-	if (config_load(&serve->config, argc, argv, error, sizeof error) != 0)
+	if (config_load(&serve->config, argc, argv, error, sizeof error) != 0 ||
+	    node_config_check(&serve->config.node, error, sizeof error) != 0)
 		status = command_usage(&command_serve, "%s", error);
 	else
 		status = serve_loaded(serve);
@@ -131,8 +132,8 @@ const struct command command_serve = {
 		"  --key FILE             this node's key ('hvfs keygen' makes one): every TCP link is TLS 1.3, both ends with\n"
 		"                         keys that the other knows\n"
 		"  --acl FILE             who may do what: lines of PEER VOLUME RIGHT [label]; PEER is sha256:HEX or uid:N,\n"
-		"                         VOLUME a name or *, RIGHT none, read or read-write. Who is not listed may nothing,\n"
-		"                         but for this user and root on unix sockets\n"
+		"                         VOLUME a name or *, RIGHT none, proxy (of sealed ones), read or read-write. Who is not listed may\n"
+		"                         nothing, but for this user and root on unix sockets\n"
 		"  --volume-key VOLUME=FILE  VOLUME is sealed with the keys in FILE ('hvfs volume-key'): links carry ciphertext, which\n"
 		"                         who has a proxy's key can pass on, and neither read nor change. Repeatable\n"
 		"  --mount DIR            present each volume as DIR/NAME.img\n"
@@ -169,7 +170,7 @@ const struct command command_serve = {
 		"                         exit 1 and say why\n"
 		"  --log-level LEVEL      error, warn, info (the default), debug\n"
 		"  --log-file FILE        append the log to FILE instead of standard error\n"
-		"  --insecure             without a key listen on TCP addresses that other machines can reach, though\n"
-		"                         links are neither authenticated nor encrypted then\n",
+		"  --insecure             without a key listen on, and dial, TCP addresses beyond this machine, though links\n"
+		"                         are neither authenticated nor encrypted then\n",
 	.run = serve_run,
 };

@@ -8,6 +8,7 @@
 
 #include "core/message.h"
 #include "net/address.h"
+#include "net/tls.h"
 #include "net/wire.h"
 
 struct event_base;
@@ -27,9 +28,9 @@ struct link_callbacks {
 	void (*malformed)(void *arg, struct link *link, const struct message *header, const struct wire_error *error, bool fatal);
 	// Less than half of LIMIT_LINK_DATA_SIZE is waiting now, and more was before.
 	void (*room)(void *arg, struct link *link);
-	// The peer or the network ended it, or a write failed; ${why} is a sentence, ${refused}: the peer has said that it does not want
-	// this end, so that to try again is of no use for now. The link is freed after the call.
-	void (*closed)(void *arg, struct link *link, const char *why, bool refused);
+	// The peer or the network ended it, or a write failed; ${why} is a sentence, ${refusal}: whether to
+	// try again may help. The link is freed after the call.
+	void (*closed)(void *arg, struct link *link, const char *why, enum tls_refusal refusal);
 };
 
 // Takes over the connected, non-blocking socket ${fd}. ${peer} is a name for logs. Callbacks run from the event loop only,

@@ -51,8 +51,11 @@ struct node_config {
 // The defaults of docs/protocol.md and cli.
 void node_config_default(struct node_config *config);
 
-// Check ${config} (sizes, names, combinations; TCP without insecure) and open stores, listeners, control socket and
-// mount. Returns NULL and a sentence that names the flag or thing, the value and what would be right; nothing is left
+// Check ${config}: sizes, names, combinations; plain TCP beyond this machine without insecure. Returns 0, or -1 and a
+// sentence that names the flag, the value and what would be right.
+int node_config_check(const struct node_config *config, char *error, size_t error_size);
+
+// Check ${config} (as above) and open stores, listeners, control socket and mount. Returns NULL and a sentence that names the flag or thing, the value and what would be right; nothing is left
 // behind then. ready(arg) is called once from node_run: everything that was asked for is mounted and each volume's size
 // known. failed(arg, text) is called instead when a volume can not be had from the parent (unknown there, parent is no
 // hvfs): node_run then returns 1.

@@ -261,7 +261,7 @@ node_check_ready(struct node *node)
 static bool
 error_is_final(enum hvfs_error error)
 {
-	return error == ERR_NO_VOLUME || error == ERR_REFUSED || error == ERR_LOOP || error == ERR_PROTOCOL ||
+	return error == ERR_NO_VOLUME || error == ERR_REFUSED || error == ERR_DENIED || error == ERR_LOOP || error == ERR_PROTOCOL ||
 	       error == ERR_READ_ONLY || error == ERR_TOO_MANY || error == ERR_OUT_OF_RANGE;
 }
 
@@ -272,9 +272,14 @@ node_volume_failed(struct node *node, const struct action *action)
 	const char *text = action->text != NULL ? action->text : hvfs_error_text(action->error);
 
 	core_volume_info(node->core, action->volume, node_now(), &info);
-	log_warnx("volume %s is not given by parent %s: %s", info.name, node_parent_address(node), text);
+	if (action->error != ERR_DENIED || !node->volumes[action->volume].denied_told)
+		log_warnx("volume %s is not given by parent %s: %s", info.name, node_parent_address(node), text);
 	if (node->volumes[action->volume].configured && error_is_final(action->error))
 		node_fail(node, "--volume %s: not given by parent %s: %s", info.name, node_parent_address(node), text);
+	if (action->error != ERR_DENIED)
+		return;
+	node->volumes[action->volume].denied_told = true;
+	node_parent_denies(node, action->volume);
 }
 
 void
