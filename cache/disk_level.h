@@ -56,14 +56,16 @@ struct disk_level_stats {
 	int sys_errno; // why nothing is kept here any more; 0: all is well
 };
 
+// ${slot_size}, here and below, is the size of the largest blocks that there is room for; and SEALED_TAIL_SIZE more if
+// there are to be blocks of sealed volumes.
+
 // The least config.size that there can be.
 uint64_t disk_level_size_min(uint32_t slot_size);
 
 // Bytes of memory that the index of such a level takes when all of it is in use.
 uint64_t disk_level_index(const struct level_config *config, uint32_t slot_size);
 
-// ${slot_size} is the size of the largest blocks that there is room for; and SEALED_TAIL_SIZE more if there are to be
-// blocks of sealed volumes. Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape: then *${ret_emptied} is
+// Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape: then *${ret_emptied} is
 // true if something was on it. ${config} has a hash; its size is what the level takes
 // on the medium, all included. Returns NULL and a sentence without the medium's name: what is
 // wrong, what to do.

@@ -241,6 +241,10 @@ cache_disk_open_level(struct cache_disk *disk, bool anew, char *error, size_t er
 	uint32_t slot_size = disk->config.slot_size + (node_has_sealed_volumes(disk->node) ? SEALED_TAIL_SIZE : 0);
 	char why[256];
 
+	if (level->size < disk_level_size_min(slot_size))
+		return disk_file_refuse(&disk->disk_file, error, error_size,
+					"%" PRIu64 " bytes are too few; right would be at least %" PRIu64, level->size,
+					disk_level_size_min(slot_size));
 	disk->level = (anew ? disk_level_open_empty : disk_level_open)(&medium, level, slot_size, &disk->emptied, why, sizeof(why));
 	return disk->level != NULL ? 0 : disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
 }
