@@ -11,6 +11,7 @@
 //   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
+//   confine.c  going on as another user
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -337,6 +338,8 @@ void node_cache_disk_set_policy(struct node *node, enum policy policy);
 void node_cache_disk_moved(struct node *node);
 // The node leaves: what is being opened needs not be.
 void node_cache_disk_cancel(struct node *node);
+// Its file, if it is one, belongs to that user from now on. Returns 0, or -1 with errno.
+int node_cache_disk_give(struct node *node, uid_t uid, gid_t gid);
 // The disk level's file or device, as it is configured now; NULL: there is none.
 const struct cache_disk_config *node_cache_disk_config(const struct node *node);
 bool node_cache_disk_is_device(const struct node *node);

@@ -210,6 +210,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
+		.unmount = node->config.unmount,
+		.unmount_arg = node->config.confine_arg,
 	};
 
 	if (node->config.mount[0] == '\0')
