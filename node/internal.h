@@ -44,6 +44,12 @@ struct record;
 struct rescue;
 
 // One open link; its slot is what the core calls it.
+// What the log has been told of.
+struct telling {
+	moment_us told; // last; 0: never
+	uint64_t hidden; // since then
+};
+
 struct node_link {
 	struct node *node;
 	struct link *link;
@@ -51,6 +57,7 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
+	struct telling malformed, unproven; // messages that came
 	bool heard;   // a valid message came
 	bool written; // is in node->written
 	struct node_link *next_written;
@@ -68,6 +75,7 @@ struct volume {
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TELL_AGAIN_US = 60 * 1000 * 1000 }; // of the same, on one link
+
 // ---- Slots ----
 
 static struct node_link *
@@ -213,8 +215,39 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	return sealed < known.sealed && (version > known.protocol || version == 0);
 }
 
+// A peer that goes on and on is told of once a minute. False: not now. Else ${again} says how often that was.
+static bool
+is_news(struct telling *telling, char *again, size_t size)
+{
+	moment_us now = node_now();
+
+	if (telling->told != 0 && now - telling->told < TELL_AGAIN_US) {
+		telling->hidden++;
+		return false;
+	}
+	again[0] = '\0';
+	if (telling->hidden > 0)
+		snprintf(again, size, "; %" PRIu64 " times more since it was told last", telling->hidden);
+	*telling = (struct telling){.told = now};
+	return true;
+}
+
+static void
+tell_not_proven(struct node_link *link, const struct message *message, const struct sealing_fault *fault)
+{
+	int volume = core_message_volume(link->node->core, link->slot, message);
+	char again[80];
+
+	if (volume >= 0)
+		link->node->volumes[volume].unproven++;
+	if (is_news(&link->unproven, again, sizeof(again)))
+		log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %" PRIu64 ", its verifier: %s%s",
+			  role_name(link), link_peer(link->link), message_opcode_name(message->opcode), fault->block, fault->why,
+			  again);
+}
+
 // Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
-// had refused ours.
+// had refused ours; what nobody had asked for is given back.
 static void
 on_not_proven(void *arg, const struct message *message, const struct sealing_fault *fault)
 {
@@ -231,8 +264,12 @@ on_not_proven(void *arg, const struct message *message, const struct sealing_fau
 		.status = STATUS_BAD_VERIFIER,
 	};
 
-	log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %llu, its verifier: %s", role_name(link),
-		  link_peer(link->link), message_opcode_name(message->opcode), (unsigned long long)fault->block, fault->why);
+	tell_not_proven(link, message, fault);
+	if (message->opcode == OP_PUSH) {
+		refusal.opcode = OP_LOCK;
+		refusal.present = (refusal.present & ~PRESENT(STATUS)) | PRESENT(PERMISSIONS) | (message->present & PRESENT(GRANT));
+		refusal.grant = message->grant;
+	}
 	if (is_answer && link->role == LINK_CHILD)
 		node_link_close(link->node, link->slot, "what it brings can not be proven");
 	else if (is_answer)
@@ -309,11 +346,13 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 {
 	struct node_link *link = arg;
 	bool is_reply = header->opcode == OP_OK_REPLY || header->opcode == OP_ERR_REPLY;
+	char again[80] = "";
 
-	log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s", role_name(link), link_peer(link->link),
-		  message_opcode_name(header->opcode), message_status_text(error->status),
-		  error->param != 0 ? message_param_name(error->param) : "none", error->param,
-		  fatal ? "; closing the link" : "");
+	if (is_news(&link->malformed, again, sizeof(again)) || fatal)
+		log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s%s", role_name(link), link_peer(link->link),
+			  message_opcode_name(header->opcode), message_status_text(error->status),
+			  error->param != 0 ? message_param_name(error->param) : "none", error->param,
+			  fatal ? "; closing the link" : "", again);
 	if (link->role == LINK_PARENT && !link->heard)
 		node_parent_useless(link->node, "it does not speak hvfs, or wants TLS (--key)");
 	if (!is_reply)
