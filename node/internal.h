@@ -57,7 +57,7 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
-	struct telling malformed, unproven; // messages that came
+	struct telling malformed, unproven, keyless; // messages that came
 	bool heard;   // a valid message came
 	bool written; // is in node->written
 	struct node_link *next_written;

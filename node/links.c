@@ -198,7 +198,8 @@ on_checked(void *arg, const struct message *message, int volume)
 		receive(link, message);
 }
 
-// What has come later was sealed as a later version than any that the content before was told to have.
+// What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
+// the same version; who has only the number in memory takes bytes of that version for those.
 static bool
 on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
 {
@@ -212,7 +213,7 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
 	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
 		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
-	return sealed < known.sealed && (version > known.protocol || version == 0);
+	return sealed < known.sealed && (version >= known.protocol || version == 0);
 }
 
 // A peer that goes on and on is told of once a minute. False: not now. Else ${again} says how often that was.
@@ -459,6 +460,20 @@ on_accepted(void *arg, int fd, const char *name)
 
 // ---- What the core says ----
 
+static void
+tell_key_refusal(struct node_link *link, const struct message *message)
+{
+	char again[80], peer[PEER_TEXT_SIZE];
+
+	if (message->opcode != OP_ERR_REPLY || !(message->present & PRESENT(ERR_PARAM)) || message->err_param != PARAM_KEY ||
+	    !is_news(&link->keyless, again, sizeof(again)))
+		return;
+	log_warnx("child %s, %s, asks for a volume %s%s", link_peer(link->link), peer_print(&link->peer, peer),
+		  message->status == STATUS_MISSING_PARAM ? "that is sealed, and has no key of it"
+							  : "with a key of another, or that is not sealed here",
+		  again);
+}
+
 void
 node_link_send(struct node *node, const struct action *action)
 {
@@ -467,6 +482,7 @@ node_link_send(struct node *node, const struct action *action)
 
 	if (link == NULL)
 		return; // its end is on the way to the core
+	tell_key_refusal(link, action->message);
 	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);
 	if (link->sealing != NULL)
 		sealing_send(link->sealing, &volume, action->message);

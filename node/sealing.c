@@ -434,7 +434,8 @@ size_of(const struct job *job)
 		       message->node_name.size + message->key.size + message->digest.size + message->parent_addr.size +
 		       message->cookie.size + message->range_start.size + message->stripe.size;
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
-		size += message->items[i].kind == ITEM_DATA ? job->block_size : 0;
+		if (message->items[i].kind == ITEM_DATA)
+			size += job->comes && job->key != NULL && may_read(job->key) ? 2 * job->block_size : job->block_size;
 		if (job->comes)
 			size += sizeof(struct item) + sizeof(struct part) + sizeof(struct sealed_entry) +
 				2 * message->items[i].verifier.size;
@@ -514,7 +515,10 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		return;
 	}
 	job = job_new(link, volume, message, true);
-	if (needs_check && !sizes_fit(volume, message)) {
+	if (needs_check && message->opcode == OP_PUT) {
+		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed"; // FLUSH does not
+		job->fault = message->block;
+	} else if (needs_check && !sizes_fit(volume, message)) {
 		job->why = "the block has another size";
 		job->fault = message->block;
 	} else if (needs_check) {

@@ -14,7 +14,7 @@ class Child:
 
     def connect(self, volume, key=None, **fields):
         """CONNECT; its answer. What it says of the volume is kept."""
-        fields = {"volume_name": volume.encode(), "connect_flags": 2, **({"key": key} if key else {}), "protocol": 1,
+        fields = {"volume_name": volume.encode(), "connect_flags": 2, **({} if key is None else {"key": key}), "protocol": 1,
                   "node_id": self.node_id, "node_name": b"bad", "session": 0, "path": self.node_id.to_bytes(8, "big"), **fields}
         answer = self.ask(wire.Message(wire.CONNECT, **fields))
         if answer and answer.opcode == wire.OK:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import wire
 from between import Between
-from lab import BLOCK, Direct, check, hvfs
+from lab import BLOCK, Direct, check, hvfs, run
 
 RUN = 8            # blocks of one operation
 STRIDE = 64        # from one attack's blocks to the next one's: nobody reads ahead that far
@@ -44,6 +44,9 @@ def content(number, generation=0, volume="v"):
 
 
 def run_content(first, generation=0, volume="v"):
+    """${generation} None: it was never written."""
+    if generation is None:
+        return bytes(RUN * BLOCK)
     return b"".join(content(number, generation, volume) for number in range(first, first + RUN))
 
 
@@ -60,12 +63,12 @@ def make_keys():
 
 class Tree:
     def __init__(self, lab, *flags):
-        self.lab, self.next = lab, 0
+        self.lab, self.next, self.size = lab, 0, SIZE
         make_keys()
         for volume in ("v", "w"):
             lab.create(f"{volume}.img", str(SIZE))
         self.root = lab.serve("root", "--volume", "v=v.img", "--volume", "w=w.img", *self.keys("owner"), "--listen", "unix:root.sock",
-                              "--io-timeout", IO_TIMEOUT, *flags)
+                              "--io-timeout", IO_TIMEOUT, "--cache", "mem:8M", *flags)
         self.above = Between("above.sock", "root.sock")
         self.proxy = self.serve("proxy", "proxy", "above", "--listen", "unix:proxy.sock", *flags, mount=False)
         self.below = Between("below.sock", "proxy.sock")
@@ -80,8 +83,14 @@ class Tree:
         return [word for volume in ("v", "w") for word in ("--volume-key", f"{volume}={volume}.{role}")]
 
     def serve(self, name, role, parent, *flags, mount=True):
-        return self.lab.serve(name, "--volume", "v", "--volume", "w", *self.keys(role), "--parent", f"unix:{parent}.sock", "--io-timeout",
-                              IO_TIMEOUT, "--readahead", "0", *flags, mount=mount)
+        return self.lab.serve(name, "--volume", "v", "--volume", "w", *self.keys(role), "--parent", f"unix:{parent}.sock", "--readahead", "0",
+                              "--io-timeout", "2s" if parent == "below" else IO_TIMEOUT, *flags, mount=mount)
+
+    @staticmethod
+    def fails(*words):
+        """A node that does not get up, and says why in a line."""
+        error = run(*words, status=1).stderr.strip()
+        check(error and "\n" not in error, "not one line:", error)
 
     # ---- Blocks ----
 
@@ -91,6 +100,15 @@ class Tree:
         if filled:
             self.write("root", self.next, 0)
         return self.next
+
+    def many(self, count, filled):
+        """The first of so many, a multiple of 256 and at one."""
+        first = (self.next + STRIDE + 255) // 256 * 256
+        self.next = first + count
+        if filled:
+            for number in range(first, first + count, RUN):
+                self.disks["root"].write(number // RUN, run_content(number))
+        return first
 
     def write(self, name, first, generation):
         self.disks[name].write(first // RUN, run_content(first, generation))
@@ -131,7 +149,7 @@ class Tree:
         w = Direct(self.leaf.image("w"), RUN * BLOCK)
         check(w.read(self.other // RUN) == run_content(self.other, 0, "w"), "the leaf reads something else of w")
         w.close()
-        self.volume_id = self.answer(places.elsewhere).volume_id
+        self.volume_id, self.other_id = self.answer(places.elsewhere).volume_id, self.answer(self.other).volume_id
         return SimpleNamespace(zeros=self.answer(places.zeros).blocks[1], elsewhere=self.answer(places.elsewhere).blocks[1],
                                other_volume=self.answer(self.other).blocks[1], at=places)
 

@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "adversary"))
 
 import wire
+from attacks import ATTACKS, perform
 from forge import FORGERIES
 from lab import check, main, need_fuse
 from tree import RUN, Tree
@@ -79,6 +80,7 @@ def test(lab):
     tree = Tree(lab)
     tree.all_is_well()
     forgeries(tree)
+    perform(tree, ATTACKS)
 
 
 main(test)
