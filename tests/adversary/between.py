@@ -33,7 +33,7 @@ class Between:
         self.parent, self.up, self.down = parent, None, None
         self.passed = {"up": collections.deque(maxlen=4096), "down": collections.deque(maxlen=4096)}
         self.pairs, self.commands, self.answers = [], queue.Queue(), {}
-        self.recorded = None  # a file: all bytes go there as well
+        self.recorded = None  # a file: all bytes that come go there as well
         self.lock, self.next_xid = threading.Lock(), OWN_XIDS
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(listen)
@@ -143,8 +143,6 @@ class Between:
             self._write(pair, direction, one.encode())
 
     def _write(self, pair, direction, data):
-        if self.recorded:
-            self.recorded.write(data)
         try:
             pair.out(direction).sendall(data)
         except OSError:
