@@ -46,6 +46,12 @@ struct record;
 struct rescue;
 
 // One open link; its slot is what the core calls it.
+// What the log has been told of.
+struct telling {
+	moment_us told; // last; 0: never
+	uint64_t hidden; // since then
+};
+
 struct node_link {
 	struct node *node;
 	struct link *link;
@@ -53,6 +59,7 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
+	struct telling malformed, unproven, keyless; // messages that came
 	bool heard;   // a valid message came
 	bool unwanted; // of a parent: it has said that it gives this node nothing
 	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i
@@ -74,6 +81,7 @@ struct volume {
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
 	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
+	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
