@@ -7,7 +7,7 @@
 // fro. Who was better for long is given up only when the other has been for long, too: below a file system S3-FIFO keeps
 // what scans would push out, LRU has the better moments between them, and who changes each time has neither's hits. That
 // lasts the longer for S3-FIFO as it hits late; what was too long ago counts no more on either side.
-// (tests/bench/run cache-policy shows what that gives on each trace; the constants were chosen on those.)
+// (meson test --benchmark cache-policy shows what that gives on each trace; the constants were chosen on those.)
 #include "cache/duel.h"
 #include "core/check.h"
 
