@@ -30,7 +30,8 @@ enum action_type {
 	ACTION_JOURNAL_SYNC,  // volume, store_cookie: EVENT_JOURNALED when all of the volume's before it is kept
 	ACTION_JOURNAL_AUTHOR, // volume: core_author says something else now
 	ACTION_VOLUME_READY,  // volume: size and block size are known (core_volume_info): mount it
-	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why), or not any more; tried again on reconnect
+	ACTION_VOLUME_FAILED, // volume, error, text: the parent does not give it (and why); tried again on reconnect. ERR_DENIED:
+			      // we have no right to it, or not any more; at each try
 	ACTION_FORBIDDEN,     // link, volume, text: a child has asked for something (text) that it has no right to; volume UINT32_MAX:
 			      // for a volume (text) itself
 	ACTION_CLOSE,         // link, text: close it because of text; EVENT_LINK_DOWN still comes

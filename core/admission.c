@@ -396,6 +396,11 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 		free(pending);
 		return;
 	}
+	if (volume->denied) { // nor can there be anything new before the parent has said so
+		outbox_error(core, link, message->xid, STATUS_ACCESS_DENIED, 0, 0);
+		free(pending);
+		return;
+	}
 	pending->next = core->pending_connects;
 	core->pending_connects = pending;
 	core->pending_connect_count++;

@@ -387,6 +387,9 @@ dispatch(struct core *core, const struct event *event)
 	case EVENT_RIGHTS:
 		rights_changed(core);
 		break;
+	case EVENT_DENIED:
+		rights_denied(core, core->volumes[event->volume]);
+		break;
 	case EVENT_ABORT:
 		abort_volume(core, core->volumes[event->volume]);
 		break;

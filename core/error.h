@@ -19,7 +19,8 @@
 	X(REFUSED, "refused by the peer")                                  \
 	X(PROTOCOL, "the peer broke the protocol")                         \
 	X(CUT_OFF, "cut off from the parent for too long")                 \
-	X(ABORTED, "aborted by the administrator")
+	X(ABORTED, "aborted by the administrator")                         \
+	X(DENIED, "this node has no right to the volume any more")
 
 enum hvfs_error {
 #define X(name, text) ERR_##name,

@@ -27,6 +27,9 @@ enum event_type {
 	EVENT_JOURNALED,    // volume, store_cookie, error: the answer to ACTION_JOURNAL_SYNC, and to all before it of the volume
 	EVENT_COPIES,       // the cache has something to tell (copies.h, next_loaded)
 	EVENT_RIGHTS,       // core_config.right_of may say something else than before
+	EVENT_DENIED,       // volume: whoever could give it says that this node has no right to it (ERR_DENIED of
+			    // ACTION_VOLUME_FAILED, or by closing links): what waits for it fails, here and below, and what
+			    // comes, until a parent gives it again
 	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
 			    // written here and is not known to be durable is given up, unless children have the volume
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
@@ -44,7 +47,7 @@ struct event {
 	uint32_t peer;                 // EVENT_LINK_UP of a child: who it is; the same number for the same peer. 0: nobody knows
 	const char *address;           // EVENT_LINK_UP of a parent: as it was dialled, to be told to our children as a way
 				       // further up (F3); or NULL
-	uint32_t volume;               // EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED
+	uint32_t volume;               // EVENT_DENIED, EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED
 	uint64_t queued_size;          // EVENT_LINK_ROOM
 	const struct message *message; // EVENT_MESSAGE
 	struct io *io;                 // EVENT_IO, EVENT_IO_CANCEL

@@ -254,10 +254,12 @@ io_refusal(const struct core *core, const struct volume *volume, const struct io
 	return ERR_OK;
 }
 
-// Has the parent been away for too long? The moment at which it will have been, else.
+// Has the parent been away for too long, or does nobody give us the volume? The moment at which it will be so, else.
 static moment_us
 cut_off_limit(const struct core *core, const struct volume *volume)
 {
+	if (volume->denied)
+		return core->now;
 	if (volume->is_root || volume->connected || core->config.disconnect_ms == DISCONNECT_WAIT)
 		return MOMENT_NEVER;
 	return moment_after_ms(volume->cut_off_at, core->config.disconnect_ms);
@@ -268,6 +270,12 @@ static bool
 is_cut_off(const struct core *core, const struct io *io)
 {
 	return cut_off_limit(core, io_volume(core, io)) <= core->now;
+}
+
+static enum hvfs_error
+cut_off_error(const struct volume *volume)
+{
+	return volume->denied ? ERR_DENIED : ERR_CUT_OFF;
 }
 
 // A fsync waits for the root, unless it was asked for less by name (G2).
@@ -289,7 +297,7 @@ submit_sync(struct core *core, struct volume *volume, struct io *io)
 	}
 	io_enqueue(core, io);
 	if ((barrier_add(core, volume, io, -1, 0)->count > 0 || volume->unsynced) && is_cut_off(core, io))
-		local_cancel(core, io, ERR_CUT_OFF);
+		local_cancel(core, io, cut_off_error(volume));
 }
 
 void
@@ -317,7 +325,7 @@ local_submit(struct core *core, struct io *io)
 	if (io->done == io->count)
 		local_finish(core, io, ERR_OK);
 	else if (is_cut_off(core, io))
-		local_cancel(core, io_enqueue(core, io), ERR_CUT_OFF);
+		local_cancel(core, io_enqueue(core, io), cut_off_error(volume));
 	else
 		io_enqueue(core, io);
 	if (io->kind == IO_READ)
@@ -450,7 +458,7 @@ expire_cut_off(struct core *core)
 		for (struct io *io = core->io_head; io != NULL; io = next) {
 			next = io->next;
 			if (io->volume == i)
-				local_cancel(core, io, ERR_CUT_OFF);
+				local_cancel(core, io, cut_off_error(core->volumes[i]));
 		}
 	}
 }

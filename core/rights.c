@@ -13,6 +13,7 @@
 #include "core/admission.h"
 #include "core/check.h"
 #include "core/claim.h"
+#include "core/local.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -260,4 +261,24 @@ rights_changed(struct core *core)
 		name = core->volumes[child->volume]->name;
 		child_changed(core, child, rights_of_link(core, (uint32_t)child->link, name, strlen(name)));
 	}
+}
+
+// ---- Ours ----
+
+// Those below connect anew, and are told; what they still have is good until its lease ends.
+void
+rights_denied(struct core *core, struct volume *volume)
+{
+	if (volume->is_root || volume->connected || volume->denied)
+		return;
+	core_trace(core, "volume %s: nobody above gives this node a right to it", volume->name);
+	volume->denied = volume->announced; // else it is asked for anew whenever somebody wants it
+	local_expire(core);
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->link >= 0)
+			outbox_close_link(core, (uint32_t)child->link, "this node has no right to a volume any more");
+	}
+	admission_answer(core, volume, STATUS_ACCESS_DENIED);
 }

@@ -27,6 +27,9 @@ void rights_link_down(struct core *core, struct child *child);
 // has for writing and is to give back may be brought up, and what was brought up be made durable.
 enum status rights_refusal(struct core *core, const struct child *child, const struct message *message);
 
+// Nobody above gives this node a right to ${volume} (EVENT_DENIED): what waits for it fails, at once and at every hop below.
+void rights_denied(struct core *core, struct volume *volume);
+
 // Somebody has tried what he may not: tell the node. ${volume} -1: he asked for the volume named ${text}, else for ${text} of it.
 void rights_tell(struct core *core, uint32_t link, int32_t volume, const char *text);
 

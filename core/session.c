@@ -395,15 +395,15 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 	core_trace(core, "volume %s: the parent refuses: %s", volume->name, message_status_text(message->status));
 	if (message->status == STATUS_UNAVAILABLE || message->status == STATUS_IN_RECOVERY)
 		return;
-	if (!volume->announced || (message->status == STATUS_ACCESS_DENIED && !volume->denied)) {
+	if (!volume->announced || message->status == STATUS_ACCESS_DENIED) {
 		struct action *action = actions_add(core->actions, ACTION_VOLUME_FAILED);
 
 		if (!volume->announced)
 			volume->state = VOLUME_FAILED;
-		volume->denied = true;
 		action->volume = volume->index;
 		action->error = message->status == STATUS_NO_SUCH_VOLUME  ? ERR_NO_VOLUME
 				: message->status == STATUS_LOOP_DETECTED ? ERR_LOOP
+				: message->status == STATUS_ACCESS_DENIED ? ERR_DENIED
 									  : ERR_REFUSED;
 		action->text = sealed_refusal_text(message);
 	}

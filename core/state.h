@@ -147,7 +147,7 @@ struct volume {
 	uint32_t index;
 	bool is_root;
 	bool dynamic; // made because a child asked for it
-	bool denied;  // the parent says that we have no right to it any more, and that was told
+	bool denied;  // nobody above gives us a right to it (EVENT_DENIED), until we are connected
 	bool read_only;
 	bool configured_read_only;
 	enum volume_state state;

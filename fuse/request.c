@@ -35,6 +35,7 @@ error_to_errno(enum hvfs_error error)
 		[ERR_TOO_MANY] = EAGAIN,
 		[ERR_LOOP] = ELOOP,
 		[ERR_REFUSED] = EACCES,
+		[ERR_DENIED] = EACCES,
 		[ERR_PROTOCOL] = EPROTO,
 	};
 

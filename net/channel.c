@@ -106,7 +106,7 @@ tls_result(struct channel *channel, int result, const char *what)
 		return CHANNEL_WAITS;
 	if (error == SSL_ERROR_ZERO_RETURN)
 		return CHANNEL_ENDED;
-	channel->refused = tls_describe(channel->ssl, error, sys_errno, what, channel->why, sizeof(channel->why));
+	channel->refusal = tls_describe(channel->ssl, error, sys_errno, what, channel->why, sizeof(channel->why));
 	return CHANNEL_FAILED;
 }
 

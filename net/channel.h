@@ -4,6 +4,8 @@
 #ifndef HVFS_NET_CHANNEL_H
 #define HVFS_NET_CHANNEL_H
 
+#include "net/tls.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +29,7 @@ struct channel {
 	enum channel_result next_read; // what the next read has to tell, but for CHANNEL_DONE: found out behind the last bytes
 	uint64_t plain_received, plain_sent;
 	char why[CHANNEL_WHY_SIZE];
-	bool refused; // the other end does not want this one, or can not understand it
+	enum tls_refusal refusal; // of the other end
 };
 
 // Take over ${fd}, and ${ssl} on it, whose handshake is done; NULL: plain.

@@ -185,14 +185,14 @@ handshake_broken(struct handshake *handshake, int result, int sys_errno)
 	int error = SSL_get_error(handshake->ssl, result);
 	bool wrong = handshake->question.asked && ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
 	char why[WHY_SIZE];
-	bool refused = true;
+	enum tls_refusal refusal = REFUSAL_USELESS;
 
 	if (wrong)
 		describe_wrong_key(handshake, why, sizeof(why));
 	else
-		refused = tls_describe(handshake->ssl, error, sys_errno, "the TLS handshake", why, sizeof(why));
+		refusal = tls_describe(handshake->ssl, error, sys_errno, "the TLS handshake", why, sizeof(why));
 	ERR_clear_error();
-	handshake_fail(handshake, why, error == SSL_ERROR_SSL, !refused);
+	handshake_fail(handshake, why, error == SSL_ERROR_SSL, refusal == REFUSAL_NONE);
 }
 
 // ---- Events ----

@@ -120,7 +120,7 @@ link_end(struct link *link, const char *why)
 {
 	CHECK(link->busy && !link->dead);
 	link_shut(link);
-	link->callbacks->closed(link->arg, link, why, link->channel.refused);
+	link->callbacks->closed(link->arg, link, why, link->channel.refusal);
 }
 
 static void

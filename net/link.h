@@ -8,6 +8,7 @@
 
 #include "core/message.h"
 #include "net/address.h"
+#include "net/tls.h"
 #include "net/wire.h"
 
 struct event_base;
@@ -27,9 +28,9 @@ struct link_callbacks {
 	void (*malformed)(void *arg, struct link *link, const struct message *header, const struct wire_error *error, bool fatal);
 	// Less than half of LIMIT_LINK_DATA_SIZE is waiting now, and more was before.
 	void (*room)(void *arg, struct link *link);
-	// The peer or the network ended it, or a write failed; ${why} is a sentence, ${refused}: the peer has said that it does not want
-	// this end, so that to try again is of no use for now. The link is freed after the call.
-	void (*closed)(void *arg, struct link *link, const char *why, bool refused);
+	// The peer or the network ended it, or a write failed; ${why} is a sentence, ${refusal}: whether to
+	// try again may help. The link is freed after the call.
+	void (*closed)(void *arg, struct link *link, const char *why, enum tls_refusal refusal);
 };
 
 // Takes over the connected, non-blocking socket ${fd}. ${peer} is a name for logs. Callbacks run from the event loop only,
@@ -73,6 +74,11 @@ void link_set_owner(struct link *link, void *owner);
 // replaced; one in use is an error. Unix sockets are made with mode 0600. Returns NULL and a sentence.
 struct listener *listener_create(struct event_base *base, const struct address *address,
 	void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size);
+
+// Its socket in the file system (of a unix address, else nothing is done) belongs to that user from now on. Returns 0, or -1
+// with errno; ESTALE: it is not there any more.
+int listener_give(const struct listener *listener, uid_t uid, gid_t gid);
+
 void listener_destroy(struct listener *listener);
 
 // Keeps dialling the ${count} addresses in order, round and round, with a pause between rounds (50 ms doubling to 5 s)

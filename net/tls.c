@@ -135,8 +135,8 @@ describe_refusal(struct ssl_st *ssl, char *ret, size_t size)
 		snprintf(ret, size, "it does not know this node's key, %s; to let it in, there: hvfs allow VOLUME %s read-write", own, own);
 }
 
-// ${code} is OpenSSL's. Returns whether it is a refusal.
-static bool
+// ${code} is OpenSSL's.
+static enum tls_refusal
 describe_reason(struct ssl_st *ssl, unsigned long code, const char *what, char *ret, size_t size)
 {
 	const char *text = ERR_reason_error_string(code);
@@ -144,39 +144,39 @@ describe_reason(struct ssl_st *ssl, unsigned long code, const char *what, char *
 	switch (ERR_GET_REASON(code)) {
 	case ALERT_REFUSED:
 		describe_refusal(ssl, ret, size);
-		return true;
+		return REFUSAL_OF_KEY;
 	case ALERT_NO_KEY:
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		snprintf(ret, size, "no key was shown: who dials has to have one (--key)");
-		return true;
+		return REFUSAL_USELESS;
 	case SSL_R_WRONG_VERSION_NUMBER:
 	case SSL_R_HTTP_REQUEST:
 	case SSL_R_HTTPS_PROXY_REQUEST:
 	case SSL_R_PACKET_LENGTH_TOO_LONG:
 	case SSL_R_RECORD_LENGTH_MISMATCH:
 		snprintf(ret, size, "it does not speak TLS: it is no hvfs, or has no --key");
-		return true;
+		return REFUSAL_USELESS;
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 		snprintf(ret, size, "the connection was cut, without a good-bye of the peer's TLS");
-		return false;
+		return REFUSAL_NONE;
 	default:
 		snprintf(ret, size, "%s failed: TLS: %s", what, text != NULL ? text : "for an unknown reason");
-		return false;
+		return REFUSAL_NONE;
 	}
 }
 
-bool
+enum tls_refusal
 tls_describe(struct ssl_st *ssl, int error, int sys_errno, const char *what, char *ret, size_t size)
 {
 	unsigned long code = ERR_peek_error();
-	bool refused = false;
+	enum tls_refusal refusal = REFUSAL_NONE;
 
 	if (code != 0)
-		refused = describe_reason(ssl, code, what, ret, size);
+		refusal = describe_reason(ssl, code, what, ret, size);
 	else if (error == SSL_ERROR_SYSCALL && sys_errno != 0)
 		snprintf(ret, size, "%s failed: %s", what, strerror(sys_errno));
 	else
 		snprintf(ret, size, "%s failed: the connection was cut", what);
 	ERR_clear_error();
-	return refused;
+	return refusal;
 }

@@ -10,6 +10,13 @@ struct identity;
 struct ssl_st;
 struct tls;
 
+// Is to try again of no use, before something is changed at one of the two?
+enum tls_refusal {
+	REFUSAL_NONE,    // it may be
+	REFUSAL_USELESS, // they do not understand each other
+	REFUSAL_OF_KEY,  // the other end says, under its own key, that it does not want ours
+};
+
 // What a session asks about the other end, once: is it right? Has to live until the handshake is over.
 struct tls_question {
 	bool (*is_right)(void *arg, const struct fingerprint *peer);
@@ -29,8 +36,7 @@ struct ssl_st *tls_session(struct tls *tls, int fd, bool dials, struct tls_quest
 // The handshake is over: the question is answered.
 void tls_forget_question(struct ssl_st *ssl);
 
-// Why ${what} (a word like "reading") failed, in a sentence. ${error}: SSL_get_error, ${sys_errno}: of then. Returns whether one of
-// the two does not want the other, or does not understand it: to try again is of no use before something is changed.
-bool tls_describe(struct ssl_st *ssl, int error, int sys_errno, const char *what, char *ret, size_t size);
+// Why ${what} (a word like "reading") failed, in a sentence. ${error}: SSL_get_error, ${sys_errno}: of then.
+enum tls_refusal tls_describe(struct ssl_st *ssl, int error, int sys_errno, const char *what, char *ret, size_t size);
 
 #endif

@@ -137,12 +137,25 @@ node_access_number(struct node *node, const struct peer *peer)
 	return node->peer_count;
 }
 
+// Who may only carry blocks can do no harm to those that are sealed.
+static bool
+is_sealed(const struct node *node, const char *volume)
+{
+	for (size_t i = 0; i < node->config.volume_count; i++)
+		if (strcmp(node->config.volumes[i].name, volume) == 0)
+			return node->config.volumes[i].key != NULL;
+	return false;
+}
+
 enum right
 node_access_right(void *arg, uint32_t slot, const char *volume)
 {
 	const struct node *node = arg;
+	enum right right = node->links[slot] != NULL ? acl_right(node->acl, &node->links[slot]->peer, volume) : RIGHT_NONE;
 
-	return node->links[slot] != NULL ? acl_right(node->acl, &node->links[slot]->peer, volume) : RIGHT_NONE;
+	if (right != RIGHT_PROXY)
+		return right;
+	return is_sealed(node, volume) ? RIGHT_WRITE : RIGHT_NONE;
 }
 
 // ---- TLS ----
@@ -201,6 +214,21 @@ is_unix(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
+// TLS has an alert for it: here the protocol says that who has dialled has no right, to whatever he would ask for.
+static void
+refuse_unix(int fd)
+{
+	struct message message = {
+		.opcode = OP_ERR_REPLY, .hops_left = LIMIT_HOPS, .present = PRESENT(STATUS), .status = STATUS_ACCESS_DENIED};
+	struct wire_segment segments[2];
+	uint8_t scratch[128];
+
+	CHECK(wire_scratch_size(&message) <= sizeof(scratch) && wire_segment_count(&message) <= 2);
+	CHECK(wire_encode(&message, LIMIT_BLOCK_SIZE_MIN, scratch, segments) == 1);
+	(void)!send(fd, segments[0].bytes, segments[0].size, MSG_NOSIGNAL | MSG_DONTWAIT); // his ears are his affair
+	close(fd);
+}
+
 static void
 accept_unix(struct node *node, int fd, const char *name)
 {
@@ -212,10 +240,10 @@ accept_unix(struct node *node, int fd, const char *name)
 		return;
 	}
 	if (peer_of_socket(fd, &peer) == 0)
-		snprintf(why, sizeof(why), "uid %u is neither this user nor root; to let it in: hvfs allow VOLUME uid:%u read-write",
+		snprintf(why, sizeof(why), "uid %u has no right to anything; to let it in: hvfs allow VOLUME uid:%u read-write",
 			 (unsigned)peer.uid, (unsigned)peer.uid);
 	node_access_refused(node, name, why);
-	close(fd);
+	refuse_unix(fd);
 }
 
 void

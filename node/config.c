@@ -113,6 +113,12 @@ check_volumes(const struct node_config *config, char *error, size_t error_size)
 	return 0;
 }
 
+bool
+node_config_forbids(const struct node_config *config, const struct address *address)
+{
+	return config->key[0] == '\0' && !config->insecure && !address_is_local(address);
+}
+
 static int
 check_listens(const struct node_config *config, char *error, size_t error_size)
 {
@@ -122,7 +128,7 @@ check_listens(const struct node_config *config, char *error, size_t error_size)
 		if (address->is_pinned)
 			return config_fail(error, error_size,
 					   "--listen %s: a fingerprint belongs to the address of a parent; use HOST:PORT", address->text);
-		if (config->key[0] != '\0' || config->insecure || address_is_local(address))
+		if (!node_config_forbids(config, address))
 			continue;
 		return config_fail(error, error_size,
 				   "--listen %s: without a key links are neither authenticated nor encrypted; use --key FILE ('hvfs "
@@ -143,6 +149,12 @@ check_parents(const struct node_config *config, char *error, size_t error_size)
 					   "--parent %s: whoever checks the key of another needs one himself: --key FILE ('hvfs keygen' "
 					   "makes one)",
 					   address->text);
+		if (node_config_forbids(config, address))
+			return config_fail(error, error_size,
+					   "--parent %s: without a key the link is neither authenticated nor encrypted, and whoever is on the "
+					   "way can read and change everything; use --key FILE ('hvfs keygen' makes one) and sha256:HEX@%s, or, in "
+					   "a network that is yours alone, --insecure",
+					   address->text, address->text);
 		if (config->key[0] != '\0' && !address->is_unix && !address->is_pinned)
 			return config_fail(error, error_size,
 					   "--parent %s: which key is to be there? use sha256:HEX@%s; 'hvfs keygen --show FILE' and 'hvfs "

@@ -52,6 +52,7 @@ struct sent {
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	struct io last; // before the node leaves
 };
 
 // A root's.
@@ -71,6 +72,8 @@ struct cookies {
 	struct node *node;
 	uint32_t next_xid;
 	size_t passed, held_count;
+	uint32_t last_running; // of sent[].last, and one while they begin
+	bool last_failed;
 	struct request *requests; // on the way up, in their order
 	struct held *held;
 	struct sent sent[LIMIT_VOLUMES];
@@ -458,11 +461,42 @@ begin_round(struct round *round)
 	node_feed(node, &(struct event){.type = EVENT_IO, .io = &round->io});
 }
 
+static void
+last_ended(struct cookies *cookies, enum hvfs_error error)
+{
+	cookies->last_failed |= error != ERR_OK;
+	if (--cookies->last_running == 0)
+		node_stop_proven(cookies->node, !cookies->last_failed);
+}
+
+void
+cookies_prove_all(struct cookies *cookies)
+{
+	struct node *node = cookies->node;
+
+	cookies->last_running = 1;
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		struct volume *volume = &node->volumes[i];
+
+		if (volume->key == NULL || volume->sealed_root != NULL || !volume->ready || volume->aborted ||
+		    node->parent == NULL || volume_key_role(volume->key) < VOLUME_ROLE_WRITER)
+			continue;
+		cookies->last_running++;
+		cookies->sent[i].last = (struct io){.kind = IO_SYNC, .volume = i, .force_sync = true};
+		node_feed(node, &(struct event){.type = EVENT_IO, .io = &cookies->sent[i].last});
+	}
+	last_ended(cookies, ERR_OK);
+}
+
 bool
 cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
 {
 	struct round *round = cookies->rounds[io->volume];
 
+	if (io == &cookies->sent[io->volume].last) {
+		last_ended(cookies, error);
+		return true;
+	}
 	if (round == NULL || io != &round->io)
 		return false;
 	round->synced = error == ERR_OK;

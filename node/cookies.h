@@ -44,6 +44,9 @@ void cookies_save(struct cookies *cookies, uint32_t volume);
 // How many requests are held.
 size_t cookies_waiting(const struct cookies *cookies);
 
+// The node is about to leave: prove what was sent; then node_stop_proven is called.
+void cookies_prove_all(struct cookies *cookies);
+
 // The node leaves: what is held fails.
 void cookies_give_up(struct cookies *cookies);
 

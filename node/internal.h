@@ -11,6 +11,7 @@
 //   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
+//   confine.c  going on as another user
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -27,6 +28,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/sealed_form.h"
 #include "node/sealing.h"
 #include "node/worker.h"
 #include "store/metadata.h"
@@ -59,6 +61,8 @@ struct node_link {
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	struct telling malformed, unproven, keyless; // messages that came
 	bool heard;   // a valid message came
+	bool unwanted; // of a parent: it has said that it gives this node nothing
+	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i
 	bool written; // is in node->written
 	struct node_link *next_written;
 };
@@ -72,9 +76,11 @@ struct volume {
 	int last_errno;               // of the store, that was logged
 	bool configured;              // named in the configuration: readiness waits for it
 	bool ready;                   // its size is known, and it is mounted
+	bool denied_told;             // the log says that this node has no right to it any more
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
 	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
@@ -94,7 +100,11 @@ struct event_queue {
 	size_t head, count, capacity; // a ring
 };
 
-enum { NODE_SIGNALS = 3 }; // that end a node in order
+enum {
+	NODE_SIGNALS = 3, // that end a node in order
+	CANDIDATES_MAX = 1 + LIMIT_PARENTS + LIMIT_ANCESTORS, // addresses of parents
+};
+static_assert(CANDIDATES_MAX <= 64 && LIMIT_VOLUMES <= 64, "a bit for each");
 
 struct node {
 	struct node_config config;
@@ -112,6 +122,7 @@ struct node {
 	struct cache_disk *opening_disk; // the configured one, at the start; or NULL
 	struct cache_change *cache_change; // of them, or NULL
 	struct worker *cache_worker, *cache_closer; // open their files, close them
+	struct worker *cache_sealer; // makes what is to be there of blocks of sealed volumes, and checks what was
 	struct node_journal *journal;  // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
@@ -152,7 +163,10 @@ struct node {
 	struct node_link *parent; // NULL: not connected
 	struct address parent_at; // connected last, or tried first
 	uint32_t parent_lease_ms; // it gave last
-	size_t candidate_count;   // of those that are dialled
+	struct address candidates[CANDIDATES_MAX]; // those that are dialled
+	size_t candidate_count;
+	uint64_t candidates_tried;  // since a parent answered last: bit i: candidates[i] was, in vain; and the last time since it
+	uint64_t candidates_denied; // says that this node has no right there
 	struct event *parent_patience;
 	uint32_t useless_parents; // bit i: config.parents[i] does not speak hvfs, or does not want this node
 	bool parent_fault_told;   // that it can not be reached
@@ -187,6 +201,11 @@ struct node {
 	int status;
 	char why[2048]; // what was not brought to the root; empty: nothing
 };
+
+// ---- node.c ----
+
+// Is a volume of the configuration sealed?
+bool node_has_sealed_volumes(const struct node *node);
 
 // ---- perform.c ----
 moment_us node_now(void);
@@ -246,8 +265,10 @@ bool node_parent_is_other(const struct node *node);
 void node_parent_said(struct node *node, const struct message *message);
 void node_parent_useless(struct node *node, const char *why);
 void node_parent_gone(struct node *node, bool was_heard);
-// It could not be reached, or was lost before it had answered.
-void node_parent_fault(struct node *node, const char *address, const char *why);
+// The core's ${volume}: it gives no right to that.
+void node_parent_denies(struct node *node, uint32_t volume);
+// It could not be reached, or was lost before it had answered. ${denied}: since it gives this node no right at all.
+void node_parent_fault(struct node *node, const char *why, bool denied);
 // TLS with who was dialled is there; has failed.
 void node_parent_dialled(struct node *node, int fd, struct ssl_st *ssl);
 void node_parent_not_dialled(struct node *node, const char *why, bool for_now);
@@ -325,6 +346,8 @@ void node_cache_disk_set_policy(struct node *node, enum policy policy);
 void node_cache_disk_moved(struct node *node);
 // The node leaves: what is being opened needs not be.
 void node_cache_disk_cancel(struct node *node);
+// Its file, if it is one, belongs to that user from now on. Returns 0, or -1 with errno.
+int node_cache_disk_give(struct node *node, uid_t uid, gid_t gid);
 // The disk level's file or device, as it is configured now; NULL: there is none.
 const struct cache_disk_config *node_cache_disk_config(const struct node *node);
 bool node_cache_disk_is_device(const struct node *node);
@@ -382,6 +405,8 @@ json_t *node_cache_status(const struct node *node);
 // ---- stop.c ----
 int node_signals_init(struct node *node);
 void node_stop(struct node *node, const char *why);
+// What was sent of sealed volumes is proven to be at their roots, or (${ok} is false) is not: go on.
+void node_stop_proven(struct node *node, bool ok);
 // Wait no longer than ${ms} for the end of the stop that has begun.
 void node_stop_within(struct node *node, uint32_t ms);
 void node_stopped(struct node *node, enum hvfs_error error);
@@ -401,6 +426,7 @@ bool node_waiting_is_good_bye(const struct node *node);
 void node_waiting_print(const struct node *node, char *text, size_t size);
 
 // ---- config.c ----
-int node_config_check(const struct node_config *config, char *error, size_t error_size);
+// Is a TCP link to, or at, ${address} refused, since it would be plain and leave this machine?
+bool node_config_forbids(const struct node_config *config, const struct address *address);
 
 #endif

@@ -168,12 +168,23 @@ sealing_volume(struct node *node, int index)
 	return ret;
 }
 
+// In answer to nothing: this is about whatever this node may ask for.
+static bool
+says_no_right(const struct message *message)
+{
+	return message->opcode == OP_ERR_REPLY && message->xid == 0 && message->status == STATUS_ACCESS_DENIED;
+}
+
 static void
 on_message(void *arg, struct link *unused, const struct message *message)
 {
 	struct node_link *link = arg;
 	struct sealing_volume volume = {.index = -1};
 
+	if (link->role == LINK_PARENT && !link->heard && says_no_right(message)) {
+		link->unwanted = true;
+		return; // it closes the link
+	}
 	if (link->sealing != NULL) {
 		volume = sealing_volume(link->node, core_message_volume(link->node->core, link->slot, message));
 		if (volume.key == NULL && message->data_size != 0)
@@ -371,19 +382,25 @@ on_room(void *arg, struct link *unused)
 }
 
 static void
-on_closed(void *arg, struct link *unused, const char *why, bool refused)
+on_closed(void *arg, struct link *unused, const char *why, enum tls_refusal refusal)
 {
 	struct node_link *link = arg;
 	bool in_vain = link->role == LINK_PARENT && !link->heard;
 	char with_hint[500];
 
-	snprintf(with_hint, sizeof(with_hint), "%s before it had answered; does it want TLS (--key)?", why);
+	if (link->unwanted)
+		snprintf(with_hint, sizeof(with_hint), "it gives uid %u no right to anything; to let it in, there: hvfs allow VOLUME uid:%u read-write",
+			 (unsigned)geteuid(), (unsigned)geteuid());
+	else if (link->peer.kind == PEER_INSECURE)
+		snprintf(with_hint, sizeof(with_hint), "%s before it had answered; does it want TLS (--key)?", why);
+	else
+		snprintf(with_hint, sizeof(with_hint), "%s", why);
 	if (in_vain)
-		node_parent_fault(link->node, link_peer(link->link), link->peer.kind == PEER_INSECURE ? with_hint : why);
+		node_parent_fault(link->node, with_hint, refusal == REFUSAL_OF_KEY || link->unwanted);
 	else
 		log_info("%s %s is gone: %s", role_name(link), link_peer(link->link), why);
-	if (in_vain && refused)
-		node_parent_useless(link->node, why);
+	if (in_vain && (refusal != REFUSAL_NONE || link->unwanted))
+		node_parent_useless(link->node, with_hint);
 	link_gone(link);
 }
 

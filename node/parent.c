@@ -13,7 +13,6 @@
 
 enum {
 	PATIENCE_MIN_MS = 250,
-	CANDIDATES_MAX = 1 + LIMIT_PARENTS + LIMIT_ANCESTORS,
 	ABSOLUTE_SIZE = sizeof(((struct node *)0)->parent_told),
 };
 
@@ -55,25 +54,20 @@ node_parent_is_other(const struct node *node)
 
 // ---- Where to go ----
 
-struct candidates {
-	struct address list[CANDIDATES_MAX];
-	size_t count;
-};
-
 static void
-candidates_add(struct candidates *candidates, const struct address *address)
+candidates_add(struct node *node, const struct address *address)
 {
-	for (size_t i = 0; i < candidates->count; i++)
-		if (is_same(&candidates->list[i], address))
+	for (size_t i = 0; i < node->candidate_count; i++)
+		if (is_same(&node->candidates[i], address))
 			return;
-	CHECK(candidates->count < CANDIDATES_MAX);
-	candidates->list[candidates->count++] = *address;
+	CHECK(node->candidate_count < CANDIDATES_MAX);
+	node->candidates[node->candidate_count++] = *address;
 }
 
 // Each address was told by the one before it, from where that is: once one is on another machine, those that can only be
 // reached from their own machine are somebody else's.
 static void
-candidates_add_ancestors(struct candidates *candidates, const struct node *node, uint32_t most)
+candidates_add_ancestors(struct node *node, uint32_t most)
 {
 	bool is_near = address_is_local(&node->parent_at);
 	struct address address;
@@ -87,11 +81,14 @@ candidates_add_ancestors(struct candidates *candidates, const struct node *node,
 		} else if (!address.is_unix && address.is_pinned != (node->identity != NULL)) {
 			log_debug("a node further up can not be dialled: %s has %s key", text, address.is_pinned ? "a" : "no");
 			is_near = is_near && address_is_local(&address);
+		} else if (node_config_forbids(&node->config, &address)) {
+			log_debug("a node further up can not be dialled: %s is reached by plain TCP, and there is no --insecure", text);
+			is_near = false;
 		} else if (address_is_local(&address) && !is_near) {
 			log_debug("a node further up can not be dialled: %s is an address on another machine", text);
 		} else {
 			is_near = address_is_local(&address);
-			candidates_add(candidates, &address);
+			candidates_add(node, &address);
 		}
 	}
 }
@@ -99,16 +96,15 @@ candidates_add_ancestors(struct candidates *candidates, const struct node *node,
 static void
 look_around(struct node *node)
 {
-	struct candidates candidates = {.count = 0};
-
-	candidates_add(&candidates, &node->parent_at);
+	node->candidate_count = 0;
+	node->candidates_tried = node->candidates_denied = 0;
+	candidates_add(node, &node->parent_at);
 	if (core_needs_ancestor(node->core))
-		candidates_add_ancestors(&candidates, node, 1);
+		candidates_add_ancestors(node, 1);
 	for (size_t i = 0; i < node->config.parent_count; i++)
-		candidates_add(&candidates, &node->config.parents[i]);
-	candidates_add_ancestors(&candidates, node, LIMIT_ANCESTORS);
-	node->candidate_count = candidates.count;
-	dialer_set_addresses(node->dialer, candidates.list, candidates.count);
+		candidates_add(node, &node->config.parents[i]);
+	candidates_add_ancestors(node, LIMIT_ANCESTORS);
+	dialer_set_addresses(node->dialer, node->candidates, node->candidate_count);
 }
 
 // ---- Waiting for the answer to CONNECT ----
@@ -135,15 +131,102 @@ will_connect(const struct node *node)
 	return false;
 }
 
-void
-node_parent_fault(struct node *node, const char *address, const char *why)
+// ---- Nobody gives us a right ----
+
+static bool
+is_configured(const struct node *node, const struct address *address)
+{
+	for (size_t i = 0; i < node->config.parent_count; i++)
+		if (is_same(&node->config.parents[i], address))
+			return true;
+	return false;
+}
+
+// Each was tried, and each parent of the configuration says so. A node further up that can not be reached may well be out of
+// this node's reach.
+static bool
+all_deny(const struct node *node)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < node->candidate_count; i++) {
+		bool denied = node->candidates_denied >> i & 1;
+
+		any |= denied;
+		if (!(node->candidates_tried >> i & 1) || (!denied && is_configured(node, &node->candidates[i])))
+			return false;
+	}
+	return any;
+}
+
+static void
+deny_all(struct node *node)
+{
+	struct volume_info info;
+
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		core_volume_info(node->core, i, node_now(), &info);
+		if (!info.is_root)
+			node_feed(node, &(struct event){.type = EVENT_DENIED, .volume = i});
+	}
+}
+
+static void
+fault(struct node *node, const struct address *address, const char *why, bool denied)
 {
 	if (!node->parent_fault_told)
-		log_warnx("parent %s can not be reached: %s; trying on", address, why);
+		log_warnx("parent %s can not be reached: %s; trying on", address->text, why);
 	else
-		log_debug("parent %s can not be reached: %s", address, why);
+		log_debug("parent %s can not be reached: %s", address->text, why);
 	node->parent_fault_told = true;
+	for (size_t i = 0; i < node->candidate_count; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+
+		if (!is_same(&node->candidates[i], address))
+			continue;
+		node->candidates_tried |= bit;
+		node->candidates_denied = denied ? node->candidates_denied | bit : node->candidates_denied & ~bit;
+	}
+	if (all_deny(node))
+		deny_all(node);
 }
+
+void
+node_parent_fault(struct node *node, const char *why, bool denied)
+{
+	fault(node, &node->parent_at, why, denied);
+}
+
+// Does the present parent give us nothing at all?
+static bool
+gives_nothing(const struct node *node)
+{
+	struct volume_info info;
+
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		core_volume_info(node->core, i, node_now(), &info);
+		if (!info.is_root && !(node->parent->denied >> i & 1))
+			return false;
+	}
+	return node->parent->denied != 0;
+}
+
+// Where there are others, they are asked first, unless this one gives other volumes.
+void
+node_parent_denies(struct node *node, uint32_t volume)
+{
+	if (node->parent == NULL)
+		return;
+	node->parent->denied |= UINT64_C(1) << volume;
+	if (node->parent->heard || node->candidate_count == 1) {
+		node_feed(node, &(struct event){.type = EVENT_DENIED, .volume = volume});
+	} else if (gives_nothing(node)) {
+		node_parent_fault(node, "this node has no right there any more", true);
+		node_link_drop(node->parent);
+	}
+}
+
+// ---- Patience ----
 
 static void
 patience_over(evutil_socket_t fd, short what, void *arg)
@@ -151,10 +234,10 @@ patience_over(evutil_socket_t fd, short what, void *arg)
 	struct node *node = arg;
 	char why[100];
 
-	if (node->parent == NULL || node->parent->heard)
+	if (node->parent == NULL || node->parent->heard || gives_nothing(node))
 		return;
 	snprintf(why, sizeof(why), "CONNECT was not answered within %" PRIu32 " ms", patience_ms(node));
-	node_parent_fault(node, node->parent_at.text, why);
+	node_parent_fault(node, why, false);
 	node_link_drop(node->parent);
 }
 
@@ -210,7 +293,7 @@ node_parent_dialled(struct node *node, int fd, struct ssl_st *ssl)
 void
 node_parent_not_dialled(struct node *node, const char *why, bool for_now)
 {
-	node_parent_fault(node, node->parent_at.text, why);
+	node_parent_fault(node, why, false);
 	if (!for_now)
 		node_parent_useless(node, why);
 	dialer_start(node->dialer);
@@ -219,7 +302,7 @@ node_parent_not_dialled(struct node *node, const char *why, bool for_now)
 static void
 on_dial_failed(void *arg, const struct address *address, const char *why)
 {
-	node_parent_fault(arg, address->text, why);
+	fault(arg, address, why, false);
 }
 
 // ---- What the link tells ----
@@ -239,6 +322,9 @@ node_parent_said(struct node *node, const struct message *message)
 	dialer_succeeded(node->dialer);
 	dialer_set_timeout(node->dialer, patience_ms(node));
 	node->parent_fault_told = false;
+	node->candidates_tried = node->candidates_denied = 0;
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
+		node->volumes[i].denied_told = false;
 	log_info("parent %s connected", node->parent_at.text);
 	if (node_parent_is_other(node))
 		log_warnx("served by %s, not by the first parent of the configuration, %s", node->parent_at.text,
@@ -279,7 +365,8 @@ node_parent_init(struct node *node, char *error, size_t error_size)
 	node->parent_at = node->config.parents[0];
 	node->parent_lost = node_now();
 	node->parent_lease_ms = node->config.hb_ttl_ms;
-	node->candidate_count = node->config.parent_count;
+	for (size_t i = 0; i < node->config.parent_count; i++)
+		candidates_add(node, &node->config.parents[i]);
 	node->parent_patience = evtimer_new(node->base, patience_over, node);
 	node->dialer = dialer_create(node->base, node->config.parents, node->config.parent_count, on_connected,
 				     on_dial_failed, node);

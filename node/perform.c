@@ -199,7 +199,7 @@ static bool
 event_may_wait(const struct event *event)
 {
 	return event->type == EVENT_IO || event->type == EVENT_IO_CANCEL || event->type == EVENT_LINK_DOWN ||
-	       event->type == EVENT_LINK_UP || event->type == EVENT_RIGHTS || event->type == EVENT_STOP;
+	       event->type == EVENT_LINK_UP || event->type == EVENT_RIGHTS || event->type == EVENT_DENIED || event->type == EVENT_STOP;
 }
 
 void

@@ -90,6 +90,19 @@ node_stop(struct node *node, const char *why)
 	stop_timer_set(node);
 	node->good_bye = node_now();
 	event_add(node->stop_watch, &(struct timeval){.tv_usec = WATCH_MS * 1000});
+	if (node->cookies != NULL)
+		cookies_prove_all(node->cookies);
+	else
+		node_feed(node, &(struct event){.type = EVENT_STOP});
+}
+
+void
+node_stop_proven(struct node *node, bool ok)
+{
+	if (node->left)
+		return;
+	if (!ok)
+		note_loss(node, "it is not proven that the root has what was written to sealed volumes");
 	node_feed(node, &(struct event){.type = EVENT_STOP});
 }
 

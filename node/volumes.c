@@ -66,6 +66,17 @@ volume_add_versions(struct node *node, uint32_t index)
 	store_forget_versions(volume->store);
 }
 
+static void
+volume_add_key(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+
+	core_set_volume_key(node->core, index, volume_key_id(volume->key));
+	volume->cache_form = sealed_form_create(volume->key);
+	volume->journal_form = sealed_form_create(volume->key);
+	stack_set_form(node->cache, index, volume->cache_form);
+}
+
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
@@ -86,7 +97,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index].configured = true;
 	node->volumes[index].key = config->key;
 	if (config->key != NULL)
-		core_set_volume_key(node->core, (uint32_t)index, volume_key_id(config->key));
+		volume_add_key(node, (uint32_t)index);
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);
@@ -199,6 +210,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
+		.unmount = node->config.unmount,
+		.unmount_arg = node->config.confine_arg,
 	};
 
 	if (node->config.mount[0] == '\0')
@@ -250,7 +263,7 @@ node_check_ready(struct node *node)
 static bool
 error_is_final(enum hvfs_error error)
 {
-	return error == ERR_NO_VOLUME || error == ERR_REFUSED || error == ERR_LOOP || error == ERR_PROTOCOL ||
+	return error == ERR_NO_VOLUME || error == ERR_REFUSED || error == ERR_DENIED || error == ERR_LOOP || error == ERR_PROTOCOL ||
 	       error == ERR_READ_ONLY || error == ERR_TOO_MANY || error == ERR_OUT_OF_RANGE;
 }
 
@@ -261,9 +274,14 @@ node_volume_failed(struct node *node, const struct action *action)
 	const char *text = action->text != NULL ? action->text : hvfs_error_text(action->error);
 
 	core_volume_info(node->core, action->volume, node_now(), &info);
-	log_warnx("volume %s is not given by parent %s: %s", info.name, node_parent_address(node), text);
+	if (action->error != ERR_DENIED || !node->volumes[action->volume].denied_told)
+		log_warnx("volume %s is not given by parent %s: %s", info.name, node_parent_address(node), text);
 	if (node->volumes[action->volume].configured && error_is_final(action->error))
 		node_fail(node, "--volume %s: not given by parent %s: %s", info.name, node_parent_address(node), text);
+	if (action->error != ERR_DENIED)
+		return;
+	node->volumes[action->volume].denied_told = true;
+	node_parent_denies(node, action->volume);
 }
 
 void

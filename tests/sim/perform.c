@@ -104,6 +104,17 @@ node_stopped(struct node *node, const struct action *action)
 		node->world->hooks.stopped(node->world->hooks.arg, node, action->error);
 }
 
+// Here who is asked is the only one who could give it: with others, node/ asks them first.
+static void
+right_denied(void *context, void *arg, uint64_t volume)
+{
+	struct node *node = arg;
+
+	if (!world_defer(node, right_denied, arg, volume) && node->core != NULL && !node->stopped &&
+	    volume < core_volume_count(node->core))
+		world_step(node, &(struct event){.type = EVENT_DENIED, .volume = (uint32_t)volume});
+}
+
 static void
 volume_told(struct node *node, const struct action *action)
 {
@@ -114,6 +125,8 @@ volume_told(struct node *node, const struct action *action)
 		  ready ? "is ready" : hvfs_error_text(action->error));
 	if (ready && world->hooks.volume_ready != NULL)
 		world->hooks.volume_ready(world->hooks.arg, node, action->volume);
+	if (!ready && action->error == ERR_DENIED)
+		world_at(world, world->now, right_denied, node, action->volume);
 	if (!ready && world->hooks.volume_failed != NULL)
 		world->hooks.volume_failed(world->hooks.arg, node, action->volume, action->error);
 }

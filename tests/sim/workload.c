@@ -415,6 +415,8 @@ error_may_be(const struct client *client)
 		return true;
 	if (error == ERR_ABORTED && plan->chaos.count[CHAOS_ABORT] > 0)
 		return true;
+	if (error == ERR_DENIED && plan->chaos.count[CHAOS_RIGHT] > 0)
+		return true;
 	if (error == ERR_READ_ONLY && plan->chaos.count[CHAOS_RIGHT] > 0 && client->io.io.kind != IO_READ)
 		return true;
 	// Who leaves in order does not wait for who is away: with a journal that one learns of it.

@@ -101,8 +101,13 @@ def sockets_in_use():
 
 
 def tcp_needs_insecure():
-    for address in ("0.0.0.0:17001", "[::]:17001"):
-        refused(*serve_words("x"), "--volume", "w=other.img", "--listen", address, names=["--insecure", address])
+    for address in ("0.0.0.0:17001", "[::]:17001", "192.0.2.1:17001"):
+        refused(*serve_words("x"), "--volume", "w=other.img", "--listen", address, status=2, names=["--insecure", "--key FILE", address])
+    for address in ("192.0.2.1:17001", "[2001:db8::1]:17001", "nowhere.invalid:17001"):
+        for parents in (address, f"unix:root.sock,{address}"):
+            refused(*serve_words("x"), "--volume", "v", "--parent", parents, status=2, names=["--insecure", "--key FILE", f"--parent {address}"])
+    check(not os.path.exists("x.ctl"), "a refused node left its control socket")
+    refused(*serve_words("x"), "--volume", "v", "--parent", "nowhere.invalid:17001", "--insecure", "--io-timeout", "1s", names=["nowhere.invalid"])
     refused(*serve_words("x"), "--volume", "w=other.img", "--listen", "127.0.0.1:99999", status=2, names=["99999", "65535"])
 
 

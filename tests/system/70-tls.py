@@ -57,9 +57,9 @@ def log_of(name):
         return file.read()
 
 
-def refused_start(lab, name, *flags, says):
+def refused_start(lab, name, *flags, says, status=1):
     """A node that does not get up, and why."""
-    result = run(*lab.serve_words(name, *flags, mount=False), status=1)
+    result = run(*lab.serve_words(name, *flags, mount=False), status=status)
     for part in says:
         check(part in result.stderr, f"{name} does not say '{part}':", result.stderr)
 
@@ -167,10 +167,10 @@ def plain_and_tls(tree):
 def configuration(tree):
     """What can not be right is refused with what would be."""
     lab, at = tree.lab, tree.ports["root"]
-    refused_start(lab, "x", "--volume", "v", "--parent", f"127.0.0.1:{at}", "--key", "leaf.key", says=["sha256:HEX@127.0.0.1", "keygen"])
-    refused_start(lab, "x", "--volume", "v", "--parent", tree.address("root"), says=["--key FILE"])
-    refused_start(lab, "x", "--volume", "x=disk2.img", "--listen", "0.0.0.0:1", says=["--key FILE", "--insecure"])
-    refused_start(lab, "x", "--volume", "v", "--parent", tree.address("root"), "--key", "leaf.key", "--insecure", says=["exclude each other"])
+    refused_start(lab, "x", "--volume", "v", "--parent", f"127.0.0.1:{at}", "--key", "leaf.key", says=["sha256:HEX@127.0.0.1", "keygen"], status=2)
+    refused_start(lab, "x", "--volume", "v", "--parent", tree.address("root"), says=["--key FILE"], status=2)
+    refused_start(lab, "x", "--volume", "x=disk2.img", "--listen", "0.0.0.0:1", says=["--key FILE", "--insecure"], status=2)
+    refused_start(lab, "x", "--volume", "v", "--parent", tree.address("root"), "--key", "leaf.key", "--insecure", says=["exclude each other"], status=2)
     os.chmod("stranger.key", 0o644)
     refused_start(lab, "x", "--volume", "v", "--parent", tree.address("root"), "--key", "stranger.key",
                   says=["stranger.key", "0644", "chmod 600 "])

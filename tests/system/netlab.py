@@ -156,10 +156,10 @@ class NetLab(Lab):
         return self.serve("root", "--volume", f"v={store}", "--listen", self.address("root"), "--insecure", *flags, **options)
 
     def leaf(self, name, *flags, parent="root", **options):
-        return self.serve(name, "--volume", "v", "--parent", self.address(parent), *flags, **options)
+        return self.serve(name, "--volume", "v", "--parent", self.address(parent), "--insecure", *flags, **options)
 
     def proxy(self, name, *flags, parent="root", mount=False):
-        return self.leaf(name, "--listen", self.address(name), "--insecure", *flags, parent=parent, mount=mount)
+        return self.leaf(name, "--listen", self.address(name), *flags, parent=parent, mount=mount)
 
     def again(self, name):
         """Start a node that has ended, as it was started before."""

@@ -100,7 +100,7 @@ on_room(void *arg, struct link *link)
 }
 
 static void
-on_closed(void *arg, struct link *link, const char *why, bool refused)
+on_closed(void *arg, struct link *link, const char *why, enum tls_refusal refusal)
 {
 	struct end *end = arg;
 
