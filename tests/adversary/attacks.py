@@ -263,31 +263,59 @@ def replayed(tree, raised):
         raise Unrefused("the leaf took what it had seen a newer version of")
 
 
-def kept_from_root(tree):
-    """a write that the proxy acknowledges, and does not pass on: fsync does not believe it"""
-    first = tree.fresh()
+class Keeper:
+    """A hook upward: what brings blocks, and what asks whether they have arrived, is answered well, and goes no further. To who
+    asks for a burnt cookie it tells ${cookie}, or nothing at all."""
 
-    def swallow(message):
-        if message.opcode == wire.FLUSH or (message.opcode == wire.PUT and message.blocks):
-            fields = {name: message.fields[name] for name in ("volume_id", "block", "count") if name in message.fields}
-            answers.append(Message(wire.OK, message.xid, **fields))
-            tree.below._write(tree.below.pairs[-1], "down", answers[-1].encode())
+    def __init__(self, between, cookie=None):
+        self.between, self.cookie, self.kept = between, cookie, 0
+
+    def __call__(self, message):
+        is_cookie = message.opcode == wire.GET_COOKIES
+        if not is_cookie and message.opcode != wire.FLUSH:
+            return None
+        self.kept += 1
+        if is_cookie and self.cookie is None:
             return []
-        return None
+        fields = {name: message.fields[name] for name in ("volume_id", "block", "count") if name in message.fields}
+        answer = Message(wire.OK, message.xid, **fields, **({"cookie": self.cookie} if is_cookie else {}))
+        self.between.answer(answer)
+        return []
 
-    answers = []
-    tree.below.up = swallow
-    try:
-        tree.write("leaf", first, 1)
-    except OSError:
-        pass
-    else:
-        raise Unrefused("fsync says that it was stored")
-    finally:
-        tree.below.honest()
-    check(answers, "nothing was swallowed")
-    tree.stored(first, 0)
-    tree.renew(tree.below)
+
+def kept_from_root(tree):
+    """a write that the proxy acknowledges, and does not pass on: fsync does not believe it, whatever cookie it is told"""
+    tree.write("leaf", tree.fresh(), 1)
+    burnt = next(message.cookie for message in reversed(tree.below.passed["down"]) if message.cookie)
+    baked = next(message.cookie for message in reversed(tree.below.passed["up"]) if message.cookie)
+    for cookie in (None, burnt, burnt[:-1] + bytes([burnt[-1] ^ 1]), bytes(len(burnt)), baked, b"", b"x"):
+        first = tree.fresh()
+        tree.below.up = keeper = Keeper(tree.below, cookie)
+        try:
+            tree.write("leaf", first, 1)
+        except OSError:
+            pass
+        else:
+            raise Unrefused("fsync says that it was stored")
+        finally:
+            tree.below.honest()
+        check(keeper.kept > 1, "nothing was kept")
+        tree.stored(first, 0)
+        tree.renew(tree.below)
+
+
+def cookies_of_nobody(tree):
+    """cookies that nobody has baked, old ones, and those of another volume: not burnt, but for those that are as they were"""
+    first = tree.fresh()
+    tree.write("leaf", first, 1)
+    baked = next(message.cookie for message in reversed(tree.below.passed["up"]) if message.cookie)
+    for between in tree.below, tree.above:
+        volume_id = tree.answer(tree.seen.at.elsewhere, between).volume_id
+        other_id = tree.answer(tree.other, between).volume_id
+        for number, cookie in ((volume_id, baked[:-1] + bytes([baked[-1] ^ 1])), (volume_id, baked[:30]), (volume_id, b"x"),
+                               (volume_id, bytes(4096)), (other_id, baked), (0x7fffffff, baked)):
+            answer = between.ask("up", Message(wire.GET_COOKIES, volume_id=number, cookie=cookie))
+            check(answer and not answer.cookie, "it is burnt:", number, len(cookie))
 
 
 # ---- CONNECT, counts ----
@@ -428,8 +456,9 @@ class Flood:
     def __init__(self, address, message, count):
         self.child = Child(address)
         self.child.connect("v", key_id("v.reader"))
-        message.fields["volume_id"] = self.child.volume_id
-        self.data, self.count = message.encode(), count
+        if isinstance(message, Message):
+            message.fields["volume_id"] = self.child.volume_id
+        self.data, self.count = message.encode() if isinstance(message, Message) else message, count
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.write, self.drain)]
         for thread in self.threads:
             thread.start()
@@ -459,14 +488,14 @@ class Flood:
 def flooded(tree, name, message, count, links=1, most=160 << 20):
     node = next(node for node in tree.lab.nodes if node.name == name)
     before, lines = node.memory_peak(), log_of(name).count("\n")
-    floods = [Flood(f"{name}.sock", message.copy(), count) for _ in range(links)]
+    floods = [Flood(f"{name}.sock", message if isinstance(message, bytes) else message.copy(), count) for _ in range(links)]
     for turn in range(1, 6):
         first = tree.fresh()
         tree.write("far", first, turn)
         tree.reads("near", first, turn)
     for flood in floods:
         flood.end()
-    grown = node.memory_peak() - before
+    grown = node.memory_peak() - before; print(name, grown >> 20)
     check(grown < most, f"{name} took {grown >> 20} MiB more")
     lines = log_of(name).count("\n") - lines
     check(lines <= 4 * links + 4, f"{name} wrote {lines} lines")
@@ -503,6 +532,15 @@ def flood_of_zeros(tree):
         flooded(tree, name, message, 100)
 
 
+def flood_of_cookies(tree):
+    """many small requests that each would be kept until the storage is synced"""
+    for name in ("root", "proxy"):
+        between = tree.above if name == "root" else tree.below
+        volume_id = tree.answer(tree.seen.at.elsewhere, between).volume_id
+        batch = b"".join(Message(wire.GET_COOKIES, xid, volume_id=volume_id, cookie=b"x").encode() for xid in range(20000))
+        flooded(tree, name, batch, 20, links=4)
+
+
 def flood_of_links(tree):
     """much to be checked, from links that end at once"""
     message, before = all_but_last(tree, 256, filled=True), tree.proxy.memory_peak()
@@ -519,10 +557,11 @@ def flood_of_links(tree):
 
 ATTACKS = [
     own_requests, forged_push, forged_recall_answer, unasked_answers, no_bytes, volume_ids, other_volumes_requests, old_writes,
-    old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, forged_connect, first_connect,
+    old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, cookies_of_nobody,
+    forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]
-FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links]
+FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies]
 
 # What is not refused yet, and why. (When it is, the test says so.)
 GAPS = {

@@ -7,7 +7,7 @@ HEADER = struct.Struct(">BBHII")
 PARAMS = 0x0002  # hdrFlags
 FORCE_SYNC = 0x0001
 
-CONNECT, DISCONNECT, OK, ERR, INVALIDATE, PUSH, HEARTBEAT, FORWARD = 1, 2, 3, 4, 5, 6, 7, 8
+CONNECT, DISCONNECT, OK, ERR, INVALIDATE, PUSH, HEARTBEAT, FORWARD, GET_COOKIES = 1, 2, 3, 4, 5, 6, 7, 8, 9
 GET, PUT, FLUSH, LOCK, RECOVER = 0x10, 0x11, 0x12, 0x13, 0x14
 NO, READ, WRITE = 0, 1, 2  # PERMISSIONS
 
@@ -18,7 +18,7 @@ TYPES = {
     "volume_name": (0x0001, 0), "volume_id": (0x0002, 4), "connect_flags": (0x0003, 4), "block": (0x0004, 8), "perm": (0x0005, 2),
     "key": (0x0008, 0), "ttl": (0x0009, 4), "hb_ttl": (0x000a, 4), "status": (0x000b, 2), "err_param": (0x000c, 2),
     "count": (0x0010, 4), "grant": (0x0014, 8), "epoch": (0x0015, 4), "protocol": (0x0016, 4), "node_id": (0x0017, 8),
-    "node_name": (0x0018, 0), "session": (0x0019, 8), "path": (0x001a, 0), "volume_size": (0x001c, 8), "block_size": (0x001d, 4),
+    "node_name": (0x0018, 0), "session": (0x0019, 8), "path": (0x001a, 0), "volume_size": (0x001c, 8), "block_size": (0x001d, 4), "cookie": (0x001f, 0),
 }
 NAMES = {number: name for name, (number, _) in TYPES.items()}
 END_MSG, DATA, VERIFIER, VERSION, ZERO_RUN, EMPTY_RUN = 0x0000, 0x0006, 0x0007, 0x0011, 0x0012, 0x0013

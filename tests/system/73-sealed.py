@@ -15,7 +15,7 @@ from between import Between
 from lab import Direct, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at, write_tree
 from tree import log_of, until
 
-PROXY_CACHE = "mem:64M"  # the files of its disk are called proxy.disk*
+PROXY_CACHE = "mem:8M/disk:proxy.disk:256M"
 FILES = 20
 MARKERS = [f"<<{secrets.token_hex(14)}>>".encode() for _ in range(4)]  # of one, two, the root, and one that is nowhere
 
@@ -59,6 +59,7 @@ def nothing_in_the_clear(lab):
     """The proxy has what was written, and none of it in the clear; the search is one that finds."""
     proxy = lab.tree["proxy"]
     check(proxy.status()["memory"]["cached"] > 0, "the proxy has nothing that could be found")
+    until(lambda: sum(os.stat(name).st_blocks * 512 for name in glob.glob("proxy.disk*")) > 4 << 20, "hardly anything is on the proxy's disk")
     for place, pieces in (("memory", memory(proxy.pid)), ("disk", file_pieces(*glob.glob("proxy.disk*"))),
                           ("wire", file_pieces("above.bytes", "below.bytes")), ("log", file_pieces("proxy.log"))):
         check(found(pieces) == [], "in the proxy's", place, "there is", found(pieces))
@@ -114,7 +115,7 @@ def file_system(lab):
                 os.makedirs(place)
                 write_tree(place, random.Random(number), files=FILES)
                 with open(f"{place}/marked", "wb") as file:
-                    file.write((MARKERS[number] * 128)[:4096] * 200)
+                    file.write((MARKERS[number] * 128)[:4096] * 2000)
         lab.unmount(f"mnt-{name}")
         lab.detach(device)
         lab.tree[name].flush()
