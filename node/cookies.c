@@ -61,11 +61,10 @@ struct round {
 	struct cookies *cookies;
 	uint32_t volume;
 	bool runs;
-	struct io io;
 	struct request *waiting; // for the next round
 	struct request *served;  // by this one
-	int sys_errno;           // of the file
-	bool synced;
+	struct io save;
+	bool saves;
 };
 
 struct cookies {
@@ -354,16 +353,16 @@ answered(struct cookies *cookies, const struct message *message)
 	while (*at != NULL && ((*at)->xid != message->xid || !(*at)->sent || (*at)->is_burnt))
 		at = &(*at)->next;
 	request = *at;
-	if (request == NULL)
-		return true; // of who is not here any more
-	if (request->child == NULL) {
+	if (request == NULL) {
+		// of who is not here any more
+	} else if (request->child == NULL) {
 		ours_answered(cookies, request, message);
-		return true;
+	} else {
+		*at = request->next;
+		cookies->passed--;
+		answer(cookies, request, message->cookie.bytes, message->cookie.size);
+		free(request);
 	}
-	*at = request->next;
-	cookies->passed--;
-	answer(cookies, request, message->cookie.bytes, message->cookie.size);
-	free(request);
 	return true;
 }
 
@@ -395,18 +394,18 @@ is_there(const struct sealed_root *root, const struct cookie_entry *entries, uin
 	return true;
 }
 
-// On the worker, when what was synced is in the file.
+// On the worker. What is in the file is on stable storage.
 static void
-burn(struct round *round)
+burn(struct task *task)
 {
+	const struct round *round = (const struct round *)task;
 	const struct volume *volume = &round->cookies->node->volumes[round->volume];
 	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
 
 	for (struct request *request = round->served; request != NULL; request = request->next) {
 		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
 
-		request->is_burnt = round->synced && round->sys_errno == 0 && count > 0 &&
-				    is_there(volume->sealed_root, entries, count);
+		request->is_burnt = count > 0 && is_there(volume->sealed_root, entries, count);
 		if (request->is_burnt)
 			cookie_burn(volume->key, request->baked, request->size, request->burnt);
 	}
@@ -421,9 +420,6 @@ round_over(struct task *task)
 	struct cookies *cookies = round->cookies;
 	struct request *request;
 
-	sealed_root_end(cookies->node->volumes[round->volume].sealed_root, round->synced && round->sys_errno == 0);
-	if (round->sys_errno != 0)
-		log_error("which versions of a sealed volume are on its storage can not be recorded: %s", strerror(round->sys_errno));
 	while ((request = round->served) != NULL) {
 		round->served = request->next;
 		answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
@@ -435,17 +431,6 @@ round_over(struct task *task)
 }
 
 static void
-work(struct task *task)
-{
-	struct round *round = (struct round *)task;
-
-	if (round->synced)
-		round->sys_errno = sealed_root_save(round->cookies->node->volumes[round->volume].sealed_root);
-	burn(round);
-}
-
-// What was written until now is synced, recorded, and compared with what is asked for.
-static void
 begin_round(struct round *round)
 {
 	struct node *node = round->cookies->node;
@@ -455,10 +440,8 @@ begin_round(struct round *round)
 	round->runs = true;
 	round->served = round->waiting;
 	round->waiting = NULL;
-	round->sys_errno = 0;
-	round->io = (struct io){.kind = IO_SYNC, .volume = round->volume, .force_sync = true};
-	sealed_root_begin(node->volumes[round->volume].sealed_root);
-	node_feed(node, &(struct event){.type = EVENT_IO, .io = &round->io});
+	round->task = (struct task){.run = burn, .done = round_over};
+	worker_submit(node->worker, &round->task);
 }
 
 static void
@@ -497,11 +480,9 @@ cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
 		last_ended(cookies, error);
 		return true;
 	}
-	if (round == NULL || io != &round->io)
+	if (round == NULL || io != &round->save)
 		return false;
-	round->synced = error == ERR_OK;
-	round->task = (struct task){.run = work, .done = round_over};
-	worker_submit(cookies->node->worker, &round->task);
+	round->saves = false;
 	return true;
 }
 
@@ -616,8 +597,16 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 void
 cookies_save(struct cookies *cookies, uint32_t volume)
 {
-	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) > UNSAVED_MAX)
-		begin_round(round_of(cookies, volume));
+	struct round *round;
+
+	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) <= UNSAVED_MAX)
+		return;
+	round = round_of(cookies, volume);
+	if (round->saves)
+		return;
+	round->saves = true;
+	round->save = (struct io){.kind = IO_SYNC, .volume = volume, .force_sync = true};
+	node_feed(cookies->node, &(struct event){.type = EVENT_IO, .io = &round->save});
 }
 
 void

@@ -2,7 +2,7 @@
 // What was written to a sealed volume has arrived when its root says so (S34), not when a parent does that may be somebody
 // else's machine. A node that is not the root notes what it sends up. When the core has a fsync done the node bakes cookies
 // for what was sent until then, and answers the fsync when they are burnt; nodes on the way pass them on, both ways.
-// The root syncs its storage, looks whether all is there, and burns them.
+// The root looks whether all is on its stable storage, and burns them.
 #ifndef HVFS_NODE_COOKIES_H
 #define HVFS_NODE_COOKIES_H
 
