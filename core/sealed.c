@@ -62,3 +62,11 @@ core_parent_volume_id(const struct core *core, uint32_t index, uint32_t *ret)
 	*ret = volume->parent_id;
 	return !volume->is_root && volume->connected;
 }
+
+bool
+core_is_all_durable(const struct core *core, uint32_t index)
+{
+	const struct volume *volume = core->volumes[index];
+
+	return !volume->is_root && !volume->unsynced && !volume->elsewhere && !volume->barrier_out;
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A barrier (a FLUSH without a block) that the parent has answered covers what went up before it. So what was sent is kept
-// in its order, and a fsync waits for all that the last such barrier covers.
+// in its order, and a fsync waits for all that the last such barrier covers, or for all if the core sees no need for one. What
+// is not proven stays, and is asked for again by the next fsync, which fails like the one before as long as the root does not
+// have it (G2).
 //
 // Requests are messages between nodes that the core knows nothing of: their xids are beyond those that it uses. Who passes
 // one on keeps it until it is answered, and sends it again to another parent.
@@ -52,6 +54,7 @@ struct sent {
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves
 };
 
@@ -261,13 +264,17 @@ bool
 cookies_hold(struct cookies *cookies, struct io *io)
 {
 	const struct node *node = cookies->node;
-	const struct sent *sent = &cookies->sent[io->volume];
+	struct sent *sent = &cookies->sent[io->volume];
 	bool to_root = io->force_sync || node->config.settings.durability == DURABILITY_ROOT;
 	uint32_t ms = node->config.io_timeout_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 	struct held *held;
 
-	if (io->kind != IO_SYNC || !to_root || sent->gone >= sent->covered)
+	if (io->kind != IO_SYNC || !to_root)
+		return false;
+	if (core_is_all_durable(node->core, io->volume)) // a parent that leaves, too, only says so
+		sent->covered = sent->gone + sent->count;
+	if (sent->gone >= sent->covered)
 		return false;
 	held = calloc(1, sizeof(*held));
 	CHECK(held != NULL);
@@ -281,6 +288,7 @@ cookies_hold(struct cookies *cookies, struct io *io)
 	held->next = cookies->held;
 	cookies->held = held;
 	cookies->held_count++;
+	sent->failed = false;
 	ask(cookies, io->volume);
 	return true;
 }
@@ -322,10 +330,12 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					    message->cookie.size);
 	if (!request->is_burnt) {
-		log_warnx("what was written to a sealed volume is not at its root, though the parent said so: a fsync fails");
+		if (!sent->failed)
+			log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
+				  "fsync fails");
 		drop_ours(cookies, volume);
-		forget_sent(sent, sent->covered);
 		sent->asked = sent->gone;
+		sent->failed = true;
 		let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
 		return;
 	}
