@@ -5,7 +5,8 @@
 // have it (G2).
 //
 // Requests are messages between nodes that the core knows nothing of: their xids are beyond those that it uses. Who passes
-// one on keeps it until it is answered, and sends it again to another parent.
+// one on keeps it until it is answered, and sends it again to another parent. Over a link so many are under way at most
+// (COOKIES_AT_ONCE); others wait where they are.
 #include "node/cookies.h"
 
 #include "crypto/cookie.h"
@@ -19,9 +20,9 @@
 enum {
 	FIRST_XID = INT32_MAX, // and up; the core begins at 1 with each link
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	PASSED_MAX = 4096,     // that are passed on, of all children
 	UNSAVED_MAX = 65536,   // blocks of a root that wait for a sync before one is begun
 	SENT_MIN = 1024,
+	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
 // A cookie that is on the way up, from here or from a child.
@@ -50,7 +51,7 @@ struct held {
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
-	size_t count, capacity;
+	size_t first, count, capacity; // those that are kept begin at ${first}
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
@@ -73,7 +74,8 @@ struct round {
 struct cookies {
 	struct node *node;
 	uint32_t next_xid;
-	size_t passed, held_count;
+	uint32_t under_way; // of requests, to the parent, whoever waits for them
+	size_t held_count;
 	uint32_t last_running; // of sent[].last, and one while they begin
 	bool last_failed;
 	struct request *requests; // on the way up, in their order
@@ -108,8 +110,10 @@ answer(struct cookies *cookies, const struct request *request, const uint8_t *bu
 	uint32_t id = core_volume_id(cookies->node->core, request->volume);
 	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
 
-	if (request->child != NULL)
-		node_link_write(request->child, &message);
+	if (request->child == NULL)
+		return;
+	request->child->cookies--;
+	node_link_write(request->child, &message);
 }
 
 static void
@@ -119,11 +123,20 @@ send_up(struct cookies *cookies, struct request *request)
 	struct message message;
 	uint32_t id;
 
-	if (request->sent || node->parent == NULL || !core_parent_volume_id(node->core, request->volume, &id))
+	if (request->sent || node->parent == NULL || cookies->under_way == COOKIES_AT_ONCE ||
+	    !core_parent_volume_id(node->core, request->volume, &id))
 		return;
 	message = about_cookie(OP_GET_COOKIES, request->xid, id, request->baked, request->size);
 	node_link_write(node->parent, &message);
 	request->sent = true;
+	cookies->under_way++;
+}
+
+static void
+send_waiting(struct cookies *cookies)
+{
+	for (struct request *request = cookies->requests; request != NULL; request = request->next)
+		send_up(cookies, request);
 }
 
 static void
@@ -150,6 +163,20 @@ request_new(struct cookies *cookies, uint32_t volume)
 
 // ---- What was sent ----
 
+static void
+note(struct sent *sent, const struct cookie_entry *entry)
+{
+	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
+		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
+		sent->first = 0;
+	} else if (sent->first + sent->count == sent->capacity) {
+		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
+		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
+		CHECK(sent->entries != NULL);
+	}
+	sent->entries[sent->first + sent->count++] = *entry;
+}
+
 void
 cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
 {
@@ -168,15 +195,9 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
-		if (verifier->size == 0)
-			continue;
-		if (sent->count == sent->capacity) {
-			sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
-			sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-			CHECK(sent->entries != NULL);
-		}
-		sent->entries[sent->count++] = (struct cookie_entry){
-			.block = message->block + i, .version = seal_version(verifier->bytes, verifier->size)};
+		if (verifier->size != 0)
+			note(sent, &(struct cookie_entry){.block = message->block + i,
+							  .version = seal_version(verifier->bytes, verifier->size)});
 	}
 }
 
@@ -203,7 +224,7 @@ ask(struct cookies *cookies, uint32_t volume)
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->asked - sent->gone], (uint32_t)count,
+		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->first + (sent->asked - sent->gone)], (uint32_t)count,
 					    request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
@@ -218,8 +239,13 @@ forget_sent(struct sent *sent, uint64_t end)
 	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
 
 	sent->gone += count;
+	sent->first += count;
 	sent->count -= count;
-	memmove(sent->entries, sent->entries + count, sent->count * sizeof(*sent->entries));
+	if (sent->count > 0)
+		return;
+	free(sent->entries);
+	sent->entries = NULL;
+	sent->first = sent->capacity = 0;
 }
 
 // ---- What is held ----
@@ -360,6 +386,7 @@ answered(struct cookies *cookies, const struct message *message)
 {
 	struct request **at = &cookies->requests, *request;
 
+	cookies->under_way -= cookies->under_way > 0;
 	while (*at != NULL && ((*at)->xid != message->xid || !(*at)->sent || (*at)->is_burnt))
 		at = &(*at)->next;
 	request = *at;
@@ -369,10 +396,10 @@ answered(struct cookies *cookies, const struct message *message)
 		ours_answered(cookies, request, message);
 	} else {
 		*at = request->next;
-		cookies->passed--;
 		answer(cookies, request, message->cookie.bytes, message->cookie.size);
 		free(request);
 	}
+	send_waiting(cookies);
 	return true;
 }
 
@@ -503,11 +530,16 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 	int volume = core_message_volume(node->core, link->slot, message);
 	struct request *request;
 
+	if (link->cookies == COOKIES_AT_ONCE) {
+		node_link_close(node, link->slot, "more cookies than may be under way");
+		return;
+	}
+	link->cookies++;
 	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0);
 	request->child = link;
 	request->child_xid = message->xid;
 	request->size = message->cookie.size;
-	if (volume < 0 || node->volumes[volume].key == NULL || cookies->passed == PASSED_MAX || request->size == 0 ||
+	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 ||
 	    request->size > sizeof(request->baked)) {
 		answer(cookies, request, NULL, 0);
 		free(request);
@@ -519,7 +551,6 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 		begin_round(cookies->rounds[volume]);
 		return;
 	}
-	cookies->passed++;
 	add(&cookies->requests, request);
 	send_up(cookies, request);
 }
@@ -536,6 +567,8 @@ barrier_answered(struct cookies *cookies, const struct message *message)
 			continue;
 		sent->barrier_runs = false;
 		sent->covered = sent->barrier_end;
+		if (sent->covered - sent->asked >= SENT_MANY && !sent->failed)
+			ask(cookies, i);
 	}
 }
 
@@ -559,12 +592,11 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 void
 cookies_connected(struct cookies *cookies)
 {
-	for (struct request *request = cookies->requests; request != NULL; request = request->next)
-		send_up(cookies, request);
+	send_waiting(cookies);
 }
 
 static void
-drop_of(struct request **at, const struct node_link *link, size_t *count)
+drop_of(struct request **at, const struct node_link *link)
 {
 	while (*at != NULL) {
 		struct request *request = *at;
@@ -574,7 +606,6 @@ drop_of(struct request **at, const struct node_link *link, size_t *count)
 			continue;
 		}
 		*at = request->next;
-		--*count;
 		free(request);
 	}
 }
@@ -582,22 +613,21 @@ drop_of(struct request **at, const struct node_link *link, size_t *count)
 void
 cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 {
-	static size_t uncounted;
-
 	if (link->role == LINK_PARENT) {
 		for (struct request *request = cookies->requests; request != NULL; request = request->next)
 			request->sent = false;
+		cookies->under_way = 0;
 		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 			cookies->sent[i].barrier_runs = false;
 		return;
 	}
-	drop_of(&cookies->requests, link, &cookies->passed);
+	drop_of(&cookies->requests, link);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		struct round *round = cookies->rounds[i];
 
 		if (round == NULL)
 			continue;
-		drop_of(&round->waiting, link, &uncounted);
+		drop_of(&round->waiting, link);
 		for (struct request *request = round->served; request != NULL; request = request->next)
 			if (request->child == link)
 				request->child = NULL;

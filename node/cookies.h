@@ -11,6 +11,8 @@
 #include "core/io.h"
 #include "core/message.h"
 
+enum { COOKIES_AT_ONCE = 64 }; // that one end of a link may have sent, and had no answer to
+
 struct cookies;
 struct node;
 struct node_link;

@@ -51,6 +51,7 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
+	uint32_t cookies; // of a child: that it has asked for and has no answer to
 	bool heard;   // a valid message came
 	bool unwanted; // of a parent: it has said that it gives this node nothing
 	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i
