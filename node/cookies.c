@@ -319,6 +319,25 @@ cookies_hold(struct cookies *cookies, struct io *io)
 	return true;
 }
 
+bool
+cookies_cancel(struct cookies *cookies, const struct io *io)
+{
+	struct held **at = &cookies->held;
+
+	while (*at != NULL && (*at)->io != io)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return false;
+	let_go(at, ERR_CANCELLED);
+	return true;
+}
+
+void
+cookies_abort(struct cookies *cookies, uint32_t volume)
+{
+	let_go_until(cookies, volume, UINT64_MAX, ERR_ABORTED);
+}
+
 size_t
 cookies_waiting(const struct cookies *cookies)
 {

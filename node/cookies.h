@@ -37,6 +37,12 @@ void cookies_link_gone(struct cookies *cookies, const struct node_link *link);
 // The core has ${io} done well. True: it is answered later.
 bool cookies_hold(struct cookies *cookies, struct io *io);
 
+// Who asked for ${io} does not want to wait any more. False: it is not held.
+bool cookies_cancel(struct cookies *cookies, const struct io *io);
+
+// ${volume} is aborted.
+void cookies_abort(struct cookies *cookies, uint32_t volume);
+
 // Was it one of ours?
 bool cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error);
 
