@@ -49,6 +49,7 @@ struct job {
 	struct part *parts; // by item; NULL: nothing is to be done
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
+	uint64_t saves;                 // how often its file was written, when the job began
 	size_t size;        // bytes of blocks
 	const char *why;    // NULL: all is well
 	uint64_t fault;     // the block it is not well with
@@ -299,13 +300,17 @@ send_job(struct job *job)
 			give_proof(job->message->items[i].buf, &job->parts[i]);
 }
 
-// Of each block: is there something newer here?
+// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it now may be
+// newer than that, and is not in memory any more.
 static void
 check_age(struct job *job)
 {
 	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
+	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
+	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
+		fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct proof *proof = job->parts[i].proof;
 
@@ -486,6 +491,7 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
 			CHECK(job->filed != NULL);
+			job->saves = sealed_root_saves(job->root);
 		}
 		for (uint32_t i = 0; i < message->count; i++) {
 			enum item_kind kind = message->items[i].kind;
