@@ -520,6 +520,10 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (item->kind == ITEM_EMPTY)
 		return false;
 	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
+	// the one to say so: for who has seen that one, this would be a write of former times.
+	if (part->before != NULL && volume->root != NULL && seal_version(part->before->bytes, part->before->size) != item->version)
+		part->before = NULL;
 	if (part->before == NULL && !may_write(volume->key)) {
 		fail(job, i, "there is no proof");
 		return false;

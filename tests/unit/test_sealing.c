@@ -367,6 +367,43 @@ START_TEST(test_pause)
 }
 END_TEST
 
+// Bytes that have a proof keep it, but for a root that had to give them another number: it seals them as that.
+START_TEST(test_other_number)
+{
+	char directory[] = "/tmp/test_sealing.XXXXXX", spec[64], path[96], error[256];
+	struct sealed_root *root;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(spec, sizeof(spec), "%s/v.img", directory);
+	snprintf(path, sizeof(path), "%s.hvfs.seals", spec);
+	close(open(spec, O_CREAT | O_WRONLY, 0600));
+	root = sealed_root_open(spec, BLOCKS, owner, error, sizeof(error));
+	ck_assert_msg(root != NULL, "%s", error);
+	send_run(&one, 1, 1);
+	run_until(&two, 1);
+	two.peer = &one;
+	send_again(&two, &two, 1, 105);
+	run_until(&one, 1);
+	ck_assert_uint_eq(two.told, 105);
+	ck_assert_uint_eq(two.sealed, 100);
+	two.volume.root = root;
+	send_again(&two, &two, 1, 105);
+	run_until(&one, 2);
+	ck_assert_uint_eq(two.sealed, 105);
+	send_again(&two, &two, 1, 100);
+	run_until(&one, 3);
+	ck_assert_uint_eq(two.sealed, 100);
+	ck_assert_uint_eq(one.refused, 0);
+	assert_content(&one, 1, true);
+	end_close(&one);
+	end_close(&two);
+	sealed_root_close(root);
+	unlink(path);
+	unlink(spec);
+	rmdir(directory);
+}
+END_TEST
+
 static struct sealed_root *saved_root;
 
 // What was written has gone to the file, and is not in memory any more.
@@ -439,6 +476,7 @@ main(void)
 	tcase_add_test(tcase, test_through_proxy);
 	tcase_add_test(tcase, test_close_within);
 	tcase_add_test(tcase, test_pause);
+	tcase_add_test(tcase, test_other_number);
 	tcase_add_test(tcase, test_file_written_meanwhile);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
