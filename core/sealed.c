@@ -38,6 +38,17 @@ sealed_check(const struct volume *volume, const struct message *message)
 	return STATUS_NONE;
 }
 
+bool
+sealed_may_compare(const struct core *core, const struct entry *entry)
+{
+	const struct buf *buf;
+
+	if (!entry_volume(core, entry)->sealed)
+		return true;
+	buf = entry->copy != COPY_ABSENT ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	return buf == NULL || buf_proof(buf) != NULL;
+}
+
 const char *
 sealed_refusal_text(const struct message *message)
 {
