@@ -60,6 +60,7 @@ struct node_link {
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	struct telling malformed, unproven, keyless; // messages that came
+	uint32_t cookies; // of a child: that it has asked for and has no answer to
 	bool heard;   // a valid message came
 	bool unwanted; // of a parent: it has said that it gives this node nothing
 	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i

@@ -59,6 +59,7 @@ struct job {
 	struct part *parts; // by item; NULL: nothing is to be done
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
+	uint64_t saves;                 // how often its file was written, when the job began
 	size_t size;        // goes: bytes of blocks. Comes: all that it takes
 	const char *why;    // NULL: all is well
 	uint64_t fault;     // the block it is not well with
@@ -316,13 +317,17 @@ send_job(struct job *job)
 			give_proof(job->message->items[i].buf, &job->parts[i]);
 }
 
-// Of each block: is there something newer here?
+// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it now may be
+// newer than that, and is not in memory any more.
 static void
 check_age(struct job *job)
 {
 	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
+	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
+	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
+		fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct proof *proof = job->parts[i].proof;
 
@@ -528,6 +533,7 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
 			CHECK(job->filed != NULL);
+			job->saves = sealed_root_saves(job->root);
 		}
 		for (uint32_t i = 0; i < message->count && may_read(volume->key); i++)
 			if (message->items[i].kind == ITEM_DATA)
@@ -551,6 +557,10 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (item->kind == ITEM_EMPTY)
 		return false;
 	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
+	// the one to say so: for who has seen that one, this would be a write of former times.
+	if (part->before != NULL && volume->root != NULL && seal_version(part->before->bytes, part->before->size) != item->version)
+		part->before = NULL;
 	if (part->before == NULL && !may_write(volume->key)) {
 		fail(job, i, "there is no proof");
 		return false;

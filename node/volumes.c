@@ -128,7 +128,10 @@ on_submit(void *arg, struct io *io)
 static void
 on_cancel(void *arg, struct io *io)
 {
-	node_feed(arg, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
+	struct node *node = arg;
+
+	if (node->cookies == NULL || !cookies_cancel(node->cookies, io))
+		node_feed(node, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
 }
 
 static void
