@@ -90,6 +90,16 @@ assoc_index_bytes(const struct assoc *table)
 	       (table->duel != NULL ? duel_bytes(table->duel) : 0);
 }
 
+uint64_t
+assoc_index_size(uint64_t group_count, uint32_t way_count, enum policy policy, bool may_have_ghosts)
+{
+	const struct assoc table = {.group_count = group_count, .way_count = way_count};
+	uint64_t ghosts = policy != POLICY_LRU && may_have_ghosts ? ghosts_bytes(&table) : 0;
+	uint64_t duel = policy == POLICY_ADAPTIVE ? duel_size(group_count, way_count, !may_have_ghosts) : 0;
+
+	return slots_bytes(&table) + ghosts + duel;
+}
+
 void
 assoc_set_policy(struct assoc *table, enum policy policy)
 {
@@ -101,7 +111,7 @@ assoc_set_policy(struct assoc *table, enum policy policy)
 	duel_destroy(table->duel);
 	table->duel = NULL;
 	if (policy == POLICY_ADAPTIVE)
-		table->duel = duel_create(table->group_count, table->way_count, table->may_have_ghosts);
+		table->duel = duel_create(table->group_count, table->way_count, !table->may_have_ghosts);
 }
 
 // The policy that is followed now.
@@ -168,13 +178,35 @@ assoc_slot(const struct assoc_place *place)
 	return &slots_of(place->table, place->group)[place->way];
 }
 
-void
-assoc_use(struct assoc_place *place)
+static void
+use(struct assoc_place *place, bool stays)
 {
 	struct group group = {.slots = slots_of(place->table, place->group)};
 
 	if (is_sampled(place->table, place->group))
-		duel_use(place->table->duel, place->group, &group.slots[place->way]);
+		duel_use(place->table->duel, place->group, &group.slots[place->way], stays);
+	place->way = policy_use(policy_now(place->table), &group, place->way);
+}
+
+void
+assoc_use(struct assoc_place *place)
+{
+	use(place, true);
+}
+
+void
+assoc_use_last(struct assoc_place *place)
+{
+	use(place, false);
+}
+
+void
+assoc_touch(struct assoc_place *place)
+{
+	struct group group = {.slots = slots_of(place->table, place->group)};
+
+	if (is_sampled(place->table, place->group))
+		duel_touch(place->table->duel, place->group, slot_key(&group.slots[place->way]));
 	place->way = policy_use(policy_now(place->table), &group, place->way);
 }
 
@@ -188,22 +220,35 @@ assoc_get(struct assoc *table, block_key key)
 	if (way == POLICY_NONE)
 		return NULL;
 	if (is_sampled(table, number))
-		duel_use(table->duel, number, &group.slots[way]);
+		duel_use(table->duel, number, &group.slots[way], true);
 	return &group.slots[policy_use(policy_now(table), &group, way)];
 }
 
+// The group of ${key}, if it is in the sample.
+static bool
+find_sampled(const struct assoc *table, block_key key, uint64_t *ret_group)
+{
+	if (table->duel == NULL)
+		return false;
+	*ret_group = hash_group(table->hash, key, table->group_count);
+	return duel_has(table->duel, *ret_group);
+}
+
 void
-assoc_missed(struct assoc *table, block_key key, bool comes)
+assoc_missed(struct assoc *table, block_key key)
 {
 	uint64_t group;
 
-	if (table->duel == NULL)
-		return;
-	group = hash_group(table->hash, key, table->group_count);
-	if (!is_sampled(table, group))
-		return;
-	duel_miss(table->duel, group, key);
-	if (!comes) // who had it would have given it to the level that it comes to
+	if (find_sampled(table, key, &group))
+		duel_miss(table->duel, group, key);
+}
+
+void
+assoc_forget(struct assoc *table, block_key key)
+{
+	uint64_t group;
+
+	if (find_sampled(table, key, &group))
 		duel_remove(table->duel, group, key);
 }
 
@@ -281,17 +326,22 @@ assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const void
 }
 
 struct slot
-assoc_take(const struct assoc_place *place)
+assoc_evict(const struct assoc_place *place)
 {
-	struct assoc *table = place->table;
-	struct group group = assoc_group(table, place->group);
+	struct group group = assoc_group(place->table, place->group);
 	struct slot slot = *assoc_slot(place);
 
-	if (is_sampled(table, place->group))
-		duel_remove(table->duel, place->group, slot_key(&slot));
 	policy_remove(&group, place->way);
-	count_out(table, &slot);
+	count_out(place->table, &slot);
 	return slot;
+}
+
+struct slot
+assoc_take(const struct assoc_place *place)
+{
+	if (is_sampled(place->table, place->group))
+		duel_remove(place->table->duel, place->group, slot_key(assoc_slot(place)));
+	return assoc_evict(place);
 }
 
 void

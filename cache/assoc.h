@@ -12,8 +12,8 @@ enum { ASSOC_WAYS_MAX = 256 };
 
 struct assoc {
 	struct slot *slots; // group after group
-	bool may_have_ghosts;
-	uint16_t *ghosts;   // as many; NULL for LRU, and where there may be none
+	bool may_have_ghosts; // else who comes to a full group has been admitted (policy_admit)
+	uint16_t *ghosts;     // as many; NULL for LRU, and where there may be none
 	uint64_t group_count;
 	uint32_t way_count;
 	enum hash hash;
@@ -40,6 +40,9 @@ void assoc_destroy(struct assoc *table);
 // Bytes of its own memory, when all of it is in use.
 uint64_t assoc_index_bytes(const struct assoc *table);
 
+// The same of one that is made like this.
+uint64_t assoc_index_size(uint64_t group_count, uint32_t way_count, enum policy policy, bool may_have_ghosts);
+
 // Another policy from now on. What is in the table stays.
 void assoc_set_policy(struct assoc *table, enum policy policy);
 
@@ -52,11 +55,20 @@ struct slot *assoc_slot(const struct assoc_place *place);
 // The block at ${place} is used; ${place} follows it.
 void assoc_use(struct assoc_place *place);
 
+// The same, and it is about to be taken, as those who are used go to another table.
+void assoc_use_last(struct assoc_place *place);
+
+// The same, but nobody has looked for it here: it says nothing of who misses less.
+void assoc_touch(struct assoc_place *place);
+
 // The block ${key} is used; its slot, until the group is changed. NULL: it is not here.
 struct slot *assoc_get(struct assoc *table, block_key key);
 
-// ${key} was looked for and is not here: the adaptive policy learns from it. ${comes}: it comes here next.
-void assoc_missed(struct assoc *table, block_key key, bool comes);
+// ${key} was looked for and is not here: the adaptive policy learns from it.
+void assoc_missed(struct assoc *table, block_key key);
+
+// Nobody will look for ${key}, which is not here, before it comes again: also another policy would not have it any more.
+void assoc_forget(struct assoc *table, block_key key);
 
 // Whether the group of ${key} has an empty way.
 bool assoc_has_room(const struct assoc *table, block_key key);
@@ -75,6 +87,9 @@ bool assoc_choose(struct assoc *table, uint64_t group, policy_may_fn *may, const
 
 // The block at ${place} leaves the table, with its count.
 struct slot assoc_take(const struct assoc_place *place);
+
+// The same, because another one needs the room: a policy that chose otherwise might have it still.
+struct slot assoc_evict(const struct assoc_place *place);
 
 // The block at ${place} has these bytes now; takes a count of ${buf}, gives that of the old one back.
 void assoc_replace(const struct assoc_place *place, struct buf *buf);

@@ -19,14 +19,41 @@ enum {
 	AT_WAYS = 48,
 	AT_HASH = 52,
 	AT_VOLUME_COUNT = 56,
+	AT_KEYS = 64, // DISK_VERSION_SEALED only
 	AT_SUM = DISK_PAGE_SIZE - BLOCK_DIGEST_SIZE, // of all other bytes
 	AT_VOLUMES = DISK_PAGE_SIZE,
 };
+
+static_assert(AT_KEYS + DISK_VOLUMES_MAX * SEALED_KEY_ID_SIZE <= AT_SUM, "the first page has room for them");
 
 // Offsets in a record. The key: block 48 bits, volume 8 bits, size 4 bits.
 enum { AT_KEY = 0, AT_DIGEST = 8, AT_ZERO = 24, AT_CHECK = 28, CHECK_SIZE = 4, SIZE_SHIFT = 56 };
 
 static const char magic[8] = {'h', 'v', 'f', 's', 'c', 'a', 'c', 'h'};
+
+static bool
+is_power_of_two(uint32_t size)
+{
+	return (size & (size - 1)) == 0;
+}
+
+bool
+disk_has_tails(const struct disk_superblock *superblock)
+{
+	return !is_power_of_two(superblock->slot_size);
+}
+
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+bool
+disk_is_sealed(const struct disk_superblock *superblock, uint32_t number)
+{
+	return !is_zero(superblock->keys[number], SEALED_KEY_ID_SIZE);
+}
 
 static void
 superblock_sum(const uint8_t *bytes, uint8_t ret[BLOCK_DIGEST_SIZE])
@@ -46,7 +73,7 @@ disk_superblock_write(const struct disk_superblock *superblock, uint8_t *bytes)
 {
 	memset(bytes, 0, DISK_SUPERBLOCK_SIZE);
 	memcpy(bytes + AT_MAGIC, magic, sizeof(magic));
-	put32(bytes + AT_VERSION, DISK_VERSION);
+	put32(bytes + AT_VERSION, disk_has_tails(superblock) ? DISK_VERSION_SEALED : DISK_VERSION);
 	put32(bytes + AT_SLOT_SIZE, superblock->slot_size);
 	put64(bytes + AT_GENERATION, superblock->generation);
 	memcpy(bytes + AT_ID, superblock->id, DISK_ID_SIZE);
@@ -54,22 +81,17 @@ disk_superblock_write(const struct disk_superblock *superblock, uint8_t *bytes)
 	put32(bytes + AT_WAYS, superblock->way_count);
 	put32(bytes + AT_HASH, superblock->hash);
 	put32(bytes + AT_VOLUME_COUNT, superblock->volume_count);
+	memcpy(bytes + AT_KEYS, superblock->keys, sizeof(superblock->keys));
 	memcpy(bytes + AT_VOLUMES, superblock->volumes, sizeof(superblock->volumes));
 	superblock_sum(bytes, bytes + AT_SUM);
 }
 
 static bool
-is_zero(const uint8_t *bytes, size_t size)
+is_possible(const struct disk_superblock *superblock, bool has_tails)
 {
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
+	uint32_t size = superblock->slot_size - (has_tails ? SEALED_TAIL_SIZE : 0);
 
-static bool
-is_possible(const struct disk_superblock *superblock)
-{
-	uint32_t size = superblock->slot_size;
-
-	if (size < DISK_PAGE_SIZE || size > LIMIT_BLOCK_SIZE_MAX || (size & (size - 1)) != 0 ||
+	if (size < DISK_PAGE_SIZE || size > LIMIT_BLOCK_SIZE_MAX || !is_power_of_two(size) ||
 	    superblock->way_count == 0 || superblock->way_count > ASSOC_WAYS_MAX || superblock->group_count == 0 ||
 	    superblock->group_count > UINT64_C(1) << 48 || superblock->hash == HASH_ANY ||
 	    superblock->hash >= HASH_COUNT || superblock->volume_count > DISK_VOLUMES_MAX)
@@ -90,7 +112,7 @@ disk_superblock_read(const uint8_t *bytes, struct disk_superblock *ret, uint32_t
 	if (memcmp(bytes + AT_MAGIC, magic, sizeof(magic)) != 0)
 		return DISK_FOREIGN;
 	*ret_version = get32(bytes + AT_VERSION);
-	if (*ret_version != DISK_VERSION)
+	if (*ret_version != DISK_VERSION && *ret_version != DISK_VERSION_SEALED)
 		return DISK_OTHER_VERSION;
 	superblock_sum(bytes, sum);
 	if (memcmp(bytes + AT_SUM, sum, sizeof(sum)) != 0)
@@ -102,8 +124,9 @@ disk_superblock_read(const uint8_t *bytes, struct disk_superblock *ret, uint32_t
 	ret->way_count = get32(bytes + AT_WAYS);
 	ret->hash = get32(bytes + AT_HASH);
 	ret->volume_count = get32(bytes + AT_VOLUME_COUNT);
+	memcpy(ret->keys, bytes + AT_KEYS, sizeof(ret->keys)); // zeros in DISK_VERSION
 	memcpy(ret->volumes, bytes + AT_VOLUMES, sizeof(ret->volumes));
-	return is_possible(ret) ? DISK_OURS : DISK_DAMAGED;
+	return is_possible(ret, *ret_version == DISK_VERSION_SEALED) ? DISK_OURS : DISK_DAMAGED;
 }
 
 // Depends on the formatting and on the place: a record that lies where it was not written counts for nothing.
@@ -160,7 +183,10 @@ disk_record_read(const struct disk_superblock *superblock, uint64_t slot, const 
 	ret->block = block_key_block(key);
 	ret->size = code == 0 ? 0 : code < 8 ? (uint32_t)LIMIT_BLOCK_SIZE_MIN << (code - 1) : UINT32_MAX;
 	memcpy(ret->digest, bytes + AT_DIGEST, BLOCK_DIGEST_SIZE);
-	return ret->number < superblock->volume_count && ret->size <= superblock->slot_size;
+	if (ret->number >= superblock->volume_count || ret->size > superblock->slot_size)
+		return false;
+	return !disk_is_sealed(superblock, ret->number) ||
+	       (ret->size > 0 && ret->size + SEALED_TAIL_SIZE <= superblock->slot_size);
 }
 
 uint64_t
@@ -181,13 +207,33 @@ disk_page_offset(uint64_t page)
 	return disk_superblock_offset(DISK_SUPERBLOCKS) + page * DISK_PAGE_SIZE;
 }
 
+// Where the bytes of ${count} slots begin.
+static uint64_t
+bytes_offset(uint64_t count)
+{
+	uint64_t pages = (count + DISK_PAGE_RECORDS - 1) / DISK_PAGE_RECORDS;
+
+	return (disk_page_offset(pages) + DISK_EMPTY_SIZE - 1) & ~(uint64_t)(DISK_EMPTY_SIZE - 1);
+}
+
+uint64_t
+disk_slots_within(uint64_t size, uint32_t slot_size)
+{
+	uint64_t count = size / slot_size;
+
+	while (count > 0 && bytes_offset(count) + count * slot_size > size) {
+		uint64_t over = bytes_offset(count) + count * slot_size - size;
+		uint64_t fewer = over / (slot_size + DISK_RECORD_SIZE) + 1;
+
+		count -= fewer < count ? fewer : count;
+	}
+	return count;
+}
+
 uint64_t
 disk_slot_offset(const struct disk_superblock *superblock, uint64_t slot)
 {
-	uint64_t pages = (disk_slot_count(superblock) + DISK_PAGE_RECORDS - 1) / DISK_PAGE_RECORDS;
-	uint64_t first = (disk_page_offset(pages) + DISK_EMPTY_SIZE - 1) & ~(uint64_t)(DISK_EMPTY_SIZE - 1);
-
-	return first + slot * superblock->slot_size;
+	return bytes_offset(disk_slot_count(superblock)) + slot * superblock->slot_size;
 }
 
 uint64_t

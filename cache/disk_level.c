@@ -49,22 +49,27 @@ core_key(const struct disk_level *level, const struct slot *slot)
 }
 
 void
-disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name)
+disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name, const struct sealed_form *form)
 {
+	static const uint8_t no_key[SEALED_KEY_ID_SIZE];
 	struct disk_superblock *superblock = &level->superblock;
+	const uint8_t *key = form != NULL ? form->id : no_key;
 	uint32_t number = 0;
 
 	CHECK(index < LIMIT_VOLUMES && strlen(name) <= LIMIT_NAME_SIZE && name[0] != '\0');
-	while (number < superblock->volume_count && strcmp(superblock->volumes[number], name) != 0)
+	while (number < superblock->volume_count && (strcmp(superblock->volumes[number], name) != 0 ||
+						     memcmp(superblock->keys[number], key, SEALED_KEY_ID_SIZE) != 0))
 		number++;
-	if (number == DISK_VOLUMES_MAX)
+	if (number == DISK_VOLUMES_MAX || (form != NULL && !disk_has_tails(superblock)))
 		return;
 	if (number == superblock->volume_count) {
 		strcpy(superblock->volumes[number], name);
+		memcpy(superblock->keys[number], key, SEALED_KEY_ID_SIZE);
 		superblock->volume_count++;
 		level->superblock_due = true;
 		disk_records_pump(level);
 	}
+	level->forms[index] = form;
 	level->number_of[index] = (uint8_t)(number + 1);
 	level->index_of[number] = (uint8_t)(index + 1);
 }
@@ -81,12 +86,6 @@ static uint8_t *
 digest_at(const struct disk_level *level, const struct assoc_place *place)
 {
 	return level->digests[disk_slot_number(level, place->group, assoc_slot(place)->way)];
-}
-
-static void
-bytes_digest(const uint8_t *bytes, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE])
-{
-	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, bytes, size, NULL, 0) == 0);
 }
 
 void
@@ -106,98 +105,6 @@ set_known(struct disk_level *level, struct slot *slot)
 }
 
 // ---- what is under way ----
-
-static struct disk_op **
-bucket(struct disk_level *level, uint64_t group)
-{
-	return &level->ops[group % DISK_OP_BUCKETS];
-}
-
-// The one that ${place} is busy with.
-static struct disk_op *
-op_find(struct disk_level *level, const struct assoc_place *place)
-{
-	struct disk_op *op = *bucket(level, place->group);
-
-	while (op != NULL && (op->forgotten || op->key != slot_key(assoc_slot(place))))
-		op = op->next;
-	return op;
-}
-
-static bool
-way_is_used(struct disk_level *level, uint64_t group, const struct group *view, uint32_t way)
-{
-	for (uint32_t i = 0; i < view->used; i++)
-		if (view->slots[i].way == way)
-			return true;
-	for (const struct disk_op *op = *bucket(level, group); op != NULL; op = op->next)
-		if (op->group == group && op->way == way)
-			return true;
-	return false;
-}
-
-// A way of ${group} that nothing is in, nor will be when what is under way has ended; way_count: there is none.
-static uint32_t
-free_way(struct disk_level *level, uint64_t group)
-{
-	struct group view = assoc_group(level->table, group);
-	uint32_t way = 0;
-
-	while (way < view.way_count && way_is_used(level, group, &view, way))
-		way++;
-	return way;
-}
-
-static struct disk_op *
-op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key, struct buf *buf, bool write,
-	 void (*done)(struct medium_io *io, int sys_errno))
-{
-	struct disk_op *op = calloc(1, sizeof(*op));
-	struct slot *slot = assoc_slot(place);
-
-	CHECK(op != NULL && !slot->busy);
-	*op = (struct disk_op){.level = level, .key = slot_key(slot), .told_key = told_key, .group = place->group};
-	op->way = slot->way;
-	op->buf = buf;
-	op->next = *bucket(level, op->group);
-	*bucket(level, op->group) = op;
-	level->op_count++;
-	slot->busy = 1;
-	slot->writing = write;
-	op->io = (struct medium_io){
-		.write = write,
-		.offset = disk_slot_offset(&level->superblock, disk_slot_number(level, op->group, op->way)),
-		.bytes = buf_bytes(buf),
-		.size = buf_size(buf),
-		.done = done,
-	};
-	level->medium.ops->submit(level->medium.self, &op->io);
-	return op;
-}
-
-// Gives back the count of its buffer, if it still has one.
-static void
-op_end(struct disk_level *level, struct disk_op *op)
-{
-	struct disk_op **link = bucket(level, op->group);
-
-	while (*link != op)
-		link = &(*link)->next;
-	*link = op->next;
-	level->op_count--;
-	buf_unref(op->buf);
-	free(op);
-}
-
-// The slot that ${op} is about, unless it was forgotten.
-static bool
-op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place *ret_place)
-{
-	if (op->forgotten)
-		return false;
-	CHECK(assoc_find(level->table, op->key, ret_place) && assoc_slot(ret_place)->busy);
-	return true;
-}
 
 void
 disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
@@ -228,11 +135,11 @@ written(struct medium_io *io, int sys_errno)
 	struct disk_level *level = op->level;
 	uint64_t number = disk_slot_number(level, op->group, op->way);
 	struct assoc_place place;
-	bool stays = op_place(level, op, &place);
+	bool stays = disk_op_place(level, op, &place);
 
 	level->writes--;
 	level->stats.written++;
-	op_end(level, op);
+	disk_op_end(level, op);
 	if (stays) {
 		assoc_slot(&place)->busy = 0;
 		assoc_slot(&place)->writing = false;
@@ -271,18 +178,27 @@ make_room(struct disk_level *level, block_key key, uint64_t group, uint8_t *ret_
 	if (known)
 		told = core_key(level, slot);
 	*ret_ghost = slot->ghost;
-	disk_take(level, &place);
+	assoc_evict(&place);
+	level->stats.unknown -= !known;
 	level->stats.replaced++;
 	if (known)
 		level->listener.replaced(level->listener.arg, told);
 	return true;
 }
 
+// Whether blocks like this one, of the core's ${told_key}, are kept: it fits, and of a sealed volume it has a proof.
 static bool
-may_write(const struct disk_level *level, uint32_t number, const struct buf *buf)
+is_kept(const struct disk_level *level, block_key told_key, const struct buf *buf)
 {
-	return level->stats.sys_errno == 0 && number < level->volumes_written &&
-	       buf_size(buf) <= level->superblock.slot_size && level->writes < DISK_WRITES_MAX &&
+	if (level->forms[block_key_volume(told_key)] == NULL)
+		return buf_size(buf) <= level->superblock.slot_size;
+	return buf_proof(buf) != NULL && buf_size(buf) + SEALED_TAIL_SIZE <= level->superblock.slot_size;
+}
+
+static bool
+may_write(const struct disk_level *level, uint32_t number)
+{
+	return level->stats.sys_errno == 0 && number < level->volumes_written && level->writes < DISK_WRITES_MAX &&
 	       disk_records_room(level);
 }
 
@@ -295,12 +211,13 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 	uint8_t ghost = 0;
 	struct assoc_place place;
 
-	if (!may_write(level, block_key_volume(key), buf) || !make_room(level, key, group, &ghost))
+	if (!may_write(level, block_key_volume(key)) || !make_room(level, key, group, &ghost))
 		return false;
 	slot.ghost = ghost;
-	slot.way = (uint16_t)free_way(level, group);
+	slot.way = (uint16_t)disk_free_way(level, group);
 	slot_set_disk_size(&slot, (uint32_t)buf_size(buf));
-	slot.sum = sum32(buf_bytes(buf), buf_size(buf));
+	if (level->forms[block_key_volume(told_key)] == NULL) // else the proof tells
+		slot.sum = sum32(buf_bytes(buf), buf_size(buf));
 	slot.checked = 1;
 	if (slot.way == level->table->way_count)
 		return false;
@@ -312,44 +229,34 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 		return true;
 	}
 	level->writes++;
-	op_begin(level, &place, told_key, buf_ref(buf), true, written);
+	disk_op_begin(level, &place, told_key, buf_ref(buf), true, written);
 	return true;
 }
 
 // It could not be written just now, as too much is under way, its group is busy, or its volume's name is not on the disk
 // yet: later, if it is still in memory.
 static void
-put_later(struct disk_level *level, block_key told_key, const struct buf *buf)
+put_later(struct disk_level *level, block_key told_key)
 {
 	level->stats.passed++;
-	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX ||
-	    buf_size(buf) > level->superblock.slot_size)
+	if (level->stats.sys_errno != 0 || level->later_count == DISK_LATER_MAX)
 		return;
 	level->later[(level->later_first + level->later_count++) % DISK_LATER_MAX] = told_key;
 }
 
-// A full group takes only who has proved himself: who was used again in memory, or has been brought before not long ago. So
-// a scan does not push out what is used, nor does it wear the disk. Who was refused is remembered by eight bits of his, the
-// ghost in one slot or another of his group: as many of them as there are slots, which costs no memory. One in
-// 255 / ways is taken for another.
+// A full group takes only who has proved himself: who was used again in memory, or has been brought before, not long ago. So
+// a scan does not push out what is used, nor does it wear the disk.
 static bool
 has_proved_itself(struct disk_level *level, block_key key, enum disk_why why)
 {
 	struct group group;
-	uint8_t ghost = (uint8_t)(hash_mix(key) % UINT8_MAX + 1);
 
 	if (why == DISK_USED || assoc_has_room(level->table, key))
 		return true;
 	if (why == DISK_NOT_USED)
 		return false;
 	group = assoc_group(level->table, hash_group(level->table->hash, key, level->table->group_count));
-	for (uint32_t i = 0; i < group.used; i++)
-		if (group.slots[i].ghost == ghost) {
-			group.slots[i].ghost = 0;
-			return true;
-		}
-	group.slots[level->stats.refused % group.used].ghost = ghost;
-	return false;
+	return policy_admit(&group, key, level->stats.refused);
 }
 
 static bool
@@ -357,11 +264,13 @@ put(struct disk_level *level, block_key key, block_key told_key, struct buf *buf
 {
 	uint8_t digest[BLOCK_DIGEST_SIZE] = {0}; // of a block of zeros it depends on the size
 
+	if (!is_kept(level, told_key, buf))
+		return false;
 	if (level->stats.sys_errno == 0 && buf_size(buf) > 0)
-		bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+		sealed_digest(buf, buf_size(buf), digest);
 	if (put_new(level, key, told_key, buf, digest))
 		return true;
-	put_later(level, told_key, buf);
+	put_later(level, told_key);
 	return false;
 }
 
@@ -376,7 +285,7 @@ is_same(const struct disk_level *level, const struct assoc_place *place, struct 
 		return false;
 	if (buf_size(buf) == 0)
 		return true;
-	bytes_digest(buf_bytes(buf), buf_size(buf), digest);
+	sealed_digest(buf, buf_size(buf), digest);
 	return memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) == 0;
 }
 
@@ -397,6 +306,10 @@ disk_level_put(struct disk_level *level, block_key key, struct buf *buf, enum di
 		disk_level_forget(level, told_key);
 		return put(level, key, told_key, buf); // in its own place
 	}
+	if (!is_kept(level, told_key, buf))
+		return false;
+	if (why == DISK_BROUGHT)
+		assoc_missed(level->table, key);
 	if (has_proved_itself(level, key, why))
 		return put(level, key, told_key, buf);
 	level->stats.refused++;
@@ -440,10 +353,14 @@ disk_level_forget(struct disk_level *level, block_key key)
 {
 	struct assoc_place place;
 
-	if (!disk_find(level, key, &place))
+	if (!to_number(level, &key))
 		return;
+	if (!assoc_find(level->table, key, &place)) {
+		assoc_forget(level->table, key);
+		return;
+	}
 	if (assoc_slot(&place)->busy)
-		op_find(level, &place)->forgotten = true;
+		disk_op_find(level, &place)->forgotten = true;
 	disk_take(level, &place);
 }
 
@@ -464,7 +381,7 @@ disk_level_use(struct disk_level *level, block_key key)
 
 	if (!disk_find(level, key, &place) || !assoc_slot(&place)->known)
 		return false;
-	assoc_use(&place);
+	assoc_touch(&place);
 	return true;
 }
 
@@ -484,7 +401,7 @@ disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t 
 		return false;
 	assoc_slot(&place)->told = 1;
 	if (assoc_slot(&place)->size_log == 0)
-		bytes_digest(buf_bytes(buf_zero()), size, ret);
+		sealed_digest(buf_zero(), size, ret);
 	else
 		memcpy(ret, digest_at(level, &place), BLOCK_DIGEST_SIZE);
 	return true;
@@ -511,20 +428,24 @@ disk_level_buffered(struct disk_level *level, block_key key)
 		return NULL;
 	if (assoc_slot(&place)->size_log == 0)
 		return buf_zero();
-	return assoc_slot(&place)->writing ? op_find(level, &place)->buf : NULL;
+	return assoc_slot(&place)->writing ? disk_op_find(level, &place)->buf : NULL;
 }
 
-// Whether these bytes, just read, are those of ${place}. What an earlier run has written, and a crash perhaps has not, is
+// Whether what ${op} has read are the bytes of ${place}. What an earlier run has written, and a crash perhaps has not, is
 // compared by its digest; what this run has written or read before, by a sum, at a tenth of the time.
 static bool
-is_right(struct disk_level *level, const struct assoc_place *place, const uint8_t *bytes, size_t size)
+is_right(struct disk_level *level, const struct assoc_place *place, const struct disk_op *op)
 {
 	struct slot *slot = assoc_slot(place);
+	const uint8_t *bytes = op->io.bytes;
+	size_t size = op->io.size;
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 
+	if (op->sealing != NULL)
+		return op->sealing->is_right;
 	if (slot->checked)
 		return sum32(bytes, size) == slot->sum;
-	bytes_digest(bytes, size, digest);
+	sealed_digest(op->buf, size, digest);
 	if (memcmp(digest, digest_at(level, place), BLOCK_DIGEST_SIZE) != 0)
 		return false;
 	slot->sum = sum32(bytes, size);
@@ -542,8 +463,8 @@ loaded(struct medium_io *io, int sys_errno)
 	if (sys_errno != 0) {
 		op->failed = true;
 		disk_level_fail(level, false, sys_errno);
-	} else if (op_place(level, op, &place)) {
-		op->failed = !is_right(level, &place, io->bytes, io->size);
+	} else if (disk_op_place(level, op, &place)) {
+		op->failed = !is_right(level, &place, op);
 		level->stats.damaged += op->failed;
 	}
 	*level->ended_tail = op;
@@ -557,7 +478,7 @@ disk_level_fetch(struct disk_level *level, block_key key, struct buf *buf)
 	struct assoc_place place;
 
 	CHECK(disk_find(level, key, &place) && slot_disk_size(assoc_slot(&place)) == buf_size(buf));
-	op_begin(level, &place, key, buf, false, loaded);
+	disk_op_begin(level, &place, key, buf, false, loaded);
 }
 
 void
@@ -570,7 +491,7 @@ disk_level_load(struct disk_level *level, block_key key, struct buf_pool *pool)
 	if (!assoc_slot(&place)->busy)
 		disk_level_fetch(level, key, buf_alloc(pool));
 	CHECK(disk_find(level, key, &place));
-	op_find(level, &place)->asked = true;
+	disk_op_find(level, &place)->asked = true;
 }
 
 enum disk_loaded
@@ -587,12 +508,12 @@ disk_level_next_loaded(struct disk_level *level, struct disk_load *ret)
 		level->ended_tail = &level->ended;
 	*ret = (struct disk_load){.key = op->told_key, .asked = op->asked};
 	failed = op->failed;
-	stays = op_place(level, op, &place);
+	stays = disk_op_place(level, op, &place);
 	if (stays && !failed) {
 		ret->buf = op->buf;
 		op->buf = NULL;
 	}
-	op_end(level, op);
+	disk_op_end(level, op);
 	if (!stays)
 		return DISK_LOADED_STALE;
 	ret->known = assoc_slot(&place)->known;
@@ -656,7 +577,7 @@ disk_level_abandon(struct disk_level *level)
 	memset(level->number_of, 0, sizeof(level->number_of)); // nobody finds anything any more
 	for (int i = 0; i < DISK_OP_BUCKETS; i++)
 		while (level->ops[i] != NULL)
-			op_end(level, level->ops[i]);
+			disk_op_end(level, level->ops[i]);
 	level->ended = NULL;
 	level->ended_tail = &level->ended;
 	level->page_ios_running = 0;

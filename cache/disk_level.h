@@ -11,14 +11,23 @@
 
 #include "cache/level_config.h"
 #include "cache/medium.h"
+#include "cache/sealed.h"
 #include "core/buf.h"
 #include "core/limits.h"
 #include "core/types.h"
 
 struct disk_level;
 
+// What takes its time: blocks of sealed volumes are sealed, checked and opened.
+struct disk_work {
+	void (*run)(struct disk_work *work);  // on any thread, one after the other
+	void (*done)(struct disk_work *work); // then where the level is used
+};
+
 struct disk_level_listener {
 	void *arg;
+	// Have ${work} run on a thread, then done; neither from within. NULL: the level does both itself, at once.
+	void (*compute)(void *arg, struct disk_work *work);
 	// A known block had to make room: it is not here any more. Only from within disk_level_put and disk_level_step.
 	void (*replaced)(void *arg, block_key key);
 	// The clean copy in memory of a block that may be written now, borrowed; NULL: there is none.
@@ -47,8 +56,18 @@ struct disk_level_stats {
 	int sys_errno; // why nothing is kept here any more; 0: all is well
 };
 
+// ${slot_size}, here and below, is the size of the largest blocks that there is room for; and SEALED_TAIL_SIZE more if
+// there are to be blocks of sealed volumes.
+
+// The least config.size that there can be.
+uint64_t disk_level_size_min(uint32_t slot_size);
+
+// Bytes of memory that the index of such a level takes when all of it is in use.
+uint64_t disk_level_index(const struct level_config *config, uint32_t slot_size);
+
 // Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape: then *${ret_emptied} is
-// true if something was on it. ${config} has a hash. Returns NULL and a sentence without the medium's name: what is
+// true if something was on it. ${config} has a hash; its size is what the level takes
+// on the medium, all included. Returns NULL and a sentence without the medium's name: what is
 // wrong, what to do.
 struct disk_level *disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
 				   bool *ret_emptied, char *error, size_t error_size);
@@ -72,8 +91,9 @@ void disk_level_take_counters(struct disk_level *level, struct disk_level *befor
 // While it is filled from another one, its records are written without delay: who dies soon after has what has come.
 void disk_level_set_filling(struct disk_level *level, bool filling);
 
-// The blocks of volume ${index} of this node are those of ${name}. Blocks of other volumes are not kept.
-void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name);
+// The blocks of volume ${index} of this node are those of ${name}, sealed with the keys of ${form}, which outlives the
+// level, or (NULL) not sealed. Blocks of other volumes are not kept; nor those of a sealed one that have no proof.
+void disk_level_set_volume(struct disk_level *level, uint32_t index, const char *name, const struct sealed_form *form);
 
 // How a block comes here.
 enum disk_why {
@@ -94,7 +114,7 @@ bool disk_level_has(struct disk_level *level, block_key key);
 // The same, and that is a use.
 bool disk_level_use(struct disk_level *level, block_key key);
 
-// The digest of the ${size} bytes of ${key}, known or not; false: it is not here.
+// The digest (sealed_digest) of ${key}, ${size} bytes, known or not; false: it is not here.
 bool disk_level_digest(struct disk_level *level, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
 
 // The core takes over what is here of ${key}, a block of ${size} bytes, whose digest it was told. False: there is nothing,
@@ -162,10 +182,10 @@ bool disk_level_has_room(struct disk_level *level);
 // As disk_level_put, of a block that has proved itself elsewhere. ${known}: the core has it.
 bool disk_level_receive(struct disk_level *level, block_key key, struct buf *buf, bool known);
 
-// Is anything under way?
+// Is anything under way, also of what the listener computes?
 bool disk_level_is_busy(const struct disk_level *level);
 
-// Nothing of what is under way will end any more: the process dies.
+// Nothing of what is under way will end any more: the process dies. Nothing is being computed.
 void disk_level_abandon(struct disk_level *level);
 
 // What it is, holds, and how it was used since it was opened.

@@ -28,9 +28,23 @@ struct disk_op {
 	uint64_t group;
 	uint32_t way;
 	struct buf *buf;
+	struct disk_sealing *sealing; // of a block of a sealed volume; or NULL
 	bool asked; // of a read: the core waits for it
 	bool forgotten;
 	bool failed;
+};
+
+// A block of a sealed volume, between how it is in memory and how it is on the medium.
+struct disk_sealing {
+	struct disk_work work;
+	struct disk_op *op;
+	const struct sealed_form *form;
+	struct sealed_block block;
+	uint8_t *bytes; // the block and its tail, as on the medium
+	// of a read:
+	uint8_t digest[BLOCK_DIGEST_SIZE]; // of the proof that it has to have
+	bool is_right;
+	void (*done)(struct medium_io *io, int sys_errno);
 };
 
 // What is written of the level's own.
@@ -47,6 +61,7 @@ struct disk_level {
 	struct assoc *table;                  // by key with the volume's number
 	uint8_t (*digests)[BLOCK_DIGEST_SIZE]; // by slot on the disk
 	uint8_t number_of[LIMIT_VOLUMES];     // number + 1 of this node's volumes; 0: none
+	const struct sealed_form *forms[LIMIT_VOLUMES]; // of those that are sealed
 	uint8_t index_of[DISK_VOLUMES_MAX];   // and back: index + 1
 	struct disk_op *ops[DISK_OP_BUCKETS];
 	uint64_t op_count; // ended reads included
@@ -89,6 +104,27 @@ bool disk_find(struct disk_level *level, block_key key, struct assoc_place *ret_
 
 // The block at ${place}, which is not busy, is here no more.
 void disk_take(struct disk_level *level, const struct assoc_place *place);
+
+// ---- disk_op.c ----
+
+// The one that ${place} is busy with.
+struct disk_op *disk_op_find(struct disk_level *level, const struct assoc_place *place);
+
+// A way of ${group} that nothing is in, nor will be when what is under way has ended; way_count: there is none.
+uint32_t disk_free_way(struct disk_level *level, uint64_t group);
+
+// Write (or read) what is at ${place}, which is not busy, from (to) ${buf}, whose count is the op's; ${told_key}: the
+// core's key.
+struct disk_op *disk_op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key,
+			      struct buf *buf, bool write, void (*done)(struct medium_io *io, int sys_errno));
+
+// It has ended. Gives back the count of its buffer, if it still has one.
+void disk_op_end(struct disk_level *level, struct disk_op *op);
+
+// The slot that ${op} is about, unless it was forgotten.
+bool disk_op_place(struct disk_level *level, const struct disk_op *op, struct assoc_place *ret_place);
+
+// ---- disk_level.c ----
 
 // Something has ended: whoever waits for that is woken.
 void disk_tell_ended(struct disk_level *level);

@@ -110,7 +110,7 @@ find_superblock(struct opening *opening, uint8_t *bytes)
 	if (worst == DISK_OTHER_VERSION)
 		return refuse(opening, "is a cache of another version of hvfs: %" PRIu32 ", this one has %d; remove it, "
 				       "and it is made anew",
-			      version, DISK_VERSION);
+			      version, DISK_VERSION_SEALED);
 	if (opening->ours)
 		return check_whole(opening);
 	if (worst == DISK_DAMAGED)
@@ -216,28 +216,53 @@ take_over(struct opening *opening)
 	return rc;
 }
 
+static void
+shape(const struct level_config *config, uint32_t slot_size, uint64_t *ret_group_count, uint32_t *ret_ways)
+{
+	uint64_t slots = disk_slots_within(config->size, slot_size);
+
+	CHECK(slots > 0 && config->ways > 0);
+	*ret_ways = config->ways < slots ? config->ways : (uint32_t)slots;
+	*ret_group_count = slots / *ret_ways;
+}
+
+uint64_t
+disk_level_size_min(uint32_t slot_size)
+{
+	return DISK_EMPTY_SIZE + slot_size;
+}
+
+uint64_t
+disk_level_index(const struct level_config *config, uint32_t slot_size)
+{
+	uint64_t group_count;
+	uint32_t ways;
+
+	shape(config, slot_size, &group_count, &ways);
+	return assoc_index_size(group_count, ways, config->policy, false) + group_count * ways * BLOCK_DIGEST_SIZE;
+}
+
 static struct disk_level *
 open_level(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool anew, bool *ret_emptied,
 	   char *error, size_t error_size)
 {
 	struct disk_level *level = calloc(1, sizeof(*level));
 	struct opening opening = {.level = level, .error = error, .error_size = error_size, .anew = anew};
-	uint32_t ways = config->ways;
-	uint64_t slots = config->size / slot_size;
+	uint64_t group_count;
+	uint32_t ways;
 
-	CHECK(level != NULL && config->hash != HASH_ANY && slots > 0 && ways > 0 && ways <= ASSOC_WAYS_MAX);
-	if (ways > slots)
-		ways = (uint32_t)slots;
+	CHECK(level != NULL && config->hash != HASH_ANY && config->ways <= ASSOC_WAYS_MAX);
+	shape(config, slot_size, &group_count, &ways);
 	level->medium = *medium;
 	level->config = *config;
 	level->config.ways = ways;
 	level->superblock.slot_size = slot_size;
 	level->superblock.way_count = ways;
-	level->superblock.group_count = slots / ways;
+	level->superblock.group_count = group_count;
 	level->superblock.hash = config->hash;
 	// Who comes back has to prove himself anyway (has_proved_itself): beyond that ghosts of the policy bring
 	// nothing here (--benchmark cache-policy), and with them the index would take more than 32 bytes a block.
-	level->table = assoc_create(slots / ways, ways, config->hash, config->policy, false);
+	level->table = assoc_create(group_count, ways, config->hash, config->policy, false);
 	level->digests = calloc(disk_slot_count(&level->superblock), BLOCK_DIGEST_SIZE); // lazily zero if large
 	level->ended_tail = &level->ended;
 	level->later = calloc(DISK_LATER_MAX, sizeof(*level->later));

@@ -9,12 +9,13 @@
 
 struct duel;
 
-// Of a table like this. Never NULL.
-struct duel *duel_create(uint64_t group_count, uint32_t way_count, bool has_ghosts);
+// Of a table like this. ${admission}: a full group takes only who has proved himself (policy_admit). Never NULL.
+struct duel *duel_create(uint64_t group_count, uint32_t way_count, bool admission);
 void duel_destroy(struct duel *duel);
 
-// Bytes of its memory.
+// Bytes of its memory; of one that is made like this.
 uint64_t duel_bytes(const struct duel *duel);
+uint64_t duel_size(uint64_t group_count, uint32_t way_count, bool admission);
 
 // POLICY_LRU or POLICY_S3FIFO.
 enum policy duel_winner(const struct duel *duel);
@@ -22,8 +23,11 @@ enum policy duel_winner(const struct duel *duel);
 // Whether ${group} is in the sample. All below is about such a group only.
 bool duel_has(const struct duel *duel, uint64_t group);
 
-// ${slot}, as it was before, is used in the table.
-void duel_use(struct duel *duel, uint64_t group, const struct slot *slot);
+// ${slot}, as it was before, is used in the table, where it ${stays}, or leaves it.
+void duel_use(struct duel *duel, uint64_t group, const struct slot *slot, bool stays);
+
+// ${key} is used in the table, but was not looked for there.
+void duel_touch(struct duel *duel, uint64_t group, block_key key);
 
 // ${key} was looked for in the table, and is not there.
 void duel_miss(struct duel *duel, uint64_t group, block_key key);

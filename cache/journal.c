@@ -8,6 +8,7 @@
 #include "cache/sum.h"
 #include "core/check.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,6 +277,13 @@ volume_that_is_due(const struct journal *journal)
 	return volume_to_say_so(journal);
 }
 
+// What a block of ${volume} takes of a record.
+static uint32_t
+room_of_block(const struct journal *journal, uint32_t volume)
+{
+	return journal->block_sizes[volume] + (journal->forms[volume] != NULL ? SEALED_TAIL_SIZE : 0);
+}
+
 // No more than half of the ring is live, or there would be no room to move it to.
 static bool
 is_full(const struct journal *journal)
@@ -283,7 +291,7 @@ is_full(const struct journal *journal)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
-		bytes += journal->counts[i] * journal->block_sizes[i];
+		bytes += journal->counts[i] * room_of_block(journal, i);
 	return bytes > journal->superblock.pages / 2 * JOURNAL_PAGE;
 }
 
@@ -291,7 +299,7 @@ is_full(const struct journal *journal)
 static bool
 measure(const struct journal *journal, uint32_t volume, uint32_t *ret_count, uint64_t *ret_page)
 {
-	uint32_t count = 0, size = journal->block_sizes[volume];
+	uint32_t count = 0, size = room_of_block(journal, volume);
 
 	for (uint32_t i = journal->pending_head; i != 0 && count < JOURNAL_RECORD_BLOCKS;
 	     i = block_at(journal, i)->next_pending)
@@ -308,6 +316,24 @@ measure(const struct journal *journal, uint32_t volume, uint32_t *ret_count, uin
 	return room_for(journal, 1, ret_page);
 }
 
+// The record gets its bytes, and the sum, on the thread that writes it.
+static void
+add_sealed(struct journal *journal, struct journal_block *block, const struct journal_entry *entry, uint64_t at)
+{
+	struct sealed_block *sealed = &journal->sealing[journal->sealing_count];
+	bool has_bytes = entry->size > 0;
+
+	*sealed = (struct sealed_block){
+		.block = entry->block,
+		.version = entry->version,
+		.size = journal->record.block_size,
+		.bytes = has_bytes ? buf_bytes(block->buf) : NULL,
+		.sealed = has_bytes ? journal->bytes + at : NULL,
+	};
+	sealed_take_proof(sealed, block->buf);
+	journal->sealing_bufs[journal->sealing_count++] = buf_ref(block->buf);
+}
+
 static void
 add_block(struct journal *journal, struct journal_place *place, uint32_t index, uint64_t *at)
 {
@@ -316,7 +342,10 @@ add_block(struct journal *journal, struct journal_place *place, uint32_t index, 
 
 	*entry = (struct journal_entry){.block = block_key_block(block->key), .version = block->version};
 	entry->size = (uint32_t)buf_size(block->buf);
-	if (entry->size > 0) {
+	if (journal->sealing_form != NULL) {
+		add_sealed(journal, block, entry, *at);
+		*at += journal_entry_room(&journal->record, entry);
+	} else if (entry->size > 0) {
 		memcpy(journal->bytes + *at, buf_bytes(block->buf), entry->size);
 		entry->sum = sum64(journal->bytes + *at, entry->size, block->version);
 		*at += entry->size;
@@ -396,6 +425,9 @@ journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t **ret_
 	record->block_size = journal->block_sizes[volume];
 	record->author = journal->authors[volume];
 	memcpy(record->volume, journal->names[volume], sizeof(record->volume));
+	journal->sealing_form = journal->forms[volume];
+	if (journal->sealing_form != NULL)
+		memcpy(record->key, journal->sealing_form->id, sizeof(record->key));
 	place = journal_place_add(journal, record);
 	add_blocks(journal, place, volume, count, &at);
 	journal->record_is_empty = record->count == 0;
@@ -415,11 +447,48 @@ journal_take(struct journal *journal, uint64_t *ret_offset, const uint8_t **ret_
 	return true;
 }
 
+int
+journal_seal(struct journal *journal)
+{
+	const struct sealed_form *form = journal->sealing_form;
+	uint8_t *bytes = journal->bytes + JOURNAL_PAGE;
+
+	CHECK(journal->running);
+	if (form == NULL)
+		return 0;
+	if (journal->sealing_count > 0 && !form->ops->seal(form->self, journal->sealing, journal->sealing_count))
+		return ENOKEY;
+	for (uint32_t i = 0; i < journal->sealing_count; i++) {
+		struct journal_entry *entry = &journal->record.entries[i];
+		uint32_t room = journal_entry_room(&journal->record, entry);
+
+		sealed_tail_write(&journal->sealing[i], bytes + entry->size);
+		entry->sum = sum64(bytes, room, entry->version);
+		bytes += room;
+	}
+	journal_record_write(&journal->superblock, &journal->record, journal->bytes);
+	return 0;
+}
+
+// What is in memory keeps the proofs that were made: a parent is sent the same.
+static void
+end_sealing(struct journal *journal, bool keep_proofs)
+{
+	for (uint32_t i = 0; i < journal->sealing_count; i++) {
+		if (keep_proofs)
+			sealed_give_proof(&journal->sealing[i], journal->sealing_bufs[i]);
+		buf_unref(journal->sealing_bufs[i]);
+	}
+	journal->sealing_count = 0;
+	journal->sealing_form = NULL;
+}
+
 void
 journal_written(struct journal *journal, int sys_errno)
 {
 	CHECK(journal->running);
 	journal->running = false;
+	end_sealing(journal, sys_errno == 0);
 	if (sys_errno != 0) {
 		journal->stats.sys_errno = sys_errno;
 		return;
@@ -463,6 +532,9 @@ journal_set_volume(struct journal *journal, uint32_t index, const char *name)
 {
 	CHECK(index < LIMIT_VOLUMES && strlen(name) <= LIMIT_NAME_SIZE);
 	strcpy(journal->names[index], name);
+	if (journal->hooks.form != NULL)
+		journal->forms[index] = journal->hooks.form(journal->hooks.arg, name);
+	CHECK(journal->forms[index] == NULL || journal->superblock.sealed);
 }
 
 void
@@ -508,6 +580,7 @@ journal_close(struct journal *journal)
 {
 	if (journal == NULL)
 		return;
+	end_sealing(journal, false);
 	for (uint32_t i = 1; i < journal->blocks.next; i++)
 		if (pool_is_used(&journal->blocks, i))
 			buf_unref(block_at(journal, i)->buf);
@@ -520,5 +593,6 @@ journal_close(struct journal *journal)
 	free(journal->records);
 	free(journal->leftovers);
 	free(journal->bytes);
+	free(journal->sealing);
 	free(journal);
 }

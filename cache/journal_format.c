@@ -28,6 +28,7 @@ enum {
 	AT_VOLUME = AT_NAMES + LIMIT_HOPS * 8,
 	AT_ENTRIES = AT_VOLUME + LIMIT_NAME_SIZE + 1,
 	ENTRY_SIZE = 32,
+	AT_KEY = AT_ENTRIES + JOURNAL_RECORD_BLOCKS * ENTRY_SIZE,
 	AT_RUN = AT_SUM - 8,
 	ENTRY_BLOCK = 0,
 	ENTRY_VERSION = 8,
@@ -36,7 +37,7 @@ enum {
 	ENTRY_FLAGS = 28,
 	FLAG_FORGOTTEN = 1,
 };
-static_assert(AT_ENTRIES + JOURNAL_RECORD_BLOCKS * ENTRY_SIZE <= AT_RUN, "a header is one page");
+static_assert(AT_KEY + SEALED_KEY_ID_SIZE <= AT_RUN, "a header is one page");
 
 static const char superblock_magic[8] = {'h', 'v', 'f', 's', 'j', 'r', 'n', 'l'};
 static const char record_magic[8] = {'h', 'v', 'f', 's', 'j', 'r', 'e', 'c'};
@@ -57,28 +58,44 @@ sum_is_right(const uint8_t *id, const uint8_t *bytes)
 	return memcmp(sum, bytes + AT_SUM, SUM_SIZE) == 0;
 }
 
+// With either version the sum is that of JOURNAL_VERSION: so a journal becomes one of the other by a write of one sector.
+static void
+superblock_sum(const uint8_t *bytes, uint8_t ret[SUM_SIZE])
+{
+	uint8_t copy[JOURNAL_PAGE];
+
+	memcpy(copy, bytes, sizeof(copy));
+	put32(copy + SB_VERSION, JOURNAL_VERSION);
+	page_sum(NULL, copy, ret);
+}
+
 void
 journal_superblock_write(const struct journal_superblock *superblock, uint8_t *bytes)
 {
 	memset(bytes, 0, JOURNAL_PAGE);
 	memcpy(bytes + SB_MAGIC, superblock_magic, sizeof(superblock_magic));
-	put32(bytes + SB_VERSION, JOURNAL_VERSION);
+	put32(bytes + SB_VERSION, superblock->sealed ? JOURNAL_VERSION_SEALED : JOURNAL_VERSION);
 	put64(bytes + SB_PAGES, superblock->pages);
 	memcpy(bytes + SB_ID, superblock->id, JOURNAL_ID_SIZE);
-	page_sum(NULL, bytes, bytes + AT_SUM);
+	superblock_sum(bytes, bytes + AT_SUM);
 }
 
 enum journal_superblock_found
 journal_superblock_read(const uint8_t *bytes, struct journal_superblock *ret)
 {
+	uint32_t version = get32(bytes + SB_VERSION);
+	uint8_t sum[SUM_SIZE];
+
 	if (bytes[0] == 0 && memcmp(bytes, bytes + 1, JOURNAL_PAGE - 1) == 0)
 		return JOURNAL_NOTHING;
 	if (memcmp(bytes + SB_MAGIC, superblock_magic, sizeof(superblock_magic)) != 0)
 		return JOURNAL_FOREIGN;
-	if (get32(bytes + SB_VERSION) != JOURNAL_VERSION)
+	if (version != JOURNAL_VERSION && version != JOURNAL_VERSION_SEALED)
 		return JOURNAL_OTHER_VERSION;
-	if (!sum_is_right(NULL, bytes))
+	superblock_sum(bytes, sum);
+	if (memcmp(sum, bytes + AT_SUM, SUM_SIZE) != 0)
 		return JOURNAL_DAMAGED;
+	ret->sealed = version == JOURNAL_VERSION_SEALED;
 	ret->pages = get64(bytes + SB_PAGES);
 	memcpy(ret->id, bytes + SB_ID, JOURNAL_ID_SIZE);
 	return ret->pages > 0 && ret->pages < UINT64_C(1) << 40 ? JOURNAL_OURS : JOURNAL_DAMAGED;
@@ -103,6 +120,7 @@ journal_record_write(const struct journal_superblock *superblock, const struct j
 	for (uint32_t i = 0; i < record->author.name_count; i++)
 		put64(bytes + AT_NAMES + (size_t)i * 8, record->author.names[i]);
 	memcpy(bytes + AT_VOLUME, record->volume, sizeof(record->volume));
+	memcpy(bytes + AT_KEY, record->key, sizeof(record->key));
 	for (uint32_t i = 0; i < record->count; i++) {
 		const struct journal_entry *entry = &record->entries[i];
 		uint8_t *at = bytes + AT_ENTRIES + (size_t)i * ENTRY_SIZE;
@@ -149,6 +167,7 @@ journal_record_read(const struct journal_superblock *superblock, uint64_t page, 
 		ret->author.names[i] = get64(bytes + AT_NAMES + (size_t)i * 8);
 	memcpy(ret->volume, bytes + AT_VOLUME, sizeof(ret->volume));
 	ret->volume[LIMIT_NAME_SIZE] = '\0';
+	memcpy(ret->key, bytes + AT_KEY, sizeof(ret->key)); // zeros in JOURNAL_VERSION
 	for (uint32_t i = 0; i < ret->count; i++) {
 		const uint8_t *at = bytes + AT_ENTRIES + (size_t)i * ENTRY_SIZE;
 
@@ -165,12 +184,28 @@ journal_record_read(const struct journal_superblock *superblock, uint64_t page, 
 	return page + journal_record_pages(ret) <= superblock->pages;
 }
 
+bool
+journal_record_is_sealed(const struct journal_record *record)
+{
+	static const uint8_t none[SEALED_KEY_ID_SIZE];
+
+	return memcmp(record->key, none, sizeof(none)) != 0;
+}
+
+uint32_t
+journal_entry_room(const struct journal_record *record, const struct journal_entry *entry)
+{
+	if (entry->forgotten)
+		return 0;
+	return entry->size + (journal_record_is_sealed(record) ? SEALED_TAIL_SIZE : 0);
+}
+
 uint64_t
 journal_record_pages(const struct journal_record *record)
 {
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < record->count; i++)
-		bytes += record->entries[i].size;
+		bytes += journal_entry_room(record, &record->entries[i]);
 	return 1 + (bytes + JOURNAL_PAGE - 1) / JOURNAL_PAGE;
 }

@@ -6,17 +6,22 @@
 
 #include "cache/journal.h"
 
-enum { JOURNAL_VERSION = 1, JOURNAL_ID_SIZE = 16 };
+enum {
+	JOURNAL_VERSION = 1,
+	JOURNAL_VERSION_SEALED = 2, // there may be records of sealed volumes
+	JOURNAL_ID_SIZE = 16,
+};
 
 struct journal_superblock {
 	uint8_t id[JOURNAL_ID_SIZE]; // random, at each formatting
 	uint64_t pages;              // of the ring
+	bool sealed;                 // JOURNAL_VERSION_SEALED
 };
 
 struct journal_entry {
 	uint64_t block;
 	version_t version;
-	uint64_t sum;  // of the bytes
+	uint64_t sum;  // of the bytes; of a sealed volume: of the ciphertext and the tail
 	uint32_t size; // of the bytes; 0: a block of zeros
 	bool forgotten; // no bytes: what older records have of it counts for nothing
 };
@@ -28,6 +33,7 @@ struct journal_record {
 	uint64_t page; // where in the ring it begins
 	uint32_t block_size;
 	char volume[LIMIT_NAME_SIZE + 1];
+	uint8_t key[SEALED_KEY_ID_SIZE]; // with which the volume is sealed; zeros: it is not
 	struct author author;
 	uint32_t count;
 	struct journal_entry entries[JOURNAL_RECORD_BLOCKS];
@@ -42,6 +48,12 @@ void journal_record_write(const struct journal_superblock *superblock, const str
 // False: this is no header of a record at ${page} of this formatting.
 bool journal_record_read(const struct journal_superblock *superblock, uint64_t page, const uint8_t *bytes,
 			 struct journal_record *ret);
+
+// Are its blocks those of a sealed volume?
+bool journal_record_is_sealed(const struct journal_record *record);
+
+// Bytes that ${entry} of ${record} has behind the header.
+uint32_t journal_entry_room(const struct journal_record *record, const struct journal_entry *entry);
 
 // Pages of a whole record.
 uint64_t journal_record_pages(const struct journal_record *record);

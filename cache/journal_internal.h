@@ -41,6 +41,7 @@ struct journal_leftover {
 
 struct journal {
 	struct medium medium;
+	struct journal_hooks hooks;
 	struct journal_superblock superblock;
 	struct pool blocks;
 	uint32_t buckets[JOURNAL_BUCKETS];
@@ -52,6 +53,7 @@ struct journal {
 	// by volume's index
 	char names[LIMIT_VOLUMES][LIMIT_NAME_SIZE + 1];
 	struct author authors[LIMIT_VOLUMES];
+	const struct sealed_form *forms[LIMIT_VOLUMES]; // of those that are sealed
 	uint32_t block_sizes[LIMIT_VOLUMES];
 	uint64_t counts[LIMIT_VOLUMES]; // blocks in the journal
 	bool author_due[LIMIT_VOLUMES];
@@ -69,6 +71,10 @@ struct journal {
 	struct journal_record record;
 	uint8_t *bytes;
 	uint64_t running_point;
+	const struct sealed_form *sealing_form; // of its volume, or NULL; then of its blocks, in the order of its entries:
+	struct sealed_block *sealing;           // what becomes of them on the medium,
+	struct buf *sealing_bufs[JOURNAL_RECORD_BLOCKS]; // and their counts
+	uint32_t sealing_count;
 	// What was found.
 	struct journal_record *records;
 	size_t record_count;

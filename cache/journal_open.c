@@ -18,8 +18,6 @@ struct opening {
 	struct journal *journal;
 	char *error;
 	size_t error_size;
-	struct buf_pool *(*pool)(void *arg, uint32_t size);
-	void *arg;
 };
 
 static int __attribute__((format(printf, 2, 3))) refuse(struct opening *opening, const char *format, ...)
@@ -73,6 +71,7 @@ format(struct opening *opening, uint64_t pages, uint8_t *bytes)
 			return -1;
 	}
 	journal->superblock.pages = pages;
+	journal->superblock.sealed = journal->hooks.sealed;
 	randombytes_buf(journal->superblock.id, JOURNAL_ID_SIZE);
 	journal_superblock_write(&journal->superblock, bytes);
 	journal->sequence = journal->run = journal->tail_on_medium = 1;
@@ -130,31 +129,81 @@ offset_of(const struct journal_record *record, uint32_t i)
 	uint64_t offset = journal_offset(record->page) + JOURNAL_PAGE;
 
 	while (i-- > 0)
-		offset += record->entries[i].size;
+		offset += journal_entry_room(record, &record->entries[i]);
 	return offset;
 }
 
-// The bytes of entry ${i}: *${ret_buf} is NULL if they are not what they should be.
+// What entry ${i} has on the medium, to ${bytes}: whether it is what it should be.
 static int
-read_block(struct opening *opening, const struct journal_record *record, uint32_t i, struct buf **ret_buf)
+read_entry(struct opening *opening, const struct journal_record *record, uint32_t i, uint8_t *bytes, bool *ret_right)
 {
 	const struct journal_entry *entry = &record->entries[i];
-	struct buf *buf;
+	uint32_t room = journal_entry_room(record, entry);
+
+	*ret_right = true;
+	if (room == 0)
+		return 0;
+	if (perform(opening, false, offset_of(record, i), bytes, room) != 0)
+		return -1;
+	*ret_right = sum64(bytes, room, entry->version) == entry->sum;
+	return 0;
+}
+
+static struct buf *
+alloc(struct opening *opening, uint32_t size)
+{
+	const struct journal_hooks *hooks = &opening->journal->hooks;
+
+	return buf_alloc(hooks->pool(hooks->arg, size));
+}
+
+// The block of a sealed volume that is in ${bytes}, as it is in memory; NULL: nobody who may write has written that.
+static struct buf *
+open_sealed(struct opening *opening, const struct journal_record *record, uint32_t i, const struct sealed_form *form,
+	    uint8_t *bytes)
+{
+	const struct journal_entry *entry = &record->entries[i];
+	struct sealed_block block = {.block = entry->block, .version = entry->version, .size = record->block_size};
+	struct buf *buf = entry->size == 0 && form->makes_proofs ? buf_zero() : alloc(opening, record->block_size);
+
+	block.bytes = buf != buf_zero() ? buf_bytes(buf) : NULL;
+	block.sealed = entry->size > 0 ? bytes : NULL;
+	if (sealed_tail_read(bytes + entry->size, &block) && form->ops->open(form->self, &block)) {
+		sealed_give_proof(&block, buf);
+		return buf;
+	}
+	buf_unref(buf);
+	return NULL;
+}
+
+// The bytes of entry ${i}: *${ret_buf} is NULL if they are not what they should be; *${ret_forged}: though they have
+// arrived.
+static int
+read_block(struct opening *opening, const struct journal_record *record, uint32_t i, const struct sealed_form *form,
+	   struct buf **ret_buf, bool *ret_forged)
+{
+	struct buf *buf = NULL;
+	uint8_t *bytes = opening->journal->bytes;
+	bool is_right;
 
 	*ret_buf = NULL;
-	if (entry->size == 0) {
-		*ret_buf = buf_zero();
-		return 0;
+	*ret_forged = false;
+	if (form == NULL) {
+		buf = record->entries[i].size > 0 ? alloc(opening, record->block_size) : buf_zero();
+		bytes = buf_bytes(buf);
 	}
-	buf = buf_alloc(opening->pool(opening->arg, record->block_size));
-	if (perform(opening, false, offset_of(record, i), buf_bytes(buf), entry->size) != 0) {
+	if (read_entry(opening, record, i, bytes, &is_right) != 0) {
 		buf_unref(buf);
 		return -1;
 	}
-	if (sum64(buf_bytes(buf), entry->size, entry->version) == entry->sum)
+	if (form != NULL && is_right) {
+		*ret_buf = open_sealed(opening, record, i, form, bytes);
+		*ret_forged = *ret_buf == NULL;
+	} else if (is_right) {
 		*ret_buf = buf;
-	else
+	} else {
 		buf_unref(buf);
+	}
 	return 0;
 }
 
@@ -168,15 +217,12 @@ may_be_torn(const struct journal *journal, const struct journal_record *record)
 static int
 is_torn(struct opening *opening, const struct journal_record *record, bool *ret)
 {
-	struct buf *buf;
+	bool is_right = true;
 
-	*ret = false;
-	for (uint32_t i = 0; may_be_torn(opening->journal, record) && i < record->count && !*ret; i++) {
-		if (read_block(opening, record, i, &buf) != 0)
+	for (uint32_t i = 0; may_be_torn(opening->journal, record) && i < record->count && is_right; i++)
+		if (read_entry(opening, record, i, opening->journal->bytes, &is_right) != 0)
 			return -1;
-		*ret = buf == NULL;
-		buf_unref(buf);
-	}
+	*ret = !is_right;
 	return 0;
 }
 
@@ -290,6 +336,28 @@ list_candidates(const struct journal *journal, size_t *ret_count)
 	return list;
 }
 
+// How the blocks of ${record} are on the medium, now and then: *${ret_form}, NULL if it is not sealed. It has some that are
+// needed: so it is not for us to say that they are lost if the keys are not there.
+static int
+find_form(struct opening *opening, const struct journal_record *record, const struct sealed_form **ret_form)
+{
+	const struct journal_hooks *hooks = &opening->journal->hooks;
+	const struct sealed_form *form = hooks->form != NULL ? hooks->form(hooks->arg, record->volume) : NULL;
+
+	*ret_form = form;
+	if (!journal_record_is_sealed(record) && form != NULL)
+		return refuse(opening,
+			      "has bytes of %s from before it was sealed, that are not at its root yet; start once "
+			      "without its key, or, if they are not needed, remove the file",
+			      record->volume);
+	if (journal_record_is_sealed(record) && (form == NULL || memcmp(form->id, record->key, sizeof(form->id)) != 0))
+		return refuse(opening,
+			      "has sealed bytes of %s that are not at its root yet; give --volume %s, --parent and the "
+			      "key with which they were sealed, or, if they are not needed, remove the file",
+			      record->volume, record->volume);
+	return 0;
+}
+
 // ${count} entries about one block: the newest whose bytes are right counts.
 static int
 take_newest(struct opening *opening, const struct candidate *list, size_t count)
@@ -298,19 +366,22 @@ take_newest(struct opening *opening, const struct candidate *list, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct journal_record *record = list[i].record;
+		const struct sealed_form *form;
+		bool forged;
 		struct journal_leftover *leftover = &journal->leftovers[journal->leftover_count];
 
 		*leftover = (struct journal_leftover){.record = (uint32_t)(record - journal->records)};
 		leftover->entry = record->entries[list[i].entry];
 		if (leftover->entry.forgotten)
 			return 0;
-		if (read_block(opening, record, list[i].entry, &leftover->buf) != 0)
+		if (find_form(opening, record, &form) != 0 ||
+		    read_block(opening, record, list[i].entry, form, &leftover->buf, &forged) != 0)
 			return -1;
 		if (leftover->buf != NULL) {
 			journal->leftover_count++;
 			return 0;
 		}
-		journal->stats.damaged += !may_be_torn(journal, record);
+		journal->stats.damaged += forged || !may_be_torn(journal, record);
 	}
 	return 0;
 }
@@ -359,6 +430,19 @@ check_empty(struct opening *opening, enum journal_superblock_found found)
 	}
 }
 
+// Records of sealed volumes may come to a journal that was made without.
+static int
+allow_sealed(struct opening *opening, uint8_t *bytes)
+{
+	struct journal *journal = opening->journal;
+
+	if (!journal->hooks.sealed || journal->superblock.sealed)
+		return 0;
+	journal->superblock.sealed = true;
+	journal_superblock_write(&journal->superblock, bytes);
+	return perform(opening, true, 0, bytes, JOURNAL_PAGE);
+}
+
 static int
 take_over(struct opening *opening, uint64_t pages)
 {
@@ -391,6 +475,7 @@ take_over(struct opening *opening, uint64_t pages)
 			journal->run = journal->sequence;
 			rc = take_leftovers(opening);
 		}
+		rc = rc == 0 ? allow_sealed(opening, bytes) : rc;
 		// Of another size, with nothing in it: made anew.
 		if (rc == 0 && journal->leftover_count == 0 && journal->superblock.pages != pages) {
 			while (journal->place_count > 0)
@@ -404,19 +489,19 @@ take_over(struct opening *opening, uint64_t pages)
 }
 
 struct journal *
-journal_open(const struct medium *medium, uint64_t size, struct buf_pool *(*pool)(void *arg, uint32_t size), void *arg,
-	     char *error, size_t error_size)
+journal_open(const struct medium *medium, uint64_t size, const struct journal_hooks *hooks, char *error, size_t error_size)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
-	struct opening opening = {
-		.journal = journal, .error = error, .error_size = error_size, .pool = pool, .arg = arg};
-	const size_t bytes = JOURNAL_PAGE + (size_t)JOURNAL_RECORD_BLOCKS * LIMIT_BLOCK_SIZE_MAX;
+	struct opening opening = {.journal = journal, .error = error, .error_size = error_size};
+	const size_t bytes = JOURNAL_PAGE + (size_t)JOURNAL_RECORD_BLOCKS * (LIMIT_BLOCK_SIZE_MAX + SEALED_TAIL_SIZE);
 
 	CHECK(journal != NULL && size >= 16 * JOURNAL_PAGE);
 	journal->medium = *medium;
+	journal->hooks = *hooks;
 	pool_init(&journal->blocks, sizeof(struct journal_block));
 	journal->bytes = aligned_alloc(JOURNAL_PAGE, bytes);
-	CHECK(journal->bytes != NULL);
+	journal->sealing = hooks->sealed ? calloc(JOURNAL_RECORD_BLOCKS, sizeof(*journal->sealing)) : NULL;
+	CHECK(journal->bytes != NULL && (journal->sealing != NULL || !hooks->sealed));
 	if (take_over(&opening, size / JOURNAL_PAGE - 1) == 0)
 		return journal;
 	journal_close(journal);

@@ -164,6 +164,22 @@ policy_choose(enum policy policy, struct group *group, policy_may_fn *may, const
 	return policy == POLICY_LRU ? choose_lru(group, may, arg) : choose_s3fifo(group, may, arg);
 }
 
+bool
+policy_admit(struct group *group, block_key key, uint64_t turn)
+{
+	uint8_t ghost = (uint8_t)(hash_mix(key) % UINT8_MAX + 1);
+
+	if (group->used < group->way_count)
+		return true;
+	for (uint32_t way = 0; way < group->used; way++)
+		if (group->slots[way].ghost == ghost) {
+			group->slots[way].ghost = 0;
+			return true;
+		}
+	group->slots[turn % group->used].ghost = ghost;
+	return false;
+}
+
 void
 policy_remove(struct group *group, uint32_t way)
 {

@@ -60,6 +60,11 @@ void policy_replace(enum policy policy, struct group *group, uint32_t way, const
 // removes it.
 uint32_t policy_choose(enum policy policy, struct group *group, policy_may_fn *may, const void *arg);
 
+// Admission to a full ${group} of slots that are on a disk: whether ${key}, which has come, has come not long ago before.
+// If not, it is remembered by eight bits of its hash, the ghost in one slot or another of its group, which ${turn} says: as
+// many of them as there are slots, at no memory. One in 255 / ways is taken for another.
+bool policy_admit(struct group *group, block_key key, uint64_t turn);
+
 // Take the slot at ${way} out of ${group}; the others close up.
 void policy_remove(struct group *group, uint32_t way);
 

@@ -9,6 +9,7 @@
 // The core does not expect to lose blocks while it gets one. So a promotion within get parks what falls out, and the
 // next put or step tells the core; when too many are parked, a block that is used stays where it is.
 #include "cache/stack_internal.h"
+#include "cache/sealed.h"
 #include "core/check.h"
 
 #include <sodium.h>
@@ -171,15 +172,23 @@ promote(struct stack *stack, const struct spot *spot, const struct slot *slot)
 	stack_place(stack, top, &promoted);
 }
 
-// The levels above ${level} do not have ${key}, which comes to the top.
+// The levels above ${level} do not have ${key}, which comes to the top. ${wanted}: somebody has looked for it; else it is
+// written, so that nobody cares whether it was here.
 static void
-missed_above(struct stack *stack, uint32_t level, block_key key)
+missed_above(struct stack *stack, uint32_t level, block_key key, bool wanted)
 {
 	uint32_t top = taker_from(stack, 0);
 
-	for (uint32_t i = 0; i < level; i++)
-		if (stack->levels[i]->now != NULL && stack->levels[i]->config.policy == POLICY_ADAPTIVE)
-			assoc_missed(stack->levels[i]->now, key, i == top);
+	for (uint32_t i = 0; i < level; i++) {
+		struct assoc *table = stack->levels[i]->now;
+
+		if (table == NULL || stack->levels[i]->config.policy != POLICY_ADAPTIVE)
+			continue;
+		if (wanted)
+			assoc_missed(table, key);
+		if (i != top)
+			assoc_forget(table, key); // who had it would have given it to the top
+	}
 }
 
 void
@@ -187,7 +196,7 @@ stack_rise(struct stack *stack, const struct slot *slot)
 {
 	struct level *top = stack->levels[taker_from(stack, 0)];
 
-	missed_above(stack, stack->count, slot_key(slot));
+	missed_above(stack, stack->count, slot_key(slot), true);
 	top->promoted_in++;
 	top->first_uses++;
 	stack_place(stack, 0, slot);
@@ -236,12 +245,12 @@ get_below(struct stack *stack, block_key key)
 		return NULL;
 	advise_use(stack->advise, key);
 	stack->hits++;
-	missed_above(stack, spot.level, key);
+	missed_above(stack, spot.level, key, true);
 	for (uint32_t i = 0; i < spot.level; i++)
 		stack->levels[i]->passed++;
 	if (spot.level < stack->count) {
 		stack->levels[spot.level]->hits++;
-		assoc_use(&spot.place);
+		assoc_use_last(&spot.place);
 	}
 	if (stack_is_full(stack))
 		return spot.level < stack->count ? assoc_slot(&spot.place)->buf : victim_slot(spot.victim)->buf;
@@ -276,7 +285,7 @@ put_new(struct stack *stack, block_key key, struct buf *buf, bool dirty)
 	struct slot slot = {.tag = key + 1, .fresh = 1, .dirty = dirty, .buf = buf_ref(buf)};
 
 	advise_bring(stack->advise, key);
-	missed_above(stack, stack->count, key);
+	missed_above(stack, stack->count, key, !dirty);
 	stack_place(stack, 0, &slot);
 }
 
@@ -290,7 +299,7 @@ put_again(struct stack *stack, const struct spot *spot, struct buf *buf, bool di
 	if (spot->level == top && place.table == stack->levels[top]->now) {
 		assoc_replace(&place, buf);
 		assoc_set_dirty(&place, dirty);
-		assoc_use(&place);
+		assoc_touch(&place);
 		squeeze(stack, top, slot_key(assoc_slot(&place)));
 		return;
 	}
@@ -405,7 +414,7 @@ copies_digest(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_S
 	buf = copies_get(self, key);
 	if (buf == NULL)
 		return stack_disk_digest(stack, key, size, false, ret);
-	CHECK(crypto_generichash(ret, BLOCK_DIGEST_SIZE, buf_bytes(buf), size, NULL, 0) == 0);
+	sealed_digest(buf, size, ret);
 	return true;
 }
 

@@ -64,8 +64,13 @@ void stack_destroy(struct stack *stack);
 // As the core sees it. The evicted callback comes from within put, set_dirty and stack_step, never from get.
 struct copies stack_copies(struct stack *stack);
 
+// Volume ${index} of the core is sealed: on disks its blocks are as ${form} makes them, which outlives the stack. Before
+// the core says that the volume is there (copies_ops.set_volume).
+void stack_set_form(struct stack *stack, uint32_t index, const struct sealed_form *form);
+
 struct stack_disk_hooks {
 	void (*wake)(void *arg); // EVENT_COPIES is to be given to the core; also from within calls of the core
+	void (*compute)(void *arg, struct disk_work *work); // as of disk_level_listener; or NULL
 	void (*failed)(void *arg, bool writing, int sys_errno); // the medium failed: nothing is kept there any more
 	void *arg;
 };

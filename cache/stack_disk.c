@@ -69,6 +69,14 @@ wake(void *arg)
 	disk->hooks.wake(disk->hooks.arg);
 }
 
+static void
+compute(void *arg, struct disk_work *work)
+{
+	const struct stack_disk *disk = arg;
+
+	disk->hooks.compute(disk->hooks.arg, work);
+}
+
 static bool
 is_well(const struct stack_disk *disk)
 {
@@ -121,14 +129,14 @@ disk_create(struct stack *stack, struct disk_level *level, const struct stack_di
 {
 	struct stack_disk *disk = calloc(1, sizeof(*disk));
 	struct disk_level_listener listener = {.arg = disk, .replaced = replaced, .clean_copy = clean_copy, .wake = wake,
-					       .failed = failed};
+					       .failed = failed, .compute = hooks->compute != NULL ? compute : NULL};
 
 	CHECK(disk != NULL);
 	*disk = (struct stack_disk){.stack = stack, .level = level, .hooks = *hooks, .id = ++stack->last_id};
 	disk_level_listen(level, &listener);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		if (stack->volumes[i].name != NULL)
-			disk_level_set_volume(level, i, stack->volumes[i].name);
+			disk_level_set_volume(level, i, stack->volumes[i].name, stack->volumes[i].form);
 	return disk;
 }
 
@@ -412,15 +420,24 @@ stack_copies_adopt(void *self, block_key key, size_t size)
 }
 
 void
+stack_set_form(struct stack *stack, uint32_t index, const struct sealed_form *form)
+{
+	CHECK(stack->volumes[index].name == NULL);
+	stack->volumes[index].form = form;
+}
+
+void
 stack_copies_set_volume(void *self, uint32_t index, const char *name, struct buf_pool *pool)
 {
 	struct stack *stack = self;
+	struct stack_volume *volume = &stack->volumes[index];
 
-	free(stack->volumes[index].name);
-	stack->volumes[index] = (struct stack_volume){.name = strdup(name), .pool = pool};
-	CHECK(stack->volumes[index].name != NULL);
+	free(volume->name);
+	volume->name = strdup(name);
+	volume->pool = pool;
+	CHECK(volume->name != NULL);
 	if (stack->disk != NULL)
-		disk_level_set_volume(stack->disk->level, index, name);
+		disk_level_set_volume(stack->disk->level, index, name, volume->form);
 	if (stack->old_disk != NULL)
-		disk_level_set_volume(stack->old_disk->level, index, name);
+		disk_level_set_volume(stack->old_disk->level, index, name, volume->form);
 }

@@ -22,6 +22,7 @@ struct stack_disk {
 struct stack_volume {
 	char *name; // NULL: its blocks are not kept on a disk
 	struct buf_pool *pool;
+	const struct sealed_form *form; // of a sealed one, or NULL
 };
 
 struct stack {

@@ -113,7 +113,7 @@ const struct command command_allow = {
 	.summary = "give a peer a right to a volume, or change it",
 	.help = "In force at once, and kept in the file of 'serve --acl'. VOLUME is a name, or * for all that have no line of their own.\n"
 		"PEER is sha256:HEX (a key's fingerprint, as 'hvfs keygen' and 'hvfs status' print it) or uid:N (a user of this\n"
-		"machine). RIGHT is none, read or read-write. From a peer that gets less than it had, everything beyond that is called\n"
+		"machine). RIGHT is none, proxy (a sealed volume), read or read-write. From a peer that gets less than it had, everything beyond that is called\n"
 		"back first, within a lease; then it has to connect anew.\n\n"
 		"  --label TEXT    a name for people, shown beside the peer\n"
 		"  --control PATH  the node's control socket (default: this host's node, or the only one)\n",

@@ -36,8 +36,8 @@ struct copies_ops {
 	// Forget the copy, if there is one. The evicted callback is not called.
 	void (*drop)(void *self, block_key key);
 
-	// The digest of the ${size} bytes of the copy of ${key}, by which two nodes find that they have the same bytes
-	// (protocol.md T5): BLAKE2b. Also of what was kept of ${key} over a restart, which the core has not. False when
+	// The digest of the copy of ${key}, by which two nodes find that they have the same bytes (protocol.md T5): BLAKE2b
+	// of its ${size} bytes or, if it has a proof, of that: who has it in the clear and who has it sealed agree. Also of what was kept of ${key} over a restart, which the core has not. False when
 	// there is neither.
 	bool (*digest)(void *self, block_key key, size_t size, uint8_t ret[BLOCK_DIGEST_SIZE]);
 

@@ -16,7 +16,8 @@ typedef uint64_t moment_us;
 enum perm { PERM_NO = 0, PERM_READ = 1, PERM_WRITE = 2 };
 
 // What a peer may do with a volume. Ordered as well.
-enum right { RIGHT_NONE = 0, RIGHT_READ = 1, RIGHT_WRITE = 2 };
+// Of a volume that is sealed RIGHT_PROXY is RIGHT_WRITE, of others it is none: the core knows the first three only.
+enum right { RIGHT_NONE = 0, RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_PROXY = 3 };
 
 // The version of a block's content: epoch (24 bits) above counter (40 bits). 0: never written in this system.
 // Two contents never share one (protocol.md R11).

@@ -137,12 +137,25 @@ node_access_number(struct node *node, const struct peer *peer)
 	return node->peer_count;
 }
 
+// Who may only carry blocks can do no harm to those that are sealed.
+static bool
+is_sealed(const struct node *node, const char *volume)
+{
+	for (size_t i = 0; i < node->config.volume_count; i++)
+		if (strcmp(node->config.volumes[i].name, volume) == 0)
+			return node->config.volumes[i].key != NULL;
+	return false;
+}
+
 enum right
 node_access_right(void *arg, uint32_t slot, const char *volume)
 {
 	const struct node *node = arg;
+	enum right right = node->links[slot] != NULL ? acl_right(node->acl, &node->links[slot]->peer, volume) : RIGHT_NONE;
 
-	return node->links[slot] != NULL ? acl_right(node->acl, &node->links[slot]->peer, volume) : RIGHT_NONE;
+	if (right != RIGHT_PROXY)
+		return right;
+	return is_sealed(node, volume) ? RIGHT_WRITE : RIGHT_NONE;
 }
 
 // ---- TLS ----

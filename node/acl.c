@@ -22,7 +22,8 @@ struct acl {
 	size_t count, capacity, entries;
 };
 
-static const char *const right_names[] = {[RIGHT_NONE] = "none", [RIGHT_READ] = "read", [RIGHT_WRITE] = "read-write"};
+static const char *const right_names[] = {[RIGHT_NONE] = "none", [RIGHT_READ] = "read", [RIGHT_WRITE] = "read-write",
+					  [RIGHT_PROXY] = "proxy"};
 
 static int __attribute__((format(printf, 3, 4))) fail(char *error, size_t error_size, const char *format, ...)
 {
@@ -44,11 +45,7 @@ right_parse(const char *text, enum right *ret, char *error, size_t error_size)
 			*ret = (enum right)i;
 			return 0;
 		}
-	if (strcmp(text, "proxy") == 0)
-		return fail(error, error_size,
-			    "'proxy' is a right to sealed volumes only, which this version does not have: who carries blocks that "
-			    "are not sealed can read and write them; right would be read or read-write");
-	return fail(error, error_size, "'%.80s' is no right: right would be none, read or read-write", text);
+	return fail(error, error_size, "'%.80s' is no right: right would be none, proxy, read or read-write", text);
 }
 
 const char *

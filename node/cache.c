@@ -61,7 +61,11 @@ node_cache_init(struct node *node)
 	node->cache_slice = event_new(node->base, -1, 0, slice, node);
 	node->cache_worker = worker_create(node->base);
 	node->cache_closer = worker_create(node->base);
-	return node->cache_slice != NULL && node->cache_worker != NULL && node->cache_closer != NULL ? 0 : -1;
+	node->cache_sealer = worker_create(node->base);
+	return node->cache_slice != NULL && node->cache_worker != NULL && node->cache_closer != NULL &&
+			       node->cache_sealer != NULL
+		       ? 0
+		       : -1;
 }
 
 void
@@ -71,4 +75,5 @@ node_cache_fini(struct node *node)
 		event_free(node->cache_slice);
 	worker_destroy(node->cache_worker);
 	worker_destroy(node->cache_closer);
+	worker_destroy(node->cache_sealer);
 }

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // Submitted, and not yet told to the system. Not more, though that costs a system call: the disk is to work already
@@ -21,6 +22,11 @@ struct transfer_io {
 	struct iovec iov;
 	struct medium_io *medium_io;
 	struct cache_disk *disk;
+};
+
+struct computing {
+	struct task task;
+	struct disk_work *work;
 };
 
 static void
@@ -148,6 +154,35 @@ on_wake(void *arg)
 }
 
 static void
+run_work(struct task *task)
+{
+	struct disk_work *work = ((struct computing *)task)->work;
+
+	work->run(work);
+}
+
+static void
+work_done(struct task *task)
+{
+	struct computing *computing = (struct computing *)task;
+	struct disk_work *work = computing->work;
+
+	free(computing);
+	work->done(work);
+}
+
+static void
+on_compute(void *arg, struct disk_work *work)
+{
+	struct cache_disk *disk = arg;
+	struct computing *computing = calloc(1, sizeof(*computing));
+
+	CHECK(computing != NULL);
+	*computing = (struct computing){.task = {.run = run_work, .done = work_done}, .work = work};
+	worker_submit(disk->node->cache_sealer, &computing->task);
+}
+
+static void
 on_failed(void *arg, bool writing, int sys_errno)
 {
 	struct cache_disk *disk = arg;
@@ -171,7 +206,7 @@ node_cache_disk_is_busy(const struct node *node)
 	for (const struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
 		if (disk->running > 0)
 			return true;
-	return worker_is_busy(node->cache_worker) || worker_is_busy(node->cache_closer);
+	return worker_is_busy(node->cache_worker) || worker_is_busy(node->cache_closer) || worker_is_busy(node->cache_sealer);
 }
 
 // ---- coming and going ----
@@ -204,10 +239,14 @@ cache_disk_open_level(struct cache_disk *disk, bool anew, char *error, size_t er
 {
 	const struct medium medium = {.ops = &medium_ops, .self = disk};
 	const struct level_config *level = &disk->config.level;
+	uint32_t slot_size = disk->config.slot_size + (node_has_sealed_volumes(disk->node) ? SEALED_TAIL_SIZE : 0);
 	char why[256];
 
-	disk->level = (anew ? disk_level_open_empty : disk_level_open)(&medium, level, disk->config.slot_size, &disk->emptied, why,
-								       sizeof(why));
+	if (level->size < disk_level_size_min(slot_size))
+		return disk_file_refuse(&disk->disk_file, error, error_size,
+					"%" PRIu64 " bytes are too few; right would be at least %" PRIu64, level->size,
+					disk_level_size_min(slot_size));
+	disk->level = (anew ? disk_level_open_empty : disk_level_open)(&medium, level, slot_size, &disk->emptied, why, sizeof(why));
 	return disk->level != NULL ? 0 : disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
 }
 
@@ -218,7 +257,7 @@ tell_found(const struct cache_disk *disk)
 
 	disk_level_get_stats(disk->level, &stats);
 	if (disk->emptied)
-		log_warnx("--cache disk:%s: it was of another size, ways or hash: what was in it is given up", disk->path);
+		log_warnx("--cache disk:%s: it was of another shape (size, ways, hash, sealed volumes or not): what was in it is given up", disk->path);
 	else if (stats.found > 0)
 		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->path, stats.found);
 }
@@ -241,7 +280,7 @@ cache_disk_begin(struct cache_disk *disk, struct stack_disk_hooks *ret_hooks, ch
 	disk->next = node->cache_disks;
 	node->cache_disks = disk;
 	tell_found(disk);
-	*ret_hooks = (struct stack_disk_hooks){.wake = on_wake, .failed = on_failed, .arg = disk};
+	*ret_hooks = (struct stack_disk_hooks){.wake = on_wake, .compute = on_compute, .failed = on_failed, .arg = disk};
 	return 0;
 }
 
@@ -260,6 +299,18 @@ cache_disk_end(struct cache_disk *disk)
 	disk->file->store.ops->close(&disk->file->store);
 	disk->disk_file.fd = -1;
 	return fd;
+}
+
+int
+node_cache_disk_give(struct node *node, uid_t uid, gid_t gid)
+{
+	struct stat status;
+
+	for (const struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
+		if (fstat(disk->disk_file.fd, &status) != 0 ||
+		    (S_ISREG(status.st_mode) && fchown(disk->disk_file.fd, uid, gid) != 0))
+			return -1;
+	return 0;
 }
 
 void

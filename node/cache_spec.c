@@ -260,15 +260,19 @@ cache_spec_check(const struct level_config *levels, uint32_t count, char *error,
 	return 0;
 }
 
-// What of each block is in memory: a slot, a digest, and what a policy remembers.
-enum { DISK_INDEX_SIZE = 16 + BLOCK_DIGEST_SIZE + 2 };
-
 int
 cache_spec_check_disk(const struct cache_disk_config *disk, char *error, size_t error_size)
 {
-	uint64_t memory = cache_spec_memory(), index = disk->level.size / disk->slot_size * DISK_INDEX_SIZE;
+	uint64_t memory = cache_spec_memory(), index, size_min = disk_level_size_min(disk->slot_size);
 	char needs[UNITS_TEXT_SIZE], has[UNITS_TEXT_SIZE], size[UNITS_TEXT_SIZE];
+	struct level_config level = disk->level;
 
+	if (level.size < size_min)
+		return fail(error, error_size, "disk:%.64s:%s: at least %s are needed", disk->path,
+			    units_print_size(level.size, size), units_print_size(size_min, needs));
+	if (level.ways == 0)
+		level.ways = CACHE_DISK_WAYS;
+	index = disk_level_index(&level, disk->slot_size);
 	if (index <= memory / 2)
 		return 0;
 	return fail(error, error_size, "disk:%.64s:%s: its index would take %s of memory, and this machine has %s", disk->path,

@@ -11,6 +11,7 @@
 //   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
+//   confine.c  going on as another user
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -27,6 +28,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/sealed_form.h"
 #include "node/sealing.h"
 #include "node/worker.h"
 #include "store/metadata.h"
@@ -44,6 +46,12 @@ struct record;
 struct rescue;
 
 // One open link; its slot is what the core calls it.
+// What the log has been told of.
+struct telling {
+	moment_us told; // last; 0: never
+	uint64_t hidden; // since then
+};
+
 struct node_link {
 	struct node *node;
 	struct link *link;
@@ -51,6 +59,8 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
+	struct telling malformed, unproven, keyless; // messages that came
+	uint32_t cookies; // of a child: that it has asked for and has no answer to
 	bool heard;   // a valid message came
 	bool unwanted; // of a parent: it has said that it gives this node nothing
 	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i
@@ -71,6 +81,8 @@ struct volume {
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
+	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
@@ -111,6 +123,7 @@ struct node {
 	struct cache_disk *opening_disk; // the configured one, at the start; or NULL
 	struct cache_change *cache_change; // of them, or NULL
 	struct worker *cache_worker, *cache_closer; // open their files, close them
+	struct worker *cache_sealer; // makes what is to be there of blocks of sealed volumes, and checks what was
 	struct node_journal *journal;  // or NULL
 	struct event *cache_slice; // it goes on changing
 	moment_us cache_told;      // when those who wait for that heard of it last
@@ -189,6 +202,11 @@ struct node {
 	int status;
 	char why[2048]; // what was not brought to the root; empty: nothing
 };
+
+// ---- node.c ----
+
+// Is a volume of the configuration sealed?
+bool node_has_sealed_volumes(const struct node *node);
 
 // ---- perform.c ----
 moment_us node_now(void);
@@ -329,6 +347,8 @@ void node_cache_disk_set_policy(struct node *node, enum policy policy);
 void node_cache_disk_moved(struct node *node);
 // The node leaves: what is being opened needs not be.
 void node_cache_disk_cancel(struct node *node);
+// Its file, if it is one, belongs to that user from now on. Returns 0, or -1 with errno.
+int node_cache_disk_give(struct node *node, uid_t uid, gid_t gid);
 // The disk level's file or device, as it is configured now; NULL: there is none.
 const struct cache_disk_config *node_cache_disk_config(const struct node *node);
 bool node_cache_disk_is_device(const struct node *node);
@@ -386,6 +406,8 @@ json_t *node_cache_status(const struct node *node);
 // ---- stop.c ----
 int node_signals_init(struct node *node);
 void node_stop(struct node *node, const char *why);
+// What was sent of sealed volumes is proven to be at their roots, or (${ok} is false) is not: go on.
+void node_stop_proven(struct node *node, bool ok);
 // Wait no longer than ${ms} for the end of the stop that has begun.
 void node_stop_within(struct node *node, uint32_t ms);
 void node_stopped(struct node *node, enum hvfs_error error);

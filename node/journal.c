@@ -42,7 +42,6 @@ write_durably(struct node_journal *journal)
 {
 	size_t progress = 0;
 
-	journal->sys_errno = 0;
 	while (progress < journal->size && journal->sys_errno == 0) {
 		struct iovec iov = {.iov_base = (void *)(uintptr_t)(journal->bytes + progress),
 				    .iov_len = journal->size - progress};
@@ -56,9 +55,17 @@ write_durably(struct node_journal *journal)
 }
 
 static void
+seal_and_write(struct node_journal *journal)
+{
+	journal->sys_errno = journal_seal(journal->journal);
+	if (journal->sys_errno == 0)
+		write_durably(journal);
+}
+
+static void
 run(struct task *task)
 {
-	write_durably((struct node_journal *)((uint8_t *)task - offsetof(struct node_journal, task)));
+	seal_and_write((struct node_journal *)((uint8_t *)task - offsetof(struct node_journal, task)));
 }
 
 static void
@@ -213,10 +220,35 @@ medium_grow(void *self, uint64_t size)
 
 static const struct medium_ops medium_ops = {.perform = medium_perform, .grow = medium_grow, .size = medium_size};
 
+// The volume of this node that ${name} is, and that it has from a parent; false: there is none.
+static bool
+find_volume(const struct node *node, const char *name, uint32_t *ret_index)
+{
+	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
+		struct volume_info info;
+
+		core_volume_info(node->core, i, node_now(), &info);
+		if (!info.is_root && strcmp(info.name, name) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static struct buf_pool *
 pool_of(void *arg, uint32_t block_size)
 {
-	return core_pool(arg, block_size);
+	return core_pool(((struct node_journal *)arg)->node->core, block_size);
+}
+
+static const struct sealed_form *
+form_of(void *arg, const char *name)
+{
+	const struct node *node = ((struct node_journal *)arg)->node;
+	uint32_t index;
+
+	return find_volume(node, name, &index) ? node->volumes[index].journal_form : NULL;
 }
 
 int
@@ -236,22 +268,6 @@ node_journal_init(struct node *node, char *error, size_t error_size)
 	journal->worker = worker_create(node->base);
 	CHECK(journal->answer != NULL && journal->worker != NULL);
 	return disk_file_open(&journal->file, "--journal ", node->config.journal, error, error_size);
-}
-
-// The volume of this node that ${name} is, and that it has from a parent; false: there is none.
-static bool
-find_volume(const struct node *node, const char *name, uint32_t *ret_index)
-{
-	for (uint32_t i = 0; i < core_volume_count(node->core); i++) {
-		struct volume_info info;
-
-		core_volume_info(node->core, i, node_now(), &info);
-		if (!info.is_root && strcmp(info.name, name) == 0) {
-			*ret_index = i;
-			return true;
-		}
-	}
-	return false;
 }
 
 // What an earlier process has left is the core's now, and comes into the journal again under the present volumes'
@@ -315,11 +331,12 @@ node_journal_open(struct node *node, char *error, size_t error_size)
 {
 	struct node_journal *journal = node->journal;
 	const struct medium medium = {.ops = &medium_ops, .self = journal};
+	const struct journal_hooks hooks = {.arg = journal, .pool = pool_of, .form = form_of, .sealed = node_has_sealed_volumes(node)};
 	char why[256];
 
 	if (journal == NULL)
 		return 0;
-	journal->journal = journal_open(&medium, node->config.journal_size, pool_of, node->core, why, sizeof(why));
+	journal->journal = journal_open(&medium, node->config.journal_size, &hooks, why, sizeof(why));
 	if (journal->journal == NULL)
 		return disk_file_refuse(&journal->file, error, error_size, "%s", why);
 	if (fdatasync(journal->file.fd) != 0)
@@ -359,7 +376,7 @@ node_journal_fini(struct node *node)
 	// What was not said yet: that nothing is needed any more.
 	while (journal->journal != NULL && node->running &&
 	       journal_take(journal->journal, &journal->offset, &journal->bytes, &journal->size)) {
-		write_durably(journal);
+		seal_and_write(journal);
 		journal_written(journal->journal, journal->sys_errno);
 	}
 	while (journal->first != NULL) {

@@ -119,13 +119,20 @@ core_start(struct node *node, const struct volume *opened, char *error, size_t e
 	return 0;
 }
 
+bool
+node_has_sealed_volumes(const struct node *node)
+{
+	for (size_t i = 0; i < node->config.volume_count; i++)
+		if (node->config.volumes[i].key != NULL)
+			return true;
+	return false;
+}
+
 static int
 sealing_init(struct node *node, char *error, size_t error_size)
 {
-	bool any = false;
+	bool any = node_has_sealed_volumes(node);
 
-	for (size_t i = 0; i < node->config.volume_count; i++)
-		any |= node->config.volumes[i].key != NULL;
 	node->sealing = any ? sealing_create(node->base) : NULL;
 	node->cookies = any ? cookies_create(node) : NULL;
 	if (!any || node->sealing != NULL)
@@ -161,6 +168,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 	if (node_links_init(node, error, error_size) != 0 || node_parent_init(node, error, error_size) != 0)
 		return -1;
 	if (node_mount(node, error, error_size) != 0)
+		return -1;
+	if (node->config.confine != NULL && node->config.confine(node->config.confine_arg, node, error, error_size) != 0)
 		return -1;
 	return node_stores_set_lease(node, error, error_size); // last: who could not start has given nothing
 }
@@ -248,6 +257,10 @@ node_destroy(struct node *node)
 	node_cache_change_fini(node);
 	node_cache_fini(node);
 	node_cache_disk_fini(node);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		sealed_form_destroy(node->volumes[i].cache_form);
+		sealed_form_destroy(node->volumes[i].journal_form);
+	}
 	node_perform_fini(node);
 	node_access_fini(node);
 	acl_destroy(node->acl);

@@ -28,14 +28,16 @@ struct group {
 
 struct changes {
 	struct group *groups;
-	struct group *last; // that was found last; NULL: none
+	struct group *last; // that was changed last; NULL: none
 	size_t count;       // of entries
 };
 
 struct sealed_root {
 	int fd;
-	struct changes now;   // since the sync that began last
-	struct changes apart; // until then
+	struct changes writing; // not there yet, or not known to be
+	struct changes now;     // since the sync that began last
+	struct changes apart;   // until then
+	uint64_t saves;
 };
 
 // ---- The file ----
@@ -187,7 +189,7 @@ drop(struct changes *changes)
 {
 	struct group *group, *next;
 
-	HASH_ITER(hh, changes->groups, group, next)
+	HASH_ITER (hh, changes->groups, group, next)
 	{
 		HASH_DEL(changes->groups, group);
 		free(group);
@@ -200,6 +202,7 @@ sealed_root_close(struct sealed_root *root)
 {
 	if (root == NULL)
 		return;
+	drop(&root->writing);
 	drop(&root->now);
 	drop(&root->apart);
 	close(root->fd);
@@ -209,20 +212,17 @@ sealed_root_close(struct sealed_root *root)
 // ---- On the loop ----
 
 static struct group *
-find_group(struct changes *changes, uint64_t number)
+find_group(const struct changes *changes, uint64_t number)
 {
 	struct group *group = changes->last;
 
-	if (group != NULL && group->number == number)
-		return group;
-	HASH_FIND(hh, changes->groups, &number, sizeof(number), group);
-	if (group != NULL)
-		changes->last = group;
+	if (group == NULL || group->number != number)
+		HASH_FIND(hh, changes->groups, &number, sizeof(number), group);
 	return group;
 }
 
 static const struct sealed_entry *
-find(struct changes *changes, uint64_t block)
+find(const struct changes *changes, uint64_t block)
 {
 	const struct group *group = find_group(changes, block / GROUP_SIZE);
 
@@ -230,10 +230,9 @@ find(struct changes *changes, uint64_t block)
 										: NULL;
 }
 
-void
-sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry)
+static void
+put(struct changes *changes, uint64_t block, const struct sealed_entry *entry)
 {
-	struct changes *changes = &root->now;
 	struct group *group = find_group(changes, block / GROUP_SIZE);
 	uint32_t bit = UINT32_C(1) << block % GROUP_SIZE;
 
@@ -242,24 +241,66 @@ sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_
 		CHECK(group != NULL);
 		group->number = block / GROUP_SIZE;
 		HASH_ADD(hh, changes->groups, number, sizeof(group->number), group);
-		changes->last = group;
 	}
+	changes->last = group;
 	changes->count += (group->changed & bit) == 0;
 	group->changed |= bit;
 	group->entries[block % GROUP_SIZE] = *entry;
 }
 
+// It is there.
+static void
+forget(struct changes *changes, uint64_t block)
+{
+	struct group *group = find_group(changes, block / GROUP_SIZE);
+
+	changes->count--;
+	group->changed &= ~(UINT32_C(1) << block % GROUP_SIZE);
+	if (group->changed != 0)
+		return;
+	changes->last = NULL;
+	HASH_DEL(changes->groups, group);
+	free(group);
+}
+
+void
+sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry)
+{
+	put(&root->writing, block, entry);
+}
+
+void
+sealed_root_stored(struct sealed_root *root, uint64_t block, uint32_t count)
+{
+	for (uint64_t end = block + count; block < end; block++) {
+		const struct sealed_entry *entry = find(&root->writing, block);
+
+		if (entry == NULL)
+			continue;
+		put(&root->now, block, entry);
+		forget(&root->writing, block);
+	}
+}
+
 size_t
 sealed_root_unsaved(const struct sealed_root *root)
 {
-	return root->now.count + root->apart.count;
+	return root->writing.count + root->now.count + root->apart.count;
+}
+
+uint64_t
+sealed_root_saves(const struct sealed_root *root)
+{
+	return root->saves;
 }
 
 struct sealed_entry
-sealed_root_find(struct sealed_root *root, uint64_t block, const struct sealed_entry *filed)
+sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed)
 {
-	const struct sealed_entry *entry = find(&root->now, block);
+	const struct sealed_entry *entry = find(&root->writing, block);
 
+	if (entry == NULL)
+		entry = find(&root->now, block);
 	if (entry == NULL)
 		entry = find(&root->apart, block);
 	return entry != NULL ? *entry : *filed;
@@ -280,18 +321,24 @@ sealed_root_begin(struct sealed_root *root)
 	HASH_SRT(hh, root->apart.groups, by_number); // here, since blocks are looked up while the file is written
 }
 
+static void
+put_back(struct changes *changes, const struct group *group)
+{
+	for (uint32_t i = 0; i < GROUP_SIZE; i++) {
+		uint64_t block = group->number * GROUP_SIZE + i;
+
+		if ((group->changed >> i & 1) != 0 && find(changes, block) == NULL)
+			put(changes, block, &group->entries[i]);
+	}
+}
+
 void
 sealed_root_end(struct sealed_root *root, bool ok)
 {
-	struct group *group, *next;
-
-	HASH_ITER(hh, root->apart.groups, group, next)
-	for (uint32_t i = 0; !ok && i < GROUP_SIZE; i++) {
-		uint64_t block = group->number * GROUP_SIZE + i;
-
-		if ((group->changed >> i & 1) != 0 && find(&root->now, block) == NULL)
-			sealed_root_wrote(root, block, &group->entries[i]);
-	}
+	if (ok)
+		root->saves += root->apart.groups != NULL;
+	for (const struct group *group = root->apart.groups; !ok && group != NULL; group = group->hh.next)
+		put_back(&root->now, group);
 	drop(&root->apart);
 }
 

@@ -14,11 +14,18 @@
 #include "crypto/seal.h"
 #include "node/worker.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 4, CHECKED_SIZE_MAX = 16 * 1024 * 1024, TOGETHER_MAX = 64 };
+enum {
+	THREADS_MAX = 4,
+	TOGETHER_MAX = 64,         // blocks that are checked at once
+	COMING_MAX = 16 << 20,     // bytes of memory that one link's messages may take that wait to be checked,
+	COMING_ALL_MAX = 64 << 20, // those of all links;
+	COMING_SHARE = 1 << 20,    // and one link's, when those of all take more
+};
 
 struct thread {
 	struct worker *worker;
@@ -28,39 +35,45 @@ struct thread {
 struct sealing {
 	struct thread threads[THREADS_MAX];
 	uint32_t thread_count, next;
+	size_t coming; // bytes of what waits to be checked, on all links, and of links that are closed
 };
 
 // What becomes of one block.
 struct part {
-	struct buf *other;          // to be sent: the ciphertext. Come: zeros, for who keeps a proof of them
+	struct buf *other;          // to be sent: the ciphertext
 	const struct proof *before; // to be sent: what the buffer has
 	struct seal_verifier *made; // to be sent: what it gets
 };
 
 struct job {
 	struct task task;
-	struct job *next;           // in its link's queue
+	struct job *next; // in its link's queue
+	struct sealing *sealing;
 	struct sealing_link *owner; // NULL: the link was closed
+	atomic_bool dropped;        // the same, for the thread: nobody wants it any more
 	bool comes;                 // else it goes
 	bool is_done;
 	int volume;
 	const struct volume_key *key;
 	uint32_t block_size;
+	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
 	struct seal_cache *cache;
 	struct message *copy; // NULL: the message is the caller's, and the job ends before he goes on
 	const struct message *message;
-	struct part *parts;             // by item; NULL: nothing is to be done
-	struct seal_verifier *made;     // for as many items as have no proof
+	struct part *parts;             // goes: by item
+	struct seal_verifier *made;     // goes: for as many items as have no proof
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
-	size_t size;                    // bytes of blocks
+	uint64_t saves;                 // how often its file was written, when the job began
+	bool is_checked;                // comes: its blocks are, on a thread
+	size_t size;                    // goes: bytes of blocks. Comes: all that it takes
 	const char *why;                // NULL: all is well
 	uint64_t fault;                 // the block it is not well with
 };
 
 struct queue {
 	struct job *first, *last;
-	size_t size; // bytes of blocks in it
+	size_t size; // of the jobs in it
 };
 
 struct sealing_link {
@@ -104,6 +117,12 @@ fail(struct job *job, uint32_t i, const char *why)
 }
 
 static bool
+is_dropped(const struct job *job)
+{
+	return atomic_load_explicit(&job->dropped, memory_order_relaxed);
+}
+
+static bool
 check_items(struct job *job, const uint32_t *which, uint32_t count)
 {
 	struct seal_sealed blocks[TOGETHER_MAX];
@@ -139,7 +158,7 @@ check_all(struct job *job)
 		which[count++] = i;
 		if (count < TOGETHER_MAX)
 			continue;
-		if (!check_items(job, which, count))
+		if (is_dropped(job) || !check_items(job, which, count))
 			return;
 		count = 0;
 	}
@@ -184,6 +203,8 @@ seal_all(struct job *job)
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct part *part = &job->parts[i];
 
+		if (is_dropped(job))
+			return;
 		if (job->message->items[i].kind == ITEM_EMPTY)
 			continue;
 		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
@@ -220,6 +241,8 @@ job_free(struct job *job)
 {
 	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++)
 		buf_unref(job->parts[i].other);
+	if (job->comes)
+		job->sealing->coming -= job->size;
 	free(job->parts);
 	free(job->made);
 	free(job->filed);
@@ -233,21 +256,21 @@ is_zero(const uint8_t *bytes, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-// The message as the core wants it. Who can seal zeros again needs no memory for them.
+// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before
+// they are known to be right: a few bytes stand for so many.
 static void
 unseal_items(struct job *job)
 {
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		struct item *item = &job->copy->items[i];
-		struct part *part = &job->parts[i];
 		const struct blob verifier = item->verifier;
 
 		item->verifier = (struct blob){0};
-		if (part->other != NULL) {
+		if (item->kind == ITEM_ZERO && job->pool != NULL) {
 			buf_unref(item->buf);
-			item->buf = part->other;
+			item->buf = buf_alloc(job->pool);
 			item->kind = ITEM_DATA;
-			part->other = NULL;
+			memset(buf_bytes(item->buf), 0, job->block_size);
 		}
 		if (item->kind != ITEM_DATA)
 			continue;
@@ -310,13 +333,17 @@ send_job(struct job *job)
 	}
 }
 
-// Of each block: is there something newer here?
+// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it
+// now may be newer than that, and is not in memory any more.
 static void
 check_age(struct job *job)
 {
 	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
+	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
+	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
+		fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
 
@@ -333,13 +360,13 @@ receive_job(struct job *job)
 {
 	struct sealing_link *link = job->owner;
 
-	if (job->why == NULL && job->parts != NULL)
+	if (job->why == NULL && job->is_checked)
 		check_age(job);
 	if (job->why != NULL) {
 		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
 		return;
 	}
-	if (job->parts != NULL)
+	if (job->is_checked)
 		unseal_items(job);
 	link->callbacks->receive(link->arg, job->message, job->volume);
 }
@@ -372,7 +399,8 @@ queue_pop_done(struct queue *queue)
 static void
 set_paused(struct sealing_link *link)
 {
-	bool paused = link->paused ? link->coming.size > CHECKED_SIZE_MAX / 2 : link->coming.size > CHECKED_SIZE_MAX;
+	size_t max = link->sealing->coming > COMING_ALL_MAX ? COMING_SHARE : COMING_MAX;
+	bool paused = link->coming.size > (link->paused ? max / 2 : max);
 
 	if (paused == link->paused || link->closed)
 		return;
@@ -416,6 +444,25 @@ done(struct task *task)
 		advance(job->owner);
 }
 
+static size_t
+size_of(const struct job *job)
+{
+	const struct message *message = job->message;
+	size_t size = 0;
+
+	if (job->comes)
+		size = sizeof(*job) + sizeof(*message) + message->volume_name.size + message->err_value.size +
+		       message->node_name.size + message->key.size + message->digest.size + message->parent_addr.size +
+		       message->cookie.size + message->range_start.size + message->stripe.size;
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		if (message->items[i].kind == ITEM_DATA)
+			size += job->block_size;
+		if (job->comes)
+			size += sizeof(struct item) + sizeof(struct sealed_entry) + message->items[i].verifier.size;
+	}
+	return size;
+}
+
 static struct job *
 job_new(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message, bool comes)
 {
@@ -423,6 +470,7 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 
 	CHECK(job != NULL);
 	*job = (struct job){.task = {.run = run, .done = done},
+			    .sealing = link->sealing,
 			    .owner = link,
 			    .comes = comes,
 			    .is_done = true,
@@ -430,8 +478,9 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 			    .key = volume->key,
 			    .block_size = volume->block_size,
 			    .message = message};
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
-		job->size += message->items[i].kind == ITEM_DATA ? volume->block_size : 0;
+	job->size = size_of(job);
+	if (comes)
+		link->sealing->coming += job->size;
 	return job;
 }
 
@@ -495,23 +544,21 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 	}
 	job = job_new(link, volume, message, true);
 	keep_message(job);
-	if (needs_check && !sizes_fit(volume, message)) {
+	if (needs_check && message->opcode == OP_PUT) {
+		// FLUSH has one
+		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed";
+		job->fault = message->block;
+	} else if (needs_check && !sizes_fit(volume, message)) {
 		job->why = "the block has another size";
 		job->fault = message->block;
 	} else if (needs_check) {
-		bool keeps_zeros = !may_write(volume->key) || volume->root != NULL;
-
-		job->parts = parts_new(message);
+		job->is_checked = true;
+		job->pool = !may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
 			CHECK(job->filed != NULL);
-		}
-		for (uint32_t i = 0; i < message->count; i++) {
-			if (message->items[i].kind != ITEM_ZERO || !keeps_zeros)
-				continue;
-			job->parts[i].other = buf_alloc(volume->pool);
-			memset(buf_bytes(job->parts[i].other), 0, volume->block_size);
+			job->saves = sealed_root_saves(job->root);
 		}
 		submit(link->sealing, job);
 	}
@@ -532,6 +579,11 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (item->kind == ITEM_EMPTY)
 		return false;
 	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	// A root that was started anew may have had to give an old content the number after a newer one that is lost
+	// (R11). It is the one to say so: for who has seen that one, this would be a write of former times.
+	if (part->before != NULL && volume->root != NULL &&
+	    seal_version(part->before->bytes, part->before->size) != item->version)
+		part->before = NULL;
 	if (part->before == NULL && !may_write(volume->key)) {
 		fail(job, i, "there is no proof");
 		return false;
@@ -664,6 +716,7 @@ queue_drop(struct queue *queue)
 	for (job = queue->first; job != NULL; job = next) {
 		next = job->next;
 		job->owner = NULL;
+		atomic_store_explicit(&job->dropped, true, memory_order_relaxed);
 		if (job->is_done)
 			job_free(job);
 	}

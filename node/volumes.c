@@ -66,6 +66,17 @@ volume_add_versions(struct node *node, uint32_t index)
 	store_forget_versions(volume->store);
 }
 
+static void
+volume_add_key(struct node *node, uint32_t index)
+{
+	struct volume *volume = &node->volumes[index];
+
+	core_set_volume_key(node->core, index, volume_key_id(volume->key));
+	volume->cache_form = sealed_form_create(volume->key);
+	volume->journal_form = sealed_form_create(volume->key);
+	stack_set_form(node->cache, index, volume->cache_form);
+}
+
 static int
 volume_add(struct node *node, const struct node_volume *config, struct volume *opened)
 {
@@ -86,7 +97,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index].configured = true;
 	node->volumes[index].key = config->key;
 	if (config->key != NULL)
-		core_set_volume_key(node->core, (uint32_t)index, volume_key_id(config->key));
+		volume_add_key(node, (uint32_t)index);
 	node_store_watch(node, &node->volumes[index]);
 	volume_add_versions(node, (uint32_t)index);
 	return volume_add_record(node, (uint32_t)index);
@@ -117,7 +128,10 @@ on_submit(void *arg, struct io *io)
 static void
 on_cancel(void *arg, struct io *io)
 {
-	node_feed(arg, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
+	struct node *node = arg;
+
+	if (node->cookies == NULL || !cookies_cancel(node->cookies, io))
+		node_feed(node, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
 }
 
 static void
@@ -199,6 +213,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
+		.unmount = node->config.unmount,
+		.unmount_arg = node->config.confine_arg,
 	};
 
 	if (node->config.mount[0] == '\0')

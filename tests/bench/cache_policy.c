@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The hit ratios of the replacement policies on traces that are always the same: of one level in memory, of 32768 blocks
-// and of other sizes, and of a level on a disk below an eighth of its size in memory.
+// and of other sizes, and of a level on a disk below an eighth of its size in memory. And on one that was recorded below
+// a file system.
 #include "core/check.h"
 #include "tests/sim/memory_medium.h"
 #include "tests/unit/cache_help.h"
@@ -12,20 +13,6 @@
 
 enum { BLOCKS = 32768, TRACE_LENGTH = 40 * BLOCKS };
 enum { DISK_BLOCKS = 2048, DISK_TRACE_LENGTH = 20 * DISK_BLOCKS, DISK_SLOT = 4096 };
-
-static double
-hit_ratio(const uint64_t *trace, uint64_t length, uint64_t blocks, uint32_t ways, enum policy policy)
-{
-	struct level_config level = cache_level(blocks, ways, HASH_MURMUR, policy);
-	struct cache_fixture fix;
-	uint64_t hits = 0;
-
-	cache_setup(&fix, &level, 1);
-	for (uint64_t i = 0; i < length; i++)
-		hits += cache_read(&fix, trace[i]);
-	cache_teardown(&fix);
-	return (double)hits / (double)length;
-}
 
 // ---- below a level in memory, on a disk ----
 
@@ -63,17 +50,20 @@ never(void *arg)
 	return false;
 }
 
+// ${writes}: NULL, or which of them are writes, which count neither as a hit nor as a miss.
 static double
-disk_hit_ratio(const uint64_t *trace, enum policy policy)
+disk_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint64_t blocks, enum policy policy)
 {
-	const struct level_config memory = cache_level(DISK_BLOCKS / 8, 8, HASH_NEIGHBOURS, POLICY_LRU);
-	const struct level_config disk = {
-		.size = (uint64_t)DISK_BLOCKS * DISK_SLOT, .ways = 8, .hash = HASH_MURMUR, .policy = policy};
+	const struct level_config memory = cache_level(blocks / 8, 8, HASH_NEIGHBOURS, POLICY_LRU);
+	const struct level_config disk = {.size = disk_level_size_min(0) + blocks * DISK_SLOT,
+					  .ways = 8,
+					  .hash = HASH_MURMUR,
+					  .policy = policy};
 	const struct stack_disk_hooks hooks = {.wake = ignore_wake};
 	struct memory_medium bytes;
 	struct medium medium;
 	struct cache_fixture fix;
-	uint64_t hits = 0;
+	uint64_t hits = 0, reads = 0;
 	bool emptied;
 	char error[256];
 
@@ -83,13 +73,20 @@ disk_hit_ratio(const uint64_t *trace, enum policy policy)
 	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, &emptied, error, sizeof(error)), &hooks);
 	fix.copies.ops->set_volume(fix.copies.self, 0, "trace", fix.pool);
 	memory_medium_end_all(&bytes);
-	for (uint64_t i = 0; i < DISK_TRACE_LENGTH; i++)
+	for (uint64_t i = 0; i < length; i++) {
+		if (writes != NULL && writes[i]) {
+			cache_write(&fix, trace[i]);
+			memory_medium_end_all(&bytes);
+			continue;
+		}
 		hits += disk_read(&fix, &bytes, trace[i]);
+		reads++;
+	}
 	memory_medium_crash(&bytes, never, NULL);
 	stack_abandon_disk(fix.stack);
 	cache_teardown(&fix);
 	memory_medium_fini(&bytes);
-	return (double)hits / DISK_TRACE_LENGTH;
+	return (double)hits / (double)reads;
 }
 
 // ---- tables ----
@@ -112,9 +109,9 @@ by_trace(void)
 
 		printf("%-22s", trace_name((enum trace)i));
 		for (int policy = 0; policy < POLICY_COUNT; policy++)
-			printf("%10.4f", hit_ratio(trace, TRACE_LENGTH, BLOCKS, 8, (enum policy)policy));
-		printf("%15.4f%15.4f\n", hit_ratio(trace, TRACE_LENGTH, BLOCKS, 16, POLICY_LRU),
-		       hit_ratio(trace, TRACE_LENGTH, BLOCKS, 16, POLICY_ADAPTIVE));
+			printf("%10.4f", cache_hit_ratio(trace, NULL, TRACE_LENGTH, BLOCKS, 8, (enum policy)policy));
+		printf("%15.4f%15.4f\n", cache_hit_ratio(trace, NULL, TRACE_LENGTH, BLOCKS, 16, POLICY_LRU),
+		       cache_hit_ratio(trace, NULL, TRACE_LENGTH, BLOCKS, 16, POLICY_ADAPTIVE));
 		free(trace);
 	}
 }
@@ -129,7 +126,7 @@ by_disk(void)
 
 		printf("%-22s", trace_name((enum trace)i));
 		for (int policy = 0; policy < POLICY_COUNT; policy++)
-			printf("%10.4f", disk_hit_ratio(trace, (enum policy)policy));
+			printf("%10.4f", disk_hit_ratio(trace, NULL, DISK_TRACE_LENGTH, DISK_BLOCKS, (enum policy)policy));
 		printf("\n");
 		fflush(stdout);
 		free(trace);
@@ -149,11 +146,40 @@ by_size(void)
 		for (int policy = 0; policy < POLICY_COUNT; policy++) {
 			printf("%-22s", policy == 0 ? trace_name((enum trace)i) : "");
 			for (uint64_t blocks = BLOCKS / 8; blocks <= 2 * BLOCKS; blocks *= 2)
-				printf("%10.4f", hit_ratio(trace, TRACE_LENGTH, blocks, 8, (enum policy)policy));
+				printf("%10.4f", cache_hit_ratio(trace, NULL, TRACE_LENGTH, blocks, 8, (enum policy)policy));
 			printf("  %s\n", policy_name((enum policy)policy));
 		}
 		free(trace);
 	}
+}
+
+// Sizes as parts of all the blocks that are asked for.
+static void
+recorded_by_size(void)
+{
+	struct recorded recorded;
+
+	recorded_load(&recorded, RECORDED_TRACE);
+	head("\nrecorded: ext4, work");
+	printf("   on a disk:");
+	for (int policy = 0; policy < POLICY_COUNT; policy++)
+		printf("%10s", policy_name((enum policy)policy));
+	printf("\n");
+	for (uint64_t part = 64; part >= 2; part /= 2) {
+		uint64_t blocks = recorded.different / part;
+
+		printf("%7lu blocks, 1/%-4lu", (unsigned long)blocks, (unsigned long)part);
+		for (int policy = 0; policy < POLICY_COUNT; policy++)
+			printf("%10.4f", cache_hit_ratio(recorded.blocks, recorded.writes, recorded.length, blocks, 8,
+							 (enum policy)policy));
+		printf("%13s", "");
+		for (int policy = 0; policy < POLICY_COUNT; policy++)
+			printf("%10.4f", disk_hit_ratio(recorded.blocks, recorded.writes, recorded.length, blocks,
+							(enum policy)policy));
+		printf("\n");
+		fflush(stdout);
+	}
+	recorded_fini(&recorded);
 }
 
 int
@@ -163,5 +189,6 @@ main(void)
 	by_trace();
 	by_size();
 	by_disk();
+	recorded_by_size();
 	return 0;
 }

@@ -83,7 +83,7 @@ drive_open(struct node *node)
 	struct drive *drive = node->drive;
 	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed, .arg = node};
 	const struct medium medium = memory_medium(&drive->medium);
-	const struct level_config config = {.size = drive->config.slots * SLOT, .ways = drive->config.ways,
+	const struct level_config config = {.size = disk_level_size_min(0) + drive->config.slots * SLOT, .ways = drive->config.ways,
 					    .hash = HASH_NEIGHBOURS};
 	struct disk_level *level;
 	char error[256];

@@ -318,6 +318,7 @@ journal_file_open(struct node *node)
 {
 	struct journal_file *file = node->journal;
 	struct journal_stats stats;
+	const struct journal_hooks hooks = {.arg = node->core, .pool = pool_of};
 	struct medium medium;
 	char error[256];
 
@@ -327,7 +328,7 @@ journal_file_open(struct node *node)
 		spoil(node);
 	CHECK(file->journal == NULL && node->config.journal);
 	medium = memory_medium(&file->medium);
-	file->journal = journal_open(&medium, file->config.size, pool_of, node->core, error, sizeof error);
+	file->journal = journal_open(&medium, file->config.size, &hooks, error, sizeof error);
 	CHECK(file->journal != NULL);
 	journal_get_stats(file->journal, &stats);
 	CHECK(stats.damaged == 0 || file->config.rot > 0);
@@ -387,6 +388,7 @@ journal_file_left(const struct node *node)
 {
 	struct journal_stats stats;
 	struct journal *journal;
+	const struct journal_hooks hooks = {.arg = node->core, .pool = pool_of};
 	struct medium medium;
 	char error[256];
 
@@ -396,7 +398,7 @@ journal_file_left(const struct node *node)
 	if (stats.sys_errno != 0)
 		return 0;
 	medium = memory_medium(&node->journal->medium);
-	journal = journal_open(&medium, node->journal->config.size, pool_of, node->core, error, sizeof error);
+	journal = journal_open(&medium, node->journal->config.size, &hooks, error, sizeof error);
 	CHECK(journal != NULL);
 	journal_get_stats(journal, &stats);
 	journal_close(journal);

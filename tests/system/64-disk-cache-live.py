@@ -106,7 +106,7 @@ def one_file_for_two(lab):
     for number in range(60):
         path = os.path.abspath(f"wanted-{number}")
         for client in clients:
-            client.begin(action="add", level=f"disk:{path}:1M")
+            client.begin(action="add", level=f"disk:{path}:2M")
         answers = [client.end() for client in clients]
         check(sum("ok" in answer for answer in answers) == 1 and os.path.exists(path), number, answers)
         check(any("in use by process" in answer.get("error", "") for answer in answers), answers)
@@ -135,8 +135,9 @@ def killed_in_the_middle(lab, relay, data):
             os.remove("leaf.cache")
         node = leaf(lab)
         fill(node, data)
+        before = os.path.getsize("leaf.cache")
         resize_and_kill(node, size, lines)
-        is_new = os.path.getsize("leaf.cache") != 65 * MIB
+        is_new = os.path.getsize("leaf.cache") != before
         left = os.path.exists("leaf.cache.new")
         logged = len(open("leaf.log").read())
         node, down = again(lab, relay, data, f"killed after {lines} words of a change to {size}, "

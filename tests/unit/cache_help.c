@@ -69,6 +69,34 @@ cache_read(struct cache_fixture *fix, block_key key)
 	return false;
 }
 
+void
+cache_write(struct cache_fixture *fix, block_key key)
+{
+	cache_put(fix, key, true);
+	fix->copies.ops->set_dirty(fix->copies.self, key, false);
+}
+
+double
+cache_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint64_t blocks, uint32_t ways,
+		enum policy policy)
+{
+	struct level_config level = cache_level(blocks, ways, HASH_MURMUR, policy);
+	struct cache_fixture fix;
+	uint64_t hits = 0, reads = 0;
+
+	cache_setup(&fix, &level, 1);
+	for (uint64_t i = 0; i < length; i++) {
+		if (writes != NULL && writes[i]) {
+			cache_write(&fix, trace[i]);
+			continue;
+		}
+		hits += cache_read(&fix, trace[i]);
+		reads++;
+	}
+	cache_teardown(&fix);
+	return (double)hits / (double)reads;
+}
+
 struct stack_level_stats
 cache_level_stats(const struct cache_fixture *fix, uint32_t position)
 {

@@ -33,6 +33,14 @@ bool cache_get(struct cache_fixture *fix, block_key key);
 // ${key} is read as the core reads it. True: it was there.
 bool cache_read(struct cache_fixture *fix, block_key key);
 
+// The hit ratio of one level on a trace of ${length} blocks. ${writes}: NULL, or which of them are writes, which are
+// neither hit nor miss.
+double cache_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint64_t blocks, uint32_t ways,
+		       enum policy policy);
+
+// ${key} is written, and is clean after that.
+void cache_write(struct cache_fixture *fix, block_key key);
+
 // The statistics of the level at ${position}, of all.
 struct stack_level_stats cache_level_stats(const struct cache_fixture *fix, uint32_t position);
 struct stack_stats cache_stats(const struct cache_fixture *fix);

@@ -4,7 +4,9 @@
 #include "tests/sim/rng.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ZIPF_TIMES = 10 };
 
@@ -125,4 +127,89 @@ trace_make(enum trace trace, uint64_t blocks, uint64_t length)
 		made[i] = next(trace, made, i, blocks, &zipf, &rng);
 	free(zipf.below);
 	return made;
+}
+
+// The next number of the file at ${bytes}. False: the end.
+static bool
+read_number(const uint8_t **bytes, const uint8_t *end, uint64_t *ret)
+{
+	unsigned shift = 0;
+
+	*ret = 0;
+	while (*bytes < end) {
+		uint8_t byte = *(*bytes)++;
+
+		*ret |= (uint64_t)(byte & 127) << shift;
+		if (byte < 128)
+			return true;
+		shift += 7;
+	}
+	return false;
+}
+
+static void
+add(struct recorded *recorded, uint64_t block, bool write)
+{
+	if ((recorded->length & (recorded->length - 1)) == 0) {
+		uint64_t capacity = recorded->length == 0 ? 1 : 2 * recorded->length;
+
+		recorded->blocks = realloc(recorded->blocks, capacity * sizeof(*recorded->blocks));
+		recorded->writes = realloc(recorded->writes, capacity * sizeof(*recorded->writes));
+		CHECK(recorded->blocks != NULL && recorded->writes != NULL);
+	}
+	recorded->blocks[recorded->length] = block;
+	recorded->writes[recorded->length++] = write;
+}
+
+static int
+block_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t
+count_different(const struct recorded *recorded)
+{
+	uint64_t *sorted = malloc(recorded->length * sizeof(*sorted)), count = 1;
+
+	CHECK(sorted != NULL);
+	memcpy(sorted, recorded->blocks, recorded->length * sizeof(*sorted));
+	qsort(sorted, recorded->length, sizeof(*sorted), block_compare);
+	for (uint64_t i = 1; i < recorded->length; i++)
+		count += sorted[i] != sorted[i - 1];
+	free(sorted);
+	return count;
+}
+
+void
+recorded_load(struct recorded *recorded, const char *path)
+{
+	enum { SIZE_MAX_OF_FILE = 1 << 20 };
+	uint8_t *bytes = malloc(SIZE_MAX_OF_FILE);
+	const uint8_t *at = bytes + 8;
+	FILE *file = fopen(path, "rb");
+	uint64_t block = 0, count, distance;
+	size_t size;
+
+	CHECK(bytes != NULL && file != NULL);
+	size = fread(bytes, 1, SIZE_MAX_OF_FILE, file);
+	CHECK(size > 8 && size < SIZE_MAX_OF_FILE && memcmp(bytes, "hvfstrc1", 8) == 0);
+	fclose(file);
+	*recorded = (struct recorded){0};
+	while (read_number(&at, bytes + size, &count) && read_number(&at, bytes + size, &distance)) {
+		block += distance % 2 == 0 ? distance / 2 : -(distance / 2 + 1);
+		for (uint64_t i = 0; i < count / 2; i++)
+			add(recorded, block++, count % 2 == 1);
+	}
+	free(bytes);
+	recorded->different = count_different(recorded);
+}
+
+void
+recorded_fini(struct recorded *recorded)
+{
+	free(recorded->blocks);
+	free(recorded->writes);
 }

@@ -30,4 +30,16 @@ const char *trace_name(enum trace trace);
 // ${trace} for a cache of ${blocks}: ${length} block numbers, to be given back with free().
 uint64_t *trace_make(enum trace trace, uint64_t blocks, uint64_t length);
 
+// A trace that was recorded (tests/bench/record_trace).
+struct recorded {
+	uint64_t *blocks;
+	bool *writes; // as many: whether the block was written
+	uint64_t length;
+	uint64_t different; // blocks
+};
+
+// The one in the file at ${path}. Stops the process when it can not be read.
+void recorded_load(struct recorded *recorded, const char *path);
+void recorded_fini(struct recorded *recorded);
+
 #endif

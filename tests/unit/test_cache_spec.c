@@ -84,7 +84,7 @@ END_TEST
 
 START_TEST(a_level_on_a_disk_is_printed_and_read_again)
 {
-	static const char *const texts[] = {"disk:/a/b:1M", "disk:x:y:3G,ways=8,hash=xxh,policy=s3fifo,block=16K"};
+	static const char *const texts[] = {"disk:/a/b:2M", "disk:x:y:3G,ways=8,hash=xxh,policy=s3fifo,block=16K"};
 	char text[CACHE_SPEC_DISK_SIZE];
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -97,6 +97,9 @@ START_TEST(a_level_on_a_disk_is_printed_and_read_again)
 	ck_assert_int_eq(cache_spec_parse_disk("disk:x:65536T", &disk, error, sizeof(error)), 0);
 	ck_assert_int_eq(cache_spec_check_disk(&disk, error, sizeof(error)), -1);
 	ck_assert(strstr(error, "its index would take") != NULL);
+	ck_assert_int_eq(cache_spec_parse_disk("disk:x:1M", &disk, error, sizeof(error)), 0);
+	ck_assert_int_eq(cache_spec_check_disk(&disk, error, sizeof(error)), -1); // its own takes that
+	ck_assert_str_eq(error, "disk:x:1M: at least 1028K are needed");
 }
 END_TEST
 

@@ -13,9 +13,10 @@
 #include <string.h>
 
 enum { SLOT = 4096, BLOCK = 4096, SLOTS = 64, MEDIUM_SIZE = 8 << 20, VOLUME = 3 };
+enum { OWN = 1 << 20 }; // of a small level: what is not the bytes of slots
 
 static const struct level_config disk_config = {
-	.size = (uint64_t)SLOTS * SLOT, .ways = 4, .hash = HASH_MURMUR, .policy = POLICY_LRU};
+	.size = OWN + (uint64_t)SLOTS * SLOT, .ways = 4, .hash = HASH_MURMUR, .policy = POLICY_LRU};
 static const struct level_config memory_config = {
 	.size = (uint64_t)8 * BLOCK, .ways = 8, .hash = HASH_NEIGHBOURS, .policy = POLICY_LRU};
 
@@ -234,43 +235,6 @@ slot_offset_of(uint64_t block)
 
 // ---- the file ----
 
-START_TEST(records_and_superblocks_come_back)
-{
-	static uint8_t bytes[DISK_SUPERBLOCK_SIZE];
-	static struct disk_superblock superblock, back;
-	struct disk_record record = {.number = 5, .block = (UINT64_C(1) << 48) - 1, .size = 32768}, found;
-	uint8_t raw[DISK_RECORD_SIZE];
-	uint32_t version;
-
-	superblock = (struct disk_superblock){
-		.generation = 7, .slot_size = 32768, .way_count = 16, .group_count = 1 << 20, .hash = HASH_XXH,
-		.volume_count = 6};
-	for (int i = 0; i < 6; i++)
-		superblock.volumes[i][0] = (char)('a' + i);
-	memset(superblock.id, 9, sizeof(superblock.id));
-	memset(record.digest, 8, sizeof(record.digest));
-	disk_superblock_write(&superblock, bytes);
-	ck_assert_int_eq(disk_superblock_read(bytes, &back, &version), DISK_OURS);
-	ck_assert_mem_eq(&superblock, &back, sizeof(back));
-	bytes[5000] ^= 1;
-	ck_assert_int_eq(disk_superblock_read(bytes, &back, &version), DISK_DAMAGED);
-	disk_record_write(&superblock, 77, &record, raw);
-	ck_assert(disk_record_read(&superblock, 77, raw, &found));
-	ck_assert_uint_eq(found.number, 5);
-	ck_assert_uint_eq(found.block, record.block);
-	ck_assert_uint_eq(found.size, 32768);
-	ck_assert_mem_eq(found.digest, record.digest, BLOCK_DIGEST_SIZE);
-	ck_assert(!disk_record_read(&superblock, 78, raw, &found)); // it was written elsewhere
-	for (int i = 0; i < DISK_RECORD_SIZE; i++) {
-		raw[i] ^= 0x10;
-		ck_assert(!disk_record_read(&superblock, 77, raw, &found));
-		raw[i] ^= 0x10;
-	}
-	superblock.id[3]++; // it was formatted meanwhile
-	ck_assert(!disk_record_read(&superblock, 77, raw, &found));
-}
-END_TEST
-
 static void
 refused(const char *what)
 {
@@ -342,7 +306,7 @@ index_of(uint64_t slots, enum policy policy)
 	struct medium m;
 	bool emptied;
 
-	config.size = slots * SLOT;
+	config.size = OWN + slots * SLOT;
 	config.policy = policy;
 	memory_medium_init(&bytes, 0, 2 * config.size);
 	m = memory_medium(&bytes);
@@ -355,14 +319,31 @@ index_of(uint64_t slots, enum policy policy)
 	return stats.index;
 }
 
-// 32 bytes a block, whatever the policy, beyond what does not grow with the level: 1 TiB of 4 KiB takes 8 GiB.
+static uint64_t
+index_foreseen(uint64_t size, enum policy policy)
+{
+	struct level_config config = disk_config;
+
+	config.size = size;
+	config.ways = 16;
+	config.policy = policy;
+	return disk_level_index(&config, SLOT);
+}
+
+// 32 bytes a block, whatever the policy, and some that do not grow with the level. So a level that takes 1 TiB of a disk
+// takes no more than 8 GiB of memory, all of it included: also what is on its way to the disk.
 START_TEST(the_index_takes_32_bytes_a_block)
 {
+	const uint64_t on_its_way = 4 << 20;
 	uint64_t few = index_of(1024, (enum policy)_i), many = index_of(2048, (enum policy)_i);
+	struct level_config config = disk_config;
 
 	ck_assert_uint_eq(many - few, UINT64_C(1024) * 32);
 	ck_assert_uint_le(few, UINT64_C(1024) * 32 + (64 << 10));
-	ck_assert_uint_eq((UINT64_C(1) << 40) / 4096 * 32, UINT64_C(8) << 30);
+	config.size = OWN + (uint64_t)2048 * SLOT;
+	config.policy = (enum policy)_i;
+	ck_assert_uint_eq(many, disk_level_index(&config, SLOT)); // what is foreseen is what it takes
+	ck_assert_uint_le(index_foreseen(UINT64_C(1) << 40, (enum policy)_i) + on_its_way, UINT64_C(8) << 30);
 }
 END_TEST
 
@@ -453,6 +434,54 @@ START_TEST(a_scan_leaves_a_full_disk_as_it_is)
 	for (uint64_t block = 5000; block < 5020; block++)
 		again += disk_level_has(stack_disk(stack), key_of(block));
 	ck_assert_uint_ge(again, 12); // 20 in 16 groups, each of which remembers four
+}
+END_TEST
+
+// ${block} as the core reads any block: what is not here is brought. True: it was on the disk.
+static bool
+read_any(uint64_t block)
+{
+	bool on_disk = disk_level_has(stack_disk(stack), key_of(block));
+
+	if (copies.ops->peek(copies.self, key_of(block)) == NULL && !on_disk) {
+		copies.ops->missed(copies.self);
+		put(block);
+	}
+	ck_assert(read_version(block, 0));
+	memory_medium_end_all(&medium);
+	evicted_count = 0;
+	return on_disk;
+}
+
+// Reads of a trace that the disk had. Two halves of it: round and round 5/4 of the level, in which s3fifo is better, and a
+// hot set of half of it, another one now and then, where LRU is.
+static void
+read_both(enum policy policy, uint64_t *ret_loop, uint64_t *ret_phases)
+{
+	enum { LAPS = 200, PHASES = 20 };
+
+	*ret_loop = *ret_phases = 0;
+	start();
+	CHECK(stack_set_disk_policy(stack, policy) == STACK_OK);
+	for (uint64_t i = 0; i < (uint64_t)LAPS * SLOTS * 5 / 4; i++)
+		*ret_loop += read_any(i % (SLOTS * 5 / 4));
+	srand(1);
+	for (uint64_t i = 0; i < (uint64_t)PHASES * SLOTS * 6; i++)
+		*ret_phases += read_any(1000 + i / (SLOTS * 6) * SLOTS + (uint64_t)rand() % (SLOTS / 2));
+	stop();
+	medium.size = 0; // the next one begins anew
+}
+
+START_TEST(adaptive_follows_who_hits_more)
+{
+	uint64_t loop[POLICY_COUNT], phases[POLICY_COUNT];
+
+	for (int i = 0; i < POLICY_COUNT; i++)
+		read_both((enum policy)i, &loop[i], &phases[i]);
+	ck_assert_uint_gt(loop[POLICY_S3FIFO], loop[POLICY_LRU]);
+	ck_assert_uint_gt(phases[POLICY_LRU], phases[POLICY_S3FIFO]);
+	ck_assert_uint_ge(loop[POLICY_ADAPTIVE], loop[POLICY_LRU] + (loop[POLICY_S3FIFO] - loop[POLICY_LRU]) / 5);
+	ck_assert_uint_ge(phases[POLICY_ADAPTIVE], phases[POLICY_LRU] - phases[POLICY_LRU] / 30); // just after the other was better
 }
 END_TEST
 
@@ -711,7 +740,7 @@ START_TEST(what_can_not_be_written_at_once_is_written_later)
 	block_key key;
 	bool emptied;
 
-	config.size = (uint64_t)1500 * SLOT;
+	config.size = OWN + (uint64_t)1500 * SLOT;
 	config.ways = 16;
 	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
 	ck_assert_ptr_nonnull(level);
@@ -743,7 +772,7 @@ START_TEST(what_waits_for_its_group_is_tried_once_a_step)
 	block_key key;
 	bool emptied;
 
-	config.size = (uint64_t)2 * SLOT;
+	config.size = OWN + (uint64_t)2 * SLOT;
 	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
 	ck_assert_ptr_nonnull(level);
 	stack = stack_create(BLOCK, &memory_config, 1);
@@ -856,7 +885,7 @@ START_TEST(copies_in_any_order_of_calls)
 
 	srand(_i);
 	memset(model, 0, sizeof(model));
-	config.size = (uint64_t)(1 + rand() % 16) * SLOT;
+	config.size = OWN + (uint64_t)(1 + rand() % 16) * SLOT;
 	config.ways = (uint32_t)(1 + rand() % 4);
 	level = disk_level_open(&m, &config, SLOT, &emptied, error, sizeof(error));
 	stack = stack_create(BLOCK, levels, 2);
@@ -883,7 +912,6 @@ disk_level_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, records_and_superblocks_come_back);
 	tcase_add_test(tcase, what_is_not_ours_is_left_alone);
 	tcase_add_test(tcase, a_damaged_cut_or_other_file_is_refused);
 	tcase_add_test(tcase, a_disk_that_is_too_small_is_refused);
@@ -892,6 +920,7 @@ disk_level_suite(void)
 	tcase_add_test(tcase, what_falls_out_of_memory_is_on_the_disk);
 	tcase_add_test(tcase, what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory);
 	tcase_add_test(tcase, a_scan_leaves_a_full_disk_as_it_is);
+	tcase_add_test(tcase, adaptive_follows_who_hits_more);
 	tcase_add_test(tcase, what_is_used_in_memory_is_kept_when_it_falls_out);
 	tcase_add_test(tcase, dirty_and_dropped_copies_are_not_on_the_disk);
 	tcase_add_test(tcase, what_is_being_written_needs_not_be_read);

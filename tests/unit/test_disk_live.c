@@ -69,7 +69,7 @@ on_failed(void *arg, bool writing, int sys_errno)
 static struct disk_level *
 open_level(struct side *side, uint64_t slots, uint32_t ways, bool anew)
 {
-	const struct level_config config = {.size = slots * BLOCK, .ways = ways, .hash = HASH_MURMUR};
+	const struct level_config config = {.size = disk_level_size_min(0) + slots * BLOCK, .ways = ways, .hash = HASH_MURMUR};
 	const struct medium medium = memory_medium(&side->medium);
 	struct disk_level *level;
 	char error[256];

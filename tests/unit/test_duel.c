@@ -25,7 +25,7 @@ START_TEST(test_follows_the_better)
 	struct rng rng = {.state = 1};
 
 	ck_assert_int_eq(duel_winner(duel), POLICY_LRU);
-	for (int n = 0; n < 100; n++)
+	for (int n = 0; n < 200; n++)
 		for (block_key key = 0; key < WAYS + 2; key++)
 			access(duel, 0, key);
 	ck_assert_int_eq(duel_winner(duel), POLICY_S3FIFO);

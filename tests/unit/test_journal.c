@@ -31,7 +31,9 @@ open_journal(uint64_t size)
 {
 	const struct medium m = memory_medium(&medium);
 
-	return journal_open(&m, size, pool_of, NULL, error, sizeof(error));
+	const struct journal_hooks hooks = {.pool = pool_of};
+
+	return journal_open(&m, size, &hooks, error, sizeof(error));
 }
 
 static const struct author author = {.node_id = 77, .number = 5, .names = {77, 88}, .name_count = 2, .shared = 1, .epoch = 3};
@@ -337,11 +339,11 @@ START_TEST(what_is_not_ours_is_left_alone)
 	ck_assert_ptr_nonnull(journal); // it is needed: it stays as it is
 	ck_assert_uint_eq(found_version(1), 10);
 	journal_close(journal);
-	medium.bytes[8]++;
+	medium.bytes[8] += 7;
 	journal = open_journal(SIZE);
 	ck_assert_ptr_null(journal);
 	ck_assert_ptr_nonnull(strstr(error, "another version"));
-	medium.bytes[8]--;
+	medium.bytes[8] -= 7;
 	medium.bytes[100]++;
 	journal = open_journal(SIZE);
 	ck_assert_ptr_null(journal);
