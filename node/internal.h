@@ -21,6 +21,7 @@
 #include "crypto/identity.h"
 #include "fuse/driver.h"
 #include "net/handshake.h"
+#include "net/host.h"
 #include "net/link.h"
 #include "node/acl.h"
 #include "node/acl_file.h"
@@ -50,6 +51,7 @@ struct node_link {
 	uint32_t slot;
 	enum link_role role;
 	struct peer peer;
+	struct host host; // from where, of one of whom nothing else is known
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	bool heard;   // a valid message came
 	bool written; // is in node->written
@@ -120,7 +122,7 @@ struct node {
 	struct sealing *sealing; // NULL: no volume is sealed
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
-	uint32_t free_count;
+	uint32_t free_count, links_max;
 	struct node_link *written; // links that have something to flush
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct acl *acl;
