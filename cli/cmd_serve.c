@@ -2,23 +2,29 @@
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/daemon.h"
+#include "cli/notify.h"
 #include "cli/paths.h"
+#include "cli/sandbox.h"
+#include "cli/steward.h"
 #include "cli/volume_keys.h"
 #include "node/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct serve {
 	struct config config;
 	struct daemon daemon;
 	const char *directory; // to live on in, after --daemon
+	struct steward steward;
 };
 
 static void
 on_ready(void *arg)
 {
 	struct serve *serve = arg;
+	notify("READY=1");
 	daemon_ready(&serve->daemon, serve->config.log_file, serve->directory);
 }
 
@@ -49,25 +55,91 @@ make_control_directory(struct serve *serve, char *error, size_t error_size)
 	return paths_make_control_directory(directory, error, error_size);
 }
 
+// ---- Rights ----
+
+static bool
+becomes_user(const struct config *config)
+{
+	return config->user.name[0] != '\0' && geteuid() == 0;
+}
+
+static int
+become_user(struct serve *serve, struct node *node, char *error, size_t error_size)
+{
+	const struct config *config = &serve->config;
+	const struct user *user = &config->user;
+	steward_add_socket(&serve->steward, config->node.control);
+	for (size_t i = 0; i < config->node.listen_count; i++)
+		if (config->node.listens[i].is_unix)
+			steward_add_socket(&serve->steward, config->node.listens[i].path);
+	if (node_give(node, user->uid, user->gid, error, error_size) != 0 || privileges_give_up(user, error, error_size) != 0 ||
+	    node_check_writable(node, error, error_size) != 0)
+		return -1;
+	log_info("goes on as %s, uid %u, without any rights of root", user->name, (unsigned)user->uid);
+	return 0;
+}
+
+static int
+on_confine(void *arg, struct node *node, char *error, size_t error_size)
+{
+	struct serve *serve = arg;
+	if (node_mount_path(node) != NULL)
+		steward_set_mount(&serve->steward, node_mount_path(node));
+	if (becomes_user(&serve->config) && become_user(serve, node, error, error_size) != 0)
+		return -1;
+	steward_seal(&serve->steward);
+	if (!serve->config.sandbox || sandbox_enter(error, error_size) == 0)
+		return 0;
+	log_warnx("the sandbox can not be had here: %s; the node goes on without (--no-sandbox says that this is meant)", error);
+	return 0;
+}
+
+static void
+on_unmount(void *arg)
+{
+	struct serve *serve = arg;
+	steward_unmount(&serve->steward);
+}
+
+// Before there are threads, and keys.
+static int
+prepare(struct serve *serve, char *error, size_t error_size)
+{
+	struct config *config = &serve->config;
+	struct node_config *node = &config->node;
+	if (node->key[0] != '\0' || config->volume_key_count > 0)
+		privileges_hide_memory();
+	if (!config->sandbox && !becomes_user(config))
+		return 0;
+	node->confine = on_confine;
+	node->confine_arg = serve;
+	if (node->mount[0] == '\0' && !becomes_user(config))
+		return 0;
+	node->unmount = on_unmount;
+	return steward_start(&serve->steward, error, error_size);
+}
+
+// ----
+
 // The node itself, in the process that stays.
 static int
 run_node(struct serve *serve)
 {
 	char error[2048];
 	struct node *node = NULL;
+	serve->steward.fd = -1;
 	log_set_level(serve->config.node.settings.log_level);
 	log_set_name(serve->config.node.name);
 	if ((serve->config.log_file[0] == '\0' || daemon_log_to(serve->config.log_file, error, sizeof error) == 0) &&
-	    make_control_directory(serve, error, sizeof error) == 0 && volume_keys_open(&serve->config, error, sizeof error) == 0)
+	    make_control_directory(serve, error, sizeof error) == 0 && prepare(serve, error, sizeof error) == 0 &&
+	    volume_keys_open(&serve->config, error, sizeof error) == 0)
 		node = node_create(&serve->config.node, on_ready, on_failed, serve, error, sizeof error);
-	if (node == NULL) {
-		volume_keys_close(&serve->config);
-		report_failure(serve, error);
-		return EXIT_FAILED;
-	}
-	int status = node_run(node);
+	int status = node != NULL ? node_run(node) : EXIT_FAILED;
 	node_destroy(node);
+	steward_end(&serve->steward);
 	volume_keys_close(&serve->config);
+	if (node == NULL)
+		report_failure(serve, error);
 	return status;
 }
 
@@ -166,6 +238,10 @@ const struct command command_serve = {
 		"  --rescue DIR           where bytes go that can not be brought to the root any more, since others went on\n"
 		"                         ($XDG_STATE_HOME/hvfs/rescue or ~/.local/state/hvfs/rescue, /var/lib/hvfs/rescue\n"
 		"                         for root)\n"
+		"  --user USER[:GROUP]    started by root: once everything is open and mounted, become USER, without any rights\n"
+		"                         of root; what it has to write later must be USER's\n"
+		"  --no-sandbox           do without: else a node that serves can not run programs, mount, or gain rights any\n"
+		"                         more, and what is broken in it is less worth to somebody who breaks in\n"
 		"  --daemon               go to the background once ready: mounted, and each volume's size known; or\n"
 		"                         exit 1 and say why\n"
 		"  --log-level LEVEL      error, warn, info (the default), debug\n"

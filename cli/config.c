@@ -201,6 +201,22 @@ set_passphrase_file(struct config *config, const char *value, char *error, size_
 }
 
 static int
+set_user(struct config *config, const char *value, char *error, size_t error_size)
+{
+	return privileges_find(value, &config->user, error, error_size);
+}
+
+static int
+set_no_sandbox(struct config *config, const char *value, char *error, size_t error_size)
+{
+	bool no;
+	if (set_switch(&no, value, error, error_size) != 0)
+		return -1;
+	config->sandbox = !no;
+	return 0;
+}
+
+static int
 set_log_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->log_file, sizeof config->log_file, value, error, error_size);
@@ -323,6 +339,8 @@ static const struct key keys[] = {
 	{ { "directory", 0, true }, set_directory, false },
 	{ { "control", 0, true }, set_control, false },
 	{ { "rescue", 0, true }, set_rescue, false },
+	{ { "user", 0, true }, set_user, false },
+	{ { "no-sandbox", 0, false }, set_no_sandbox, false },
 	{ { "daemon", 0, false }, set_daemon, false },
 	{ { "log-level", 0, true }, set_log_level, false },
 	{ { "log-file", 0, true }, set_log_file, false },
@@ -459,6 +477,9 @@ check_together(const struct config *config, char *error, size_t error_size)
 	}
 	if (config->passphrase_file[0] != '\0' && config->volume_key_count == 0)
 		return fail(error, error_size, "--passphrase-file: there is no --volume-key that it could open");
+	if (config->user.name[0] != '\0' && geteuid() != 0 && geteuid() != config->user.uid)
+		return fail(error, error_size, "--user %s: only root can become another user; start it as root, or as %s", config->user.name,
+			    config->user.name);
 	if (node->allow_other && node->allow_root)
 		return fail(error, error_size, "--allow-other and --allow-root: only one of them; --allow-other includes root");
 	return 0;
@@ -470,7 +491,7 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 	struct file_source source = { .config = config };
 	const char *file = NULL;
 
-	*config = (struct config){ .daemon = false };
+	*config = (struct config){ .sandbox = true };
 	node_config_default(&config->node);
 	config->node.name[0] = config->node.control[0] = '\0';
 	if (find_flags(argc, argv, &source, &file, error, error_size) != 0)

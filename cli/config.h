@@ -3,6 +3,7 @@
 #ifndef HVFS_CLI_CONFIG_H
 #define HVFS_CLI_CONFIG_H
 
+#include "cli/privileges.h"
 #include "node/node.h"
 
 struct config {
@@ -13,6 +14,8 @@ struct config {
 	} volume_keys[LIMIT_VOLUMES]; // cli/volume_keys.h reads them
 	size_t volume_key_count;
 	char passphrase_file[4096]; // what opens them, if something has to; "": it is asked for
+	struct user user; // whom to become; its name is "": nobody
+	bool sandbox;     // the node refuses itself what it does not need any more
 	bool daemon;
 	char log_file[4096];  // "": standard error
 	bool default_control; // node.control was not given: its directory may have to be made

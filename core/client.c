@@ -13,6 +13,7 @@
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/recovery.h"
+#include "core/sealed.h"
 #include "core/unstable.h"
 #include "core/writeback.h"
 
@@ -90,6 +91,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	// Without a copy: of what was kept over a restart.
 	work->ask_digest = say.opcode == OP_GET &&
 			   (entry_is_hint(core, entry) || (entry->copy == COPY_ABSENT && !work->gap)) &&
+			   sealed_may_compare(core, entry) &&
 			   core->copies.ops->digest(core->copies.self, entry->key, volume->block_size, digest);
 	if (work->ask_digest)
 		say.digest = digest;

@@ -87,6 +87,10 @@ void core_set_volume_key(struct core *core, uint32_t volume, const uint8_t id[SE
 uint32_t core_volume_id(const struct core *core, uint32_t volume);
 bool core_parent_volume_id(const struct core *core, uint32_t volume, uint32_t *ret);
 
+// Is all that was sent up of ${volume} durable at its root, as the parent has said, by the answer to a barrier or by leaving in
+// order?
+bool core_is_all_durable(const struct core *core, uint32_t volume);
+
 // Which of our volumes ${message}, from ${link}, names by VOLUME_ID; -1: none.
 int core_message_volume(const struct core *core, uint32_t link, const struct message *message);
 

@@ -395,6 +395,8 @@ local_put_bytes(struct core *core, const struct entry *entry, struct want *want)
 
 	if (want->kind != WANT_WRITE || !want->sync || want->applied || !volume->parent_is_root)
 		return NULL;
+	if (volume->sealed)
+		return NULL; // what has no version yet can not be told from what was written before (S35): first WRITE, then FLUSH
 	index = block_key_block(entry->key) - want->io->first;
 	if (!covers_block(volume, want->io, index))
 		return NULL;

@@ -38,6 +38,17 @@ sealed_check(const struct volume *volume, const struct message *message)
 	return STATUS_NONE;
 }
 
+bool
+sealed_may_compare(const struct core *core, const struct entry *entry)
+{
+	const struct buf *buf;
+
+	if (!entry_volume(core, entry)->sealed)
+		return true;
+	buf = entry->copy != COPY_ABSENT ? core->copies.ops->get(core->copies.self, entry->key) : NULL;
+	return buf == NULL || buf_proof(buf) != NULL;
+}
+
 const char *
 sealed_refusal_text(const struct message *message)
 {
@@ -61,4 +72,12 @@ core_parent_volume_id(const struct core *core, uint32_t index, uint32_t *ret)
 
 	*ret = volume->parent_id;
 	return !volume->is_root && volume->connected;
+}
+
+bool
+core_is_all_durable(const struct core *core, uint32_t index)
+{
+	const struct volume *volume = core->volumes[index];
+
+	return !volume->is_root && !volume->unsynced && !volume->elsewhere && !volume->barrier_out;
 }

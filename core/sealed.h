@@ -13,6 +13,10 @@ void sealed_say(const struct volume *volume, struct message *message);
 // STATUS_NONE, or why not: about KEY.
 enum status sealed_check(const struct volume *volume, const struct message *message);
 
+// May the digest of what is here of ${entry} be told, or compared with one that comes? Not if that were one of bytes in the clear:
+// who has no key could find out what they are.
+bool sealed_may_compare(const struct core *core, const struct entry *entry);
+
 // Why the parent refuses, for the user.
 const char *sealed_refusal_text(const struct message *message);
 

@@ -13,6 +13,7 @@
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/rights.h"
+#include "core/sealed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -282,7 +283,7 @@ server_has_same_bytes(const struct core *core, const struct entry *entry, const 
 	const struct work *work = table_work(&core->table, entry);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 
-	return want->has_digest && (work == NULL || work->filled != core->step) &&
+	return want->has_digest && (work == NULL || work->filled != core->step) && sealed_may_compare(core, entry) &&
 	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
 	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }

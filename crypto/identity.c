@@ -14,7 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILE_SIZE_MAX = 16 * 1024 };
+enum {
+	FILE_SIZE_MAX = 16 * 1024,
+	SECURE_SIZE = 64 * 1024, // of all keys; powers of two
+	SECURE_PIECE_MIN = 32,
+};
 
 struct identity {
 	EVP_PKEY *key;
@@ -142,6 +146,9 @@ identity_load(const char *path, char *error, size_t error_size)
 		fail(error, error_size, "%s: no memory", path);
 		return NULL;
 	}
+	// OpenSSL keeps private keys in memory that is locked and left out of cores, if it has some; without, it goes on.
+	if (CRYPTO_secure_malloc_initialized() == 0)
+		CRYPTO_secure_malloc_init(SECURE_SIZE, SECURE_PIECE_MIN);
 	identity->key = load_key(path, error, error_size);
 	if (identity->key == NULL) {
 		identity_destroy(identity);

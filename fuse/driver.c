@@ -348,6 +348,8 @@ free_lists(struct driver *driver)
 void
 driver_destroy(struct driver *driver)
 {
+	char text[256];
+
 	if (driver == NULL)
 		return;
 	CHECK(driver->submitting == NULL);
@@ -357,10 +359,15 @@ driver_destroy(struct driver *driver)
 	interrupt_fini(driver);
 	if (driver->event != NULL)
 		event_free(driver->event);
+	if (driver->mounted && driver->options.unmount != NULL)
+		driver->options.unmount(driver->options.unmount_arg);
 	// Closes the fd first, which answers what the kernel has still queued, then detaches: lazily, so also when
-	// busy.
+	// busy. If that was done for us, its complaint is none.
+	if (driver->options.unmount != NULL)
+		mount_capture_log(text, sizeof(text));
 	if (driver->mounted)
 		fuse_session_unmount(driver->session);
+	mount_capture_log(NULL, 0);
 	if (driver->session != NULL)
 		fuse_session_destroy(driver->session);
 	free_lists(driver);

@@ -14,6 +14,8 @@ struct driver_options {
 	const char *source;    // what the table of mounts names as its source; NULL: "hvfs"
 	bool allow_other;
 	bool allow_root;
+	void (*unmount)(void *arg); // take the mount away, when this process may not any more; NULL: it may
+	void *unmount_arg;
 };
 
 // Called on the loop's thread. Only within unmounted may the driver be destroyed.
@@ -38,6 +40,9 @@ struct driver_callbacks {
 // /etc/fuse.conf.
 struct driver *driver_create(struct event_base *base, const struct driver_options *options,
 			     const struct driver_callbacks *callbacks, void *arg, char *error, size_t error_size);
+
+// The number of the mount of ours that is seen on ${path}, an absolute path, in the kernel's table; 0: there is none.
+uint64_t driver_find_mount(const char *path);
 
 // A file appears. ${volume} is the core's index (below LIMIT_VOLUMES), ${name} has no '/'. Mode 0600 (0400 read-only),
 // owner the user that runs this; with allow_other 0660 less the umask. chmod and chown are remembered until the

@@ -63,14 +63,15 @@ unescape(char *text)
 
 enum mounted { MOUNTED_NOTHING, MOUNTED_FUSE, MOUNTED_HVFS };
 
-// What ${line} of mountinfo says of ${path}. id parent major:minor root MOUNTPOINT options... - TYPE source
+// What ${line} of mountinfo says of ${path}. ID parent major:minor root MOUNTPOINT options... - TYPE source
 static enum mounted
-line_mounted(char *line, const char *path)
+line_mounted(char *line, const char *path, uint64_t *ret_id)
 {
 	char *mount_point, *type = strstr(line, " - ");
 
 	if (type == NULL || strncmp(type + 3, "fuse", 4) != 0)
 		return MOUNTED_NOTHING;
+	*ret_id = strtoull(line, NULL, 10);
 	for (int i = 0; i < 4; i++)
 		next_word(&line);
 	mount_point = next_word(&line);
@@ -82,7 +83,7 @@ line_mounted(char *line, const char *path)
 
 // The last of those that lie on each other is the one that is seen.
 static enum mounted
-mounted_on(const char *path)
+mounted_on(const char *path, uint64_t *ret_id)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -92,14 +93,25 @@ mounted_on(const char *path)
 	if (file == NULL)
 		return MOUNTED_NOTHING;
 	while (getline(&line, &size, file) >= 0) {
-		enum mounted mounted = line_mounted(line, path);
+		uint64_t id;
+		enum mounted mounted = line_mounted(line, path, &id);
 
-		if (mounted != MOUNTED_NOTHING)
-			found = mounted;
+		if (mounted == MOUNTED_NOTHING)
+			continue;
+		found = mounted;
+		*ret_id = id;
 	}
 	free(line);
 	fclose(file);
 	return found;
+}
+
+uint64_t
+driver_find_mount(const char *path)
+{
+	uint64_t id;
+
+	return mounted_on(path, &id) == MOUNTED_HVFS ? id : 0;
 }
 
 static bool
@@ -188,8 +200,10 @@ system_check(const struct driver_options *options, char *error, size_t error_siz
 static bool
 make_free(const char *path, int fd, bool *ret_detached, char *error, size_t error_size)
 {
-	*ret_detached = mounted_on(path) == MOUNTED_HVFS && mount_detach_dead(path, fd);
-	if (mounted_on(path) == MOUNTED_NOTHING)
+	uint64_t id;
+
+	*ret_detached = mounted_on(path, &id) == MOUNTED_HVFS && mount_detach_dead(path, fd);
+	if (mounted_on(path, &id) == MOUNTED_NOTHING)
 		return true;
 	snprintf(error, error_size,
 		 "mount directory '%s' is a FUSE mount already; unmount it first "

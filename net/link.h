@@ -74,6 +74,11 @@ void link_set_owner(struct link *link, void *owner);
 // replaced; one in use is an error. Unix sockets are made with mode 0600. Returns NULL and a sentence.
 struct listener *listener_create(struct event_base *base, const struct address *address,
 	void (*accepted)(void *arg, int fd, const char *peer), void *arg, char *error, size_t error_size);
+
+// Its socket in the file system (of a unix address, else nothing is done) belongs to that user from now on. Returns 0, or -1
+// with errno; ESTALE: it is not there any more.
+int listener_give(const struct listener *listener, uid_t uid, gid_t gid);
+
 void listener_destroy(struct listener *listener);
 
 // Keeps dialling the ${count} addresses in order, round and round, with a pause between rounds (50 ms doubling to 5 s)

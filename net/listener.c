@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -254,6 +255,28 @@ listener_create(struct event_base *base, const struct address *address,
 		return NULL;
 	}
 	return listener;
+}
+
+// By a descriptor: whoever can write to the directory may have put something else there.
+int
+listener_give(const struct listener *listener, uid_t uid, gid_t gid)
+{
+	struct stat status;
+	int fd, rc, saved;
+
+	if (!listener->address.is_unix)
+		return 0;
+	fd = open(listener->address.path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	errno = ESTALE;
+	rc = fstat(fd, &status) == 0 && status.st_dev == listener->device && status.st_ino == listener->inode
+		     ? fchownat(fd, "", uid, gid, AT_EMPTY_PATH)
+		     : -1;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return rc;
 }
 
 void

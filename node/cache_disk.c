@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // Submitted, and not yet told to the system. Not more, though that costs a system call: the disk is to work already
@@ -298,6 +299,18 @@ cache_disk_end(struct cache_disk *disk)
 	disk->file->store.ops->close(&disk->file->store);
 	disk->disk_file.fd = -1;
 	return fd;
+}
+
+int
+node_cache_disk_give(struct node *node, uid_t uid, gid_t gid)
+{
+	struct stat status;
+
+	for (const struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
+		if (fstat(disk->disk_file.fd, &status) != 0 ||
+		    (S_ISREG(status.st_mode) && fchown(disk->disk_file.fd, uid, gid) != 0))
+			return -1;
+	return 0;
 }
 
 void

@@ -196,6 +196,8 @@ command_abort(struct client *client, const json_t *request)
 	log_error("volume %s is aborted: every request fails from now on, %" PRIu64 " bytes are not at the root",
 		  json_string_value(json_object_get(request, "volume")), dirty);
 	node->volumes[volume].aborted = true;
+	if (node->cookies != NULL)
+		cookies_abort(node->cookies, (uint32_t)volume);
 	if (node->driver != NULL)
 		requests = driver_abort(node->driver, (uint32_t)volume);
 	node_feed(node, &(struct event){.type = EVENT_ABORT, .volume = (uint32_t)volume});

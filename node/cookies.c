@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A barrier (a FLUSH without a block) that the parent has answered covers what went up before it. So what was sent is kept
-// in its order, and a fsync waits for all that the last such barrier covers.
+// in its order, and a fsync waits for all that the last such barrier covers, or for all if the core sees no need for one. What
+// is not proven stays, and is asked for again by the next fsync, which fails like the one before as long as the root does not
+// have it (G2).
 //
 // Requests are messages between nodes that the core knows nothing of: their xids are beyond those that it uses. Who passes
-// one on keeps it until it is answered, and sends it again to another parent.
+// one on keeps it until it is answered, and sends it again to another parent. Over a link so many are under way at most
+// (COOKIES_AT_ONCE); others wait where they are.
 #include "node/cookies.h"
 
 #include "crypto/cookie.h"
@@ -17,9 +20,9 @@
 enum {
 	FIRST_XID = INT32_MAX, // and up; the core begins at 1 with each link
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	PASSED_MAX = 4096,     // that are passed on, of all children
 	UNSAVED_MAX = 65536,   // blocks of a root that wait for a sync before one is begun
 	SENT_MIN = 1024,
+	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
 // A cookie that is on the way up, from here or from a child.
@@ -48,10 +51,11 @@ struct held {
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
-	size_t count, capacity;
+	size_t first, count, capacity; // those that are kept begin at ${first}
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves
 };
 
@@ -61,17 +65,17 @@ struct round {
 	struct cookies *cookies;
 	uint32_t volume;
 	bool runs;
-	struct io io;
 	struct request *waiting; // for the next round
 	struct request *served;  // by this one
-	int sys_errno;           // of the file
-	bool synced;
+	struct io save;
+	bool saves;
 };
 
 struct cookies {
 	struct node *node;
 	uint32_t next_xid;
-	size_t passed, held_count;
+	uint32_t under_way; // of requests, to the parent, whoever waits for them
+	size_t held_count;
 	uint32_t last_running; // of sent[].last, and one while they begin
 	bool last_failed;
 	struct request *requests; // on the way up, in their order
@@ -106,8 +110,10 @@ answer(struct cookies *cookies, const struct request *request, const uint8_t *bu
 	uint32_t id = core_volume_id(cookies->node->core, request->volume);
 	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
 
-	if (request->child != NULL)
-		node_link_write(request->child, &message);
+	if (request->child == NULL)
+		return;
+	request->child->cookies--;
+	node_link_write(request->child, &message);
 }
 
 static void
@@ -117,11 +123,20 @@ send_up(struct cookies *cookies, struct request *request)
 	struct message message;
 	uint32_t id;
 
-	if (request->sent || node->parent == NULL || !core_parent_volume_id(node->core, request->volume, &id))
+	if (request->sent || node->parent == NULL || cookies->under_way == COOKIES_AT_ONCE ||
+	    !core_parent_volume_id(node->core, request->volume, &id))
 		return;
 	message = about_cookie(OP_GET_COOKIES, request->xid, id, request->baked, request->size);
 	node_link_write(node->parent, &message);
 	request->sent = true;
+	cookies->under_way++;
+}
+
+static void
+send_waiting(struct cookies *cookies)
+{
+	for (struct request *request = cookies->requests; request != NULL; request = request->next)
+		send_up(cookies, request);
 }
 
 static void
@@ -148,6 +163,20 @@ request_new(struct cookies *cookies, uint32_t volume)
 
 // ---- What was sent ----
 
+static void
+note(struct sent *sent, const struct cookie_entry *entry)
+{
+	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
+		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
+		sent->first = 0;
+	} else if (sent->first + sent->count == sent->capacity) {
+		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
+		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
+		CHECK(sent->entries != NULL);
+	}
+	sent->entries[sent->first + sent->count++] = *entry;
+}
+
 void
 cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
 {
@@ -166,15 +195,9 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
-		if (verifier->size == 0)
-			continue;
-		if (sent->count == sent->capacity) {
-			sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
-			sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-			CHECK(sent->entries != NULL);
-		}
-		sent->entries[sent->count++] = (struct cookie_entry){
-			.block = message->block + i, .version = seal_version(verifier->bytes, verifier->size)};
+		if (verifier->size != 0)
+			note(sent, &(struct cookie_entry){.block = message->block + i,
+							  .version = seal_version(verifier->bytes, verifier->size)});
 	}
 }
 
@@ -201,7 +224,7 @@ ask(struct cookies *cookies, uint32_t volume)
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->asked - sent->gone], (uint32_t)count,
+		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->first + (sent->asked - sent->gone)], (uint32_t)count,
 					    request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
@@ -216,8 +239,13 @@ forget_sent(struct sent *sent, uint64_t end)
 	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
 
 	sent->gone += count;
+	sent->first += count;
 	sent->count -= count;
-	memmove(sent->entries, sent->entries + count, sent->count * sizeof(*sent->entries));
+	if (sent->count > 0)
+		return;
+	free(sent->entries);
+	sent->entries = NULL;
+	sent->first = sent->capacity = 0;
 }
 
 // ---- What is held ----
@@ -262,13 +290,17 @@ bool
 cookies_hold(struct cookies *cookies, struct io *io)
 {
 	const struct node *node = cookies->node;
-	const struct sent *sent = &cookies->sent[io->volume];
+	struct sent *sent = &cookies->sent[io->volume];
 	bool to_root = io->force_sync || node->config.settings.durability == DURABILITY_ROOT;
 	uint32_t ms = node->config.io_timeout_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 	struct held *held;
 
-	if (io->kind != IO_SYNC || !to_root || sent->gone >= sent->covered)
+	if (io->kind != IO_SYNC || !to_root)
+		return false;
+	if (core_is_all_durable(node->core, io->volume)) // a parent that leaves, too, only says so
+		sent->covered = sent->gone + sent->count;
+	if (sent->gone >= sent->covered)
 		return false;
 	held = calloc(1, sizeof(*held));
 	CHECK(held != NULL);
@@ -282,8 +314,28 @@ cookies_hold(struct cookies *cookies, struct io *io)
 	held->next = cookies->held;
 	cookies->held = held;
 	cookies->held_count++;
+	sent->failed = false;
 	ask(cookies, io->volume);
 	return true;
+}
+
+bool
+cookies_cancel(struct cookies *cookies, const struct io *io)
+{
+	struct held **at = &cookies->held;
+
+	while (*at != NULL && (*at)->io != io)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return false;
+	let_go(at, ERR_CANCELLED);
+	return true;
+}
+
+void
+cookies_abort(struct cookies *cookies, uint32_t volume)
+{
+	let_go_until(cookies, volume, UINT64_MAX, ERR_ABORTED);
 }
 
 size_t
@@ -323,10 +375,12 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					    message->cookie.size);
 	if (!request->is_burnt) {
-		log_warnx("what was written to a sealed volume is not at its root, though the parent said so: a fsync fails");
+		if (!sent->failed)
+			log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
+				  "fsync fails");
 		drop_ours(cookies, volume);
-		forget_sent(sent, sent->covered);
 		sent->asked = sent->gone;
+		sent->failed = true;
 		let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
 		return;
 	}
@@ -351,19 +405,20 @@ answered(struct cookies *cookies, const struct message *message)
 {
 	struct request **at = &cookies->requests, *request;
 
+	cookies->under_way -= cookies->under_way > 0;
 	while (*at != NULL && ((*at)->xid != message->xid || !(*at)->sent || (*at)->is_burnt))
 		at = &(*at)->next;
 	request = *at;
-	if (request == NULL)
-		return true; // of who is not here any more
-	if (request->child == NULL) {
+	if (request == NULL) {
+		// of who is not here any more
+	} else if (request->child == NULL) {
 		ours_answered(cookies, request, message);
-		return true;
+	} else {
+		*at = request->next;
+		answer(cookies, request, message->cookie.bytes, message->cookie.size);
+		free(request);
 	}
-	*at = request->next;
-	cookies->passed--;
-	answer(cookies, request, message->cookie.bytes, message->cookie.size);
-	free(request);
+	send_waiting(cookies);
 	return true;
 }
 
@@ -395,18 +450,18 @@ is_there(const struct sealed_root *root, const struct cookie_entry *entries, uin
 	return true;
 }
 
-// On the worker, when what was synced is in the file.
+// On the worker. What is in the file is on stable storage.
 static void
-burn(struct round *round)
+burn(struct task *task)
 {
+	const struct round *round = (const struct round *)task;
 	const struct volume *volume = &round->cookies->node->volumes[round->volume];
 	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
 
 	for (struct request *request = round->served; request != NULL; request = request->next) {
 		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
 
-		request->is_burnt = round->synced && round->sys_errno == 0 && count > 0 &&
-				    is_there(volume->sealed_root, entries, count);
+		request->is_burnt = count > 0 && is_there(volume->sealed_root, entries, count);
 		if (request->is_burnt)
 			cookie_burn(volume->key, request->baked, request->size, request->burnt);
 	}
@@ -421,9 +476,6 @@ round_over(struct task *task)
 	struct cookies *cookies = round->cookies;
 	struct request *request;
 
-	sealed_root_end(cookies->node->volumes[round->volume].sealed_root, round->synced && round->sys_errno == 0);
-	if (round->sys_errno != 0)
-		log_error("which versions of a sealed volume are on its storage can not be recorded: %s", strerror(round->sys_errno));
 	while ((request = round->served) != NULL) {
 		round->served = request->next;
 		answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
@@ -435,17 +487,6 @@ round_over(struct task *task)
 }
 
 static void
-work(struct task *task)
-{
-	struct round *round = (struct round *)task;
-
-	if (round->synced)
-		round->sys_errno = sealed_root_save(round->cookies->node->volumes[round->volume].sealed_root);
-	burn(round);
-}
-
-// What was written until now is synced, recorded, and compared with what is asked for.
-static void
 begin_round(struct round *round)
 {
 	struct node *node = round->cookies->node;
@@ -455,10 +496,8 @@ begin_round(struct round *round)
 	round->runs = true;
 	round->served = round->waiting;
 	round->waiting = NULL;
-	round->sys_errno = 0;
-	round->io = (struct io){.kind = IO_SYNC, .volume = round->volume, .force_sync = true};
-	sealed_root_begin(node->volumes[round->volume].sealed_root);
-	node_feed(node, &(struct event){.type = EVENT_IO, .io = &round->io});
+	round->task = (struct task){.run = burn, .done = round_over};
+	worker_submit(node->worker, &round->task);
 }
 
 static void
@@ -497,11 +536,9 @@ cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
 		last_ended(cookies, error);
 		return true;
 	}
-	if (round == NULL || io != &round->io)
+	if (round == NULL || io != &round->save)
 		return false;
-	round->synced = error == ERR_OK;
-	round->task = (struct task){.run = work, .done = round_over};
-	worker_submit(cookies->node->worker, &round->task);
+	round->saves = false;
 	return true;
 }
 
@@ -512,11 +549,16 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 	int volume = core_message_volume(node->core, link->slot, message);
 	struct request *request;
 
+	if (link->cookies == COOKIES_AT_ONCE) {
+		node_link_close(node, link->slot, "more cookies than may be under way");
+		return;
+	}
+	link->cookies++;
 	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0);
 	request->child = link;
 	request->child_xid = message->xid;
 	request->size = message->cookie.size;
-	if (volume < 0 || node->volumes[volume].key == NULL || cookies->passed == PASSED_MAX || request->size == 0 ||
+	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 ||
 	    request->size > sizeof(request->baked)) {
 		answer(cookies, request, NULL, 0);
 		free(request);
@@ -528,7 +570,6 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 		begin_round(cookies->rounds[volume]);
 		return;
 	}
-	cookies->passed++;
 	add(&cookies->requests, request);
 	send_up(cookies, request);
 }
@@ -545,6 +586,8 @@ barrier_answered(struct cookies *cookies, const struct message *message)
 			continue;
 		sent->barrier_runs = false;
 		sent->covered = sent->barrier_end;
+		if (sent->covered - sent->asked >= SENT_MANY && !sent->failed)
+			ask(cookies, i);
 	}
 }
 
@@ -568,12 +611,11 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 void
 cookies_connected(struct cookies *cookies)
 {
-	for (struct request *request = cookies->requests; request != NULL; request = request->next)
-		send_up(cookies, request);
+	send_waiting(cookies);
 }
 
 static void
-drop_of(struct request **at, const struct node_link *link, size_t *count)
+drop_of(struct request **at, const struct node_link *link)
 {
 	while (*at != NULL) {
 		struct request *request = *at;
@@ -583,7 +625,6 @@ drop_of(struct request **at, const struct node_link *link, size_t *count)
 			continue;
 		}
 		*at = request->next;
-		--*count;
 		free(request);
 	}
 }
@@ -591,22 +632,21 @@ drop_of(struct request **at, const struct node_link *link, size_t *count)
 void
 cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 {
-	static size_t uncounted;
-
 	if (link->role == LINK_PARENT) {
 		for (struct request *request = cookies->requests; request != NULL; request = request->next)
 			request->sent = false;
+		cookies->under_way = 0;
 		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 			cookies->sent[i].barrier_runs = false;
 		return;
 	}
-	drop_of(&cookies->requests, link, &cookies->passed);
+	drop_of(&cookies->requests, link);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		struct round *round = cookies->rounds[i];
 
 		if (round == NULL)
 			continue;
-		drop_of(&round->waiting, link, &uncounted);
+		drop_of(&round->waiting, link);
 		for (struct request *request = round->served; request != NULL; request = request->next)
 			if (request->child == link)
 				request->child = NULL;
@@ -616,8 +656,16 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 void
 cookies_save(struct cookies *cookies, uint32_t volume)
 {
-	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) > UNSAVED_MAX)
-		begin_round(round_of(cookies, volume));
+	struct round *round;
+
+	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) <= UNSAVED_MAX)
+		return;
+	round = round_of(cookies, volume);
+	if (round->saves)
+		return;
+	round->saves = true;
+	round->save = (struct io){.kind = IO_SYNC, .volume = volume, .force_sync = true};
+	node_feed(cookies->node, &(struct event){.type = EVENT_IO, .io = &round->save});
 }
 
 void

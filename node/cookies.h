@@ -2,7 +2,7 @@
 // What was written to a sealed volume has arrived when its root says so (S34), not when a parent does that may be somebody
 // else's machine. A node that is not the root notes what it sends up. When the core has a fsync done the node bakes cookies
 // for what was sent until then, and answers the fsync when they are burnt; nodes on the way pass them on, both ways.
-// The root syncs its storage, looks whether all is there, and burns them.
+// The root looks whether all is on its stable storage, and burns them.
 #ifndef HVFS_NODE_COOKIES_H
 #define HVFS_NODE_COOKIES_H
 
@@ -10,6 +10,8 @@
 #include "core/error.h"
 #include "core/io.h"
 #include "core/message.h"
+
+enum { COOKIES_AT_ONCE = 64 }; // that one end of a link may have sent, and had no answer to
 
 struct cookies;
 struct node;
@@ -34,6 +36,12 @@ void cookies_link_gone(struct cookies *cookies, const struct node_link *link);
 
 // The core has ${io} done well. True: it is answered later.
 bool cookies_hold(struct cookies *cookies, struct io *io);
+
+// Who asked for ${io} does not want to wait any more. False: it is not held.
+bool cookies_cancel(struct cookies *cookies, const struct io *io);
+
+// ${volume} is aborted.
+void cookies_abort(struct cookies *cookies, uint32_t volume);
 
 // Was it one of ours?
 bool cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error);

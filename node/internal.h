@@ -11,6 +11,7 @@
 //   acl.c, acl_file.c  who may do what
 //   control.c  the control socket;  commands.c, control_*.c  what it is told;  status.c  what it tells
 //   stop.c     leaving in order;  waiting.c  what that waits for
+//   confine.c  going on as another user
 //   config.c   defaults and checks
 #ifndef HVFS_NODE_INTERNAL_H
 #define HVFS_NODE_INTERNAL_H
@@ -45,6 +46,12 @@ struct record;
 struct rescue;
 
 // One open link; its slot is what the core calls it.
+// What the log has been told of.
+struct telling {
+	moment_us told; // last; 0: never
+	uint64_t hidden; // since then
+};
+
 struct node_link {
 	struct node *node;
 	struct link *link;
@@ -52,6 +59,8 @@ struct node_link {
 	enum link_role role;
 	struct peer peer;
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
+	struct telling malformed, unproven, keyless; // messages that came
+	uint32_t cookies; // of a child: that it has asked for and has no answer to
 	bool heard;   // a valid message came
 	bool unwanted; // of a parent: it has said that it gives this node nothing
 	uint64_t denied; // of a parent: bit i: it gives no right to the core's volume i
@@ -73,6 +82,7 @@ struct volume {
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
 	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
+	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
@@ -337,6 +347,8 @@ void node_cache_disk_set_policy(struct node *node, enum policy policy);
 void node_cache_disk_moved(struct node *node);
 // The node leaves: what is being opened needs not be.
 void node_cache_disk_cancel(struct node *node);
+// Its file, if it is one, belongs to that user from now on. Returns 0, or -1 with errno.
+int node_cache_disk_give(struct node *node, uid_t uid, gid_t gid);
 // The disk level's file or device, as it is configured now; NULL: there is none.
 const struct cache_disk_config *node_cache_disk_config(const struct node *node);
 bool node_cache_disk_is_device(const struct node *node);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TELL_AGAIN_US = 60 * 1000 * 1000 }; // of the same, on one link
+
 // ---- Slots ----
 
 static struct node_link *
@@ -207,7 +209,8 @@ on_checked(void *arg, const struct message *message, int volume)
 		receive(link, message);
 }
 
-// What has come later was sealed as a later version than any that the content before was told to have.
+// What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
+// the same version; who has only the number in memory takes bytes of that version for those.
 static bool
 on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
 {
@@ -221,11 +224,42 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
 	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
 		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
-	return sealed < known.sealed && (version > known.protocol || version == 0);
+	return sealed < known.sealed && (version >= known.protocol || version == 0);
+}
+
+// A peer that goes on and on is told of once a minute. False: not now. Else ${again} says how often that was.
+static bool
+is_news(struct telling *telling, char *again, size_t size)
+{
+	moment_us now = node_now();
+
+	if (telling->told != 0 && now - telling->told < TELL_AGAIN_US) {
+		telling->hidden++;
+		return false;
+	}
+	again[0] = '\0';
+	if (telling->hidden > 0)
+		snprintf(again, size, "; %" PRIu64 " times more since it was told last", telling->hidden);
+	*telling = (struct telling){.told = now};
+	return true;
+}
+
+static void
+tell_not_proven(struct node_link *link, const struct message *message, const struct sealing_fault *fault)
+{
+	int volume = core_message_volume(link->node->core, link->slot, message);
+	char again[80];
+
+	if (volume >= 0)
+		link->node->volumes[volume].unproven++;
+	if (is_news(&link->unproven, again, sizeof(again)))
+		log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %" PRIu64 ", its verifier: %s%s",
+			  role_name(link), link_peer(link->link), message_opcode_name(message->opcode), fault->block, fault->why,
+			  again);
 }
 
 // Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
-// had refused ours.
+// had refused ours; what nobody had asked for is given back.
 static void
 on_not_proven(void *arg, const struct message *message, const struct sealing_fault *fault)
 {
@@ -242,8 +276,12 @@ on_not_proven(void *arg, const struct message *message, const struct sealing_fau
 		.status = STATUS_BAD_VERIFIER,
 	};
 
-	log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %llu, its verifier: %s", role_name(link),
-		  link_peer(link->link), message_opcode_name(message->opcode), (unsigned long long)fault->block, fault->why);
+	tell_not_proven(link, message, fault);
+	if (message->opcode == OP_PUSH) {
+		refusal.opcode = OP_LOCK;
+		refusal.present = (refusal.present & ~PRESENT(STATUS)) | PRESENT(PERMISSIONS) | (message->present & PRESENT(GRANT));
+		refusal.grant = message->grant;
+	}
 	if (is_answer && link->role == LINK_CHILD)
 		node_link_close(link->node, link->slot, "what it brings can not be proven");
 	else if (is_answer)
@@ -320,11 +358,13 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 {
 	struct node_link *link = arg;
 	bool is_reply = header->opcode == OP_OK_REPLY || header->opcode == OP_ERR_REPLY;
+	char again[80] = "";
 
-	log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s", role_name(link), link_peer(link->link),
-		  message_opcode_name(header->opcode), message_status_text(error->status),
-		  error->param != 0 ? message_param_name(error->param) : "none", error->param,
-		  fatal ? "; closing the link" : "");
+	if (is_news(&link->malformed, again, sizeof(again)) || fatal)
+		log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s%s", role_name(link), link_peer(link->link),
+			  message_opcode_name(header->opcode), message_status_text(error->status),
+			  error->param != 0 ? message_param_name(error->param) : "none", error->param,
+			  fatal ? "; closing the link" : "", again);
 	if (link->role == LINK_PARENT && !link->heard)
 		node_parent_useless(link->node, "it does not speak hvfs, or wants TLS (--key)");
 	if (!is_reply)
@@ -437,6 +477,20 @@ on_accepted(void *arg, int fd, const char *name)
 
 // ---- What the core says ----
 
+static void
+tell_key_refusal(struct node_link *link, const struct message *message)
+{
+	char again[80], peer[PEER_TEXT_SIZE];
+
+	if (message->opcode != OP_ERR_REPLY || !(message->present & PRESENT(ERR_PARAM)) || message->err_param != PARAM_KEY ||
+	    !is_news(&link->keyless, again, sizeof(again)))
+		return;
+	log_warnx("child %s, %s, asks for a volume %s%s", link_peer(link->link), peer_print(&link->peer, peer),
+		  message->status == STATUS_MISSING_PARAM ? "that is sealed, and has no key of it"
+							  : "with a key of another, or that is not sealed here",
+		  again);
+}
+
 void
 node_link_send(struct node *node, const struct action *action)
 {
@@ -445,6 +499,7 @@ node_link_send(struct node *node, const struct action *action)
 
 	if (link == NULL)
 		return; // its end is on the way to the core
+	tell_key_refusal(link, action->message);
 	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);
 	if (link->sealing != NULL)
 		sealing_send(link->sealing, &volume, action->message);

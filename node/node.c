@@ -169,6 +169,8 @@ node_assemble(struct node *node, struct volume *opened, char *error, size_t erro
 		return -1;
 	if (node_mount(node, error, error_size) != 0)
 		return -1;
+	if (node->config.confine != NULL && node->config.confine(node->config.confine_arg, node, error, error_size) != 0)
+		return -1;
 	return node_stores_set_lease(node, error, error_size); // last: who could not start has given nothing
 }
 

@@ -10,6 +10,8 @@
 #include "net/address.h"
 #include "node/settings.h"
 
+#include <sys/types.h>
+
 struct node;
 
 struct node_volume {
@@ -29,6 +31,11 @@ struct node_config {
 	size_t listen_count;
 	char mount[4096];      // "": no mount
 	bool allow_other, allow_root;
+	// Everything is open and mounted, and nothing is given to anybody: what that took can be given up. Returns 0, or -1 and
+	// a sentence. And: take the mount away, when this process may not any more. NULL: nothing is given up; it may.
+	int (*confine)(void *arg, struct node *node, char *error, size_t error_size);
+	void (*unmount)(void *arg);
+	void *confine_arg;
 	char control[108];     // path of the control socket
 	char key[4096];        // file of this node's key; "": it has none, and TCP is plain
 	char acl[4096];        // file of who may do what; "": nobody but who need not be listed
@@ -61,6 +68,21 @@ int node_config_check(const struct node_config *config, char *error, size_t erro
 // hvfs): node_run then returns 1.
 struct node *node_create(const struct node_config *config, void (*ready)(void *arg), void (*failed)(void *arg, const char *text),
 	void *arg, char *error, size_t error_size);
+
+// ---- For node_config.confine, of a node that was started by root and is to go on as another user ----
+
+// Give that user the sockets that it listens on, and the files that it may open again. Returns 0, or -1 and a sentence.
+int node_give(struct node *node, uid_t uid, gid_t gid, char *error, size_t error_size);
+
+// The process is that user: can it write wherever it will have to? Returns 0, or -1 and what is not so. What it may have to
+// write, if something goes wrong, is only warned of.
+int node_check_writable(const struct node *node, char *error, size_t error_size);
+
+// The absolute path of the mount, or NULL. The number of the mount of a node that is seen on ${path}; 0: there is none.
+const char *node_mount_path(const struct node *node);
+uint64_t node_find_mount(const char *path);
+
+// ----
 
 // Run until SIGTERM, SIGINT, `hvfs stop` or an unmount from outside: flush, unmount, leave in order. Returns the exit
 // status: 0, or 1 when something could not be brought to the root (said on the log).

@@ -25,8 +25,10 @@ struct change {
 
 struct sealed_root {
 	int fd;
+	struct change *writing; // not there yet, or not known to be
 	struct change *changes; // since the sync that began last
 	struct change *apart;   // until then
+	uint64_t saves;
 };
 
 // ---- The file ----
@@ -188,6 +190,7 @@ sealed_root_close(struct sealed_root *root)
 {
 	if (root == NULL)
 		return;
+	drop(&root->writing);
 	drop(&root->changes);
 	drop(&root->apart);
 	close(root->fd);
@@ -205,31 +208,61 @@ find(struct change *changes, uint64_t block)
 	return change;
 }
 
+static void
+put(struct change **changes, struct change *change)
+{
+	struct change *before = find(*changes, change->block);
+
+	if (before != NULL) {
+		HASH_DEL(*changes, before);
+		free(before);
+	}
+	HASH_ADD(hh, *changes, block, sizeof(change->block), change);
+}
+
 void
 sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry)
 {
-	struct change *change = find(root->changes, block);
+	struct change *change = calloc(1, sizeof(*change));
 
-	if (change == NULL) {
-		change = calloc(1, sizeof(*change));
-		CHECK(change != NULL);
-		change->block = block;
-		HASH_ADD(hh, root->changes, block, sizeof(change->block), change);
-	}
+	CHECK(change != NULL);
+	change->block = block;
 	change->entry = *entry;
+	put(&root->writing, change);
+}
+
+void
+sealed_root_stored(struct sealed_root *root, uint64_t block, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct change *change = find(root->writing, block + i);
+
+		if (change == NULL)
+			continue;
+		HASH_DEL(root->writing, change);
+		put(&root->changes, change);
+	}
 }
 
 size_t
 sealed_root_unsaved(const struct sealed_root *root)
 {
-	return HASH_COUNT(root->changes) + HASH_COUNT(root->apart);
+	return HASH_COUNT(root->writing) + HASH_COUNT(root->changes) + HASH_COUNT(root->apart);
+}
+
+uint64_t
+sealed_root_saves(const struct sealed_root *root)
+{
+	return root->saves;
 }
 
 struct sealed_entry
 sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed)
 {
-	const struct change *change = find(root->changes, block);
+	const struct change *change = find(root->writing, block);
 
+	if (change == NULL)
+		change = find(root->changes, block);
 	if (change == NULL)
 		change = find(root->apart, block);
 	return change != NULL ? change->entry : *filed;
@@ -249,6 +282,7 @@ sealed_root_end(struct sealed_root *root, bool ok)
 	struct change *change, *next;
 
 	if (ok) {
+		root->saves += root->apart != NULL;
 		drop(&root->apart);
 		return;
 	}

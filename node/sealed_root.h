@@ -5,7 +5,7 @@
 //
 // It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 16 bytes for each block. What
 // is in it is on stable storage: what was written since the last sync of the storage is in memory, and goes to the file
-// after the next. A crash in between forgets only what the storage may have forgotten too.
+// with the next, before anybody hears that this has ended. So a crash forgets only what nobody was promised.
 #ifndef HVFS_NODE_SEALED_ROOT_H
 #define HVFS_NODE_SEALED_ROOT_H
 
@@ -29,16 +29,23 @@ void sealed_root_close(struct sealed_root *root);
 
 // ---- On the loop ----
 
-// This content is being written to the storage, in place of what was there.
+// This content is being written to the storage, in place of what was there; of a block one at a time.
 void sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry);
+
+// The write of ${count} blocks has ended well: a sync that begins from now on covers it.
+void sealed_root_stored(struct sealed_root *root, uint64_t block, uint32_t count);
 
 // How many blocks are in memory only.
 size_t sealed_root_unsaved(const struct sealed_root *root);
 
+// How often the file was written. What was read from it (sealed_root_read) before the last time is not to be used: what it had
+// from memory is not there any more.
+uint64_t sealed_root_saves(const struct sealed_root *root);
+
 // What is known of ${block}: ${filed} is what the file has.
 struct sealed_entry sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed);
 
-// A sync of the storage begins: what was written until now is put apart. Only when nothing is.
+// A sync of the storage begins: what has been written until now is put apart. Only when nothing is.
 void sealed_root_begin(struct sealed_root *root);
 
 // That sync has ended, and what was put apart is in the file (or ${ok} is false: it is in memory as before).

@@ -12,11 +12,17 @@
 #include "crypto/seal.h"
 #include "node/worker.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 4, CHECKED_SIZE_MAX = 16 * 1024 * 1024 };
+enum {
+	THREADS_MAX = 4,
+	COMING_MAX = 16 << 20,       // bytes of memory that one link's messages may take that wait to be checked,
+	COMING_ALL_MAX = 64 << 20,   // those of all links;
+	COMING_SHARE = 1 << 20,      // and one link's, when those of all take more
+};
 
 struct thread {
 	struct worker *worker;
@@ -26,11 +32,12 @@ struct thread {
 struct sealing {
 	struct thread threads[THREADS_MAX];
 	uint32_t thread_count, next;
+	size_t coming; // bytes of what waits to be checked, on all links, and of links that are closed
 };
 
 // What becomes of one block.
 struct part {
-	struct buf *other;    // to be sent: the ciphertext. Come: the bytes in the clear, or zeros for who keeps a proof of them
+	struct buf *other;    // to be sent: the ciphertext. Come: the bytes in the clear
 	struct proof *proof;  // made, or that it came with
 	const struct proof *before; // to be sent: that it has
 };
@@ -38,25 +45,29 @@ struct part {
 struct job {
 	struct task task;
 	struct job *next;           // in its link's queue
+	struct sealing *sealing;
 	struct sealing_link *owner; // NULL: the link was closed
+	atomic_bool dropped;        // the same, for the thread: nobody wants it any more
 	bool comes;                 // else it goes
 	bool is_done;
 	int volume;
 	const struct volume_key *key;
 	uint32_t block_size;
+	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
 	struct seal_cache *cache;
 	struct message *message;
 	struct part *parts; // by item; NULL: nothing is to be done
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
-	size_t size;        // bytes of blocks
+	uint64_t saves;                 // how often its file was written, when the job began
+	size_t size;        // goes: bytes of blocks. Comes: all that it takes
 	const char *why;    // NULL: all is well
 	uint64_t fault;     // the block it is not well with
 };
 
 struct queue {
 	struct job *first, *last;
-	size_t size; // bytes of blocks in it
+	size_t size; // of the jobs in it
 };
 
 struct sealing_link {
@@ -181,7 +192,7 @@ run(struct task *task)
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct part *part = &job->parts[i];
 
-		if (job->comes && !check_item(job, i))
+		if (atomic_load_explicit(&job->dropped, memory_order_relaxed) || (job->comes && !check_item(job, i)))
 			return;
 		if (job->comes || job->message->items[i].kind == ITEM_EMPTY)
 			continue;
@@ -207,6 +218,8 @@ job_free(struct job *job)
 		buf_unref(job->parts[i].other);
 		free(job->parts[i].proof);
 	}
+	if (job->comes)
+		job->sealing->coming -= job->size;
 	free(job->parts);
 	free(job->filed);
 	message_free(job->message);
@@ -228,7 +241,8 @@ is_zero(const uint8_t *bytes, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-// The message as the core wants it. Who can seal zeros again needs no memory for them.
+// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before they are
+// known to be right: a few bytes stand for so many.
 static void
 unseal_items(struct job *job)
 {
@@ -237,6 +251,10 @@ unseal_items(struct job *job)
 		struct part *part = &job->parts[i];
 
 		item->verifier = (struct blob){0};
+		if (item->kind == ITEM_ZERO && job->pool != NULL) {
+			part->other = buf_alloc(job->pool);
+			memset(buf_bytes(part->other), 0, job->block_size);
+		}
 		if (part->other != NULL) {
 			buf_unref(item->buf);
 			item->buf = part->other;
@@ -299,13 +317,17 @@ send_job(struct job *job)
 			give_proof(job->message->items[i].buf, &job->parts[i]);
 }
 
-// Of each block: is there something newer here?
+// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it now may be
+// newer than that, and is not in memory any more.
 static void
 check_age(struct job *job)
 {
 	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
+	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
+	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
+		fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct proof *proof = job->parts[i].proof;
 
@@ -361,7 +383,8 @@ queue_pop_done(struct queue *queue)
 static void
 set_paused(struct sealing_link *link)
 {
-	bool paused = link->paused ? link->coming.size > CHECKED_SIZE_MAX / 2 : link->coming.size > CHECKED_SIZE_MAX;
+	size_t max = link->sealing->coming > COMING_ALL_MAX ? COMING_SHARE : COMING_MAX;
+	bool paused = link->coming.size > (link->paused ? max / 2 : max);
 
 	if (paused == link->paused || link->closed)
 		return;
@@ -405,6 +428,26 @@ done(struct task *task)
 		advance(job->owner);
 }
 
+static size_t
+size_of(const struct job *job)
+{
+	const struct message *message = job->message;
+	size_t size = 0;
+
+	if (job->comes)
+		size = sizeof(*job) + sizeof(*message) + message->volume_name.size + message->err_value.size +
+		       message->node_name.size + message->key.size + message->digest.size + message->parent_addr.size +
+		       message->cookie.size + message->range_start.size + message->stripe.size;
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		if (message->items[i].kind == ITEM_DATA)
+			size += job->comes && job->key != NULL && may_read(job->key) ? 2 * job->block_size : job->block_size;
+		if (job->comes)
+			size += sizeof(struct item) + sizeof(struct part) + sizeof(struct sealed_entry) +
+				2 * message->items[i].verifier.size;
+	}
+	return size;
+}
+
 static struct job *
 job_new(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message, bool comes)
 {
@@ -412,6 +455,7 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 
 	CHECK(job != NULL);
 	*job = (struct job){.task = {.run = run, .done = done},
+			    .sealing = link->sealing,
 			    .owner = link,
 			    .comes = comes,
 			    .is_done = true,
@@ -419,8 +463,9 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 			    .key = volume->key,
 			    .block_size = volume->block_size,
 			    .message = message_copy(message)};
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
-		job->size += message->items[i].kind == ITEM_DATA ? volume->block_size : 0;
+	job->size = size_of(job);
+	if (comes)
+		link->sealing->coming += job->size;
 	return job;
 }
 
@@ -475,26 +520,24 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		return;
 	}
 	job = job_new(link, volume, message, true);
-	if (needs_check && !sizes_fit(volume, message)) {
+	if (needs_check && message->opcode == OP_PUT) {
+		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed"; // FLUSH does not
+		job->fault = message->block;
+	} else if (needs_check && !sizes_fit(volume, message)) {
 		job->why = "the block has another size";
 		job->fault = message->block;
 	} else if (needs_check) {
-		bool keeps_zeros = !may_write(volume->key) || volume->root != NULL;
-
 		job->parts = parts_new(message);
+		job->pool = !may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
 			CHECK(job->filed != NULL);
+			job->saves = sealed_root_saves(job->root);
 		}
-		for (uint32_t i = 0; i < message->count; i++) {
-			enum item_kind kind = message->items[i].kind;
-
-			if (kind == ITEM_DATA ? may_read(volume->key) : kind == ITEM_ZERO && keeps_zeros)
+		for (uint32_t i = 0; i < message->count && may_read(volume->key); i++)
+			if (message->items[i].kind == ITEM_DATA)
 				job->parts[i].other = buf_alloc(volume->pool);
-			if (kind == ITEM_ZERO && job->parts[i].other != NULL)
-				memset(buf_bytes(job->parts[i].other), 0, volume->block_size);
-		}
 		submit(link->sealing, job);
 	}
 	queue_push(&link->coming, job);
@@ -514,6 +557,10 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (item->kind == ITEM_EMPTY)
 		return false;
 	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
+	// the one to say so: for who has seen that one, this would be a write of former times.
+	if (part->before != NULL && volume->root != NULL && seal_version(part->before->bytes, part->before->size) != item->version)
+		part->before = NULL;
 	if (part->before == NULL && !may_write(volume->key)) {
 		fail(job, i, "there is no proof");
 		return false;
@@ -615,6 +662,7 @@ queue_drop(struct queue *queue)
 	for (job = queue->first; job != NULL; job = next) {
 		next = job->next;
 		job->owner = NULL;
+		atomic_store_explicit(&job->dropped, true, memory_order_relaxed);
 		if (job->is_done)
 			job_free(job);
 	}

@@ -315,6 +315,8 @@ volume_status(const struct node *node, uint32_t index)
 	json_object_set_new(status, "rescued", volume_rescued(volume));
 	if (volume->latencies != NULL)
 		json_object_set_new(status, "latency", volume_latencies(volume));
+	if (volume->key != NULL)
+		json_object_set_new(status, "unproven_messages", json_integer((json_int_t)volume->unproven));
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;

@@ -230,6 +230,13 @@ limits_fini(struct node *node)
 	node->waiting_told = NULL;
 }
 
+// By a thread, or the storage itself: left in a hurry.
+static bool
+stores_are_used(const struct node *node)
+{
+	return node->store_operations > 0 || node->sealing != NULL || worker_is_busy(node->worker);
+}
+
 // Signals have their ordinary effect from here on: who asks again has waited long enough.
 void
 node_leave(struct node *node)
@@ -249,10 +256,14 @@ node_leave(struct node *node)
 		node_journal_is_busy(node)) &&
 	       !node->hurry)
 		event_base_loop(node->base, EVLOOP_ONCE);
+	if (!node->hurry) { // what links have left there reads what the root knows
+		sealing_destroy(node->sealing);
+		node->sealing = NULL;
+	}
 	limits_fini(node);
 	if (node->in_order && node->status == 0)
 		node_stores_set_clean(node);
-	for (uint32_t i = 0; i < LIMIT_VOLUMES && node->store_operations == 0; i++)
+	for (uint32_t i = 0; i < LIMIT_VOLUMES && !stores_are_used(node); i++)
 		node_store_close(&node->volumes[i]);
 	if (node->control != NULL)
 		control_tell_stopped(node->control, node->why[0] != '\0' ? node->why : NULL);

@@ -25,6 +25,7 @@ struct part {
 };
 
 struct job {
+	struct task task; // of a sync: what a sealed root knows goes to its file
 	struct node *node;
 	struct volume *volume;
 	enum action_type type;
@@ -98,11 +99,10 @@ zeros_out(struct job *job)
 }
 
 static void
-job_ended(struct job *job)
+job_tell(struct job *job)
 {
 	struct event event = {.store_cookie = job->cookie, .error = node_error_of_errno(job->sys_errno)};
 
-	log_outcome(job);
 	switch (job->type) {
 	case ACTION_STORE_READ:
 		event.type = EVENT_STORE_READ;
@@ -121,6 +121,46 @@ job_ended(struct job *job)
 	job->node->store_operations--;
 	node_feed(job->node, &event);
 	job_free(job);
+}
+
+// On the worker.
+static void
+save_sealed(struct task *task)
+{
+	struct job *job = (struct job *)task;
+
+	job->sys_errno = sealed_root_save(job->volume->sealed_root);
+}
+
+static void
+sealed_saved(struct task *task)
+{
+	struct job *job = (struct job *)task;
+
+	if (job->sys_errno != 0)
+		log_error("%s: which versions of a sealed volume it has can not be recorded: %s", job->volume->store_name,
+			  strerror(job->sys_errno));
+	sealed_root_end(job->volume->sealed_root, job->sys_errno == 0);
+	job_tell(job);
+}
+
+static void
+job_ended(struct job *job)
+{
+	struct sealed_root *root = job->volume->sealed_root;
+
+	log_outcome(job);
+	if (root != NULL && job->type == ACTION_STORE_WRITE && job->sys_errno == 0)
+		sealed_root_stored(root, job->block, job->count);
+	if (root == NULL || job->type != ACTION_STORE_SYNC) {
+		job_tell(job);
+	} else if (job->sys_errno != 0) {
+		sealed_root_end(root, false);
+		job_tell(job);
+	} else { // who hears of the sync asks for cookies
+		job->task = (struct task){.run = save_sealed, .done = sealed_saved};
+		worker_submit(job->node->worker, &job->task);
+	}
 }
 
 static void
@@ -268,6 +308,8 @@ node_store_perform(struct node *node, const struct action *action)
 	CHECK(volume->store != NULL);
 	if (action->type == ACTION_STORE_SYNC) {
 		job = job_create_sync(node, action);
+		if (volume->sealed_root != NULL)
+			sealed_root_begin(volume->sealed_root); // the core has one sync of a volume at a time
 	} else {
 		job = job_create(node, action);
 		for (uint32_t i = 0; i < job->count; i++)

@@ -128,7 +128,10 @@ on_submit(void *arg, struct io *io)
 static void
 on_cancel(void *arg, struct io *io)
 {
-	node_feed(arg, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
+	struct node *node = arg;
+
+	if (node->cookies == NULL || !cookies_cancel(node->cookies, io))
+		node_feed(node, &(struct event){.type = EVENT_IO_CANCEL, .io = io});
 }
 
 static void
@@ -210,6 +213,8 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.directory = node->config.mount,
 		.allow_other = node->config.allow_other,
 		.allow_root = node->config.allow_root,
+		.unmount = node->config.unmount,
+		.unmount_arg = node->config.confine_arg,
 	};
 
 	if (node->config.mount[0] == '\0')

@@ -129,7 +129,7 @@ START_TEST(test_errors)
 	refused(A " a/b read\n", "'a/b'", "no volume");
 	refused(A " ../x read\n", "'../x'", "no volume");
 	refused(A " v write\n", "'write'", "read-write");
-	refused(A " v proxy\n", "'proxy'", "sealed");
+	refused(A " v owner\n", "'owner'", "proxy");
 	refused(A " v read\n# x\n" A " v none\n", "line 3", "line 1 already");
 	refused(A " v read a\tb\n", "line 1", "control character");
 	refused(A " v read 1234567890123456789012345678901234567890123456789012345678901234567890\n", "label", "64");

@@ -79,7 +79,7 @@ static struct disk_level *
 open_level(struct memory_medium *on, uint32_t size)
 {
 	const struct level_config config = {
-		.size = DISK_EMPTY_SIZE + (uint64_t)SLOTS * size, .ways = 4, .hash = HASH_MURMUR, .policy = POLICY_LRU};
+		.size = disk_level_size_min(0) + (uint64_t)SLOTS * size, .ways = 4, .hash = HASH_MURMUR, .policy = POLICY_LRU};
 	const struct medium m = memory_medium(on);
 	struct disk_level *level;
 	bool emptied;

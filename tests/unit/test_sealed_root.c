@@ -51,6 +51,7 @@ static void
 wrote(uint64_t block, version_t sealed, version_t protocol)
 {
 	sealed_root_wrote(root, block, &(struct sealed_entry){sealed, protocol});
+	sealed_root_stored(root, block, 1);
 }
 
 static void
@@ -92,6 +93,27 @@ START_TEST(what_was_synced_stays)
 	check_is(BLOCKS - 1, 20, 20);
 	check_is(4, 0, 0);
 	ck_assert_uint_eq(sealed_root_unsaved(root), 0);
+}
+END_TEST
+
+// What is still being written when a sync begins is known, but not covered by it.
+START_TEST(still_being_written)
+{
+	wrote(1, 1, 1);
+	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2});
+	check_is(1, 2, 2);
+	sync_all(true);
+	ck_assert_uint_eq(sealed_root_saves(root), 1);
+	check_is(1, 2, 2);
+	sealed_root_stored(root, 0, 4);
+	check_is(1, 2, 2);
+	reopen();
+	check_is(1, 1, 1);
+	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2});
+	sealed_root_stored(root, 1, 1);
+	sync_all(true);
+	reopen();
+	check_is(1, 2, 2);
 }
 END_TEST
 
@@ -160,6 +182,7 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_was_synced_stays);
+	tcase_add_test(tcase, still_being_written);
 	tcase_add_test(tcase, a_sync_fails);
 	tcase_add_test(tcase, many_blocks);
 	tcase_add_test(tcase, foreign_files);

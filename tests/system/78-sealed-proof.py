@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""What a fsync of a sealed volume is worth. The root is killed when what was written is on its storage: it still knows that it
+is. What a parent says when it leaves proves nothing. A fsync that has failed fails again, until what was written is there."""
+import errno
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+
+from lab import BLOCK, Direct, check, hvfs, main, need_fuse
+
+SEALS = "disk.img.hvfs.seals"
+BLOCKS = 4096  # more than a leaf keeps without knowing that they are at the root
+
+
+def until(condition, what):
+    for _ in range(3000):
+        if condition():
+            return
+        select.select([], [], [], 0.01)
+    raise AssertionError(what)
+
+
+def start(lab):
+    return lab.serve("root", "--volume", "v=disk.img", "--listen", "unix:root.sock", "--volume-key", "v=owner.key",
+                     "--hb-ttl", "2s", mount=False)
+
+
+def volume(node):
+    """As its status says. No program is run for that: one that inherits the image closes it, which is a fsync."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(node.control)
+        control.sendall(b'{"command":"status"}\n')
+        return json.loads(control.makefile().readline())["volumes"][0]
+
+
+def fsync(leaf):
+    """Its error."""
+    image = os.open(leaf.image(), os.O_RDWR)
+    try:
+        os.fsync(image)
+    except OSError as error:
+        return error.errno
+    finally:
+        try:
+            os.close(image)
+        except OSError:
+            pass
+    return 0
+
+
+class Writer:
+    """Writes all blocks in a process of its own, and keeps the image open: to close it is a fsync, also in programs that have
+    inherited it."""
+
+    def __init__(self, leaf, fill):
+        done, tell = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            image = Direct(leaf.image())
+            for i in range(BLOCKS):
+                image.write(i, bytes([fill]) * BLOCK)
+            os.write(tell, b".")
+            signal.pause()
+        os.close(tell)
+        with os.fdopen(done, "rb") as end:
+            check(end.read(1) == b".", "the writer ended")
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def write(leaf, fill):
+    """Write, and wait until the leaf knows of most of it that it is durable, because it had to make room. Nobody has asked for a
+    fsync."""
+    syncs = volume(leaf)["latency"]["fsync"]["count"]
+    writer = Writer(leaf, fill)
+    until(lambda: volume(leaf)["dirty_bytes"] == 0, "what was written does not go up")
+    check(0 < volume(leaf)["unstable_bytes"] < BLOCKS * BLOCK // 2, "not what it should be:", volume(leaf))
+    check(volume(leaf)["latency"]["fsync"]["count"] == syncs, "there was a fsync")
+    return writer
+
+
+def test(lab):
+    need_fuse()
+    hvfs("volume-key", "new", "owner.key")
+    hvfs("volume-key", "export", "owner.key", "writer.key", "--role", "writer")
+    lab.create()
+    root = start(lab)
+    leaf = lab.leaf("one", "--volume-key", "v=writer.key", "--cache", "mem:8M", "--writeback", "50ms")
+
+    writer = write(leaf, 1)
+    root.kill()
+    root = start(lab)
+    check(fsync(leaf) == 0, "the root has it on its storage, and does not know")
+    writer.end()
+
+    for leave in "kill", "stop":
+        shutil.copyfile(SEALS, "before")
+        writer = write(leaf, 2)
+        getattr(root, leave)()
+        shutil.copyfile("before", SEALS)  # as if all that had never come
+        root = start(lab)
+        for _ in range(3):
+            check(fsync(leaf) == errno.EIO, leave + ":", "a fsync succeeds, and the root does not have what was written")
+        writer.end()
+        Writer(leaf, 3).end()
+        check(fsync(leaf) == 0, leave + ":", "what was written over all that is not there either")
+    lab.stop_all()
+
+
+main(test)
