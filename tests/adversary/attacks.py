@@ -302,7 +302,7 @@ def kept_from_root(tree):
         check(keeper.kept > 1, "nothing was kept")
         tree.stored(first, 0)
         tree.renew(tree.below)
-        tree.write("leaf", first, 2)  # over what is lost: else its fsync goes on failing
+        tree.write("leaf", first, 2)  # until it is there, or something over it, every fsync fails
         tree.stored(first, 2)
 
 
@@ -497,7 +497,7 @@ def flooded(tree, name, message, count, links=1, most=160 << 20):
         tree.reads("near", first, turn)
     for flood in floods:
         flood.end()
-    grown = node.memory_peak() - before
+    grown = node.memory_peak() - before; print(name, grown >> 20)
     check(grown < most, f"{name} took {grown >> 20} MiB more")
     lines = log_of(name).count("\n") - lines
     check(lines <= 4 * links + 4, f"{name} wrote {lines} lines")
