@@ -272,7 +272,7 @@ def claims(watch, port):
     peer = Peer(port)
     volume = peer.connect()
     first = peer.ask(claim(volume, 0x5000, 13 * 1024, 1, (1 << 40) + 5))
-    check(first[0] == OK, "a claim is refused:", first)
+    check(first[0] in (OK, ERR), "a claim is not decided at once:", first)
     answers = [0]
 
     def drain():
