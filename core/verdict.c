@@ -322,17 +322,19 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
 // ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
 // them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
-// As long as who has claimed it has not brought any, nobody has been given what the storage has: so it is not too late for others.
+// As long as who has claimed it has it, nobody has been given what is here: so it is not too late for those that are newer.
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	struct bounds bounds = stored_bounds(core, entry, want);
 	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
-	bool is_claimed = entry->claimed && directory_writer(&core->directory, entry) != NULL;
+	const struct dir_record *record = directory_writer(&core->directory, entry);
+	bool is_claimed = entry->claimed && record != NULL;
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (!want->early && (!is_claimed || misses_root(core, entry, want)))
+	if (!want->early && (record == NULL || !record->early || misses_root(core, entry, want) ||
+			     (!is_claimed && want->version < entry->version)))
 		return decide_late_bytes(core, entry, want);
 	if (want->version <= bounds.low || (is_claimed && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed

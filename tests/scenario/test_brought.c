@@ -570,6 +570,45 @@ START_TEST(claimed_bytes_that_came_from_below)
 }
 END_TEST
 
+// F6: P has claimed the block for D when the grace time is over, and older bytes are here: its own (_i == 0), or those of C, which are
+// durable. P dies when D has given the block back, with D's bytes: nobody has been given the older ones, so D's are not too late.
+// (seed 525162)
+START_TEST(bytes_of_who_died_with_a_claim_beside_older_ones)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "D", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, _i == 0 ? "D" : "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "A", ERR_OK);
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	scenario_restart(scenario, "A");
+	steps_cut(scenario, "P", "A", 500);
+	scenario_run(scenario, EVICTED_MS);
+	scenario_hold(scenario, "P", "A", true);
+	write = scenario_write_half(scenario, "B", 7, 'b');
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "P");
+	steps_leave(scenario, "D", "A", 1);
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "D", ERR_OK);
+	request_expect_ok(write);
+	steps_sync(scenario, "B", ERR_OK);
+	read = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 200);
+	request_expect_halves(read, 'b', 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C brings P, who has been given the block to read (_i == 0) or has just asked for it, bytes that are newer than those, and the root
 // refuses them, as nobody has claimed the block: nobody reads them. (seed 525162)
 START_TEST(newer_bytes_for_who_may_only_read)
@@ -626,6 +665,7 @@ main(void)
 	tcase_add_test(tcase, superseded_bytes_are_refused);
 	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
 	tcase_add_test(tcase, claimed_bytes_that_came_from_below);
+	tcase_add_loop_test(tcase, bytes_of_who_died_with_a_claim_beside_older_ones, 0, 2);
 	tcase_add_loop_test(tcase, newer_bytes_for_who_may_only_read, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
