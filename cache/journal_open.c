@@ -493,7 +493,8 @@ journal_open(const struct medium *medium, uint64_t size, const struct journal_ho
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 	struct opening opening = {.journal = journal, .error = error, .error_size = error_size};
-	const size_t bytes = JOURNAL_PAGE + (size_t)JOURNAL_RECORD_BLOCKS * (LIMIT_BLOCK_SIZE_MAX + SEALED_TAIL_SIZE);
+	const size_t blocks = (size_t)JOURNAL_RECORD_BLOCKS * (LIMIT_BLOCK_SIZE_MAX + SEALED_TAIL_SIZE);
+	const size_t bytes = JOURNAL_PAGE + (blocks + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
 
 	CHECK(journal != NULL && size >= 16 * JOURNAL_PAGE);
 	journal->medium = *medium;

@@ -18,34 +18,61 @@
 
 enum { LATE_PART = 4 }; // of a lease: as long after its end an eviction waits for one who is late
 
+// Nothing depends on whether it comes back.
 static bool
-name_valid(struct blob name)
+child_is_nothing(const struct child *child)
 {
-	if (name.size == 0 || name.size > LIMIT_NAME_SIZE || name.bytes[0] == '.' || name.bytes[0] == '-')
-		return false;
-	for (size_t i = 0; i < name.size; i++) {
-		uint8_t c = name.bytes[i];
+	return child->link < 0 && child->dir.head == 0 && child->orphans == 0 && !child->wrote && child->acknowledged == 0 &&
+	       !child->forwarded && !child->sync_failed && child->lost == LOST_NOTHING && !child->moved && !child->evicting;
+}
 
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' &&
-		    c != '_' && c != '-')
-			return false;
+// Who comes and goes, and comes again as somebody else, leaves a session behind each time, until its lease is over. When there
+// is no place any more the one that has nothing and is away the longest makes room, of ${peer} or (0) of anybody.
+static bool
+make_room(struct core *core, uint32_t peer)
+{
+	const struct child *oldest = NULL;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child_is_nothing(child) && (peer == 0 || child->peer == peer) &&
+		    (oldest == NULL || child->phase_since < oldest->phase_since))
+			oldest = child;
 	}
-	return true;
+	if (oldest != NULL)
+		server_child_free(core, oldest->index, true);
+	return oldest != NULL;
+}
+
+// Of one peer that is known (not 0) so many that others have places, too.
+static bool
+has_room(struct core *core, uint32_t peer)
+{
+	uint32_t count = 0, of_peer = 0;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		count += core->children[i]->in_use;
+		of_peer += core->children[i]->in_use && core->children[i]->peer == peer;
+	}
+	if (peer != 0 && of_peer >= LIMIT_CHILDREN_OF_PEER)
+		return make_room(core, peer);
+	return count < LIMIT_CHILDREN || make_room(core, 0);
 }
 
 static struct child *
-child_new(struct core *core)
+child_new(struct core *core, uint32_t peer)
 {
 	struct child *child;
 
+	if (!has_room(core, peer))
+		return NULL;
 	for (uint32_t i = 0; i < core->child_count; i++)
 		if (!core->children[i]->in_use) {
 			child = core->children[i];
 			*child = (struct child){.index = i, .generation = child->generation, .link = -1};
 			return child;
 		}
-	if (core->child_count == LIMIT_CHILDREN)
-		return NULL;
 	if (core->child_count == core->child_capacity) {
 		core->child_capacity = core->child_capacity ? core->child_capacity * 2 : 8;
 		core->children = realloc(core->children, core->child_capacity * sizeof(*core->children));
@@ -176,7 +203,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 
 	CHECK(right != RIGHT_NONE);
 	if (child == NULL) {
-		child = child_new(core);
+		child = child_new(core, link->peer);
 		if (child == NULL) {
 			outbox_error(core, pending->link, pending->xid, STATUS_TOO_MANY, 0, 0);
 			return;
@@ -310,11 +337,14 @@ connect_refusal(struct core *core, uint32_t link, const struct message *message,
 	*ret_param = PARAM_VOLUME_NAME;
 	if (!(message->present & PRESENT(VOLUME_NAME)))
 		return STATUS_MISSING_PARAM;
-	if (!name_valid(message->volume_name))
+	if (!blob_is_name(message->volume_name))
 		return STATUS_BAD_PARAM_VALUE;
 	*ret_param = 0;
 	if (is_denied(core, link, message->volume_name))
 		return STATUS_ACCESS_DENIED; // whether there is such a volume or not
+	*ret_param = PARAM_NODE_NAME;
+	if ((message->present & PRESENT(NODE_NAME)) && !blob_is_name(message->node_name))
+		return STATUS_BAD_PARAM_VALUE;
 	*ret_param = PARAM_NODE_ID;
 	if (!(message->present & PRESENT(NODE_ID)) || message->node_id == 0)
 		return STATUS_MISSING_PARAM;
@@ -335,6 +365,24 @@ connect_refusal(struct core *core, uint32_t link, const struct message *message,
 	return STATUS_NONE;
 }
 
+static bool
+is_awaited(const struct core *core, const struct volume *volume)
+{
+	const struct pending_connect *pending = core->pending_connects;
+
+	while (pending != NULL && pending->volume != volume->index)
+		pending = pending->next;
+	return pending != NULL;
+}
+
+// A name that some child has asked for, that the parent does not know, or could not be asked about as long as anybody waited.
+static bool
+makes_room(const struct core *core, const struct volume *volume)
+{
+	return volume->dynamic && !volume->announced &&
+	       (volume->state == VOLUME_FAILED || (volume->connect_xid == 0 && !is_awaited(core, volume)));
+}
+
 // The volume a child names; one that is not known here is asked for at the parent.
 static struct volume *
 connect_volume(struct core *core, const struct message *message)
@@ -347,9 +395,9 @@ connect_volume(struct core *core, const struct message *message)
 	for (uint32_t i = 0; volume == NULL && i < core->volume_count; i++) {
 		struct volume *old = core->volumes[i];
 
-		if (!old->dynamic || old->state != VOLUME_FAILED || old->announced)
+		if (!makes_room(core, old))
 			continue;
-		volume = old; // a name that the parent did not know makes room for another
+		volume = old;
 		memset(volume->name, 0, sizeof(volume->name));
 		memcpy(volume->name, message->volume_name.bytes, message->volume_name.size);
 		volume->state = VOLUME_DOWN;
@@ -374,7 +422,8 @@ child_connect(struct core *core, uint32_t link, const struct message *message)
 	}
 	volume = connect_volume(core, message);
 	if (volume == NULL) {
-		outbox_error(core, link, message->xid, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_NAME, 0);
+		outbox_error(core, link, message->xid, core->config.has_parent ? STATUS_TOO_MANY : STATUS_NO_SUCH_VOLUME,
+			     PARAM_VOLUME_NAME, 0);
 		return;
 	}
 	admission_forget(core, link, (int32_t)volume->index);
@@ -466,6 +515,12 @@ admission_request(struct core *core, uint32_t link, const struct message *messag
 		child_heartbeat(core, link, message);
 }
 
+uint32_t
+admission_silent_ms(const struct core *core)
+{
+	return core->config.hb_ttl_ms < LIMIT_SILENT_MS ? core->config.hb_ttl_ms : LIMIT_SILENT_MS;
+}
+
 // A connection that does not become a session within a lease takes a place that others need.
 static void
 silent_links(struct core *core)
@@ -482,10 +537,10 @@ silent_links(struct core *core)
 			wanted |= pending->link == id;
 		if (wanted)
 			link->silent_since = core->now;
-		else if (core->now >= moment_after_ms(link->silent_since, core->config.hb_ttl_ms))
+		else if (core->now >= moment_after_ms(link->silent_since, admission_silent_ms(core)))
 			outbox_close_link(core, id, "no CONNECT in time");
 		if (!wanted && !link->closing)
-			core_wake(core, moment_after_ms(link->silent_since, core->config.hb_ttl_ms));
+			core_wake(core, moment_after_ms(link->silent_since, admission_silent_ms(core)));
 	}
 }
 

@@ -20,6 +20,9 @@ void admission_forget(struct core *core, uint32_t link, int32_t volume);
 // Leases that are over: silent children are cut off, absent ones forgotten.
 void admission_timer(struct core *core);
 
+// For how long a connection may be without a session and without asking for one.
+uint32_t admission_silent_ms(const struct core *core);
+
 // Everything that the children sent of ${volume} is on stable storage at the root, and this node, or one above it,
 // leaves: they are told, but for those to whom it would be a lie.
 void admission_leave(struct core *core, const struct volume *volume);

@@ -251,6 +251,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
 	struct bounds bounds = stored_bounds(core, entry, want);
+	bool early = want->early || entry->claimed; // nobody else has been given the block since the grace time
 	version_t told;
 
 	if (want->cleared)
@@ -259,6 +260,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		struct child *old = core->children[record->child];
 		struct dir_record *next = directory_next(&core->directory, record);
 
+		early |= record->early && !record->revoked;
 		if (old != child && !record->revoked)
 			take_from(core, entry, record, want);
 		record = next;
@@ -273,6 +275,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	entry->stale |= want->version > entry->version && !entry_volume(core, entry)->is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, told);
+	directory_find(&core->directory, entry, want->child)->early = early;
 	spare_bytes(core, entry, want);
 }
 

@@ -182,8 +182,8 @@ struct directory_info {
 // At this moment.
 void core_directory_info(const struct core *core, struct directory_info *ret);
 
-// The child sessions, ${index} from 0; false when there are no more.
-bool core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret);
+// The next one of the child sessions; *${at} is 0 for the first. False when there are no more.
+bool core_child_info(const struct core *core, uint32_t *at, moment_us now, struct child_info *ret);
 
 // Change while running: from the next step on, also for what waits.
 void core_set_write_mode(struct core *core, enum write_mode mode);

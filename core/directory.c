@@ -203,6 +203,7 @@ directory_set(struct directory *directory, struct dir_child *child, uint16_t chi
 	if (record == NULL)
 		record = record_add(directory, child, child_index, entry, entry_index);
 	record->perm = (uint8_t)perm;
+	record->early = record->early && perm == PERM_WRITE;
 	return record;
 }
 

@@ -133,12 +133,12 @@ core_directory_info(const struct core *core, struct directory_info *ret)
 }
 
 bool
-core_child_info(const struct core *core, uint32_t index, moment_us now, struct child_info *ret)
+core_child_info(const struct core *core, uint32_t *at, moment_us now, struct child_info *ret)
 {
-	for (uint32_t i = 0; i < core->child_count; i++) {
-		const struct child *child = core->children[i];
+	while (*at < core->child_count) {
+		const struct child *child = core->children[(*at)++];
 
-		if (!child->in_use || index-- > 0)
+		if (!child->in_use)
 			continue;
 		*ret = (struct child_info){
 			.name = child->name,

@@ -18,8 +18,13 @@ enum {
 	LIMIT_VOLUMES = 64,                         // volumes of one node
 	LIMIT_LINKS = 4096,                         // open links of one node, parent's included
 	LIMIT_CHILDREN = 8192,                      // (child, volume) sessions of one node, absent ones included
+	LIMIT_CHILDREN_OF_PEER = 4096,              // of these, of one key or user
+	LIMIT_SILENT_MS = 30 * 1000,                // a connection without CONNECT; less when leases are shorter
 	LIMIT_CREDITS = 16384,                      // blocks a child may have asked for and not yet got
 	LIMIT_LINK_DATA_SIZE = 512 * 1024,          // block data queued on one link (protocol.md R16)
+	LIMIT_CHILD_QUEUE_SIZE = 4 << 20,           // bytes queued for a child, before it is cut off: it does not read
+	LIMIT_PARENT_QUEUE_SIZE = 64 << 20,         // and for a parent
+	LIMIT_STRANGER_MESSAGE_SIZE = 16 * 1024,    // message of a child that has no session yet
 	LIMIT_IO_SIZE = 1 << 20,                    // bytes of one local read or write
 	LIMIT_PARENTS = 8,                          // addresses of --parent
 	LIMIT_ADDRESS_SIZE = 255,                   // bytes of an address as it is told to children
@@ -33,7 +38,8 @@ enum {
 	LIMIT_LISTENERS = 16,
 	LIMIT_HANDSHAKES = 256,           // connections that are not through with TLS yet, in all
 	LIMIT_HANDSHAKES_OF_HOST = 64,    // of these, from one address (an IPv6 host: from one /64)
-	LIMIT_LINKS_OF_KEY = 64,          // links of children with one key
+	LIMIT_LINKS_OF_KEY = 64,          // links of children with one key, or of one user who is neither this one nor root
+	LIMIT_LINKS_OF_HOST = 1024,       // and of those of which nobody knows who they are, from one address
 	LIMIT_HANDSHAKE_MS = 10 * 1000,   // and for how long
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
 	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest

@@ -6,6 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool
+blob_is_name(struct blob blob)
+{
+	if (blob.size == 0 || blob.size > LIMIT_NAME_SIZE || blob.bytes[0] == '.' || blob.bytes[0] == '-')
+		return false;
+	for (size_t i = 0; i < blob.size; i++) {
+		uint8_t c = blob.bytes[i];
+
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' &&
+		    c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+bool
+blob_is_printable(struct blob blob)
+{
+	for (size_t i = 0; i < blob.size; i++)
+		if (blob.bytes[i] < ' ' || blob.bytes[i] > '~')
+			return false;
+	return true;
+}
+
 // All that a message points to, but for its items.
 #define MESSAGE_BLOBS(X)                                                                                        \
 	X(volume_name) X(err_value) X(node_name) X(key) X(digest) X(parent_addr) X(cookie) X(range_start) \

@@ -210,6 +210,13 @@ struct message {
 struct message *message_copy(const struct message *message);
 void message_free(struct message *message);
 
+// Is it a name of a volume or node? 1 to LIMIT_NAME_SIZE letters, digits, '_', and, not in front, '.' and '-', all of ASCII: it
+// becomes a part of files' names, log lines and what a terminal shows.
+bool blob_is_name(struct blob blob);
+
+// Has it only ASCII that can be printed, and spaces?
+bool blob_is_printable(struct blob blob);
+
 // "GET", "OK_REPLY", …; "?" for a value that is no opcode.
 const char *message_opcode_name(unsigned opcode);
 

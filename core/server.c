@@ -321,6 +321,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 	if (buf != NULL || record == NULL || record->perm != PERM_WRITE)
 		entry->claimed = false; // what is here counts from now on, or was never used
 	record = record_grant(core, child, entry, perm);
+	record->early = record->early && buf == NULL;
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)

@@ -117,7 +117,8 @@ learn_way_up(struct core *core, struct volume *volume, const struct message *mes
 		const char *end = memchr(at, '\n', left);
 		size_t size = end != NULL ? (size_t)(end - at) : left;
 
-		if (size > 0 && size < sizeof(core->ancestors[0])) {
+		if (size > 0 && size < sizeof(core->ancestors[0]) &&
+		    blob_is_printable((struct blob){(const uint8_t *)at, size})) { // it is shown, and told on
 			char *address = core->ancestors[core->ancestor_count++];
 
 			memcpy(address, at, size);
@@ -627,7 +628,7 @@ session_link_up(struct core *core, uint32_t id, enum link_role role, uint32_t pe
 	CHECK(link != NULL && !link->in_use);
 	link->in_use = true;
 	link->silent_since = core->now;
-	core_wake(core, moment_after_ms(core->now, core->config.hb_ttl_ms));
+	core_wake(core, moment_after_ms(core->now, admission_silent_ms(core)));
 	link->role = role;
 	link->peer = peer;
 	for (int i = 0; i < LIMIT_VOLUMES; i++)

@@ -272,6 +272,18 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	return true;
 }
 
+// What a proxy may read, or is about to, is the newest by the word of those above, who may refuse newer bytes.
+static bool
+only_reads(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	if (entry_volume(core, entry)->is_root)
+		return false;
+	return entry->held == PERM_READ ||
+	       (entry->held == PERM_NO && work->ask == ASK_SENT && work->ask_perm == PERM_READ);
+}
+
 // Who has the block for writing need not be named: his child may know him by an earlier name only. Bytes newer than his can
 // come from below him alone; others, above, may not take them beside him. Of older ones he does not know whether they are lost.
 static bool
@@ -280,6 +292,8 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	const struct volume *volume = entry_volume(core, entry);
 
+	if (only_reads(core, entry) && want->version > entry->version)
+		return false;
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
@@ -308,17 +322,19 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
 // ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
 // them have made that durable, or it has died with them: nobody can tell, and so the author must be told.
-// As long as who has claimed it has not brought any, nobody has been given what the storage has: so it is not too late for others.
+// As long as who has claimed it has it, nobody has been given what is here: so it is not too late for those that are newer.
 static enum verdict
 decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 {
 	struct bounds bounds = stored_bounds(core, entry, want);
 	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
-	bool is_claimed = entry->claimed && directory_writer(&core->directory, entry) != NULL;
+	const struct dir_record *record = directory_writer(&core->directory, entry);
+	bool is_claimed = entry->claimed && record != NULL;
 
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
-	if (!want->early && (!is_claimed || misses_root(core, entry, want)))
+	if (!want->early && (record == NULL || !record->early || misses_root(core, entry, want) ||
+			     (!is_claimed && want->version < entry->version)))
 		return decide_late_bytes(core, entry, want);
 	if (want->version <= bounds.low || (is_claimed && want->version >= entry->version))
 		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed

@@ -9,6 +9,7 @@
 
 enum { SHA256_SIZE = 32 };
 
+// Of ${size} bytes.
 void sha256(uint8_t ret[SHA256_SIZE], const void *bytes, size_t size);
 
 // Of two messages, ${size} bytes each.

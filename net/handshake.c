@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "core/limits.h"
+#include "net/host.h"
 #include "net/tls.h"
 
 #include <errno.h>
@@ -28,7 +29,6 @@ enum {
 	LINGER_MS = 1000,
 	LINGER_SIZE = 64 * 1024, // bytes that are read and thrown away, at most
 	WHY_SIZE = 400,
-	HOST_SIZE = 16,
 };
 
 struct handshake {
@@ -39,7 +39,7 @@ struct handshake {
 	bool dials;
 	struct fingerprint expected; // of whom we dial
 	struct tls_question question;
-	uint8_t host[HOST_SIZE]; // who has dialled: all its connections have the same
+	struct host host; // who has dialled
 	char *name;
 	size_t drained;
 	struct event readable, writable, timeout;
@@ -283,29 +283,13 @@ is_expected(void *arg, const struct fingerprint *peer)
 	return fingerprint_equal(&handshake->expected, peer);
 }
 
-// The address, in IPv6 the net that a host has for itself.
-static void
-find_host(int fd, uint8_t host[HOST_SIZE])
-{
-	struct sockaddr_storage from = {0};
-	socklen_t size = sizeof(from);
-
-	memset(host, 0, HOST_SIZE);
-	if (getpeername(fd, (struct sockaddr *)&from, &size) != 0)
-		return;
-	if (from.ss_family == AF_INET)
-		memcpy(host + HOST_SIZE - 4, &((struct sockaddr_in *)&from)->sin_addr, 4);
-	else if (from.ss_family == AF_INET6)
-		memcpy(host, &((struct sockaddr_in6 *)&from)->sin6_addr, HOST_SIZE / 2);
-}
-
 static size_t
-count_of(const struct handshakes *all, const uint8_t host[HOST_SIZE])
+count_of(const struct handshakes *all, const struct host *host)
 {
 	size_t count = 0;
 
 	for (const struct handshake *other = all->first; other != NULL; other = other->next)
-		count += memcmp(other->host, host, HOST_SIZE) == 0;
+		count += host_equal(&other->host, host);
 	return count;
 }
 
@@ -317,7 +301,7 @@ find_superfluous(struct handshakes *all)
 	size_t most = 0;
 
 	for (struct handshake *other = all->first; other != NULL; other = other->next) {
-		size_t count = count_of(all, other->host);
+		size_t count = count_of(all, &other->host);
 
 		if (count > most) {
 			most = count;
@@ -328,13 +312,13 @@ find_superfluous(struct handshakes *all)
 }
 
 static void
-make_room(struct handshakes *all, const uint8_t host[HOST_SIZE])
+make_room(struct handshakes *all, const struct host *host)
 {
 	struct handshake *oldest = NULL;
 
 	if (count_of(all, host) >= LIMIT_HANDSHAKES_OF_HOST) {
 		oldest = all->first;
-		while (memcmp(oldest->host, host, HOST_SIZE) != 0)
+		while (!host_equal(&oldest->host, host))
 			oldest = oldest->next;
 	} else if (all->count >= LIMIT_HANDSHAKES) {
 		oldest = find_superfluous(all);
@@ -350,8 +334,8 @@ handshakes_accept(struct handshakes *all, int fd, const char *name)
 {
 	struct handshake *handshake = handshake_new(all, fd, false), **at = &all->first;
 
-	find_host(fd, handshake->host);
-	make_room(all, handshake->host);
+	handshake->host = host_of(fd);
+	make_room(all, &handshake->host);
 	handshake->name = strdup(name);
 	CHECK(handshake->name != NULL);
 	handshake->question = (struct tls_question){.is_right = is_known, .arg = handshake};

@@ -32,7 +32,8 @@ enum {
 	SHARED_SIZE = 256 * 1024,
 	SOCKET_BUFFER_SIZE = 1024 * 1024,
 	UNSENT_SIZE_MAX = 256 * 1024,      // in the kernel, of TCP (R16: short queues)
-	QUEUE_SIZE_MAX = 64 * 1024 * 1024, // a peer that does not read is cut off beyond this
+	MESSAGES_PER_EVENT = 256,          // and then the others get their turn
+	SMALL_READ_SIZE = 4096,            // read at once of a peer whose messages are so small that these are many
 	WRITE_PIECES_MAX = 1024,           // IOV_MAX
 	WHY_SIZE = CHANNEL_WHY_SIZE,
 };
@@ -46,6 +47,9 @@ struct link {
 
 	struct receiver receiver;
 	struct send_queue queue;
+	size_t queue_max;         // a peer that does not read is cut off beyond this
+	uint32_t delivered;       // messages, in this event
+	bool small;               // the last read brought more than MESSAGES_PER_EVENT
 	size_t queued_since_room; // bytes given to link_send since the room callback, and what waited then
 
 	uint64_t received_size; // bytes, as of the last link_has_progressed
@@ -148,6 +152,7 @@ link_deliver(void *arg, const uint8_t *head, size_t size, struct buf *const *blo
 	struct message message = {0};
 	struct wire_error error = {0};
 
+	link->delivered++;
 	if (wire_decode_apart(head, size, blocks, shared.items, &message, &error) == 0)
 		link->callbacks->message(link->arg, link, &message);
 	else
@@ -206,13 +211,16 @@ link_read_once(struct link *link)
 		.pool = link_pool, .message = link_deliver, .fatal = link_deliver_fatal, .arg = link};
 	struct receiver_space *space = shared.space;
 	enum channel_result result;
+	uint32_t before = link->delivered;
 	size_t size = 0;
 	bool more = false;
 
+	space->rest_size = link->small ? SMALL_READ_SIZE : SHARED_SIZE;
 	receiver_prepare(&link->receiver, &listener, space);
 	result = channel_read(&link->channel, space->iov, space->count, &size, &more);
 	if (!receiver_take(&link->receiver, &listener, space, result == CHANNEL_DONE ? size : 0))
 		return false;
+	link->small = link->delivered - before > MESSAGES_PER_EVENT;
 	if (result != CHANNEL_DONE && result != CHANNEL_WAITS)
 		link_read_ended(link, result);
 	return result == CHANNEL_DONE && more;
@@ -223,7 +231,8 @@ link_read(struct link *link)
 {
 	bool more = true;
 
-	for (int i = 0; i < READS_PER_EVENT && more && !link->rests; i++)
+	link->delivered = 0;
+	for (int i = 0; i < READS_PER_EVENT && more && !link->rests && link->delivered < MESSAGES_PER_EVENT; i++)
 		more = link_read_once(link);
 	if (link->dead || link->rests)
 		return;
@@ -345,7 +354,7 @@ link_send(struct link *link, const struct message *message, size_t block_size)
 		return;
 	send_queue_add(&link->queue, message, block_size);
 	link->queued_since_room += link->queue.size - before;
-	if (link->queue.size > QUEUE_SIZE_MAX)
+	if (link->queue.size > link->queue_max)
 		link_break(link, "the peer does not read what is sent to it");
 }
 
@@ -378,6 +387,13 @@ link_has_progressed(struct link *link)
 	progressed |= taken_size > link->taken_size;
 	link->taken_size = taken_size;
 	return progressed;
+}
+
+void
+link_set_bounds(struct link *link, size_t queue_max, size_t message_max)
+{
+	link->queue_max = queue_max;
+	link->receiver.size_max = message_max;
 }
 
 size_t
@@ -417,6 +433,7 @@ link_create_tls(struct event_base *base, int fd, struct ssl_st *ssl, const char 
 	CHECK(link->peer != NULL);
 	link->callbacks = callbacks;
 	link->arg = arg;
+	link->queue_max = LIMIT_PARENT_QUEUE_SIZE;
 	link_set_options(fd);
 	event_assign(&link->readable, base, fd, EV_READ | EV_PERSIST, link_readable, link);
 	event_assign(&link->writable, base, fd, EV_WRITE, link_writable, link);

@@ -57,6 +57,10 @@ void link_flush(struct link *link);
 // message on a slow link can be told from silence.
 bool link_has_progressed(struct link *link);
 
+// More than ${queue_max} bytes that wait are too many, and messages of more than ${message_max} bytes are no messages, from now on.
+// At first the bounds of a parent, and of all messages.
+void link_set_bounds(struct link *link, size_t queue_max, size_t message_max);
+
 // Read no more until told to: for an owner who has got more than he can work off. Not to wait for the peer by (R15).
 void link_set_reading(struct link *link, bool reading);
 

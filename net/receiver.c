@@ -103,15 +103,30 @@ feed_block(struct receiver *receiver, const struct receiver_listener *listener, 
 	return use;
 }
 
+// The message that is coming, and of which ${size} bytes more are known to come, is longer than it may be.
+static bool
+is_too_long(const struct receiver *receiver, enum wire_part part, size_t size, struct wire_error *ret_error)
+{
+	size_t known = receiver->head_used + receiver->splitter.apart + (part == WIRE_HEAD ? size : 0);
+
+	if (part == WIRE_BAD || receiver->size_max == 0 || known <= receiver->size_max)
+		return false;
+	*ret_error = (struct wire_error){.status = STATUS_TOO_MANY};
+	return true;
+}
+
 // Some bytes have been put where they belong: what comes next? A message, and that there will be none, is told with the
 // last byte of it. False: the end.
 static bool
 look(struct receiver *receiver, const struct receiver_listener *listener)
 {
 	struct wire_error error = {0};
-	size_t size;
+	size_t size = 0;
+	enum wire_part part = wire_next(&receiver->splitter, receiver->head, receiver->head_used, &size, &error);
 
-	switch (wire_next(&receiver->splitter, receiver->head, receiver->head_used, &size, &error)) {
+	if (is_too_long(receiver, part, size, &error))
+		part = WIRE_BAD;
+	switch (part) {
 	case WIRE_HEAD:
 		receiver->head_wanted = size;
 		return true;

@@ -33,6 +33,7 @@ struct receiver {
 	size_t head_used, head_size;
 	size_t head_wanted; // bytes that come next and belong there
 	struct wire_splitter splitter;
+	size_t size_max; // of a message, if it is less than LIMIT_MESSAGE_SIZE; 0: it is not
 	struct buf **blocks; // of that message
 	uint32_t block_count, block_capacity;
 	size_t block_size, block_used; // of the last of them, while it is coming: else both are 0

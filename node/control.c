@@ -30,7 +30,7 @@
 enum {
 	CLIENTS_MAX = 64,
 	REQUEST_SIZE_MAX = 4096,
-	ANSWER_SIZE_MAX = 4 << 20,
+	ANSWER_SIZE_MAX = 8 << 20, // a status with LIMIT_CHILDREN children
 };
 
 // ---- Answers ----

@@ -155,7 +155,7 @@ close_links(struct node *node)
 	bool has_session[LIMIT_LINKS] = {false};
 	struct child_info info;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &info); i++)
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &info);)
 		if (info.link >= 0)
 			has_session[info.link] = true;
 	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++) {

@@ -7,11 +7,9 @@
 // Requests are messages between nodes that the core knows nothing of: their xids are beyond those that it uses. Who passes
 // one on keeps it until it is answered, and sends it again to another parent. Over a link so many are under way at most
 // (COOKIES_AT_ONCE); others wait where they are.
-#include "node/cookies.h"
+#include "node/cookies_internal.h"
 
-#include "crypto/cookie.h"
 #include "crypto/seal.h"
-#include "node/internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,68 +18,8 @@
 enum {
 	FIRST_XID = INT32_MAX, // and up; the core begins at 1 with each link
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	UNSAVED_MAX = 65536,   // blocks of a root that wait for a sync before one is begun
 	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
-};
-
-// A cookie that is on the way up, from here or from a child.
-struct request {
-	struct request *next;
-	uint32_t volume;
-	uint32_t xid;            // towards the parent
-	struct node_link *child; // who is to have the answer, NULL: we
-	uint32_t child_xid;
-	bool sent;
-	uint64_t end; // ours: what was sent before this is proven by it
-	size_t size;
-	uint8_t baked[COOKIE_BAKED_SIZE_MAX];
-	bool is_burnt;
-	uint8_t burnt[COOKIE_BURNT_SIZE];
-};
-
-struct held {
-	struct held *next;
-	struct io *io;
-	uint64_t end; // it waits for all that was sent before
-	struct event *patience;
-	struct cookies *cookies;
-};
-
-// What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
-struct sent {
-	struct cookie_entry *entries;
-	size_t first, count, capacity; // those that are kept begin at ${first}
-	uint64_t gone, asked, covered, barrier_end;
-	uint32_t barrier_xid;
-	bool barrier_runs;
-	bool failed; // the last answer was that they are not there: only a fsync asks again
-	struct io last; // before the node leaves
-};
-
-// A root's.
-struct round {
-	struct task task;
-	struct cookies *cookies;
-	uint32_t volume;
-	bool runs;
-	struct request *waiting; // for the next round
-	struct request *served;  // by this one
-	struct io save;
-	bool saves;
-};
-
-struct cookies {
-	struct node *node;
-	uint32_t next_xid;
-	uint32_t under_way; // of requests, to the parent, whoever waits for them
-	size_t held_count;
-	uint32_t last_running; // of sent[].last, and one while they begin
-	bool last_failed;
-	struct request *requests; // on the way up, in their order
-	struct held *held;
-	struct sent sent[LIMIT_VOLUMES];
-	struct round *rounds[LIMIT_VOLUMES];
 };
 
 static const struct volume_key *
@@ -104,8 +42,8 @@ about_cookie(enum opcode opcode, uint32_t xid, uint32_t volume_id, const uint8_t
 }
 
 // An answer without bytes: it is not burnt.
-static void
-answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size)
+void
+cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size)
 {
 	uint32_t id = core_volume_id(cookies->node->core, request->volume);
 	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
@@ -139,8 +77,8 @@ send_waiting(struct cookies *cookies)
 		send_up(cookies, request);
 }
 
-static void
-add(struct request **list, struct request *request)
+void
+cookies_add(struct request **list, struct request *request)
 {
 	while (*list != NULL)
 		list = &(*list)->next;
@@ -228,7 +166,7 @@ ask(struct cookies *cookies, uint32_t volume)
 					    request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
-		add(&cookies->requests, request);
+		cookies_add(&cookies->requests, request);
 		send_up(cookies, request);
 	}
 }
@@ -415,7 +353,7 @@ answered(struct cookies *cookies, const struct message *message)
 		ours_answered(cookies, request, message);
 	} else {
 		*at = request->next;
-		answer(cookies, request, message->cookie.bytes, message->cookie.size);
+		cookies_answer(cookies, request, message->cookie.bytes, message->cookie.size);
 		free(request);
 	}
 	send_waiting(cookies);
@@ -423,97 +361,6 @@ answered(struct cookies *cookies, const struct message *message)
 }
 
 // ---- Questions ----
-
-static struct round *
-round_of(struct cookies *cookies, uint32_t volume)
-{
-	struct round *round = cookies->rounds[volume];
-
-	if (round != NULL)
-		return round;
-	round = cookies->rounds[volume] = calloc(1, sizeof(*round));
-	CHECK(round != NULL);
-	round->cookies = cookies;
-	round->volume = volume;
-	return round;
-}
-
-// How many of ${entries} are of neighbours, from the first one on.
-static uint32_t
-run_length(const struct cookie_entry *entries, uint32_t count)
-{
-	uint32_t length = 1;
-
-	while (length < count && entries[length].block == entries[0].block + length)
-		length++;
-	return length;
-}
-
-static bool
-is_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count)
-{
-	struct sealed_entry filed[COOKIE_ENTRIES_MAX];
-
-	for (uint32_t run; count > 0; entries += run, count -= run) {
-		run = run_length(entries, count);
-		if (sealed_root_read(root, entries[0].block, run, filed) != 0)
-			return false;
-		for (uint32_t i = 0; i < run; i++)
-			if (filed[i].sealed < entries[i].version)
-				return false;
-	}
-	return true;
-}
-
-// On the worker. What is in the file is on stable storage.
-static void
-burn(struct task *task)
-{
-	const struct round *round = (const struct round *)task;
-	const struct volume *volume = &round->cookies->node->volumes[round->volume];
-	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
-
-	for (struct request *request = round->served; request != NULL; request = request->next) {
-		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
-
-		request->is_burnt = count > 0 && is_there(volume->sealed_root, entries, count);
-		if (request->is_burnt)
-			cookie_burn(volume->key, request->baked, request->size, request->burnt);
-	}
-}
-
-static void begin_round(struct round *round);
-
-static void
-round_over(struct task *task)
-{
-	struct round *round = (struct round *)task;
-	struct cookies *cookies = round->cookies;
-	struct request *request;
-
-	while ((request = round->served) != NULL) {
-		round->served = request->next;
-		answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
-		free(request);
-	}
-	round->runs = false;
-	if (round->waiting != NULL)
-		begin_round(round);
-}
-
-static void
-begin_round(struct round *round)
-{
-	struct node *node = round->cookies->node;
-
-	if (round->runs || node->left)
-		return;
-	round->runs = true;
-	round->served = round->waiting;
-	round->waiting = NULL;
-	round->task = (struct task){.run = burn, .done = round_over};
-	worker_submit(node->worker, &round->task);
-}
 
 static void
 last_ended(struct cookies *cookies, enum hvfs_error error)
@@ -545,16 +392,11 @@ cookies_prove_all(struct cookies *cookies)
 bool
 cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
 {
-	struct round *round = cookies->rounds[io->volume];
-
 	if (io == &cookies->sent[io->volume].last) {
 		last_ended(cookies, error);
 		return true;
 	}
-	if (round == NULL || io != &round->save)
-		return false;
-	round->saves = false;
-	return true;
+	return cookies_root_io_done(cookies, io);
 }
 
 static void
@@ -575,17 +417,16 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 	request->size = message->cookie.size;
 	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 ||
 	    request->size > sizeof(request->baked)) {
-		answer(cookies, request, NULL, 0);
+		cookies_answer(cookies, request, NULL, 0);
 		free(request);
 		return;
 	}
 	memcpy(request->baked, message->cookie.bytes, request->size);
 	if (node->volumes[volume].sealed_root != NULL) {
-		add(&round_of(cookies, (uint32_t)volume)->waiting, request);
-		begin_round(cookies->rounds[volume]);
+		cookies_root_asked(cookies, request);
 		return;
 	}
-	add(&cookies->requests, request);
+	cookies_add(&cookies->requests, request);
 	send_up(cookies, request);
 }
 
@@ -629,8 +470,8 @@ cookies_connected(struct cookies *cookies)
 	send_waiting(cookies);
 }
 
-static void
-drop_of(struct request **at, const struct node_link *link)
+void
+cookies_drop_of(struct request **at, const struct node_link *link)
 {
 	while (*at != NULL) {
 		struct request *request = *at;
@@ -655,32 +496,10 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 			cookies->sent[i].barrier_runs = false;
 		return;
 	}
-	drop_of(&cookies->requests, link);
-	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
-		struct round *round = cookies->rounds[i];
-
-		if (round == NULL)
-			continue;
-		drop_of(&round->waiting, link);
-		for (struct request *request = round->served; request != NULL; request = request->next)
-			if (request->child == link)
-				request->child = NULL;
-	}
-}
-
-void
-cookies_save(struct cookies *cookies, uint32_t volume)
-{
-	struct round *round;
-
-	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) <= UNSAVED_MAX)
-		return;
-	round = round_of(cookies, volume);
-	if (round->saves)
-		return;
-	round->saves = true;
-	round->save = (struct io){.kind = IO_SYNC, .volume = volume, .force_sync = true};
-	node_feed(cookies->node, &(struct event){.type = EVENT_IO, .io = &round->save});
+	cookies_drop_of(&cookies->requests, link);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (cookies->rounds[i] != NULL)
+			cookies_root_link_gone(cookies->rounds[i], link);
 }
 
 void
@@ -702,8 +521,8 @@ cookies_create(struct node *node)
 	return cookies;
 }
 
-static void
-requests_free(struct request *request)
+void
+cookies_free_all(struct request *request)
 {
 	struct request *next;
 
@@ -718,11 +537,11 @@ cookies_destroy(struct cookies *cookies)
 {
 	if (cookies == NULL)
 		return;
-	requests_free(cookies->requests);
+	cookies_free_all(cookies->requests);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		if (cookies->rounds[i] != NULL) {
-			requests_free(cookies->rounds[i]->waiting);
-			requests_free(cookies->rounds[i]->served);
+			cookies_free_all(cookies->rounds[i]->waiting);
+			cookies_free_all(cookies->rounds[i]->served);
 		}
 		free(cookies->rounds[i]);
 		free(cookies->sent[i].entries);

@@ -21,6 +21,7 @@
 #include "crypto/identity.h"
 #include "fuse/driver.h"
 #include "net/handshake.h"
+#include "net/host.h"
 #include "net/link.h"
 #include "node/acl.h"
 #include "node/acl_file.h"
@@ -58,6 +59,7 @@ struct node_link {
 	uint32_t slot;
 	enum link_role role;
 	struct peer peer;
+	struct host host; // from where, of one of whom nothing else is known
 	struct sealing_link *sealing; // NULL: the node has no sealed volumes
 	struct telling malformed, unproven, keyless; // messages that came
 	uint32_t cookies; // of a child: that it has asked for and has no answer to
@@ -142,7 +144,7 @@ struct node {
 	struct cookies *cookies; // the same
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
-	uint32_t free_count;
+	uint32_t free_count, links_max;
 	struct node_link *written; // links that have something to flush
 	struct listener *listeners[LIMIT_LISTENERS];
 	struct acl *acl;

@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { TELL_AGAIN_US = 60 * 1000 * 1000 }; // of the same, on one link
+enum { FILES_KEPT = LIMIT_HANDSHAKES + 256 }; // for other things than links
 
 // ---- Slots ----
 
@@ -434,34 +436,60 @@ node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, c
 	return link;
 }
 
+// How many links ${peer} may have, and where nobody knows who that is, ${host}; 0: as many as there are.
 static uint32_t
-count_links(const struct node *node, const struct peer *peer)
+links_max(const struct peer *peer)
+{
+	if (peer->kind == PEER_INSECURE)
+		return LIMIT_LINKS_OF_HOST;
+	if (peer->kind == PEER_UID && (peer->uid == 0 || peer->uid == geteuid()))
+		return 0;
+	return LIMIT_LINKS_OF_KEY;
+}
+
+static uint32_t
+count_links(const struct node *node, const struct peer *peer, const struct host *host)
 {
 	uint32_t count = 0;
 
 	for (uint32_t slot = 0; slot < LIMIT_LINKS; slot++)
-		count += node->links[slot] != NULL && peer_equal(&node->links[slot]->peer, peer);
+		count += node->links[slot] != NULL && node->links[slot]->role == LINK_CHILD &&
+			 peer_equal(&node->links[slot]->peer, peer) && host_equal(&node->links[slot]->host, host);
 	return count;
+}
+
+static void
+turn_away(struct node *node, int fd, struct ssl_st *ssl, const char *name, uint32_t max, const char *of)
+{
+	struct channel channel;
+	char why[200];
+
+	snprintf(why, sizeof(why), "%" PRIu32 " links%s%s are open, no more are allowed", max, of[0] != '\0' ? " of " : "", of);
+	node_access_refused(node, name, why);
+	channel_init(&channel, fd, ssl);
+	channel_close(&channel);
 }
 
 void
 node_link_accept(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer)
 {
-	bool too_many = peer->kind == PEER_KEY && count_links(node, peer) >= LIMIT_LINKS_OF_KEY;
-	struct node_link *link = too_many ? NULL : node_link_new(node, fd, ssl, name, peer, LINK_CHILD);
-	char text[PEER_TEXT_SIZE], why[160];
 	const char *label = acl_label(node->acl, peer);
+	struct host host = peer->kind == PEER_INSECURE ? host_of(fd) : (struct host){{0}};
+	uint32_t max = links_max(peer);
+	struct node_link *link = NULL;
+	char text[PEER_TEXT_SIZE];
 
-	if (link == NULL) {
-		struct channel channel;
-
-		snprintf(why, sizeof(why), "%d links %s%s are open, no more are allowed", too_many ? LIMIT_LINKS_OF_KEY : LIMIT_LINKS,
-			 too_many ? "of " : "", too_many ? peer_print(peer, text) : "");
-		node_access_refused(node, name, why);
-		channel_init(&channel, fd, ssl);
-		channel_close(&channel);
+	if (max != 0 && count_links(node, peer, &host) >= max) {
+		turn_away(node, fd, ssl, name, max, peer->kind == PEER_INSECURE ? "that host" : peer_print(peer, text));
 		return;
 	}
+	link = node_link_new(node, fd, ssl, name, peer, LINK_CHILD);
+	if (link == NULL) {
+		turn_away(node, fd, ssl, name, node->links_max, "");
+		return;
+	}
+	link->host = host;
+	link_set_bounds(link->link, LIMIT_CHILD_QUEUE_SIZE, LIMIT_STRANGER_MESSAGE_SIZE);
 	log_info("child %s connected as %s%s%s", name, peer_print(peer, text), label[0] != '\0' ? ", " : "", label);
 	node_feed(node, &(struct event){.type = EVENT_LINK_UP,
 					.link = link->slot,
@@ -500,6 +528,8 @@ node_link_send(struct node *node, const struct action *action)
 	if (link == NULL)
 		return; // its end is on the way to the core
 	tell_key_refusal(link, action->message);
+	if (link->role == LINK_CHILD && action->message->opcode == OP_OK_REPLY && (action->message->present & PRESENT(SESSION)))
+		link_set_bounds(link->link, LIMIT_CHILD_QUEUE_SIZE, LIMIT_MESSAGE_SIZE); // it is no stranger any more
 	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);
 	if (link->sealing != NULL)
 		sealing_send(link->sealing, &volume, action->message);
@@ -530,10 +560,22 @@ node_link_drop(struct node_link *link)
 
 // ---- Life ----
 
+// What else a node opens: its storage, its clients, and handshakes, it has to be able to while a crowd is at the door.
+static uint32_t
+links_possible(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= LIMIT_LINKS + FILES_KEPT)
+		return LIMIT_LINKS;
+	return limit.rlim_cur > 2 * FILES_KEPT ? (uint32_t)limit.rlim_cur - FILES_KEPT : (uint32_t)limit.rlim_cur / 2;
+}
+
 int
 node_links_init(struct node *node, char *error, size_t error_size)
 {
-	for (uint32_t slot = LIMIT_LINKS; slot-- > 0;)
+	node->links_max = links_possible();
+	for (uint32_t slot = node->links_max; slot-- > 0;)
 		node->free_slots[node->free_count++] = slot; // low ones are taken first
 	for (size_t i = 0; i < node->config.listen_count; i++) {
 		node->listeners[i] =

@@ -12,7 +12,8 @@ enum log_level log_get_level(void);
 // The node's name, printed in each line.
 void log_set_name(const char *name);
 
-// printf-like. Control characters in the text are replaced, so that a peer's name can not forge lines. log_warn adds
+// printf-like. At most some hundred lines of one format in ten seconds, unless the level is debug: the rest is counted.
+// Control characters in the text are replaced, so that a peer's name can not forge lines. log_warn adds
 // the meaning of errno, the others do not.
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -2,26 +2,18 @@
 // A message that needs something is a job: copied, given to a thread, and put at the end of its link's queue. The queue
 // is worked off from its beginning, as far as jobs are done. A message that needs nothing joins it only when there is
 // something before it.
-//
-// A thread reads the bytes of buffers that the job has counted, and the proofs that they have; counts, and which proof
-// a buffer has, are the loop's. Nobody changes the bytes of a buffer that has more than one count: what is sent gets
-// its ciphertext in another. What has come is the job's alone, as soon as the link has given its count back, and is
-// decrypted where it is.
 #include "node/sealing.h"
 
 #include "core/check.h"
 #include "core/limits.h"
-#include "crypto/seal.h"
-#include "node/worker.h"
+#include "node/sealing_job.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	THREADS_MAX = 4,
-	TOGETHER_MAX = 64,         // blocks that are checked at once
 	COMING_MAX = 16 << 20,     // bytes of memory that one link's messages may take that wait to be checked,
 	COMING_ALL_MAX = 64 << 20, // those of all links;
 	COMING_SHARE = 1 << 20,    // and one link's, when those of all take more
@@ -38,39 +30,6 @@ struct sealing {
 	size_t coming; // bytes of what waits to be checked, on all links, and of links that are closed
 };
 
-// What becomes of one block.
-struct part {
-	struct buf *other;          // to be sent: the ciphertext
-	const struct proof *before; // to be sent: what the buffer has
-	struct seal_verifier *made; // to be sent: what it gets
-};
-
-struct job {
-	struct task task;
-	struct job *next; // in its link's queue
-	struct sealing *sealing;
-	struct sealing_link *owner; // NULL: the link was closed
-	atomic_bool dropped;        // the same, for the thread: nobody wants it any more
-	bool comes;                 // else it goes
-	bool is_done;
-	int volume;
-	const struct volume_key *key;
-	uint32_t block_size;
-	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
-	struct seal_cache *cache;
-	struct message *copy; // NULL: the message is the caller's, and the job ends before he goes on
-	const struct message *message;
-	struct part *parts;             // goes: by item
-	struct seal_verifier *made;     // goes: for as many items as have no proof
-	const struct sealed_root *root; // or NULL
-	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
-	uint64_t saves;                 // how often its file was written, when the job began
-	bool is_checked;                // comes: its blocks are, on a thread
-	size_t size;                    // goes: bytes of blocks. Comes: all that it takes
-	const char *why;                // NULL: all is well
-	uint64_t fault;                 // the block it is not well with
-};
-
 struct queue {
 	struct job *first, *last;
 	size_t size; // of the jobs in it
@@ -85,154 +44,6 @@ struct sealing_link {
 	bool advances; // sealing_advance is running
 	bool closed;
 };
-
-static bool
-may_read(const struct volume_key *key)
-{
-	return volume_key_role(key) >= VOLUME_ROLE_READER;
-}
-
-static bool
-may_write(const struct volume_key *key)
-{
-	return volume_key_role(key) >= VOLUME_ROLE_WRITER;
-}
-
-// ---- On a thread ----
-
-static struct seal_place
-place_of(const struct job *job, uint32_t i)
-{
-	return (struct seal_place){.block = job->message->block + i,
-				   .version = job->message->items[i].version,
-				   .block_size = job->block_size};
-}
-
-static bool
-fail(struct job *job, uint32_t i, const char *why)
-{
-	job->why = why;
-	job->fault = job->message->block + i;
-	return false;
-}
-
-static bool
-is_dropped(const struct job *job)
-{
-	return atomic_load_explicit(&job->dropped, memory_order_relaxed);
-}
-
-static bool
-check_items(struct job *job, const uint32_t *which, uint32_t count)
-{
-	struct seal_sealed blocks[TOGETHER_MAX];
-	enum seal_result result;
-	size_t right;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct item *item = &job->message->items[which[i]];
-		uint8_t *bytes = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
-
-		blocks[i] = (struct seal_sealed){place_of(job, which[i]), bytes, item->verifier.bytes,
-						 item->verifier.size, may_read(job->key) ? bytes : NULL};
-	}
-	right = seal_open_all(job->key, job->cache, blocks, count, &result);
-	return right == count || fail(job, which[right], seal_result_text(result));
-}
-
-// Check, and decrypt for who may read, what has come.
-static void
-check_all(struct job *job)
-{
-	uint32_t which[TOGETHER_MAX], count = 0;
-
-	for (uint32_t i = 0; i < job->message->count; i++) {
-		const struct item *item = &job->message->items[i];
-
-		if (item->kind == ITEM_EMPTY)
-			continue;
-		if (item->verifier.size == 0) {
-			fail(job, i, "there is none");
-			return;
-		}
-		which[count++] = i;
-		if (count < TOGETHER_MAX)
-			continue;
-		if (is_dropped(job) || !check_items(job, which, count))
-			return;
-		count = 0;
-	}
-	if (count > 0)
-		check_items(job, which, count);
-}
-
-// Seal the blocks ${which} of the message, ${count} of them, as one write.
-static void
-make_proofs(struct job *job, const uint32_t *which, uint32_t count)
-{
-	struct seal_block blocks[SEAL_BLOCKS_MAX];
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct item *item = &job->message->items[which[i]];
-		struct part *part = &job->parts[which[i]];
-		bool has_data = item->kind == ITEM_DATA;
-
-		blocks[i] = (struct seal_block){place_of(job, which[i]), has_data ? buf_bytes(item->buf) : NULL,
-						has_data ? buf_bytes(part->other) : NULL};
-	}
-	seal_make(job->key, blocks, count, job->parts[which[0]].made);
-}
-
-static bool
-seal_item_again(struct job *job, uint32_t i)
-{
-	const struct proof *before = job->parts[i].before;
-	struct seal_place place = place_of(job, i);
-	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes,
-					     before->size, buf_bytes(job->parts[i].other));
-
-	return result == SEAL_OK || fail(job, i, seal_result_text(result));
-}
-
-// What is to be sent: seal it, or seal it again.
-static void
-seal_all(struct job *job)
-{
-	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
-
-	for (uint32_t i = 0; i < job->message->count; i++) {
-		const struct part *part = &job->parts[i];
-
-		if (is_dropped(job))
-			return;
-		if (job->message->items[i].kind == ITEM_EMPTY)
-			continue;
-		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
-			return;
-		if (part->before == NULL)
-			which[count++] = i;
-		if (count == SEAL_BLOCKS_MAX) {
-			make_proofs(job, which, count);
-			count = 0;
-		}
-	}
-	if (count > 0)
-		make_proofs(job, which, count);
-}
-
-static void
-run(struct task *task)
-{
-	struct job *job = (struct job *)task;
-
-	if (job->filed != NULL &&
-	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
-		fail(job, 0, "as which version it was sealed before can not be read");
-	else if (job->comes)
-		check_all(job);
-	else
-		seal_all(job);
-}
 
 // ---- Jobs ----
 
@@ -274,7 +85,8 @@ unseal_items(struct job *job)
 		}
 		if (item->kind != ITEM_DATA)
 			continue;
-		if (may_write(job->key) && job->root == NULL && is_zero(buf_bytes(item->buf), job->block_size)) {
+		if (sealing_may_write(job->key) && job->root == NULL &&
+		    is_zero(buf_bytes(item->buf), job->block_size)) {
 			buf_unref(item->buf);
 			item->buf = buf_zero();
 		} else {
@@ -343,7 +155,7 @@ check_age(struct job *job)
 
 	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
 	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
-		fail(job, 0, "as which version it was sealed before can not be read");
+		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
 
@@ -351,7 +163,7 @@ check_age(struct job *job)
 		    link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
 					    seal_version(item->verifier.bytes, item->verifier.size),
 					    job->filed != NULL ? &job->filed[i] : &nothing))
-			fail(job, i, "it was sealed before what is here");
+			sealing_job_fail(job, i, "it was sealed before what is here");
 	}
 }
 
@@ -469,7 +281,7 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 	struct job *job = calloc(1, sizeof(*job));
 
 	CHECK(job != NULL);
-	*job = (struct job){.task = {.run = run, .done = done},
+	*job = (struct job){.task = {.run = sealing_job_run, .done = done},
 			    .sealing = link->sealing,
 			    .owner = link,
 			    .comes = comes,
@@ -553,7 +365,7 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		job->fault = message->block;
 	} else if (needs_check) {
 		job->is_checked = true;
-		job->pool = !may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
+		job->pool = !sealing_may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
@@ -584,11 +396,11 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (part->before != NULL && volume->root != NULL &&
 	    seal_version(part->before->bytes, part->before->size) != item->version)
 		part->before = NULL;
-	if (part->before == NULL && !may_write(volume->key)) {
-		fail(job, i, "there is no proof");
+	if (part->before == NULL && !sealing_may_write(volume->key)) {
+		sealing_job_fail(job, i, "there is no proof");
 		return false;
 	}
-	if (!may_read(volume->key) ||
+	if (!sealing_may_read(volume->key) ||
 	    (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
 		return false;
 	if (item->kind == ITEM_DATA)

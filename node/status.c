@@ -93,7 +93,7 @@ volume_children(const struct node *node, uint32_t index)
 	json_t *children = json_array();
 	struct child_info child;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++) {
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &child);) {
 		const struct node_link *link = child.link >= 0 ? node->links[child.link] : NULL;
 
 		if (child.volume != index)

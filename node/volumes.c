@@ -145,7 +145,7 @@ children_may_write(struct node *node, uint32_t volume)
 {
 	struct child_info child;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &child);)
 		if (child.volume == volume && child.blocks_write > 0)
 			return true;
 	return false;

@@ -62,7 +62,7 @@ add_children(const struct node *node, json_t *list)
 	struct volume_info info;
 	struct child_info child;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++) {
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &child);) {
 		json_t *object;
 
 		if (child.blocks_read + child.blocks_write == 0)
@@ -121,7 +121,7 @@ node_waiting_is_loss(const struct node *node)
 		if (volume.dirty_blocks + volume.unstable_blocks > 0 && !node->volumes[i].aborted)
 			return true;
 	}
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &child);)
 		if (child.blocks_write > 0)
 			return true;
 	return node->store_operations > 0 || worker_is_busy(node->worker);
@@ -132,7 +132,7 @@ node_waiting_is_good_bye(const struct node *node)
 {
 	struct child_info child;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, node_now(), &child); i++)
+	for (uint32_t at = 0; core_child_info(node->core, &at, node_now(), &child);)
 		if (child.blocks_read > 0)
 			return false;
 	return node->config.parent_count > 0 && !node_waiting_is_loss(node);

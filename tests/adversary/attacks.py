@@ -497,7 +497,7 @@ def flooded(tree, name, message, count, links=1, most=160 << 20):
         tree.reads("near", first, turn)
     for flood in floods:
         flood.end()
-    grown = node.memory_peak() - before; print(name, grown >> 20)
+    grown = node.memory_peak() - before
     check(grown < most, f"{name} took {grown >> 20} MiB more")
     lines = log_of(name).count("\n") - lines
     check(lines <= 4 * links + 4, f"{name} wrote {lines} lines")

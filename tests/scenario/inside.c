@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/scenario/inside.h"
 #include "core/check.h"
+#include "core/dirty.h"
+#include "core/recovery.h"
 #include "core/state.h"
 #include "core/writeback.h"
 
@@ -34,4 +36,19 @@ void
 inside_loss(struct core *core)
 {
 	writeback_lost(core, core->volumes[0], NULL);
+}
+
+void
+inside_uncovered(struct core *core, uint64_t block, version_t version)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(0, block));
+	enum copy was;
+
+	CHECK(entry != NULL);
+	was = (enum copy)entry->copy;
+	table_work_make(&core->table, entry);
+	entry->version = version;
+	entry_put_copy(core, entry, buf_zero(), COPY_DIRTY);
+	dirty_mark(core, entry, was);
+	recovery_uncovered(core, entry);
 }

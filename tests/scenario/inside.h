@@ -18,4 +18,7 @@ version_t inside_version(struct core *core, uint64_t block);
 // Something that came from all its children, of its first volume, is lost here.
 void inside_loss(struct core *core);
 
+// Of ${block} of its first volume it has ${version}, zeros, which no permission covers: that is sent up.
+void inside_uncovered(struct core *core, uint64_t block, version_t version);
+
 #endif

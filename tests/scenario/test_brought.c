@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes that were recalled before the root died, and are brought to the one that is started anew: beside claims, newer bytes, and
 // those that have come since (protocol.md F4, F6). Who may claim and who is evicted then: test_restart.c.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -569,6 +570,76 @@ START_TEST(claimed_bytes_that_came_from_below)
 }
 END_TEST
 
+// F6: P has claimed the block for D when the grace time is over, and older bytes are here: its own (_i == 0), or those of C, which are
+// durable. P dies when D has given the block back, with D's bytes: nobody has been given the older ones, so D's are not too late.
+// (seed 525162)
+START_TEST(bytes_of_who_died_with_a_claim_beside_older_ones)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "D", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, _i == 0 ? "D" : "C", 'c');
+	steps_read(scenario, "B", 'c');
+	steps_sync(scenario, "A", ERR_OK);
+	steps_write(scenario, "D", 'd');
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	scenario_restart(scenario, "A");
+	steps_cut(scenario, "P", "A", 500);
+	scenario_run(scenario, EVICTED_MS);
+	scenario_hold(scenario, "P", "A", true);
+	write = scenario_write_half(scenario, "B", 7, 'b');
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "P");
+	steps_leave(scenario, "D", "A", 1);
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "D", ERR_OK);
+	request_expect_ok(write);
+	steps_sync(scenario, "B", ERR_OK);
+	read = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 200);
+	request_expect_halves(read, 'b', 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C brings P, who has been given the block to read (_i == 0) or has just asked for it, bytes that are newer than those, and the root
+// refuses them, as nobody has claimed the block: nobody reads them. (seed 525162)
+START_TEST(newer_bytes_for_who_may_only_read)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+	version_t version;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_read(scenario, "A", 'b');
+	steps_read(scenario, _i == 0 ? "P" : "A", 'b');
+	version = inside_version(scenario_node(scenario, "A")->core, 7);
+	read = scenario_read(scenario, "P", 7);
+	inside_uncovered(scenario_node(scenario, "C")->core, 7, version + 1);
+	steps_sync(scenario, "C", ERR_LOST);
+	request_expect_letter(read, 'b');
+	steps_read(scenario, "P", 'b');
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -594,6 +665,8 @@ main(void)
 	tcase_add_test(tcase, superseded_bytes_are_refused);
 	tcase_add_test(tcase, bytes_below_a_version_that_was_claimed);
 	tcase_add_test(tcase, claimed_bytes_that_came_from_below);
+	tcase_add_loop_test(tcase, bytes_of_who_died_with_a_claim_beside_older_ones, 0, 2);
+	tcase_add_loop_test(tcase, newer_bytes_for_who_may_only_read, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -232,7 +232,7 @@ children_check(struct run *run, struct node *node)
 {
 	struct child_info info;
 
-	for (uint32_t i = 0; core_child_info(node->core, i, world_clock(node), &info); i++)
+	for (uint32_t at = 0; core_child_info(node->core, &at, world_clock(node), &info);)
 		if (info.phase == CHILD_EVICTING || (info.phase != CHILD_CONNECTED && info.blocks_write > 0))
 			run_fail(run, "%s: child %s is in phase %d and has %" PRIu64 " blocks for writing", node->name,
 				 info.name, (int)info.phase, info.blocks_write);

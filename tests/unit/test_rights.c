@@ -258,7 +258,7 @@ START_TEST(test_session_of_another)
 	step(&(struct event){.type = EVENT_LINK_DOWN, .link = OTHER});
 	link_up(OTHER);
 	connected(OTHER, 78, 0);
-	ck_assert(core_child_info(core, 0, now, &info));
+	ck_assert(core_child_info(core, &(uint32_t){0}, now, &info));
 	ck_assert_uint_eq(info.blocks_write, 1); // still the writer's
 	link_up(WRITER);
 	ck_assert_uint_eq(connected(WRITER, 78, session), session);

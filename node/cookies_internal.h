@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// What a node that asks for cookies, or passes them on (cookies.c), and a root that burns them (cookies_root.c) share.
+#ifndef HVFS_NODE_COOKIES_INTERNAL_H
+#define HVFS_NODE_COOKIES_INTERNAL_H
+
+#include "crypto/cookie.h"
+#include "node/cookies.h"
+#include "node/internal.h"
+
+// A cookie that is on the way up, from here or from a child.
+struct request {
+	struct request *next;
+	uint32_t volume;
+	uint32_t xid;            // towards the parent
+	struct node_link *child; // who is to have the answer, NULL: we
+	uint32_t child_xid;
+	bool sent;
+	uint64_t end; // ours: what was sent before this is proven by it
+	size_t size;
+	uint8_t baked[COOKIE_BAKED_SIZE_MAX];
+	bool is_burnt;
+	uint8_t burnt[COOKIE_BURNT_SIZE];
+};
+
+struct held {
+	struct held *next;
+	struct io *io;
+	uint64_t end; // it waits for all that was sent before
+	struct event *patience;
+	struct cookies *cookies;
+};
+
+// What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
+struct sent {
+	struct cookie_entry *entries;
+	size_t first, count, capacity; // those that are kept begin at ${first}
+	uint64_t gone, asked, covered, barrier_end;
+	uint32_t barrier_xid;
+	bool barrier_runs;
+	bool failed; // the last answer was that they are not there: only a fsync asks again
+	struct io last; // before the node leaves
+};
+
+// A root's.
+struct round {
+	struct task task;
+	struct cookies *cookies;
+	uint32_t volume;
+	bool runs;
+	struct request *waiting; // for the next round
+	struct request *served;  // by this one
+	struct io save;
+	bool saves;
+};
+
+struct cookies {
+	struct node *node;
+	uint32_t next_xid;
+	uint32_t under_way; // of requests, to the parent, whoever waits for them
+	size_t held_count;
+	uint32_t last_running; // of sent[].last, and one while they begin
+	bool last_failed;
+	struct request *requests; // on the way up, in their order
+	struct held *held;
+	struct sent sent[LIMIT_VOLUMES];
+	struct round *rounds[LIMIT_VOLUMES];
+};
+
+// Put ${request} at the end of ${list}.
+void cookies_add(struct request **list, struct request *request);
+
+// Answer the child that has asked, if it is still there. Without bytes: it is not burnt.
+void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size);
+
+// ---- Of a root ----
+
+// Burn ${request}, which is taken over.
+void cookies_root_asked(struct cookies *cookies, struct request *request);
+
+// Was it ours?
+bool cookies_root_io_done(struct cookies *cookies, const struct io *io);
+
+// ${link} is going.
+void cookies_root_link_gone(struct round *round, const struct node_link *link);
+
+// Take from ${list} what ${link} has asked for.
+void cookies_drop_of(struct request **list, const struct node_link *link);
+
+// Free ${list}.
+void cookies_free_all(struct request *list);
+
+#endif

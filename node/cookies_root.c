@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// A root burns cookies on the worker, in rounds: what is asked for meanwhile is the next one's. A child that has a fsync done
+// has had everything synced and recorded before it asks.
+#include "node/cookies_internal.h"
+
+#include <stdlib.h>
+
+enum { UNSAVED_MAX = 65536 }; // blocks that wait for a sync before one is begun
+
+static struct round *
+round_of(struct cookies *cookies, uint32_t volume)
+{
+	struct round *round = cookies->rounds[volume];
+
+	if (round != NULL)
+		return round;
+	round = cookies->rounds[volume] = calloc(1, sizeof(*round));
+	CHECK(round != NULL);
+	round->cookies = cookies;
+	round->volume = volume;
+	return round;
+}
+
+// How many of ${entries} are of neighbours, from the first one on.
+static uint32_t
+run_length(const struct cookie_entry *entries, uint32_t count)
+{
+	uint32_t length = 1;
+
+	while (length < count && entries[length].block == entries[0].block + length)
+		length++;
+	return length;
+}
+
+static bool
+is_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count)
+{
+	struct sealed_entry filed[COOKIE_ENTRIES_MAX];
+
+	for (uint32_t run; count > 0; entries += run, count -= run) {
+		run = run_length(entries, count);
+		if (sealed_root_read(root, entries[0].block, run, filed) != 0)
+			return false;
+		for (uint32_t i = 0; i < run; i++)
+			if (filed[i].sealed < entries[i].version)
+				return false;
+	}
+	return true;
+}
+
+// On the worker. What is in the file is on stable storage.
+static void
+burn(struct task *task)
+{
+	const struct round *round = (const struct round *)task;
+	const struct volume *volume = &round->cookies->node->volumes[round->volume];
+	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
+
+	for (struct request *request = round->served; request != NULL; request = request->next) {
+		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
+
+		request->is_burnt = count > 0 && is_there(volume->sealed_root, entries, count);
+		if (request->is_burnt)
+			cookie_burn(volume->key, request->baked, request->size, request->burnt);
+	}
+}
+
+static void begin_round(struct round *round);
+
+static void
+round_over(struct task *task)
+{
+	struct round *round = (struct round *)task;
+	struct cookies *cookies = round->cookies;
+	struct request *request;
+
+	while ((request = round->served) != NULL) {
+		round->served = request->next;
+		cookies_answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
+		free(request);
+	}
+	round->runs = false;
+	if (round->waiting != NULL)
+		begin_round(round);
+}
+
+static void
+begin_round(struct round *round)
+{
+	struct node *node = round->cookies->node;
+
+	if (round->runs || node->left)
+		return;
+	round->runs = true;
+	round->served = round->waiting;
+	round->waiting = NULL;
+	round->task = (struct task){.run = burn, .done = round_over};
+	worker_submit(node->worker, &round->task);
+}
+
+void
+cookies_root_asked(struct cookies *cookies, struct request *request)
+{
+	struct round *round = round_of(cookies, request->volume);
+
+	cookies_add(&round->waiting, request);
+	begin_round(round);
+}
+
+bool
+cookies_root_io_done(struct cookies *cookies, const struct io *io)
+{
+	struct round *round = cookies->rounds[io->volume];
+
+	if (round == NULL || io != &round->save)
+		return false;
+	round->saves = false;
+	return true;
+}
+
+void
+cookies_save(struct cookies *cookies, uint32_t volume)
+{
+	struct round *round;
+
+	if (sealed_root_unsaved(cookies->node->volumes[volume].sealed_root) <= UNSAVED_MAX)
+		return;
+	round = round_of(cookies, volume);
+	if (round->saves)
+		return;
+	round->saves = true;
+	round->save = (struct io){.kind = IO_SYNC, .volume = volume, .force_sync = true};
+	node_feed(cookies->node, &(struct event){.type = EVENT_IO, .io = &round->save});
+}
+
+void
+cookies_root_link_gone(struct round *round, const struct node_link *link)
+{
+	cookies_drop_of(&round->waiting, link);
+	for (struct request *request = round->served; request != NULL; request = request->next)
+		if (request->child == link)
+			request->child = NULL;
+}
