@@ -231,6 +231,12 @@ seal_version(const uint8_t *verifier, size_t size)
 	return parse(verifier, size, &parts) ? parts.version : 0;
 }
 
+uint32_t
+seal_write_of(const uint8_t *verifier, size_t size)
+{
+	return size >= SEAL_HEAD_SIZE ? (uint32_t)get_be(verifier + SIGNATURE_AT, 4) : 0;
+}
+
 // The place as it was sealed. False: as a newer version than the ${place} has.
 static bool
 sealed_place(const struct seal_place *place, const struct parts *parts, struct seal_place *ret)

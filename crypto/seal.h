@@ -91,6 +91,11 @@ void seal_make(const struct volume_key *key, const struct seal_block *blocks, si
 // As which version a block was sealed, if the ${size} bytes are its verifier; 0: they are none.
 version_t seal_version(const uint8_t *verifier, size_t size);
 
+// A number that the blocks of one write have in common, and hardly any others; of no use but to keep them together. 0:
+// the
+// ${size} bytes are no verifier.
+uint32_t seal_write_of(const uint8_t *verifier, size_t size);
+
 // Is ${cipher} (NULL: zeros) what a writer of the volume has written at ${place}, as the ${size} bytes ${verifier} say?
 // Any role can tell. Every byte of the verifier counts: who has checked one can pass it on.
 enum seal_result seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,

@@ -98,6 +98,16 @@ START_TEST(test_round)
 {
 	assert_whole(&sealed);
 	ck_assert_uint_eq(seal_cache_misses(cache), 1); // all share one signature
+	seal_help_seal(&other, owner, 1000, 7, BLOCK_SIZE);
+	for (size_t i = 0; i < sealed.count; i++) {
+		const struct seal_verifier *verifier = &sealed.verifiers[i];
+
+		ck_assert_uint_eq(seal_write_of(verifier->bytes, verifier->size),
+				  seal_write_of(sealed.verifiers[0].bytes, sealed.verifiers[0].size));
+		ck_assert_uint_ne(seal_write_of(verifier->bytes, verifier->size),
+				  seal_write_of(other.verifiers[i].bytes, other.verifiers[i].size));
+	}
+	ck_assert_uint_eq(seal_write_of(sealed.verifiers[0].bytes, HEAD_SIZE - 1), 0);
 }
 END_TEST
 
