@@ -2,7 +2,7 @@
 // Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all
 // that is hashed or authenticated has a fixed size, so that no two things have the same bytes.
 //
-//	ciphertext, tag  XChaCha20-Poly1305(symmetric key, nonce, block, what the block is: struct header)
+//	ciphertext, tag  XAES-256-GCM(symmetric key, nonce, block, what the block is: struct header)
 //	leaf             SHA-256(header, nonce, tag, SHA-256(ciphertext)), or of zeros: SHA-256(header)
 //	inner node       SHA-256(domain, left, right)
 //	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
@@ -14,7 +14,7 @@
 
 #include "core/check.h"
 #include "crypto/sha256.h"
-#include "crypto/xchacha.h"
+#include "crypto/xaes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,34 +108,21 @@ hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right
 	sha256(ret, &node, sizeof(node));
 }
 
-// Digests of two ciphertexts, of ${sizes} bytes; NULL: there is none.
-static void
-digest_two(uint8_t ret[2][SEAL_HASH_SIZE], const uint8_t *const ciphers[2], const uint32_t sizes[2])
-{
-	if (ciphers[0] != NULL && ciphers[1] != NULL && sizes[0] == sizes[1]) {
-		sha256_two(ret, ciphers, sizes[0]);
-		return;
-	}
-	for (int i = 0; i < 2; i++)
-		if (ciphers[i] != NULL)
-			sha256(ret[i], ciphers[i], sizes[i]);
-}
-
-// ${digest} (of the ciphertext) NULL: the leaf of zeros.
+// ${cipher} NULL: the leaf of zeros.
 static void
 hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t generation,
-	  const struct seal_place *place, const uint8_t *digest, const uint8_t *nonce, const uint8_t *tag)
+	  const struct seal_place *place, const uint8_t *cipher, const uint8_t *nonce, const uint8_t *tag)
 {
 	struct leaf leaf;
 
-	fill_header(&leaf.header, digest != NULL ? domain_leaf : domain_zero, key, generation, place);
-	if (digest == NULL) {
+	fill_header(&leaf.header, cipher != NULL ? domain_leaf : domain_zero, key, generation, place);
+	if (cipher == NULL) {
 		sha256(ret, &leaf.header, sizeof(leaf.header));
 		return;
 	}
 	memcpy(leaf.nonce, nonce, SEAL_NONCE_SIZE);
 	memcpy(leaf.tag, tag, SEAL_TAG_SIZE);
-	memcpy(leaf.digest, digest, SEAL_HASH_SIZE);
+	sha256(leaf.digest, cipher, place->block_size);
 	sha256(ret, &leaf, sizeof(leaf));
 }
 
@@ -157,8 +144,8 @@ encrypt(const struct volume_key *key, uint32_t generation, const struct seal_pla
 	struct header header;
 
 	fill_header(&header, domain_cipher, key, generation, place);
-	xchacha_encrypt(&(struct xchacha){volume_key_symmetric(key, generation), nonce, &header, sizeof(header)}, plain,
-			place->block_size, cipher, tag);
+	xaes_encrypt(&(struct xaes){volume_key_symmetric(key, generation), nonce, &header, sizeof(header)}, plain,
+		     place->block_size, cipher, tag);
 }
 
 // ---- Verifiers ----
@@ -299,32 +286,28 @@ write_path(const struct tree *tree, size_t leaf, uint8_t *bytes)
 	return bytes;
 }
 
-// Encrypt ${count} blocks, one or two: their nonces and tags into their verifiers, their leaves.
+// Random ones. Those of a write have the first half in common, so that they share a derived key (crypto/xaes.h).
 static void
-make_leaves(const struct volume_key *key, uint32_t generation, const struct seal_block *blocks, size_t count,
-	    uint8_t nonces[][SEAL_NONCE_SIZE], struct seal_verifier *verifiers, uint8_t ret_leaves[][SEAL_HASH_SIZE])
+make_nonces(uint8_t nonces[][SEAL_NONCE_SIZE], size_t count)
 {
-	uint8_t digests[2][SEAL_HASH_SIZE], *nonce, *tag;
-	const uint8_t *ciphers[2] = {NULL};
-	uint32_t sizes[2] = {0};
+	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
+	for (size_t i = 1; i < count; i++)
+		memcpy(nonces[i], nonces[0], XAES_PREFIX_SIZE);
+}
 
-	for (size_t i = 0; i < count; i++) {
-		if (blocks[i].plain == NULL)
-			continue;
-		nonce = verifiers[i].bytes + SEAL_HEAD_SIZE;
-		memcpy(nonce, nonces[i], SEAL_NONCE_SIZE);
-		encrypt(key, generation, &blocks[i].place, nonce, blocks[i].plain, blocks[i].cipher,
-			nonce + SEAL_NONCE_SIZE);
-		ciphers[i] = blocks[i].cipher;
-		sizes[i] = blocks[i].place.block_size;
+// Encrypt a block: its nonce and tag into its verifier, its leaf.
+static void
+make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t *nonce,
+	  struct seal_verifier *verifier, uint8_t ret_leaf[SEAL_HASH_SIZE])
+{
+	uint8_t *own_nonce = verifier->bytes + SEAL_HEAD_SIZE, *tag = own_nonce + SEAL_NONCE_SIZE;
+
+	if (block->plain != NULL) {
+		memcpy(own_nonce, nonce, SEAL_NONCE_SIZE);
+		encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
 	}
-	digest_two(digests, ciphers, sizes);
-	for (size_t i = 0; i < count; i++) {
-		nonce = verifiers[i].bytes + SEAL_HEAD_SIZE;
-		tag = nonce + SEAL_NONCE_SIZE;
-		hash_leaf(ret_leaves[i], key, generation, &blocks[i].place, ciphers[i] != NULL ? digests[i] : NULL,
-			  nonce, tag);
-	}
+	hash_leaf(ret_leaf, key, generation, &block->place, block->plain != NULL ? block->cipher : NULL, own_nonce,
+		  tag);
 }
 
 void
@@ -337,10 +320,9 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 	struct root root;
 
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
-	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
-	for (size_t i = 0; i < count; i += 2)
-		make_leaves(key, generation, &blocks[i], i + 1 < count ? 2 : 1, &nonces[i], &ret_verifiers[i],
-			    &tree.nodes[i]);
+	make_nonces(nonces, count);
+	for (size_t i = 0; i < count; i++)
+		make_leaf(key, generation, &blocks[i], nonces[i], &ret_verifiers[i], tree.nodes[i]);
 	build_tree(&tree, count);
 	fill_root(&root, key, generation, (uint32_t)count, root_of(&tree));
 	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root),
@@ -515,22 +497,20 @@ check_tree(struct seal_cache *cache, const struct volume_key *key, const struct 
 	return true;
 }
 
-// Is it right? ${digest} is that of its ciphertext. The parts of the verifier, and the place that it speaks of, are
-// returned as well.
+// Is it right? The parts of the verifier, and the place that it speaks of, are returned as well.
 static enum seal_result
-check(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *block, const uint8_t *digest,
-      struct parts *parts, struct seal_place *sealed)
+check(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *block, struct parts *parts,
+      struct seal_place *sealed)
 {
 	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
-	bool has_cipher = block->cipher != NULL;
 
-	if (!parse(block->verifier, block->size, parts) || (parts->kind == KIND_DATA) != has_cipher)
+	if (!parse(block->verifier, block->size, parts) || (parts->kind == KIND_DATA) != (block->cipher != NULL))
 		return SEAL_MALFORMED;
 	if (volume_key_public(key, parts->generation) == NULL)
 		return SEAL_NO_GENERATION;
 	if (!sealed_place(&block->place, parts, sealed))
 		return SEAL_FORGED;
-	hash_leaf(nodes[0], key, parts->generation, sealed, has_cipher ? digest : NULL, parts->nonce, parts->tag);
+	hash_leaf(nodes[0], key, parts->generation, sealed, block->cipher, parts->nonce, parts->tag);
 	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
 }
 
@@ -541,7 +521,7 @@ decrypt(const struct volume_key *key, const struct seal_sealed *block, const str
 {
 	const struct seal_place *place = &block->place;
 	struct header header;
-	struct xchacha how = {volume_key_symmetric(key, parts->generation), parts->nonce, &header, sizeof(header)};
+	struct xaes how = {volume_key_symmetric(key, parts->generation), parts->nonce, &header, sizeof(header)};
 
 	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
 	if (block->cipher == NULL) {
@@ -549,28 +529,20 @@ decrypt(const struct volume_key *key, const struct seal_sealed *block, const str
 		return SEAL_OK;
 	}
 	fill_header(&header, domain_cipher, key, parts->generation, sealed);
-	return xchacha_decrypt(&how, block->cipher, place->block_size, parts->tag, block->plain) ? SEAL_OK
-												 : SEAL_UNREADABLE;
+	return xaes_decrypt(&how, block->cipher, place->block_size, parts->tag, block->plain) ? SEAL_OK
+											      : SEAL_UNREADABLE;
 }
 
 size_t
 seal_open_all(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks, size_t count,
 	      enum seal_result *ret_result)
 {
-	uint8_t digests[2][SEAL_HASH_SIZE];
 	struct parts parts;
 	struct seal_place sealed;
 
 	*ret_result = SEAL_OK;
 	for (size_t i = 0; i < count; i++) {
-		if (i % 2 == 0) {
-			const struct seal_sealed *next = i + 1 < count ? &blocks[i + 1] : NULL;
-
-			digest_two(
-				digests, (const uint8_t *[2]){blocks[i].cipher, next != NULL ? next->cipher : NULL},
-				(uint32_t[2]){blocks[i].place.block_size, next != NULL ? next->place.block_size : 0});
-		}
-		*ret_result = check(key, cache, &blocks[i], digests[i % 2], &parts, &sealed);
+		*ret_result = check(key, cache, &blocks[i], &parts, &sealed);
 		if (*ret_result == SEAL_OK && blocks[i].plain != NULL)
 			*ret_result = decrypt(key, &blocks[i], &parts, &sealed);
 		if (*ret_result != SEAL_OK)

@@ -21,13 +21,14 @@
 #include "core/limits.h"
 #include "core/types.h"
 #include "crypto/volume_key.h"
+#include "crypto/xaes.h"
 
 enum {
 	SEAL_BLOCKS_MAX = 256, // of one write: they share a signature
 	SEAL_PATH_MAX = 8,     // hashes: levels of a tree of so many leaves
 	SEAL_HASH_SIZE = 32,
-	SEAL_NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-	SEAL_TAG_SIZE = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+	SEAL_NONCE_SIZE = XAES_NONCE_SIZE,
+	SEAL_TAG_SIZE = XAES_TAG_SIZE,
 	SEAL_SIGNATURE_SIZE = crypto_sign_BYTES,
 	SEAL_HEAD_SIZE = 1 + 4 + 8 + 2 + 2 + SEAL_SIGNATURE_SIZE, // of a verifier, the signature included
 	SEAL_VERIFIER_SIZE_MAX = SEAL_HEAD_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE + SEAL_PATH_MAX * SEAL_HASH_SIZE,
@@ -92,8 +93,7 @@ void seal_make(const struct volume_key *key, const struct seal_block *blocks, si
 version_t seal_version(const uint8_t *verifier, size_t size);
 
 // A number that the blocks of one write have in common, and hardly any others; of no use but to keep them together. 0:
-// the
-// ${size} bytes are no verifier.
+// the ${size} bytes are no verifier.
 uint32_t seal_write_of(const uint8_t *verifier, size_t size);
 
 // Is ${cipher} (NULL: zeros) what a writer of the volume has written at ${place}, as the ${size} bytes ${verifier} say?
