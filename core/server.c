@@ -13,7 +13,6 @@
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/rights.h"
-#include "core/sealed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -275,17 +274,6 @@ server_worth_granting(const struct core *core, const struct entry *entry)
 
 	return volume->is_root || (work != NULL && work->fresh) ||
 	       entry_lease_end(core, entry) >= core->now + (moment_us)volume->ttl_ms * 1000 / 2;
-}
-
-bool
-server_has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
-{
-	const struct work *work = table_work(&core->table, entry);
-	uint8_t digest[BLOCK_DIGEST_SIZE];
-
-	return want->has_digest && (work == NULL || work->filled != core->step) && sealed_may_compare(core, entry) &&
-	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
-	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }
 
 static struct dir_record *

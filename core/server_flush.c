@@ -5,7 +5,10 @@
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/server.h"
+#include "core/sealed.h"
 #include "core/stored.h"
+
+#include <string.h>
 
 // R6: bytes from the holder of WRITE are taken at once, whatever else runs on the block.
 void
@@ -205,4 +208,15 @@ server_barrier_done(struct core *core, int32_t index, uint32_t generation, uint3
 	message = outbox_message(core, (uint32_t)child->link, OP_OK_REPLY, xid);
 	message->present = PRESENT(VOLUME_ID);
 	message->volume_id = core->volumes[child->volume]->id;
+}
+
+bool
+server_has_same_bytes(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+	uint8_t digest[BLOCK_DIGEST_SIZE];
+
+	return want->has_digest && (work == NULL || work->filled != core->step) && sealed_may_compare(core, entry) &&
+	       core->copies.ops->digest(core->copies.self, entry->key, entry_volume(core, entry)->block_size, digest) &&
+	       memcmp(digest, want->digest, BLOCK_DIGEST_SIZE) == 0;
 }

@@ -312,8 +312,7 @@ def cookies_of_nobody(tree):
     tree.write("leaf", first, 1)
     baked = next(message.cookie for message in reversed(tree.below.passed["up"]) if message.cookie)
     for between in tree.below, tree.above:
-        volume_id = tree.answer(tree.seen.at.elsewhere, between).volume_id
-        other_id = tree.answer(tree.other, between).volume_id
+        volume_id, other_id = tree.ids[between]
         for number, cookie in ((volume_id, baked[:-1] + bytes([baked[-1] ^ 1])), (volume_id, baked[:30]), (volume_id, b"x"),
                                (volume_id, bytes(4096)), (other_id, baked), (0x7fffffff, baked)):
             answer = between.ask("up", Message(wire.GET_COOKIES, volume_id=number, cookie=cookie))
@@ -538,7 +537,7 @@ def flood_of_cookies(tree):
     """many small requests that each would be kept until the storage is synced"""
     for name in ("root", "proxy"):
         between = tree.above if name == "root" else tree.below
-        volume_id = tree.answer(tree.seen.at.elsewhere, between).volume_id
+        volume_id, _ = tree.ids[between]
         batch = b"".join(Message(wire.GET_COOKIES, xid, volume_id=volume_id, cookie=b"x").encode() for xid in range(20000))
         flooded(tree, name, batch, 20, links=4)
 

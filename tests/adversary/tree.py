@@ -149,7 +149,10 @@ class Tree:
         w = Direct(self.leaf.image("w"), RUN * BLOCK)
         check(w.read(self.other // RUN) == run_content(self.other, 0, "w"), "the leaf reads something else of w")
         w.close()
-        self.volume_id, self.other_id = self.answer(places.elsewhere).volume_id, self.answer(self.other).volume_id
+        # What has passed is forgotten after a while.
+        self.ids = {between: tuple(self.answer(run, between).volume_id for run in (places.elsewhere, self.other))
+                    for between in (self.below, self.above)}
+        self.volume_id, self.other_id = self.ids[self.below]
         return SimpleNamespace(zeros=self.answer(places.zeros).blocks[1], elsewhere=self.answer(places.elsewhere).blocks[1],
                                other_volume=self.answer(self.other).blocks[1], at=places)
 

@@ -77,7 +77,7 @@ def removed_and_added(lab):
 def names_of_others(lab, data):
     """A file that is not the level's own is left alone, whatever it is called."""
     node = leaf(lab, "mem:8M/disk:own.cache:64M")
-    read_all(node, data)
+    fill(node, data)
     for start in (0, 2 * MIB):  # also one that begins with zeros: the image of a disk, say
         with open("own.cache.new", "wb") as file:
             file.seek(start)
