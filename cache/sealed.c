@@ -46,15 +46,8 @@ sealed_take_proof(struct sealed_block *block, const struct buf *buf)
 void
 sealed_give_proof(const struct sealed_block *block, struct buf *buf)
 {
-	struct proof *proof;
-
-	if (block->proof_size == 0 || buf == buf_zero() || buf_proof(buf) != NULL)
-		return;
-	proof = malloc(sizeof(*proof) + block->proof_size);
-	CHECK(proof != NULL);
-	proof->size = block->proof_size;
-	memcpy(proof->bytes, block->proof, block->proof_size);
-	buf_set_proof(buf, proof);
+	if (block->proof_size > 0 && buf != buf_zero() && buf_proof(buf) == NULL)
+		buf_set_proof(buf, block->proof, block->proof_size);
 }
 
 void

@@ -263,7 +263,7 @@ is_denied(struct core *core, uint32_t link, struct blob name)
 }
 
 void
-admission_answer(struct core *core, struct volume *volume, enum status status)
+admission_answer(struct core *core, struct volume *volume, enum status status, uint16_t param)
 {
 	struct pending_connect **link = &core->pending_connects;
 
@@ -281,7 +281,7 @@ admission_answer(struct core *core, struct volume *volume, enum status status)
 		else if (status == STATUS_NONE)
 			accept_connect(core, pending);
 		else
-			outbox_error(core, pending->link, pending->xid, status, 0, 0);
+			outbox_error(core, pending->link, pending->xid, status, param, 0);
 		free(pending);
 	}
 }

@@ -9,7 +9,8 @@
 void admission_request(struct core *core, uint32_t link, const struct message *message);
 
 // ${volume} is known now (STATUS_NONE), or refused: the CONNECTs that wait for it are answered.
-void admission_answer(struct core *core, struct volume *volume, enum status status);
+// ${param}: the parameter that it was refused for, or 0.
+void admission_answer(struct core *core, struct volume *volume, enum status status, uint16_t param);
 
 // ${child} has nothing any more, and may have nothing: its session is over.
 void admission_end(struct core *core, struct child *child);

@@ -3,7 +3,8 @@
 // reached through an address translation, twice in a virtual machine), aligned to their size: the headers (4 bytes
 // each) at the start, the blocks behind them. So a buffer's bytes follow from its header's address, a block of 4 KiB
 // costs 8 bytes beyond its data, and an empty chunk goes back to the system whole. One empty chunk is kept, so that a
-// pool at an edge does not thrash. Proofs, which only sealed volumes have, are beside.
+// pool at an edge does not thrash. Proofs, which only sealed volumes have, are beside: a chunk gets room for all of its own
+// with the first one, since to allocate and free each costs more than to copy it.
 #include "core/buf.h"
 #include "core/check.h"
 #include "core/limits.h"
@@ -28,7 +29,7 @@ struct chunk {
 	uint32_t used;
 	uint32_t count;
 	uint32_t first_offset; // of block 0
-	struct proof **proofs; // by index; NULL: nobody of this chunk had one yet
+	struct proof *proofs;  // by index; NULL: nobody of this chunk had one yet
 	struct buf bufs[];
 };
 
@@ -158,7 +159,7 @@ buf_free(struct buf *buf)
 	struct buf_pool *pool = chunk->pool;
 	bool was_full = chunk->free_head == FREE_END;
 
-	buf_set_proof(buf, NULL);
+	buf_set_proof(buf, NULL, 0);
 	buf->refs = FREE | chunk->free_head;
 	chunk->free_head = (uint32_t)(buf - chunk->bufs);
 	if (was_full)
@@ -221,31 +222,40 @@ buf_bytes(struct buf *buf)
 	return (uint8_t *)chunk + chunk->first_offset + (size_t)(buf - chunk->bufs) * chunk->pool->size;
 }
 
-const struct proof *
-buf_proof(const struct buf *buf)
+static struct proof *
+proof_of(const struct buf *buf)
 {
 	const struct chunk *chunk = buf == &zero_buf ? NULL : chunk_of(buf);
 
-	return chunk == NULL || chunk->proofs == NULL ? NULL : chunk->proofs[buf - chunk->bufs];
+	return chunk == NULL || chunk->proofs == NULL ? NULL : &chunk->proofs[buf - chunk->bufs];
+}
+
+const struct proof *
+buf_proof(const struct buf *buf)
+{
+	const struct proof *proof = proof_of(buf);
+
+	return proof != NULL && proof->size > 0 ? proof : NULL;
 }
 
 void
-buf_set_proof(struct buf *buf, struct proof *proof)
+buf_set_proof(struct buf *buf, const uint8_t *bytes, size_t size)
 {
-	struct chunk *chunk;
-	struct proof **at;
+	struct proof *proof = proof_of(buf);
 
-	CHECK(buf != &zero_buf);
-	chunk = chunk_of(buf);
-	if (chunk->proofs == NULL && proof == NULL)
-		return;
-	if (chunk->proofs == NULL) {
+	CHECK(buf != &zero_buf && size <= LIMIT_VERIFIER_SIZE);
+	if (proof == NULL && size > 0) {
+		struct chunk *chunk = chunk_of(buf);
+
 		chunk->proofs = calloc(chunk->count, sizeof(*chunk->proofs));
 		CHECK(chunk->proofs != NULL);
+		proof = proof_of(buf);
 	}
-	at = &chunk->proofs[buf - chunk->bufs];
-	free(*at);
-	*at = proof;
+	if (proof == NULL)
+		return;
+	proof->size = (uint16_t)size;
+	if (size > 0)
+		memcpy(proof->bytes, bytes, size);
 }
 
 static uint64_t copied;

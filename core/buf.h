@@ -5,6 +5,7 @@
 #ifndef HVFS_CORE_BUF_H
 #define HVFS_CORE_BUF_H
 
+#include "core/limits.h"
 #include "core/types.h"
 
 struct buf;
@@ -43,17 +44,18 @@ size_t buf_size(const struct buf *buf);
 uint8_t *buf_bytes(struct buf *buf);
 
 // What proves that a writer has written the bytes (crypto/seal.h), for who passes them on. It belongs to the bytes: who
-// changes them takes it away. In one allocation of malloc's.
+// changes them takes it away.
 struct proof {
-	uint16_t size;
-	uint8_t bytes[];
+	uint16_t size; // 0: there is none
+	uint8_t bytes[LIMIT_VERIFIER_SIZE];
 };
 
-// The proof of the buffer's bytes; NULL: it has none.
+// The proof of the buffer's bytes, which stays where it is until the buffer gets another or is freed; NULL: it has none.
 const struct proof *buf_proof(const struct buf *buf);
 
-// Give ${buf}, which is not the zero buffer, this proof in place of what it had. It is the buffer's now; NULL: none.
-void buf_set_proof(struct buf *buf, struct proof *proof);
+// Give ${buf}, which is not the zero buffer, these ${size} (at most LIMIT_VERIFIER_SIZE) bytes as its proof in place of
+// what it had. 0: none.
+void buf_set_proof(struct buf *buf, const uint8_t *bytes, size_t size);
 
 // Copy bytes of a block: into, out of, or between buffers. They are counted: what is not in buf_copied is shared (S31).
 void buf_copy(uint8_t *to, const uint8_t *from, size_t size);

@@ -139,6 +139,7 @@ struct volume_info {
 	uint64_t table_blocks;   // blocks the table has an entry for
 	int64_t parent_lease_ms; // what is left of the global lease; -1: none (or root)
 	bool parent_connected;
+	bool parent_denies; // nobody above gives this node a right to it: tried again when somebody wants it
 	uint64_t blocks_held_read, blocks_held_write; // from the parent
 	// counters since the start
 	uint64_t reads, writes, read_hits, write_hits, fetched, flushed, recalled;

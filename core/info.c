@@ -93,6 +93,7 @@ core_volume_info(const struct core *core, uint32_t index, moment_us now, struct 
 		.table_blocks = core->table.entries.used,
 		.parent_lease_ms = volume->is_root || !volume->announced ? -1 : left_ms(volume->lease_end, now),
 		.parent_connected = volume->connected,
+		.parent_denies = volume->denied,
 		.blocks_held_read = volume->held_read,
 		.blocks_held_write = volume->held_write,
 		.reads = volume->reads,

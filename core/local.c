@@ -124,7 +124,7 @@ fill(struct core *core, struct volume *volume, struct io *io, uint64_t index, st
 	if (whole && io->kind == IO_ZERO)
 		return buf_zero();
 	buf = old != NULL && !buf_is_shared(old) ? buf_ref(old) : buf_alloc(volume->pool);
-	buf_set_proof(buf, NULL); // of what it was
+	buf_set_proof(buf, NULL, 0); // of what it was
 	action = actions_add(core->actions, ACTION_IO_FILL);
 	action->io = io;
 	action->index = (uint32_t)index;

@@ -280,5 +280,5 @@ rights_denied(struct core *core, struct volume *volume)
 		if (child->in_use && child->volume == volume->index && child->link >= 0)
 			outbox_close_link(core, (uint32_t)child->link, "this node has no right to a volume any more");
 	}
-	admission_answer(core, volume, STATUS_ACCESS_DENIED);
+	admission_answer(core, volume, STATUS_ACCESS_DENIED, 0);
 }

@@ -49,10 +49,16 @@ sealed_may_compare(const struct core *core, const struct entry *entry)
 	return buf == NULL || buf_proof(buf) != NULL;
 }
 
+uint16_t
+sealed_refused_param(const struct message *message)
+{
+	return message->present & PRESENT(ERR_PARAM) && message->err_param == PARAM_KEY ? PARAM_KEY : 0;
+}
+
 const char *
 sealed_refusal_text(const struct message *message)
 {
-	if (!(message->present & PRESENT(ERR_PARAM)) || message->err_param != PARAM_KEY)
+	if (sealed_refused_param(message) == 0)
 		return message_status_text(message->status);
 	if (message->status == STATUS_MISSING_PARAM)
 		return "it is sealed; right would be --volume-key with a key of it";

@@ -17,6 +17,9 @@ enum status sealed_check(const struct volume *volume, const struct message *mess
 // who has no key could find out what they are.
 bool sealed_may_compare(const struct core *core, const struct entry *entry);
 
+// PARAM_KEY when the parent refuses for that, else 0: who asked through this node is told so, too.
+uint16_t sealed_refused_param(const struct message *message);
+
 // Why the parent refuses, for the user.
 const char *sealed_refusal_text(const struct message *message);
 

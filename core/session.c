@@ -261,7 +261,7 @@ session_recovered(struct core *core, struct volume *volume)
 	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
 	    memcmp(volume->told_path, volume->above, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
-	admission_answer(core, volume, STATUS_NONE);
+	admission_answer(core, volume, STATUS_NONE, 0);
 	table_touch_works(&core->table, volume->index); // evictions that waited
 }
 
@@ -408,7 +408,7 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 									  : ERR_REFUSED;
 		action->text = sealed_refusal_text(message);
 	}
-	admission_answer(core, volume, message->status);
+	admission_answer(core, volume, message->status, sealed_refused_param(message));
 }
 
 static void

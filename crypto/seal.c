@@ -2,9 +2,9 @@
 // Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all
 // that is hashed or authenticated has a fixed size, so that no two things have the same bytes.
 //
-//	ciphertext, tag  XChaCha20-Poly1305(symmetric key, nonce, block, what the block is: struct header)
-//	leaf             BLAKE2b-256(header, nonce, tag, BLAKE2b-256(ciphertext)), or of zeros: BLAKE2b-256(header)
-//	inner node       BLAKE2b-256(domain, left, right)
+//	ciphertext, tag  XAES-256-GCM(symmetric key, nonce, block, what the block is: struct header)
+//	leaf             SHA-256(header, nonce, tag, SHA-256(ciphertext)), or of zeros: SHA-256(header)
+//	inner node       SHA-256(domain, left, right)
 //	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
 //
 // Nodes are paired from the left; one that is left over goes up unchanged, which gives the shape of RFC 6962.
@@ -13,6 +13,8 @@
 #include "crypto/seal.h"
 
 #include "core/check.h"
+#include "crypto/sha256.h"
+#include "crypto/xaes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,12 +98,6 @@ fill_header(struct header *header, const char domain[DOMAIN_SIZE], const struct 
 }
 
 static void
-hash(uint8_t ret[SEAL_HASH_SIZE], const void *bytes, size_t size)
-{
-	crypto_generichash(ret, SEAL_HASH_SIZE, bytes, size, NULL, 0);
-}
-
-static void
 hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right)
 {
 	struct node node;
@@ -109,7 +105,7 @@ hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right
 	memcpy(node.domain, domain_node, DOMAIN_SIZE);
 	memcpy(node.left, left, SEAL_HASH_SIZE);
 	memcpy(node.right, right, SEAL_HASH_SIZE);
-	hash(ret, &node, sizeof(node));
+	sha256(ret, &node, sizeof(node));
 }
 
 // ${cipher} NULL: the leaf of zeros.
@@ -121,13 +117,13 @@ hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t ge
 
 	fill_header(&leaf.header, cipher != NULL ? domain_leaf : domain_zero, key, generation, place);
 	if (cipher == NULL) {
-		hash(ret, &leaf.header, sizeof(leaf.header));
+		sha256(ret, &leaf.header, sizeof(leaf.header));
 		return;
 	}
 	memcpy(leaf.nonce, nonce, SEAL_NONCE_SIZE);
 	memcpy(leaf.tag, tag, SEAL_TAG_SIZE);
-	hash(leaf.digest, cipher, place->block_size);
-	hash(ret, &leaf, sizeof(leaf));
+	sha256(leaf.digest, cipher, place->block_size);
+	sha256(ret, &leaf, sizeof(leaf));
 }
 
 static void
@@ -148,9 +144,8 @@ encrypt(const struct volume_key *key, uint32_t generation, const struct seal_pla
 	struct header header;
 
 	fill_header(&header, domain_cipher, key, generation, place);
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(cipher, tag, NULL, plain, place->block_size,
-							    (const uint8_t *)&header, sizeof(header), NULL, nonce,
-							    volume_key_symmetric(key, generation));
+	xaes_encrypt(&(struct xaes){volume_key_symmetric(key, generation), nonce, &header, sizeof(header)}, plain,
+		     place->block_size, cipher, tag);
 }
 
 // ---- Verifiers ----
@@ -223,6 +218,12 @@ seal_version(const uint8_t *verifier, size_t size)
 	return parse(verifier, size, &parts) ? parts.version : 0;
 }
 
+uint32_t
+seal_write_of(const uint8_t *verifier, size_t size)
+{
+	return size >= SEAL_HEAD_SIZE ? (uint32_t)get_be(verifier + SIGNATURE_AT, 4) : 0;
+}
+
 // The place as it was sealed. False: as a newer version than the ${place} has.
 static bool
 sealed_place(const struct seal_place *place, const struct parts *parts, struct seal_place *ret)
@@ -285,6 +286,15 @@ write_path(const struct tree *tree, size_t leaf, uint8_t *bytes)
 	return bytes;
 }
 
+// Random ones. Those of a write have the first half in common, so that they share a derived key (crypto/xaes.h).
+static void
+make_nonces(uint8_t nonces[][SEAL_NONCE_SIZE], size_t count)
+{
+	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
+	for (size_t i = 1; i < count; i++)
+		memcpy(nonces[i], nonces[0], XAES_PREFIX_SIZE);
+}
+
 // Encrypt a block: its nonce and tag into its verifier, its leaf.
 static void
 make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t *nonce,
@@ -310,7 +320,7 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 	struct root root;
 
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
-	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
+	make_nonces(nonces, count);
 	for (size_t i = 0; i < count; i++)
 		make_leaf(key, generation, &blocks[i], nonces[i], &ret_verifiers[i], tree.nodes[i]);
 	build_tree(&tree, count);
@@ -487,55 +497,81 @@ check_tree(struct seal_cache *cache, const struct volume_key *key, const struct 
 	return true;
 }
 
-// The parts of the verifier, and the place that it speaks of, are returned as well.
+// Is it right? The parts of the verifier, and the place that it speaks of, are returned as well.
 static enum seal_result
-check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
-      const uint8_t *verifier, size_t size, struct parts *parts, struct seal_place *sealed)
+check(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *block, struct parts *parts,
+      struct seal_place *sealed)
 {
 	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
 
-	if (!parse(verifier, size, parts) || (parts->kind == KIND_DATA) != (cipher != NULL))
+	if (!parse(block->verifier, block->size, parts) || (parts->kind == KIND_DATA) != (block->cipher != NULL))
 		return SEAL_MALFORMED;
 	if (volume_key_public(key, parts->generation) == NULL)
 		return SEAL_NO_GENERATION;
-	if (!sealed_place(place, parts, sealed))
+	if (!sealed_place(&block->place, parts, sealed))
 		return SEAL_FORGED;
-	hash_leaf(nodes[0], key, parts->generation, sealed, cipher, parts->nonce, parts->tag);
+	hash_leaf(nodes[0], key, parts->generation, sealed, block->cipher, parts->nonce, parts->tag);
 	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
+}
+
+// It is right: decrypt it.
+static enum seal_result
+decrypt(const struct volume_key *key, const struct seal_sealed *block, const struct parts *parts,
+	const struct seal_place *sealed)
+{
+	const struct seal_place *place = &block->place;
+	struct header header;
+	struct xaes how = {volume_key_symmetric(key, parts->generation), parts->nonce, &header, sizeof(header)};
+
+	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
+	if (block->cipher == NULL) {
+		memset(block->plain, 0, place->block_size);
+		return SEAL_OK;
+	}
+	fill_header(&header, domain_cipher, key, parts->generation, sealed);
+	return xaes_decrypt(&how, block->cipher, place->block_size, parts->tag, block->plain) ? SEAL_OK
+											      : SEAL_UNREADABLE;
+}
+
+size_t
+seal_open_all(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks, size_t count,
+	      enum seal_result *ret_result)
+{
+	struct parts parts;
+	struct seal_place sealed;
+
+	*ret_result = SEAL_OK;
+	for (size_t i = 0; i < count; i++) {
+		*ret_result = check(key, cache, &blocks[i], &parts, &sealed);
+		if (*ret_result == SEAL_OK && blocks[i].plain != NULL)
+			*ret_result = decrypt(key, &blocks[i], &parts, &sealed);
+		if (*ret_result != SEAL_OK)
+			return i;
+	}
+	return count;
 }
 
 enum seal_result
 seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
 	   const uint8_t *cipher, const uint8_t *verifier, size_t size)
 {
-	struct parts parts;
-	struct seal_place sealed;
+	const struct seal_sealed block = {.place = *place, .cipher = cipher, .verifier = verifier, .size = size};
+	enum seal_result result;
 
-	return check(key, cache, place, cipher, verifier, size, &parts, &sealed);
+	seal_open_all(key, cache, &block, 1, &result);
+	return result;
 }
 
 enum seal_result
 seal_open(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place, const uint8_t *cipher,
 	  const uint8_t *verifier, size_t size, uint8_t *plain)
 {
-	struct parts parts;
-	struct header header;
-	struct seal_place sealed;
-	enum seal_result result = check(key, cache, place, cipher, verifier, size, &parts, &sealed);
+	const struct seal_sealed block = {*place, cipher, verifier, size, plain};
+	enum seal_result result;
 
 	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
-	if (result != SEAL_OK)
-		return result;
-	if (cipher == NULL) {
-		memset(plain, 0, place->block_size);
-		return SEAL_OK;
-	}
-	fill_header(&header, domain_cipher, key, parts.generation, &sealed);
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(plain, NULL, cipher, place->block_size, parts.tag,
-								(const uint8_t *)&header, sizeof(header), parts.nonce,
-								volume_key_symmetric(key, parts.generation)) != 0)
-		return SEAL_UNREADABLE;
-	return SEAL_OK;
+	seal_open_all(key, cache, &block, 1, &result);
+	return result;
 }
 
 enum seal_result

@@ -21,13 +21,14 @@
 #include "core/limits.h"
 #include "core/types.h"
 #include "crypto/volume_key.h"
+#include "crypto/xaes.h"
 
 enum {
 	SEAL_BLOCKS_MAX = 256, // of one write: they share a signature
 	SEAL_PATH_MAX = 8,     // hashes: levels of a tree of so many leaves
 	SEAL_HASH_SIZE = 32,
-	SEAL_NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-	SEAL_TAG_SIZE = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+	SEAL_NONCE_SIZE = XAES_NONCE_SIZE,
+	SEAL_TAG_SIZE = XAES_TAG_SIZE,
 	SEAL_SIGNATURE_SIZE = crypto_sign_BYTES,
 	SEAL_HEAD_SIZE = 1 + 4 + 8 + 2 + 2 + SEAL_SIGNATURE_SIZE, // of a verifier, the signature included
 	SEAL_VERIFIER_SIZE_MAX = SEAL_HEAD_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE + SEAL_PATH_MAX * SEAL_HASH_SIZE,
@@ -58,6 +59,15 @@ struct seal_block {
 	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}
 };
 
+// A block that is checked or opened.
+struct seal_sealed {
+	struct seal_place place;
+	const uint8_t *cipher; // NULL: zeros
+	const uint8_t *verifier;
+	size_t size;    // of the verifier
+	uint8_t *plain; // where what was written goes, block_size bytes; may be ${cipher}. NULL: it is checked only
+};
+
 enum seal_result {
 	SEAL_OK,
 	SEAL_MALFORMED,     // the verifier is none, or one of zeros for data, or of data for zeros
@@ -82,6 +92,10 @@ void seal_make(const struct volume_key *key, const struct seal_block *blocks, si
 // As which version a block was sealed, if the ${size} bytes are its verifier; 0: they are none.
 version_t seal_version(const uint8_t *verifier, size_t size);
 
+// A number that the blocks of one write have in common, and hardly any others; of no use but to keep them together. 0:
+// the ${size} bytes are no verifier.
+uint32_t seal_write_of(const uint8_t *verifier, size_t size);
+
 // Is ${cipher} (NULL: zeros) what a writer of the volume has written at ${place}, as the ${size} bytes ${verifier} say?
 // Any role can tell. Every byte of the verifier counts: who has checked one can pass it on.
 enum seal_result seal_check(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
@@ -91,6 +105,11 @@ enum seal_result seal_check(const struct volume_key *key, struct seal_cache *cac
 // SEAL_OK is returned. ${key} is a reader's.
 enum seal_result seal_open(const struct volume_key *key, struct seal_cache *cache, const struct seal_place *place,
 			   const uint8_t *cipher, const uint8_t *verifier, size_t size, uint8_t *plain);
+
+// The same of ${count} blocks, one after the other until one is not right; together they cost less. Returns how many
+// are right, and what is to be said of the next one.
+size_t seal_open_all(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks,
+		     size_t count, enum seal_result *ret_result);
 
 // Encrypt ${plain} once more as it was for ${verifier}, which was checked, to ${cipher}, which may be ${plain}: the
 // ciphertext is the same. So a reader can keep blocks in the clear and pass them on. Unless SEAL_OK is returned there

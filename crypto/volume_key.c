@@ -58,7 +58,7 @@ key_alloc(const uint8_t *id, enum volume_role role, uint32_t count)
 static void
 make_generation(struct volume_key *key, uint32_t index)
 {
-	crypto_aead_xchacha20poly1305_ietf_keygen(key->secrets[index].symmetric);
+	randombytes_buf(key->secrets[index].symmetric, VOLUME_KEY_SYMMETRIC_SIZE);
 	crypto_sign_keypair(key->publics[index], key->secrets[index].signing);
 }
 

@@ -7,13 +7,14 @@
 #define HVFS_CRYPTO_VOLUME_KEY_H
 
 #include "crypto/fingerprint.h"
+#include "crypto/xaes.h"
 
 #include <assert.h>
 #include <sodium.h>
 
 enum {
 	VOLUME_KEY_ID_SIZE = 16,
-	VOLUME_KEY_SYMMETRIC_SIZE = crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
+	VOLUME_KEY_SYMMETRIC_SIZE = XAES_KEY_SIZE,
 	VOLUME_KEY_SEED_SIZE = crypto_sign_SEEDBYTES, // of the signing key: this is kept in files
 	VOLUME_KEY_SIGNING_SIZE = crypto_sign_SECRETKEYBYTES,
 	VOLUME_KEY_PUBLIC_SIZE = crypto_sign_PUBLICKEYBYTES,

@@ -21,14 +21,29 @@ round_of(struct cookies *cookies, uint32_t volume)
 	return round;
 }
 
+// How many of ${entries} are of neighbours, from the first one on.
+static uint32_t
+run_length(const struct cookie_entry *entries, uint32_t count)
+{
+	uint32_t length = 1;
+
+	while (length < count && entries[length].block == entries[0].block + length)
+		length++;
+	return length;
+}
+
 static bool
 is_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct sealed_entry entry;
+	struct sealed_entry filed[COOKIE_ENTRIES_MAX];
 
-		if (sealed_root_read(root, entries[i].block, 1, &entry) != 0 || entry.sealed < entries[i].version)
+	for (uint32_t run; count > 0; entries += run, count -= run) {
+		run = run_length(entries, count);
+		if (sealed_root_read(root, entries[0].block, run, filed) != 0)
 			return false;
+		for (uint32_t i = 0; i < run; i++)
+			if (filed[i].sealed < entries[i].version)
+				return false;
 	}
 	return true;
 }

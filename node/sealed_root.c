@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// What is in memory only is kept by groups of neighbours: a write of many blocks finds its group once, not each of
+// them.
 #include "node/sealed_root.h"
 
 #include "core/check.h"
@@ -13,21 +15,28 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { PAGE_SIZE = 4096, ENTRY_SIZE = 16, MAGIC_SIZE = 8, SUM_SIZE = 32, RUN_MAX = 4096 };
+enum { PAGE_SIZE = 4096, ENTRY_SIZE = 16, MAGIC_SIZE = 8, SUM_SIZE = 32, RUN_MAX = 4096, GROUP_SIZE = 16 };
 
 static const char magic[MAGIC_SIZE] = {'h', 'v', 'f', 's', 's', 'e', 'a', 'l'};
 
-struct change {
-	uint64_t block;
-	struct sealed_entry entry;
+struct group {
+	uint64_t number;  // of its first block / GROUP_SIZE
+	uint32_t changed; // a bit for each entry
+	struct sealed_entry entries[GROUP_SIZE];
 	UT_hash_handle hh;
+};
+
+struct changes {
+	struct group *groups;
+	struct group *last; // that was changed last; NULL: none
+	size_t count;       // of entries
 };
 
 struct sealed_root {
 	int fd;
-	struct change *writing; // not there yet, or not known to be
-	struct change *changes; // since the sync that began last
-	struct change *apart;   // until then
+	struct changes writing; // not there yet, or not known to be
+	struct changes now;     // since the sync that began last
+	struct changes apart;   // until then
 	uint64_t saves;
 };
 
@@ -125,7 +134,8 @@ begin_file(int fd, const char *path, uint64_t blocks, const struct volume_key *k
 			sys_errno = errno;
 	} else if (sys_errno == 0 && memcmp(page, wanted, PAGE_SIZE) != 0) {
 		snprintf(error, error_size,
-			 "%s: is not of this volume and its key, or damaged; right would be the storage with its own files, or "
+			 "%s: is not of this volume and its key, or damaged; right would be the storage with its own "
+			 "files, or "
 			 "none of this name: then writes of former times are not told from new ones",
 			 path);
 		return -1;
@@ -175,14 +185,16 @@ sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key
 }
 
 static void
-drop(struct change **changes)
+drop(struct changes *changes)
 {
-	struct change *change, *next;
+	struct group *group, *next;
 
-	HASH_ITER (hh, *changes, change, next) {
-		HASH_DEL(*changes, change);
-		free(change);
+	HASH_ITER (hh, changes->groups, group, next)
+	{
+		HASH_DEL(changes->groups, group);
+		free(group);
 	}
+	*changes = (struct changes){0};
 }
 
 void
@@ -191,7 +203,7 @@ sealed_root_close(struct sealed_root *root)
 	if (root == NULL)
 		return;
 	drop(&root->writing);
-	drop(&root->changes);
+	drop(&root->now);
 	drop(&root->apart);
 	close(root->fd);
 	free(root);
@@ -199,55 +211,81 @@ sealed_root_close(struct sealed_root *root)
 
 // ---- On the loop ----
 
-static struct change *
-find(struct change *changes, uint64_t block)
+static struct group *
+find_group(const struct changes *changes, uint64_t number)
 {
-	struct change *change;
+	struct group *group = changes->last;
 
-	HASH_FIND(hh, changes, &block, sizeof(block), change);
-	return change;
+	if (group == NULL || group->number != number)
+		HASH_FIND(hh, changes->groups, &number, sizeof(number), group);
+	return group;
+}
+
+static const struct sealed_entry *
+find(const struct changes *changes, uint64_t block)
+{
+	const struct group *group = find_group(changes, block / GROUP_SIZE);
+
+	return group != NULL && (group->changed >> block % GROUP_SIZE & 1) != 0 ? &group->entries[block % GROUP_SIZE]
+										: NULL;
 }
 
 static void
-put(struct change **changes, struct change *change)
+put(struct changes *changes, uint64_t block, const struct sealed_entry *entry)
 {
-	struct change *before = find(*changes, change->block);
+	struct group *group = find_group(changes, block / GROUP_SIZE);
+	uint32_t bit = UINT32_C(1) << block % GROUP_SIZE;
 
-	if (before != NULL) {
-		HASH_DEL(*changes, before);
-		free(before);
+	if (group == NULL) {
+		group = calloc(1, sizeof(*group));
+		CHECK(group != NULL);
+		group->number = block / GROUP_SIZE;
+		HASH_ADD(hh, changes->groups, number, sizeof(group->number), group);
 	}
-	HASH_ADD(hh, *changes, block, sizeof(change->block), change);
+	changes->last = group;
+	changes->count += (group->changed & bit) == 0;
+	group->changed |= bit;
+	group->entries[block % GROUP_SIZE] = *entry;
+}
+
+// It is there.
+static void
+forget(struct changes *changes, uint64_t block)
+{
+	struct group *group = find_group(changes, block / GROUP_SIZE);
+
+	changes->count--;
+	group->changed &= ~(UINT32_C(1) << block % GROUP_SIZE);
+	if (group->changed != 0)
+		return;
+	changes->last = NULL;
+	HASH_DEL(changes->groups, group);
+	free(group);
 }
 
 void
 sealed_root_wrote(struct sealed_root *root, uint64_t block, const struct sealed_entry *entry)
 {
-	struct change *change = calloc(1, sizeof(*change));
-
-	CHECK(change != NULL);
-	change->block = block;
-	change->entry = *entry;
-	put(&root->writing, change);
+	put(&root->writing, block, entry);
 }
 
 void
 sealed_root_stored(struct sealed_root *root, uint64_t block, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct change *change = find(root->writing, block + i);
+	for (uint64_t end = block + count; block < end; block++) {
+		const struct sealed_entry *entry = find(&root->writing, block);
 
-		if (change == NULL)
+		if (entry == NULL)
 			continue;
-		HASH_DEL(root->writing, change);
-		put(&root->changes, change);
+		put(&root->now, block, entry);
+		forget(&root->writing, block);
 	}
 }
 
 size_t
 sealed_root_unsaved(const struct sealed_root *root)
 {
-	return HASH_COUNT(root->writing) + HASH_COUNT(root->changes) + HASH_COUNT(root->apart);
+	return root->writing.count + root->now.count + root->apart.count;
 }
 
 uint64_t
@@ -259,40 +297,49 @@ sealed_root_saves(const struct sealed_root *root)
 struct sealed_entry
 sealed_root_find(const struct sealed_root *root, uint64_t block, const struct sealed_entry *filed)
 {
-	const struct change *change = find(root->writing, block);
+	const struct sealed_entry *entry = find(&root->writing, block);
 
-	if (change == NULL)
-		change = find(root->changes, block);
-	if (change == NULL)
-		change = find(root->apart, block);
-	return change != NULL ? change->entry : *filed;
+	if (entry == NULL)
+		entry = find(&root->now, block);
+	if (entry == NULL)
+		entry = find(&root->apart, block);
+	return entry != NULL ? *entry : *filed;
+}
+
+static int
+by_number(struct group *a, struct group *b)
+{
+	return a->number < b->number ? -1 : a->number > b->number;
 }
 
 void
 sealed_root_begin(struct sealed_root *root)
 {
-	CHECK(root->apart == NULL);
-	root->apart = root->changes;
-	root->changes = NULL;
+	CHECK(root->apart.groups == NULL);
+	root->apart = root->now;
+	root->now = (struct changes){0};
+	HASH_SRT(hh, root->apart.groups, by_number); // here, since blocks are looked up while the file is written
+}
+
+static void
+put_back(struct changes *changes, const struct group *group)
+{
+	for (uint32_t i = 0; i < GROUP_SIZE; i++) {
+		uint64_t block = group->number * GROUP_SIZE + i;
+
+		if ((group->changed >> i & 1) != 0 && find(changes, block) == NULL)
+			put(changes, block, &group->entries[i]);
+	}
 }
 
 void
 sealed_root_end(struct sealed_root *root, bool ok)
 {
-	struct change *change, *next;
-
-	if (ok) {
-		root->saves += root->apart != NULL;
-		drop(&root->apart);
-		return;
-	}
-	HASH_ITER (hh, root->apart, change, next) {
-		HASH_DEL(root->apart, change);
-		if (find(root->changes, change->block) != NULL)
-			free(change);
-		else
-			HASH_ADD(hh, root->changes, block, sizeof(change->block), change);
-	}
+	if (ok)
+		root->saves += root->apart.groups != NULL;
+	for (const struct group *group = root->apart.groups; !ok && group != NULL; group = group->hh.next)
+		put_back(&root->now, group);
+	drop(&root->apart);
 }
 
 // ---- On any thread ----
@@ -316,34 +363,53 @@ sealed_root_read(const struct sealed_root *root, uint64_t block, uint32_t count,
 	return 0;
 }
 
+// Neighbours, that are to be written at once.
+struct run {
+	uint64_t first;
+	uint32_t count;
+	uint8_t bytes[RUN_MAX * ENTRY_SIZE];
+};
+
 static int
-by_block(struct change *a, struct change *b)
+run_write(const struct sealed_root *root, struct run *run)
 {
-	return a->block < b->block ? -1 : a->block > b->block;
+	int sys_errno =
+		run->count > 0 ? write_at(root->fd, run->bytes, run->count * ENTRY_SIZE, offset_of(run->first)) : 0;
+
+	run->count = 0;
+	return sys_errno;
+}
+
+static int
+run_add(const struct sealed_root *root, struct run *run, uint64_t block, const struct sealed_entry *entry)
+{
+	uint8_t *at;
+	int sys_errno = 0;
+
+	if (run->count == RUN_MAX || block != run->first + run->count)
+		sys_errno = run_write(root, run);
+	if (run->count == 0)
+		run->first = block;
+	at = run->bytes + run->count++ * ENTRY_SIZE;
+	put_be(at, entry->sealed);
+	put_be(at + 8, entry->protocol);
+	return sys_errno;
 }
 
 int
 sealed_root_save(struct sealed_root *root)
 {
-	uint8_t bytes[RUN_MAX * ENTRY_SIZE];
-	uint64_t first = 0;
-	uint32_t count = 0;
+	struct run run;
 	int sys_errno = 0;
 
-	HASH_SORT(root->apart, by_block);
-	for (struct change *change = root->apart; change != NULL && sys_errno == 0; change = change->hh.next) {
-		if (count == RUN_MAX || (count > 0 && change->block != first + count)) {
-			sys_errno = write_at(root->fd, bytes, count * ENTRY_SIZE, offset_of(first));
-			count = 0;
-		}
-		if (count == 0)
-			first = change->block;
-		put_be(bytes + count * ENTRY_SIZE, change->entry.sealed);
-		put_be(bytes + count++ * ENTRY_SIZE + 8, change->entry.protocol);
-	}
-	if (sys_errno == 0 && count > 0)
-		sys_errno = write_at(root->fd, bytes, count * ENTRY_SIZE, offset_of(first));
-	if (sys_errno == 0 && root->apart != NULL && fdatasync(root->fd) != 0)
+	run.first = run.count = 0;
+	for (struct group *group = root->apart.groups; group != NULL; group = group->hh.next)
+		for (uint32_t i = 0; i < GROUP_SIZE && sys_errno == 0; i++)
+			if ((group->changed >> i & 1) != 0)
+				sys_errno = run_add(root, &run, group->number * GROUP_SIZE + i, &group->entries[i]);
+	if (sys_errno == 0)
+		sys_errno = run_write(root, &run);
+	if (sys_errno == 0 && root->apart.groups != NULL && fdatasync(root->fd) != 0)
 		sys_errno = errno;
 	return sys_errno;
 }

@@ -2,26 +2,21 @@
 // A message that needs something is a job: copied, given to a thread, and put at the end of its link's queue. The queue
 // is worked off from its beginning, as far as jobs are done. A message that needs nothing joins it only when there is
 // something before it.
-//
-// A thread reads and writes the bytes of buffers that the job has counted; counts, proofs and the message are the
-// loop's. Nobody changes the bytes of a buffer that has more than one count.
 #include "node/sealing.h"
 
 #include "core/check.h"
 #include "core/limits.h"
-#include "crypto/seal.h"
-#include "node/worker.h"
+#include "node/sealing_job.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	THREADS_MAX = 4,
-	COMING_MAX = 16 << 20,       // bytes of memory that one link's messages may take that wait to be checked,
-	COMING_ALL_MAX = 64 << 20,   // those of all links;
-	COMING_SHARE = 1 << 20,      // and one link's, when those of all take more
+	COMING_MAX = 16 << 20,     // bytes of memory that one link's messages may take that wait to be checked,
+	COMING_ALL_MAX = 64 << 20, // those of all links;
+	COMING_SHARE = 1 << 20,    // and one link's, when those of all take more
 };
 
 struct thread {
@@ -33,36 +28,6 @@ struct sealing {
 	struct thread threads[THREADS_MAX];
 	uint32_t thread_count, next;
 	size_t coming; // bytes of what waits to be checked, on all links, and of links that are closed
-};
-
-// What becomes of one block.
-struct part {
-	struct buf *other;    // to be sent: the ciphertext. Come: the bytes in the clear
-	struct proof *proof;  // made, or that it came with
-	const struct proof *before; // to be sent: that it has
-};
-
-struct job {
-	struct task task;
-	struct job *next;           // in its link's queue
-	struct sealing *sealing;
-	struct sealing_link *owner; // NULL: the link was closed
-	atomic_bool dropped;        // the same, for the thread: nobody wants it any more
-	bool comes;                 // else it goes
-	bool is_done;
-	int volume;
-	const struct volume_key *key;
-	uint32_t block_size;
-	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
-	struct seal_cache *cache;
-	struct message *message;
-	struct part *parts; // by item; NULL: nothing is to be done
-	const struct sealed_root *root; // or NULL
-	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
-	uint64_t saves;                 // how often its file was written, when the job began
-	size_t size;        // goes: bytes of blocks. Comes: all that it takes
-	const char *why;    // NULL: all is well
-	uint64_t fault;     // the block it is not well with
 };
 
 struct queue {
@@ -80,159 +45,20 @@ struct sealing_link {
 	bool closed;
 };
 
-static bool
-may_read(const struct volume_key *key)
-{
-	return volume_key_role(key) >= VOLUME_ROLE_READER;
-}
-
-static bool
-may_write(const struct volume_key *key)
-{
-	return volume_key_role(key) >= VOLUME_ROLE_WRITER;
-}
-
-// ---- On a thread ----
-
-static struct proof *
-proof_new(const uint8_t *bytes, size_t size)
-{
-	struct proof *proof = malloc(sizeof(*proof) + size);
-
-	CHECK(proof != NULL);
-	proof->size = (uint16_t)size;
-	memcpy(proof->bytes, bytes, size);
-	return proof;
-}
-
-static struct seal_place
-place_of(const struct job *job, uint32_t i)
-{
-	return (struct seal_place){.block = job->message->block + i,
-				   .version = job->message->items[i].version,
-				   .block_size = job->block_size};
-}
-
-static bool
-fail(struct job *job, uint32_t i, const char *why)
-{
-	job->why = why;
-	job->fault = job->message->block + i;
-	return false;
-}
-
-static bool
-check_item(struct job *job, uint32_t i)
-{
-	const struct item *item = &job->message->items[i];
-	struct seal_place place = place_of(job, i);
-	const uint8_t *cipher = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
-	enum seal_result result;
-
-	if (item->kind == ITEM_EMPTY)
-		return true;
-	if (item->verifier.size == 0)
-		return fail(job, i, "there is none");
-	if (cipher != NULL && may_read(job->key))
-		result = seal_open(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size,
-				   buf_bytes(job->parts[i].other));
-	else
-		result = seal_check(job->key, job->cache, &place, cipher, item->verifier.bytes, item->verifier.size);
-	if (result != SEAL_OK)
-		return fail(job, i, seal_result_text(result));
-	job->parts[i].proof = proof_new(item->verifier.bytes, item->verifier.size);
-	return true;
-}
-
-// Seal the blocks ${which} of the message, ${count} of them, as one write.
-static void
-make_proofs(struct job *job, const uint32_t *which, uint32_t count)
-{
-	struct seal_block blocks[SEAL_BLOCKS_MAX] = {{.plain = NULL}};
-	struct seal_verifier *verifiers = calloc(count, sizeof(*verifiers));
-
-	CHECK(verifiers != NULL);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct item *item = &job->message->items[which[i]];
-		struct buf *cipher = job->parts[which[i]].other;
-
-		blocks[i] = (struct seal_block){.place = place_of(job, which[i])};
-		if (item->kind == ITEM_DATA) {
-			blocks[i].plain = buf_bytes(item->buf);
-			blocks[i].cipher = buf_bytes(cipher);
-		}
-	}
-	seal_make(job->key, blocks, count, verifiers);
-	for (uint32_t i = 0; i < count; i++)
-		job->parts[which[i]].proof = proof_new(verifiers[i].bytes, verifiers[i].size);
-	free(verifiers);
-}
-
-static bool
-seal_item_again(struct job *job, uint32_t i)
-{
-	const struct proof *before = job->parts[i].before;
-	struct seal_place place = place_of(job, i);
-	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes, before->size,
-					     buf_bytes(job->parts[i].other));
-
-	return result == SEAL_OK || fail(job, i, seal_result_text(result));
-}
-
-static void
-run(struct task *task)
-{
-	struct job *job = (struct job *)task;
-	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
-
-	if (job->filed != NULL && sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0) {
-		fail(job, 0, "as which version it was sealed before can not be read");
-		return;
-	}
-	for (uint32_t i = 0; i < job->message->count; i++) {
-		const struct part *part = &job->parts[i];
-
-		if (atomic_load_explicit(&job->dropped, memory_order_relaxed) || (job->comes && !check_item(job, i)))
-			return;
-		if (job->comes || job->message->items[i].kind == ITEM_EMPTY)
-			continue;
-		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
-			return;
-		if (part->before == NULL)
-			which[count++] = i;
-		if (count == SEAL_BLOCKS_MAX) {
-			make_proofs(job, which, count);
-			count = 0;
-		}
-	}
-	if (count > 0)
-		make_proofs(job, which, count);
-}
-
 // ---- Jobs ----
 
 static void
 job_free(struct job *job)
 {
-	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++) {
+	for (uint32_t i = 0; job->parts != NULL && i < job->message->count; i++)
 		buf_unref(job->parts[i].other);
-		free(job->parts[i].proof);
-	}
 	if (job->comes)
 		job->sealing->coming -= job->size;
 	free(job->parts);
+	free(job->made);
 	free(job->filed);
-	message_free(job->message);
+	message_free(job->copy);
 	free(job);
-}
-
-static void
-give_proof(struct buf *buf, struct part *part)
-{
-	if (buf_proof(buf) != NULL)
-		return; // another job was first
-	buf_set_proof(buf, part->proof);
-	part->proof = NULL;
 }
 
 static bool
@@ -241,37 +67,34 @@ is_zero(const uint8_t *bytes, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before they are
-// known to be right: a few bytes stand for so many.
+// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before
+// they are known to be right: a few bytes stand for so many.
 static void
 unseal_items(struct job *job)
 {
 	for (uint32_t i = 0; i < job->message->count; i++) {
-		struct item *item = &job->message->items[i];
-		struct part *part = &job->parts[i];
+		struct item *item = &job->copy->items[i];
+		const struct blob verifier = item->verifier;
 
 		item->verifier = (struct blob){0};
 		if (item->kind == ITEM_ZERO && job->pool != NULL) {
-			part->other = buf_alloc(job->pool);
-			memset(buf_bytes(part->other), 0, job->block_size);
-		}
-		if (part->other != NULL) {
 			buf_unref(item->buf);
-			item->buf = part->other;
+			item->buf = buf_alloc(job->pool);
 			item->kind = ITEM_DATA;
-			part->other = NULL;
+			memset(buf_bytes(item->buf), 0, job->block_size);
 		}
 		if (item->kind != ITEM_DATA)
 			continue;
-		if (may_write(job->key) && job->root == NULL && is_zero(buf_bytes(item->buf), job->block_size)) {
+		if (sealing_may_write(job->key) && job->root == NULL &&
+		    is_zero(buf_bytes(item->buf), job->block_size)) {
 			buf_unref(item->buf);
 			item->buf = buf_zero();
 		} else {
-			give_proof(item->buf, part);
+			buf_set_proof(item->buf, verifier.bytes, verifier.size);
 		}
 		item->bytes = buf_bytes(item->buf);
 	}
-	job->message->data_size = job->block_size;
+	job->copy->data_size = job->block_size;
 }
 
 // The message as it travels. What is in memory keeps the proof.
@@ -280,13 +103,13 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 {
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct part *part = &job->parts[i];
-		const struct proof *proof = part->before != NULL ? part->before : part->proof;
 
 		items[i] = message->items[i];
-		if (proof == NULL)
+		if (items[i].kind == ITEM_EMPTY)
 			continue;
-		items[i].verifier = (struct blob){proof->bytes, proof->size};
-		if (seal_is_of_zeros(proof->bytes, proof->size))
+		items[i].verifier = part->before != NULL ? (struct blob){part->before->bytes, part->before->size}
+							 : (struct blob){part->made->bytes, part->made->size};
+		if (seal_is_of_zeros(items[i].verifier.bytes, items[i].verifier.size))
 			items[i].kind = ITEM_ZERO;
 		else if (part->other != NULL)
 			items[i].buf = part->other;
@@ -312,13 +135,18 @@ send_job(struct job *job)
 	seal_items(job, job->message, message.items);
 	link->callbacks->send(link->arg, &message, job->block_size);
 	free(message.items);
-	for (uint32_t i = 0; i < job->message->count; i++)
-		if (job->parts[i].proof != NULL && job->message->items[i].kind == ITEM_DATA)
-			give_proof(job->message->items[i].buf, &job->parts[i]);
+	for (uint32_t i = 0; i < job->message->count; i++) {
+		const struct seal_verifier *made = job->parts[i].made;
+		const struct item *item = &job->message->items[i];
+
+		if (made != NULL && item->kind == ITEM_DATA &&
+		    buf_proof(item->buf) == NULL) // else another job was first
+			buf_set_proof(item->buf, made->bytes, made->size);
+	}
 }
 
-// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it now may be
-// newer than that, and is not in memory any more.
+// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it
+// now may be newer than that, and is not in memory any more.
 static void
 check_age(struct job *job)
 {
@@ -327,15 +155,15 @@ check_age(struct job *job)
 
 	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
 	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
-		fail(job, 0, "as which version it was sealed before can not be read");
+		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
-		const struct proof *proof = job->parts[i].proof;
+		const struct item *item = &job->message->items[i];
 
-		if (proof != NULL && link->callbacks->is_old(link->arg, job->volume, job->message->block + i,
-							     job->message->items[i].version,
-							     seal_version(proof->bytes, proof->size),
-							     job->filed != NULL ? &job->filed[i] : &nothing))
-			fail(job, i, "it was sealed before what is here");
+		if (item->kind != ITEM_EMPTY &&
+		    link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
+					    seal_version(item->verifier.bytes, item->verifier.size),
+					    job->filed != NULL ? &job->filed[i] : &nothing))
+			sealing_job_fail(job, i, "it was sealed before what is here");
 	}
 }
 
@@ -344,13 +172,13 @@ receive_job(struct job *job)
 {
 	struct sealing_link *link = job->owner;
 
-	if (job->why == NULL && job->parts != NULL)
+	if (job->why == NULL && job->is_checked)
 		check_age(job);
 	if (job->why != NULL) {
 		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
 		return;
 	}
-	if (job->parts != NULL)
+	if (job->is_checked)
 		unseal_items(job);
 	link->callbacks->receive(link->arg, job->message, job->volume);
 }
@@ -440,10 +268,9 @@ size_of(const struct job *job)
 		       message->cookie.size + message->range_start.size + message->stripe.size;
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		if (message->items[i].kind == ITEM_DATA)
-			size += job->comes && job->key != NULL && may_read(job->key) ? 2 * job->block_size : job->block_size;
+			size += job->block_size;
 		if (job->comes)
-			size += sizeof(struct item) + sizeof(struct part) + sizeof(struct sealed_entry) +
-				2 * message->items[i].verifier.size;
+			size += sizeof(struct item) + sizeof(struct sealed_entry) + message->items[i].verifier.size;
 	}
 	return size;
 }
@@ -454,7 +281,7 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 	struct job *job = calloc(1, sizeof(*job));
 
 	CHECK(job != NULL);
-	*job = (struct job){.task = {.run = run, .done = done},
+	*job = (struct job){.task = {.run = sealing_job_run, .done = done},
 			    .sealing = link->sealing,
 			    .owner = link,
 			    .comes = comes,
@@ -462,17 +289,39 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 			    .volume = volume->index,
 			    .key = volume->key,
 			    .block_size = volume->block_size,
-			    .message = message_copy(message)};
+			    .message = message};
 	job->size = size_of(job);
 	if (comes)
 		link->sealing->coming += job->size;
 	return job;
 }
 
+// It will be needed when the caller's is gone.
+static void
+keep_message(struct job *job)
+{
+	job->copy = message_copy(job->message);
+	job->message = job->copy;
+}
+
+// Who has checked a block knows the signature of those that were written with it, which costs as much to verify as tens
+// of blocks to hash.
+static uint32_t
+thread_of(struct sealing *sealing, const struct job *job)
+{
+	const struct message *message = job->message;
+
+	for (uint32_t i = 0; job->comes && i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY)
+			return seal_write_of(message->items[i].verifier.bytes, message->items[i].verifier.size) %
+			       sealing->thread_count;
+	return sealing->next++ % sealing->thread_count;
+}
+
 static void
 submit(struct sealing *sealing, struct job *job)
 {
-	struct thread *thread = &sealing->threads[sealing->next++ % sealing->thread_count];
+	struct thread *thread = &sealing->threads[thread_of(sealing, job)];
 
 	job->is_done = false;
 	job->cache = thread->cache;
@@ -520,24 +369,23 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 		return;
 	}
 	job = job_new(link, volume, message, true);
+	keep_message(job);
 	if (needs_check && message->opcode == OP_PUT) {
-		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed"; // FLUSH does not
+		// FLUSH has one
+		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed";
 		job->fault = message->block;
 	} else if (needs_check && !sizes_fit(volume, message)) {
 		job->why = "the block has another size";
 		job->fault = message->block;
 	} else if (needs_check) {
-		job->parts = parts_new(message);
-		job->pool = !may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
+		job->is_checked = true;
+		job->pool = !sealing_may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
 			CHECK(job->filed != NULL);
 			job->saves = sealed_root_saves(job->root);
 		}
-		for (uint32_t i = 0; i < message->count && may_read(volume->key); i++)
-			if (message->items[i].kind == ITEM_DATA)
-				job->parts[i].other = buf_alloc(volume->pool);
 		submit(link->sealing, job);
 	}
 	queue_push(&link->coming, job);
@@ -557,43 +405,75 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 	if (item->kind == ITEM_EMPTY)
 		return false;
 	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
-	// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
-	// the one to say so: for who has seen that one, this would be a write of former times.
-	if (part->before != NULL && volume->root != NULL && seal_version(part->before->bytes, part->before->size) != item->version)
+	// A root that was started anew may have had to give an old content the number after a newer one that is lost
+	// (R11). It is the one to say so: for who has seen that one, this would be a write of former times.
+	if (part->before != NULL && volume->root != NULL &&
+	    seal_version(part->before->bytes, part->before->size) != item->version)
 		part->before = NULL;
-	if (part->before == NULL && !may_write(volume->key)) {
-		fail(job, i, "there is no proof");
+	if (part->before == NULL && !sealing_may_write(volume->key)) {
+		sealing_job_fail(job, i, "there is no proof");
 		return false;
 	}
-	if (!may_read(volume->key) || (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
+	if (!sealing_may_read(volume->key) ||
+	    (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
 		return false;
 	if (item->kind == ITEM_DATA)
 		part->other = buf_alloc(volume->pool);
 	return true;
 }
 
+// Those that have no proof get one.
+static void
+prepare_proofs(struct job *job)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < job->message->count; i++)
+		count += job->message->items[i].kind != ITEM_EMPTY && job->parts[i].before == NULL;
+	if (count == 0)
+		return;
+	job->made = malloc(count * sizeof(*job->made));
+	CHECK(job->made != NULL);
+	for (uint32_t i = job->message->count; i-- > 0;)
+		if (job->message->items[i].kind != ITEM_EMPTY && job->parts[i].before == NULL)
+			job->parts[i].made = &job->made[--count];
+}
+
+// Has it all been done?
+static bool
+prepare(struct job *job, const struct sealing_volume *volume)
+{
+	bool computes = false;
+
+	job->parts = parts_new(job->message);
+	for (uint32_t i = 0; i < job->message->count; i++)
+		computes |= prepare_item(volume, job, i);
+	if (!computes || job->why != NULL)
+		return true;
+	prepare_proofs(job);
+	return false;
+}
+
 void
 sealing_send(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_seal = volume->key != NULL && has_content(message), computes = false;
+	bool needs_seal = volume->key != NULL && has_content(message), waits = link->going.first != NULL;
 
-	if (!needs_seal && link->going.first == NULL) {
+	if (!needs_seal && !waits) {
 		link->callbacks->send(link->arg, message, volume->block_size);
 		return;
 	}
 	job = job_new(link, volume, message, false);
-	if (needs_seal) {
-		job->parts = parts_new(message);
-		for (uint32_t i = 0; i < message->count; i++)
-			computes |= prepare_item(volume, job, i);
-	}
-	if (computes && job->why == NULL)
+	if (needs_seal && !prepare(job, volume)) {
+		keep_message(job);
 		submit(link->sealing, job);
-	if (job->is_done && link->going.first == NULL) {
-		send_job(job); // it need not wait
+	} else if (!waits) {
+		send_job(job);
 		job_free(job);
 		return;
+	} else {
+		keep_message(job);
 	}
 	queue_push(&link->going, job);
 }

@@ -60,7 +60,8 @@ struct sealing_link *sealing_open(struct sealing *sealing, const struct sealing_
 // No callback is called any more. What waits is dropped.
 void sealing_close(struct sealing_link *link);
 
-// ${message} has come, about ${volume}.
+// ${message} has come, about ${volume}. Nobody but the caller has its buffers, and he gives them back, so that they can be
+// decrypted where they are.
 void sealing_received(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message);
 
 // ${message} is to be sent.

@@ -77,7 +77,7 @@ volume_parent(const struct node *node, const struct volume *volume, const struct
 	for (uint32_t i = 0; (address = core_ancestor_address(node->core, i)) != NULL; i++)
 		json_array_append_new(ancestors, text(address));
 	parent = json_pack("{sosssIsoso}", "addr", text(node_parent_address(node)), "state",
-			   info->parent_connected ? "connected" : "connecting", "lease_ms",
+			   info->parent_connected ? "connected" : info->parent_denies ? "denied" : "connecting", "lease_ms",
 			   (json_int_t)info->parent_lease_ms, "configured", text(node->config.parents[0].text), "ancestors",
 			   ancestors);
 	json_object_set_new(parent, "peer", peer_text(node->parent));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One mutex guards two lists: what waits for the thread, and what it has run. An eventfd tells the loop of the second.
+// One mutex guards two lists: what waits for the thread, and what it has run. An eventfd tells the loop of the second,
+// when there is something in it that was not. Nobody is woken while the mutex is held, for he would only wait for that.
 // When the system gives no thread, the loop does the work itself: slow, but right.
 #include "node/worker.h"
 
@@ -53,9 +54,28 @@ static void
 end(struct worker *worker, struct task *task)
 {
 	const uint64_t one = 1;
+	bool was_empty;
 
+	pthread_mutex_lock(&worker->lock);
+	was_empty = worker->ended.first == NULL;
 	append(&worker->ended, task);
-	(void)!write(worker->event_fd, &one, sizeof(one)); // fails only when the counter is full: then it is readable
+	pthread_mutex_unlock(&worker->lock);
+	if (was_empty)
+		(void)!write(worker->event_fd, &one,
+			     sizeof(one)); // fails only when the counter is full: then it is readable
+}
+
+// The next task; NULL: there will be none.
+static struct task *
+wait_for_task(struct worker *worker)
+{
+	struct task *task;
+
+	pthread_mutex_lock(&worker->lock);
+	while ((task = take(&worker->waiting)) == NULL && !worker->stopping)
+		pthread_cond_wait(&worker->changed, &worker->lock);
+	pthread_mutex_unlock(&worker->lock);
+	return task;
 }
 
 static void *
@@ -64,18 +84,10 @@ work(void *arg)
 	struct worker *worker = arg;
 	struct task *task;
 
-	pthread_mutex_lock(&worker->lock);
-	for (;;) {
-		while ((task = take(&worker->waiting)) == NULL && !worker->stopping)
-			pthread_cond_wait(&worker->changed, &worker->lock);
-		if (task == NULL)
-			break;
-		pthread_mutex_unlock(&worker->lock);
+	while ((task = wait_for_task(worker)) != NULL) {
 		task->run(task);
-		pthread_mutex_lock(&worker->lock);
 		end(worker, task);
 	}
-	pthread_mutex_unlock(&worker->lock);
 	return NULL;
 }
 
@@ -99,16 +111,15 @@ worker_submit(struct worker *worker, struct task *task)
 	bool has_thread = start(worker);
 
 	worker->running++;
-	if (!has_thread)
+	if (!has_thread) {
 		task->run(task);
-	pthread_mutex_lock(&worker->lock);
-	if (has_thread) {
-		append(&worker->waiting, task);
-		pthread_cond_signal(&worker->changed);
-	} else {
 		end(worker, task);
+		return;
 	}
+	pthread_mutex_lock(&worker->lock);
+	append(&worker->waiting, task);
 	pthread_mutex_unlock(&worker->lock);
+	pthread_cond_signal(&worker->changed);
 }
 
 static void
@@ -162,8 +173,8 @@ stop(struct worker *worker)
 		return;
 	pthread_mutex_lock(&worker->lock);
 	worker->stopping = true;
-	pthread_cond_signal(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
+	pthread_cond_signal(&worker->changed);
 	pthread_join(worker->thread, NULL);
 	worker->started = worker->stopping = false;
 }

@@ -178,6 +178,7 @@ def revoked_under_load(tree):
     writer.join(60)
     check(not writer.is_alive() and ended[0] in (errno.EACCES, errno.EIO), "the writer's error is", ended)
     fails_at_once(tree.one.image())
+    check(tree.one.volume()["parent"]["state"] == "denied", "status has", tree.one.volume()["parent"])
     check(tree.allow("one", "read-write") != "", "nothing said")
     until(lambda: tree.one.volume()["parent"]["state"] == "connected", "it does not come in again")
     check(read_at(tree.one.image(), 200 * 4096, 4096) == b"2" * 4096, "it reads old bytes")

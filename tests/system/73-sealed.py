@@ -167,6 +167,10 @@ def wrong_keys(lab):
                 told="asks for a volume with a key of another")
     refused(lab, "sealed", "plain", "--volume-key", "v=owner.key", says="it is not sealed there with the key of --volume-key",
             told="or that is not sealed here")
+    # Through a node that has no key, and so can not tell by itself.
+    bare = lab.serve("bare", "--parent", "unix:root.sock", "--listen", "unix:bare.sock", mount=False)
+    refused(lab, "through-bare", "bare", says="it is sealed; right would be --volume-key", told="asks for a volume that is sealed, and has no key")
+    bare.stop()
     for name, flags, part in (("nowhere", ("--volume-key", "v=no.key"), "no.key"), ("twice", ("--volume-key", "v=owner.key") * 2, "given twice"),
                               ("which", ("--volume-key", "x=owner.key"), "no --volume x")):
         error = run(*lab.serve_words(name, "--volume", "v", "--parent", "unix:root.sock", *flags, mount=False), status=None)

@@ -52,17 +52,6 @@ START_TEST(one_block_is_in_many_answers)
 }
 END_TEST
 
-static struct proof *
-new_proof(uint8_t byte)
-{
-	struct proof *proof = malloc(sizeof(*proof) + 1);
-
-	ck_assert_ptr_nonnull(proof);
-	proof->size = 1;
-	proof->bytes[0] = byte;
-	return proof;
-}
-
 // A proof stays with its bytes as long as these; who takes their place in memory does not have it.
 START_TEST(proofs_go_with_the_bytes)
 {
@@ -71,9 +60,9 @@ START_TEST(proofs_go_with_the_bytes)
 
 	ck_assert_ptr_null(buf_proof(buf));
 	ck_assert_ptr_null(buf_proof(buf_zero()));
-	buf_set_proof(buf, NULL);
-	buf_set_proof(buf, new_proof(1));
-	buf_set_proof(buf, new_proof(2));
+	buf_set_proof(buf, NULL, 0);
+	buf_set_proof(buf, &(uint8_t){1}, 1);
+	buf_set_proof(buf, &(uint8_t){2}, 1);
 	ck_assert_ptr_null(buf_proof(other));
 	buf_unref(buf_ref(buf));
 	ck_assert_uint_eq(buf_proof(buf)->bytes[0], 2);
