@@ -80,6 +80,7 @@ struct disk_level {
 	uint8_t *superblock_bytes;
 	bool superblock_runs, superblock_due;
 	uint32_t volumes_written, volumes_being_written; // names that are on the disk, that will be
+	uint64_t records_read, records_total; // of an earlier run, while it is being opened
 	uint64_t purge_group;
 	// A level that is being emptied (disk_leave.c).
 	bool leaving;

@@ -3,7 +3,7 @@
 // reading its records, renaming and closing it) is done by a thread of its own; what moves is moved by the stack, slice
 // by slice (cache.c). One change at a time:
 //
-//   opens    the thread: the file of the one that comes; at an error all is as before
+//   opens    the thread: the file of the one that comes, then records in it, some at a time; at an error all is as before
 //   moves    the stack: what is in the one that leaves; a medium that fails in the middle: cache/stack_disk.c
 //   ends     the thread: the new file gets the old one's name
 //
@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@
 #include <unistd.h>
 
 #define NEW_SUFFIX ".new"
+
+enum { TELL_MS = 250, LOG_MS = 10000 };
 
 enum phase { CHANGE_OPENS, CHANGE_MOVES, CHANGE_ENDS };
 
@@ -44,6 +47,8 @@ struct cache_change {
 	bool renames;              // ${disk}'s file gets the name of the file of ${before} then,
 	char *name;                // which is this, without symbolic links
 	uint32_t level_id;         // of the level in memory that leaves for it, or 0
+	uint64_t unread, records;  // records still to read, of how many
+	moment_us told, logged;    // how far that is; 0: not yet
 	char error[600];           // "": all is well
 };
 
@@ -295,8 +300,9 @@ open_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (open_file(change) == 0)
-		cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error));
+	if (open_file(change) == 0 &&
+	    cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error)) == 0)
+		cache_disk_open_more(disk, change->error, sizeof(change->error));
 }
 
 // On the thread: also the last close of a file may take its time.
@@ -344,6 +350,61 @@ come(struct cache_change *change, const struct stack_disk_hooks *hooks)
 		cache_disk_moved(node->control);
 }
 
+// On the thread.
+static void
+open_more_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+
+	cache_disk_open_more(change->disk, change->error, sizeof(change->error));
+}
+
+static void
+log_opening(struct cache_change *change, moment_us now)
+{
+	const char *path = change->disk->path;
+
+	if (change->unread == 0)
+		log_info("disk:%s: the records of all %" PRIu64 " blocks are read", path, change->records);
+	else if (change->logged == 0)
+		log_info("disk:%s: the records of %" PRIu64 " blocks are being read; until then nothing comes from there", path,
+			 change->records);
+	else
+		log_info("disk:%s: %" PRIu64 " of %" PRIu64 " records are read, %d%%", path, change->records - change->unread, change->records,
+			 (int)(100 * (double)(change->records - change->unread) / (double)change->records));
+	change->logged = now;
+}
+
+// There are more records than one step reads: whoever waits, and the log, are told how far it is.
+static void
+tell_opening(struct cache_change *change)
+{
+	moment_us now = node_now();
+
+	if (change->logged == 0 || change->unread == 0 || now - change->logged >= LOG_MS * 1000)
+		log_opening(change, now);
+	if (change->node->control != NULL && (change->told == 0 || now - change->told >= TELL_MS * 1000)) {
+		change->told = now;
+		cache_disk_moved(change->node->control);
+	}
+}
+
+static void open_done(struct task *task);
+
+// Read more, if there is more. False: that was all.
+static bool
+open_more(struct cache_change *change)
+{
+	change->unread = disk_level_open_left(change->disk->level, &change->records);
+	if (change->unread > 0 || change->logged != 0)
+		tell_opening(change);
+	if (change->unread == 0)
+		return false;
+	change->task = (struct task){.run = open_more_run, .done = open_done};
+	worker_submit(change->node->cache_worker, &change->task);
+	return true;
+}
+
 static void
 open_done(struct task *task)
 {
@@ -352,6 +413,8 @@ open_done(struct task *task)
 
 	if (change->error[0] == '\0' && change->node->left)
 		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
+	if (change->error[0] == '\0' && open_more(change))
+		return;
 	if (change->error[0] == '\0' && cache_disk_begin(change->disk, &hooks, change->error, sizeof(change->error)) == 0)
 		come(change, &hooks);
 	else
@@ -365,6 +428,19 @@ open_begin(struct cache_change *change, const struct cache_disk_config *config)
 	change->task = (struct task){.run = open_run, .done = open_done};
 	worker_submit(change->node->cache_worker, &change->task);
 	return change->id;
+}
+
+void
+node_cache_disk_start(struct node *node)
+{
+	struct cache_change *change;
+
+	if (node->opening_disk == NULL)
+		return;
+	change = change_begin(node, CHANGE_OPENS);
+	change->disk = node->opening_disk;
+	node->opening_disk = NULL;
+	open_more(change);
 }
 
 uint32_t
@@ -417,6 +493,18 @@ node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t 
 }
 
 const struct cache_disk_config *
+node_cache_disk_opening(const struct node *node, uint64_t *ret_left, uint64_t *ret_total)
+{
+	const struct cache_change *change = node->cache_change;
+
+	if (change == NULL || change->phase != CHANGE_OPENS)
+		return NULL;
+	*ret_left = change->unread;
+	*ret_total = change->records;
+	return &change->disk->config;
+}
+
+const struct cache_disk_config *
 node_cache_disk_config(const struct node *node)
 {
 	const struct cache_disk *disk = stack_disk_owner(node->cache);
@@ -430,15 +518,6 @@ node_cache_disk_is_device(const struct node *node)
 	const struct cache_disk *disk = stack_disk_owner(node->cache);
 
 	return disk != NULL && disk->disk_file.is_device;
-}
-
-void
-node_cache_disk_cancel(struct node *node)
-{
-	struct cache_change *change = node->cache_change;
-
-	if (change != NULL && change->phase == CHANGE_OPENS)
-		atomic_store(&change->disk->cancelled, true);
 }
 
 void

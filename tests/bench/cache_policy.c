@@ -70,7 +70,7 @@ disk_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint6
 	memory_medium_init(&bytes, 0, 2 * disk.size);
 	medium = memory_medium(&bytes);
 	cache_setup(&fix, &memory, 1);
-	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, &emptied, error, sizeof(error)), &hooks);
+	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, false, &emptied, error, sizeof(error)), &hooks);
 	fix.copies.ops->set_volume(fix.copies.self, 0, "trace", fix.pool);
 	memory_medium_end_all(&bytes);
 	for (uint64_t i = 0; i < length; i++) {
