@@ -133,4 +133,9 @@ void
 disk_level_set_filling(struct disk_level *level, bool filling)
 {
 	level->filling = filling;
+	if (level->superblock.filling == filling)
+		return;
+	level->superblock.filling = filling;
+	level->superblock_due = true;
+	disk_records_pump(level);
 }

@@ -92,7 +92,8 @@ void disk_level_set_policy(struct disk_level *level, enum policy policy);
 // What ${before} has counted counts as that of ${level}, and is counted from 0 there.
 void disk_level_take_counters(struct disk_level *level, struct disk_level *before);
 
-// While it is filled from another one, its records are written without delay: who dies soon after has what has come.
+// While it is filled from another one, its records are written without delay: who dies soon after has what has come. And
+// its superblock says so: who finds it half filled knows that it may be removed.
 void disk_level_set_filling(struct disk_level *level, bool filling);
 
 // The blocks of volume ${index} of this node are those of ${name}, sealed with the keys of ${form}, which outlives the

@@ -123,6 +123,7 @@ format(struct opening *opening, uint8_t *bytes)
 	int sys_errno;
 
 	randombytes_buf(superblock->id, DISK_ID_SIZE);
+	superblock->filling = opening->anew;
 	superblock->generation = opening->ours ? opening->found.generation : 0;
 	if (disk_end(superblock) > medium_size(opening)) {
 		sys_errno = opening->level->medium.ops->grow(opening->level->medium.self, disk_end(superblock));
@@ -201,6 +202,8 @@ take_over(struct opening *opening)
 	rc = find_superblock(opening, bytes);
 	if (rc == 0 && opening->ours && !opening->anew && same_shape(&opening->found, &level->superblock)) {
 		level->superblock = opening->found;
+		level->superblock.filling = false; // as of now it is nobody's leftover
+		level->superblock_due = opening->found.filling;
 		level->records_total = disk_slot_count(&level->superblock);
 	} else if (rc == 0) {
 		opening->emptied = opening->ours;

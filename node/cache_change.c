@@ -12,11 +12,11 @@
 // the rest. Then the next change ends after that.
 //
 // A level that takes another shape becomes another file, PATH.new, which is given the name PATH when it has all of the
-// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left of PATH.new
-// is removed at the next start.
+// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left beside it, or
+// where it was to move to, is removed at the next start (cache_left.h).
 #include "node/cache_disk.h"
 
-#include "cache/disk_format.h"
+#include "node/cache_left.h"
 #include "node/control.h"
 
 #include <errno.h>
@@ -28,8 +28,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define NEW_SUFFIX ".new"
 
 enum { TELL_MS = 250, LOG_MS = 10000 };
 
@@ -46,6 +44,9 @@ struct cache_change {
 	bool unlinked;             // its file has no name any more
 	bool renames;              // ${disk}'s file gets the name of the file of ${before} then,
 	char *name;                // which is this, without symbolic links
+	char *mark;                // of a move, or NULL
+	char (*volumes)[LIMIT_NAME_SIZE + 1]; // whose blocks what is at its place may have
+	uint32_t volume_count;
 	uint32_t level_id;         // of the level in memory that leaves for it, or 0
 	uint64_t unread, records;  // records still to read, of how many
 	moment_us told, logged;    // how far that is; 0: not yet
@@ -62,54 +63,24 @@ struct closing {
 
 // ---- Leftovers ----
 
-// Whether the file ${fd} is a cache, or was to become one: then nothing was written to it yet. (One that begins with zeros
-// may be anything.)
-static bool
-is_ours(int fd)
-{
-	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
-	uint8_t *bytes = calloc(1, DISK_SUPERBLOCK_SIZE);
-	bool ours = lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
-
-	CHECK(superblock != NULL && bytes != NULL);
-	for (uint64_t i = 0; i < DISK_SUPERBLOCKS && !ours; i++) {
-		enum disk_found found = DISK_NOTHING;
-		uint32_t version;
-
-		if (pread(fd, bytes, DISK_SUPERBLOCK_SIZE, (off_t)disk_superblock_offset(i)) == DISK_SUPERBLOCK_SIZE)
-			found = disk_superblock_read(bytes, superblock, &version);
-		ours = found != DISK_NOTHING && found != DISK_FOREIGN;
-	}
-	free(superblock);
-	free(bytes);
-	return ours;
-}
-
-// Remove ${path} if it is ours, a file, and nobody's. False: there is nothing, or it is something else.
-static bool
-remove_ours(const char *path)
-{
-	struct stat status;
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	pid_t holder;
-	bool ours;
-
-	if (fd < 0)
-		return false;
-	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && disk_file_lock(fd, &holder) == 0 && is_ours(fd) &&
-	       unlink(path) == 0;
-	close(fd);
-	return ours;
-}
-
 void
 node_cache_disk_clean_up(const char *path)
 {
-	char *name = realpath(path, NULL), left[PATH_MAX + 8];
+	char *name = realpath(path, NULL), beside[PATH_MAX + 8], left[PATH_MAX];
 
-	if (snprintf(left, sizeof(left), "%s" NEW_SUFFIX, name != NULL ? name : path) < (int)sizeof(left) && remove_ours(left))
+	if (snprintf(beside, sizeof(beside), "%s" CACHE_LEFT_SUFFIX, name != NULL ? name : path) < (int)sizeof(beside) &&
+	    cache_left_remove(beside, left))
 		log_warnx("--cache disk:%s: %s was left by a change that did not end, and is removed", path, left);
 	free(name);
+}
+
+static void
+remove_mark(struct cache_change *change)
+{
+	if (change->mark != NULL)
+		unlink(change->mark);
+	free(change->mark);
+	change->mark = NULL;
 }
 
 // ---- The end ----
@@ -124,6 +95,7 @@ change_end(struct cache_change *change)
 		log_error("the cache: %s", change->error);
 	if (node->control != NULL)
 		control_cache_disk_ended(node->control, change->id, change->level_id, change->error[0] != '\0' ? change->error : NULL);
+	free(change->volumes);
 	free(change->name);
 	free(change);
 }
@@ -199,6 +171,7 @@ end_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk, *left = change->left;
 
+	remove_mark(change);
 	if (left == disk && disk->disk_file.is_new) // it has failed
 		change->unlinked = unlink(disk->path) == 0;
 	else if (left != disk && change->renames)
@@ -264,6 +237,7 @@ static int
 find_name(struct cache_change *change)
 {
 	struct cache_disk *disk = change->disk;
+	char left[PATH_MAX];
 
 	change->name = realpath(disk->config.path, NULL);
 	if (change->name == NULL || !disk_file_is_at(&change->before->disk_file, change->name)) {
@@ -271,9 +245,42 @@ find_name(struct cache_change *change)
 		     disk->config.path);
 		return -1;
 	}
-	snprintf(disk->path, sizeof(disk->path), "%s" NEW_SUFFIX, change->name);
-	remove_ours(disk->path);
+	snprintf(disk->path, sizeof(disk->path), "%s" CACHE_LEFT_SUFFIX, change->name);
+	cache_left_remove(disk->path, left);
 	return 0;
+}
+
+// The name of a volume of ${superblock} that this node does not have; NULL: it has all.
+static const char *
+other_volume(const struct cache_change *change, const struct disk_superblock *superblock)
+{
+	for (uint32_t i = 0; i < superblock->volume_count; i++) {
+		bool has = false;
+
+		for (uint32_t k = 0; k < change->volume_count && !has; k++)
+			has = strcmp(change->volumes[k], superblock->volumes[i]) == 0;
+		if (!has)
+			return superblock->volumes[i];
+	}
+	return NULL;
+}
+
+// The level is to go where a cache is already. What that has would be given up: it may be what an earlier change has left,
+// or one of this node's, but not somebody else's.
+static int
+check_others(struct cache_change *change)
+{
+	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
+	const char *volume = NULL;
+
+	CHECK(superblock != NULL);
+	if (cache_left_look(change->disk->disk_file.fd, superblock) == CACHE_LEFT_WHOLE && superblock->generation > 0)
+		volume = other_volume(change, superblock);
+	if (volume != NULL)
+		fail(change, "disk:%s: is a cache already, with blocks of volume %s, which this node does not have; if nobody needs it, "
+			     "remove it (of a device: overwrite its first MiB with zeros)", change->disk->path, volume);
+	free(superblock);
+	return volume == NULL ? 0 : -1;
 }
 
 // The file that the change needs, and no other one's.
@@ -286,6 +293,10 @@ open_file(struct cache_change *change)
 		return -1;
 	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) != 0)
 		return -1;
+	if (change->before != NULL && !change->renames && !disk->disk_file.is_new)
+		return check_others(change);
+	if (change->before != NULL && !change->renames && !change->before->disk_file.is_device)
+		change->mark = cache_left_mark(change->before->path, disk->path);
 	if (!change->renames || disk->disk_file.is_new)
 		return 0;
 	fail(change, "disk:%s: is there already, and no cache; the change makes a file of this name: give that one another name, "
@@ -311,6 +322,7 @@ give_up_run(struct task *task)
 {
 	struct cache_change *change = (struct cache_change *)task;
 
+	remove_mark(change);
 	if (change->disk->disk_file.is_new)
 		unlink(change->disk->path);
 	cache_disk_destroy(change->disk);
@@ -452,12 +464,29 @@ node_cache_disk_add(struct node *node, const struct cache_disk_config *config, u
 	return open_begin(change, config);
 }
 
+static void
+copy_names(struct cache_change *change)
+{
+	const struct node *node = change->node;
+	uint32_t count = core_volume_count(node->core);
+
+	change->volumes = calloc(count + 1, sizeof(*change->volumes));
+	CHECK(change->volumes != NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		struct volume_info info;
+
+		core_volume_info(node->core, i, node_now(), &info);
+		snprintf(change->volumes[change->volume_count++], LIMIT_NAME_SIZE + 1, "%s", info.name);
+	}
+}
+
 uint32_t
 node_cache_disk_replace(struct node *node, const struct cache_disk_config *config)
 {
 	struct cache_change *change = change_begin(node, CHANGE_OPENS);
 
 	change->before = stack_disk_owner(node->cache);
+	copy_names(change);
 	change->renames = strcmp(config->path, node_cache_disk_config(node)->path) == 0;
 	return open_begin(change, config);
 }
@@ -529,6 +558,8 @@ node_cache_change_fini(struct node *node)
 		return;
 	if (change->before != NULL && change->phase == CHANGE_MOVES && change->disk->disk_file.is_new)
 		unlink(change->disk->path); // the one before has all that it had
+	remove_mark(change);
+	free(change->volumes);
 	free(change->name);
 	free(change);
 	node->cache_change = NULL;

@@ -247,6 +247,7 @@ cache_disk_open_level(struct cache_disk *disk, bool anew, char *error, size_t er
 		return disk_file_refuse(&disk->disk_file, error, error_size,
 					"%" PRIu64 " bytes are too few; right would be at least %" PRIu64, level->size,
 					disk_level_size_min(slot_size));
+	disk->anew = anew;
 	disk->level = disk_level_begin_open(&medium, level, slot_size, anew, &disk->emptied, why, sizeof(why));
 	return disk->level != NULL ? 0 : disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
 }
@@ -267,7 +268,10 @@ tell_found(const struct cache_disk *disk)
 	struct disk_level_stats stats;
 
 	disk_level_get_stats(disk->level, &stats);
-	if (disk->emptied)
+	if (disk->emptied && disk->anew)
+		log_warnx("disk:%s: there was a cache already, which is given up: the level that comes there has its own blocks",
+			  disk->path);
+	else if (disk->emptied)
 		log_warnx("--cache disk:%s: it was of another shape (size, ways, hash, sealed volumes or not): what was in it is given up", disk->path);
 	else if (stats.found > 0)
 		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->path, stats.found);

@@ -15,7 +15,7 @@ struct cache_disk {
 	char path[sizeof((struct cache_disk_config *)0)->path + 8]; // of its file: while it takes the place of another one not config.path
 	struct disk_file disk_file; // its descriptor is the store's, once there is one
 	struct disk_level *level;   // opened, and not yet the stack's; or the stack's no more
-	bool emptied;               // something was there that is given up
+	bool anew, emptied;         // opened for another level's blocks; something was there that is given up
 	struct file_store *file;
 	struct event *readable, *due; // its poll_fd; it wants to be looked at though that is not readable
 	struct event *wake;
