@@ -262,6 +262,7 @@ disk_level_begin_open(const struct medium *medium, const struct level_config *co
 	level->table = assoc_create(group_count, ways, config->hash, config->policy, false);
 	level->digests = calloc(disk_slot_count(&level->superblock), BLOCK_DIGEST_SIZE); // lazily zero if large
 	level->ended_tail = &level->ended;
+	level->held_tail = &level->held;
 	level->later = calloc(DISK_LATER_MAX, sizeof(*level->later));
 	level->pages = calloc(DISK_PAGES_MAX, sizeof(*level->pages));
 	level->batch = calloc(DISK_PAGES_MAX, sizeof(*level->batch));

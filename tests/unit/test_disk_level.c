@@ -772,7 +772,7 @@ END_TEST
 START_TEST(what_can_not_be_written_at_once_is_written_later)
 {
 	const struct level_config large = {
-		.size = (uint64_t)2000 * BLOCK, .ways = 8, .hash = HASH_NEIGHBOURS, .policy = POLICY_LRU};
+		.size = (uint64_t)6000 * BLOCK, .ways = 8, .hash = HASH_NEIGHBOURS, .policy = POLICY_LRU};
 	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed};
 	struct level_config config = disk_config;
 	const struct medium m = memory_medium(&medium);
@@ -780,25 +780,78 @@ START_TEST(what_can_not_be_written_at_once_is_written_later)
 	block_key key;
 	bool emptied;
 
-	config.size = OWN + (uint64_t)1500 * SLOT;
+	memory_medium_fini(&medium);
+	memory_medium_init(&medium, 0, 2 * OWN + (uint64_t)4500 * SLOT);
+	config.size = 2 * OWN + (uint64_t)4500 * SLOT;
 	config.ways = 16;
 	level = disk_level_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
-	ck_assert_ptr_nonnull(level);
+	ck_assert_msg(level != NULL, "%s", error);
 	stack = stack_create(BLOCK, &large, 1);
 	stack_set_disk(stack, level, &hooks);
 	copies = stack_copies(stack);
 	copies.ops->on_evicted(copies.self, on_evicted, NULL);
 	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
 	memory_medium_end_all(&medium);
-	for (uint64_t block = 0; block < 1000; block++)
+	for (uint64_t block = 0; block < 3000; block++)
 		put(block);
 	ck_assert_uint_gt(stats().passed, 0);
 	for (int n = 0; n < 20; n++) {
 		memory_medium_end_all(&medium);
 		ck_assert(!copies.ops->next_loaded(copies.self, &key));
 	}
-	ck_assert_uint_gt(stats().entries, 950); // of those whose group has room
+	ck_assert_uint_gt(stats().entries, 2850); // of those whose group has room
 	ck_assert_uint_eq(evicted_count, 0);
+}
+END_TEST
+
+static uint32_t
+pending(bool write)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < medium.pending_count; i++)
+		count += medium.pending[i]->write == write;
+	return count;
+}
+
+// A burst that the medium can not take at once, of blocks that do not stay in memory: they are held until they are written.
+// A read does not wait for all of them.
+START_TEST(what_falls_out_of_memory_in_a_burst_is_held)
+{
+	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed};
+	struct level_config config = disk_config;
+	const struct medium m = memory_medium(&medium);
+	struct disk_level *level;
+	block_key key;
+	bool emptied;
+
+	memory_medium_fini(&medium);
+	memory_medium_init(&medium, 0, 2 * OWN + (uint64_t)4000 * SLOT);
+	config.size = 2 * OWN + (uint64_t)4000 * SLOT;
+	config.ways = 16;
+	level = disk_level_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
+	ck_assert_msg(level != NULL, "%s", error);
+	stack = stack_create(BLOCK, &memory_config, 1);
+	stack_set_disk(stack, level, &hooks);
+	copies = stack_copies(stack);
+	copies.ops->on_evicted(copies.self, on_evicted, NULL);
+	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
+	memory_medium_end_all(&medium);
+	put(5000);
+	memory_medium_end_all(&medium);
+	for (uint64_t block = 0; block < 1000; block++)
+		put(block);
+	ck_assert_uint_eq(stats().passed, 0);
+	ck_assert_uint_eq(evicted_count, 0);
+	ck_assert_uint_le(pending(true), 100);
+	ck_assert(!copies.ops->ready(copies.self, block_key_make(VOLUME, 5000), pool));
+	ck_assert_uint_eq(pending(false), 1);
+	copies.ops->drop(copies.self, block_key_make(VOLUME, 700)); // and what is not wanted any more is not written
+	memory_medium_end_all(&medium);
+	ck_assert(copies.ops->next_loaded(copies.self, &key));
+	ck_assert_uint_eq(stats().entries, 1000);
+	ck_assert_uint_eq(stats().written, 1000);
+	disk_level_check(level);
 }
 END_TEST
 
@@ -973,6 +1026,7 @@ disk_level_suite(void)
 	tcase_add_test(tcase, damaged_bytes_are_found);
 	tcase_add_loop_test(tcase, a_medium_that_fails_is_given_up, 0, 2);
 	tcase_add_test(tcase, what_can_not_be_written_at_once_is_written_later);
+	tcase_add_test(tcase, what_falls_out_of_memory_in_a_burst_is_held);
 	tcase_add_test(tcase, what_waits_for_its_group_is_tried_once_a_step);
 	tcase_add_loop_test(tcase, copies_in_any_order_of_calls, 0, 40);
 	suite_add_tcase(suite, tcase);
