@@ -474,7 +474,7 @@ cache_run(int argc, char **argv)
 {
 	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
 	struct words words = { .control = NULL };
-	if (argc == 0)
+	if (argc == 0 || argv[0][0] == '-')
 		return command_usage(&command_cache, "what is to be done is missing: " ACTION_NAMES);
 	if (action == NULL)
 		return command_usage(&command_cache, "%s: right would be " ACTION_NAMES, argv[0]);

@@ -350,7 +350,7 @@ action_move(struct client *client, const json_t *request)
 	change_begun(client, 0, was);
 }
 
-enum { CURVE_POINTS = 11, CURVE_NOW = 4 };
+enum { CURVE_POINTS = 11, CURVE_NOW = 4, LEVEL_SIZE_MIN = 1 << 20 };
 
 // Quarters of the present size.
 static void
@@ -415,6 +415,8 @@ action_advise(struct client *client, const json_t *request)
 	size = advice_give(&curve, text);
 	position = find_largest(cache, &level);
 	level_size = (int64_t)level.config.size + (int64_t)size - (int64_t)stats.size;
+	if (level_size < LEVEL_SIZE_MIN)
+		level_size = LEVEL_SIZE_MIN; // as far as one level goes
 	for (int i = 0; i < CURVE_POINTS; i++)
 		json_array_append_new(array, json_pack("{sIsf}", "size", (json_int_t)points[i].size, "hit_ratio", points[i].hit_ratio));
 	client_answer(client, json_pack("{sssIsisIsIsisoso}", "advice", text, "size", (json_int_t)size, "level", (int)position,

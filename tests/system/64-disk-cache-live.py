@@ -14,6 +14,7 @@ def live(lab, relay, data):
     cache(node, "add", "64M,ways=8", "--medium", "live.cache")
     fill(node, data)
     check(disk(node)["path"].endswith("/live.cache"), disk(node))
+    check(cache(node, "warm", "v") == "32M read\n", "there is room for all of it on the disk")
     cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
     cache(node, "add", "0", "16M", "--medium", "second.cache", says="right would be position 1, or none")
     cache(node, "move", "1", "--medium", "", says="move FROM --medium PATH", status=2)
