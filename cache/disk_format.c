@@ -19,10 +19,13 @@ enum {
 	AT_WAYS = 48,
 	AT_HASH = 52,
 	AT_VOLUME_COUNT = 56,
+	AT_FLAGS = 60,
 	AT_KEYS = 64, // DISK_VERSION_SEALED only
 	AT_SUM = DISK_PAGE_SIZE - BLOCK_DIGEST_SIZE, // of all other bytes
 	AT_VOLUMES = DISK_PAGE_SIZE,
 };
+
+enum { FLAG_FILLING = 1 };
 
 static_assert(AT_KEYS + DISK_VOLUMES_MAX * SEALED_KEY_ID_SIZE <= AT_SUM, "the first page has room for them");
 
@@ -81,6 +84,7 @@ disk_superblock_write(const struct disk_superblock *superblock, uint8_t *bytes)
 	put32(bytes + AT_WAYS, superblock->way_count);
 	put32(bytes + AT_HASH, superblock->hash);
 	put32(bytes + AT_VOLUME_COUNT, superblock->volume_count);
+	put32(bytes + AT_FLAGS, superblock->filling ? FLAG_FILLING : 0);
 	memcpy(bytes + AT_KEYS, superblock->keys, sizeof(superblock->keys));
 	memcpy(bytes + AT_VOLUMES, superblock->volumes, sizeof(superblock->volumes));
 	superblock_sum(bytes, bytes + AT_SUM);
@@ -124,6 +128,7 @@ disk_superblock_read(const uint8_t *bytes, struct disk_superblock *ret, uint32_t
 	ret->way_count = get32(bytes + AT_WAYS);
 	ret->hash = get32(bytes + AT_HASH);
 	ret->volume_count = get32(bytes + AT_VOLUME_COUNT);
+	ret->filling = (get32(bytes + AT_FLAGS) & FLAG_FILLING) != 0;
 	memcpy(ret->keys, bytes + AT_KEYS, sizeof(ret->keys)); // zeros in DISK_VERSION
 	memcpy(ret->volumes, bytes + AT_VOLUMES, sizeof(ret->volumes));
 	return is_possible(ret, *ret_version == DISK_VERSION_SEALED) ? DISK_OURS : DISK_DAMAGED;

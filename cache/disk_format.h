@@ -28,6 +28,7 @@ struct disk_superblock {
 	uint32_t way_count;
 	uint64_t group_count;
 	uint32_t hash; // enum hash
+	bool filling;  // it is to take the place of another level, and has not everything yet
 	uint32_t volume_count;
 	char volumes[DISK_VOLUMES_MAX][LIMIT_NAME_SIZE + 1]; // by number
 	uint8_t keys[DISK_VOLUMES_MAX][SEALED_KEY_ID_SIZE];  // of sealed ones; zeros: it is not sealed

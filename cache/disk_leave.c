@@ -82,7 +82,7 @@ bool
 disk_level_has_room(struct disk_level *level)
 {
 	bool has_room = level->stats.sys_errno != 0 || // there is nothing to wait for
-			(level->writes < DISK_WRITES_MAX && disk_records_room(level) &&
+			(disk_writes_room(level) && disk_records_room(level) &&
 			 level->volumes_written == level->superblock.volume_count);
 
 	level->room_wanted = !has_room;
@@ -133,4 +133,9 @@ void
 disk_level_set_filling(struct disk_level *level, bool filling)
 {
 	level->filling = filling;
+	if (level->superblock.filling == filling)
+		return;
+	level->superblock.filling = filling;
+	level->superblock_due = true;
+	disk_records_pump(level);
 }

@@ -122,6 +122,7 @@ disk_level_fail(struct disk_level *level, bool writing, int sys_errno)
 void
 disk_tell_ended(struct disk_level *level)
 {
+	disk_writes_pump(level);
 	if (level->later_count > 0 || level->leaving || level->room_wanted || level->stats.sys_errno != 0)
 		level->listener.wake(level->listener.arg);
 }
@@ -137,7 +138,7 @@ written(struct medium_io *io, int sys_errno)
 	struct assoc_place place;
 	bool stays = disk_op_place(level, op, &place);
 
-	level->writes--;
+	level->writing--;
 	level->stats.written++;
 	disk_op_end(level, op);
 	if (stays) {
@@ -148,6 +149,7 @@ written(struct medium_io *io, int sys_errno)
 		disk_level_fail(level, true, sys_errno);
 	else
 		disk_record_due(level, number);
+	disk_writes_pump(level); // first: what is forgotten ends
 	disk_records_pump(level);
 	disk_tell_ended(level);
 }
@@ -198,7 +200,7 @@ is_kept(const struct disk_level *level, block_key told_key, const struct buf *bu
 static bool
 may_write(const struct disk_level *level, uint32_t number)
 {
-	return level->stats.sys_errno == 0 && number < level->volumes_written && level->writes < DISK_WRITES_MAX &&
+	return level->stats.sys_errno == 0 && number < level->volumes_written && disk_writes_room(level) &&
 	       disk_records_room(level);
 }
 
@@ -228,7 +230,6 @@ put_new(struct disk_level *level, block_key key, block_key told_key, struct buf 
 		disk_record_due(level, disk_slot_number(level, group, slot.way));
 		return true;
 	}
-	level->writes++;
 	disk_op_begin(level, &place, told_key, buf_ref(buf), true, written);
 	return true;
 }
@@ -336,7 +337,7 @@ write_later(struct disk_level *level)
 {
 	uint32_t count = level->later_count < DISK_LATER_TRIES ? level->later_count : DISK_LATER_TRIES;
 
-	while (count-- > 0 && level->writes < DISK_WRITES_MAX / 2 && disk_records_room(level)) {
+	while (count-- > 0 && level->write_bytes < DISK_WRITES_MAX / 2 && disk_records_room(level)) {
 		block_key key = level->later[level->later_first];
 		struct buf *buf;
 
@@ -580,6 +581,9 @@ disk_level_abandon(struct disk_level *level)
 			disk_op_end(level, level->ops[i]);
 	level->ended = NULL;
 	level->ended_tail = &level->ended;
+	level->held = NULL;
+	level->held_tail = &level->held;
+	level->writing = 0;
 	level->page_ios_running = 0;
 	level->superblock_runs = false;
 }

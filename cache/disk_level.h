@@ -65,16 +65,20 @@ uint64_t disk_level_size_min(uint32_t slot_size);
 // Bytes of memory that the index of such a level takes when all of it is in use.
 uint64_t disk_level_index(const struct level_config *config, uint32_t slot_size);
 
-// Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape: then *${ret_emptied} is
-// true if something was on it. ${config} has a hash; its size is what the level takes
+// Take over ${medium}, whose format is made anew if it is empty, or ours and of another shape, or (${anew}) ours: then
+// *${ret_emptied} is true if something was on it. ${config} has a hash; its size is what the level takes
 // on the medium, all included. Returns NULL and a sentence without the medium's name: what is
 // wrong, what to do.
 struct disk_level *disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
-				   bool *ret_emptied, char *error, size_t error_size);
+				   bool anew, bool *ret_emptied, char *error, size_t error_size);
 
-// The same, to take the place of another level: what is on ${medium} and ours is given up in any case.
-struct disk_level *disk_level_open_empty(const struct medium *medium, const struct level_config *config,
-					 uint32_t slot_size, bool *ret_emptied, char *error, size_t error_size);
+// The same in steps, as the records of a large level take their time. The first one refuses what is to be refused. Then,
+// until none are left, disk_level_open_more reads ${reads} times some of the records, of 32768 blocks, or returns -1 and a
+// sentence. Nothing else may be done with it before.
+struct disk_level *disk_level_begin_open(const struct medium *medium, const struct level_config *config,
+					 uint32_t slot_size, bool anew, bool *ret_emptied, char *error, size_t error_size);
+int disk_level_open_more(struct disk_level *level, uint32_t reads, char *error, size_t error_size);
+uint64_t disk_level_open_left(const struct disk_level *level, uint64_t *ret_total);
 
 // Nothing may be under way, or (after disk_level_abandon) ever end.
 void disk_level_close(struct disk_level *level);
@@ -88,7 +92,8 @@ void disk_level_set_policy(struct disk_level *level, enum policy policy);
 // What ${before} has counted counts as that of ${level}, and is counted from 0 there.
 void disk_level_take_counters(struct disk_level *level, struct disk_level *before);
 
-// While it is filled from another one, its records are written without delay: who dies soon after has what has come.
+// While it is filled from another one, its records are written without delay: who dies soon after has what has come. And
+// its superblock says so: who finds it half filled knows that it may be removed.
 void disk_level_set_filling(struct disk_level *level, bool filling);
 
 // The blocks of volume ${index} of this node are those of ${name}, sealed with the keys of ${form}, which outlives the

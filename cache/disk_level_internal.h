@@ -8,9 +8,10 @@
 #include "cache/disk_level.h"
 
 enum {
-	DISK_WRITES_MAX = 512,   // blocks being written at once
+	DISK_WRITES_MAX = 8 << 20,  // bytes of blocks being written at once, or held until they are
+	DISK_WRITING_MAX = 96,      // blocks being written at once: so many may be before a read
 	DISK_LATER_MAX = 16384,  // blocks in memory that wait to be written
-	DISK_LATER_TRIES = DISK_WRITES_MAX, // of them looked at in one step
+	DISK_LATER_TRIES = 512,  // of them looked at in one step
 	DISK_PAGES_MAX = 256,    // pages of records written together
 	DISK_PURGE_GROUPS = 512, // emptied in one step of a level that has failed
 	DISK_OP_BUCKETS = 4096,
@@ -22,7 +23,7 @@ struct disk_op {
 	struct medium_io io;
 	struct disk_level *level;
 	struct disk_op *next;       // in its bucket, by group
-	struct disk_op *next_ended; // of reads
+	struct disk_op *next_ended; // of reads; of writes that are held the next one
 	block_key key;              // with the volume's number
 	block_key told_key;         // as the core calls it
 	uint64_t group;
@@ -65,7 +66,9 @@ struct disk_level {
 	uint8_t index_of[DISK_VOLUMES_MAX];   // and back: index + 1
 	struct disk_op *ops[DISK_OP_BUCKETS];
 	uint64_t op_count; // ended reads included
-	uint64_t writes;
+	uint64_t writes, write_bytes; // held ones included
+	uint64_t writing;             // without them
+	struct disk_op *held, **held_tail;
 	struct disk_op *ended, **ended_tail;
 	// Blocks that could not be written at once: a ring of their keys, as the core calls them.
 	block_key *later;
@@ -80,6 +83,7 @@ struct disk_level {
 	uint8_t *superblock_bytes;
 	bool superblock_runs, superblock_due;
 	uint32_t volumes_written, volumes_being_written; // names that are on the disk, that will be
+	uint64_t records_read, records_total; // of an earlier run, while it is being opened
 	uint64_t purge_group;
 	// A level that is being emptied (disk_leave.c).
 	bool leaving;
@@ -118,6 +122,9 @@ uint32_t disk_free_way(struct disk_level *level, uint64_t group);
 struct disk_op *disk_op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key,
 			      struct buf *buf, bool write, void (*done)(struct medium_io *io, int sys_errno));
 
+// Begin writes that are held, as far as the medium is to have more.
+void disk_writes_pump(struct disk_level *level);
+
 // It has ended. Gives back the count of its buffer, if it still has one.
 void disk_op_end(struct disk_level *level, struct disk_op *op);
 
@@ -137,6 +144,13 @@ void disk_record_due(struct disk_level *level, uint64_t slot);
 
 // Write records, if it is time; the superblock, if it is due.
 void disk_records_pump(struct disk_level *level);
+
+// Whether another write is to be taken.
+static inline bool
+disk_writes_room(const struct disk_level *level)
+{
+	return level->write_bytes < DISK_WRITES_MAX;
+}
 
 // Whether there is room for another record.
 bool disk_records_room(const struct disk_level *level);

@@ -170,6 +170,15 @@ begin_sealed(struct disk_level *level, struct disk_op *op)
 
 // ---- All blocks ----
 
+static void
+begin(struct disk_level *level, struct disk_op *op)
+{
+	if (level->forms[block_key_volume(op->told_key)] != NULL)
+		begin_sealed(level, op);
+	else
+		level->medium.ops->submit(level->medium.self, &op->io);
+}
+
 struct disk_op *
 disk_op_begin(struct disk_level *level, const struct assoc_place *place, block_key told_key, struct buf *buf,
 	      bool write, void (*done)(struct medium_io *io, int sys_errno))
@@ -193,11 +202,36 @@ disk_op_begin(struct disk_level *level, const struct assoc_place *place, block_k
 		.size = buf_size(buf),
 		.done = done,
 	};
-	if (level->forms[block_key_volume(told_key)] != NULL)
-		begin_sealed(level, op);
-	else
-		level->medium.ops->submit(level->medium.self, &op->io);
+	if (!write) {
+		begin(level, op);
+		return op;
+	}
+	level->writes++;
+	level->write_bytes += buf_size(buf);
+	*level->held_tail = op;
+	level->held_tail = &op->next_ended;
+	disk_writes_pump(level);
 	return op;
+}
+
+// In the order in which they came. Few enough that a read does not wait for all of them; and with room for their records.
+void
+disk_writes_pump(struct disk_level *level)
+{
+	while (level->held != NULL && level->writing < DISK_WRITING_MAX &&
+	       (disk_records_room(level) || level->stats.sys_errno != 0)) {
+		struct disk_op *op = level->held;
+
+		level->held = op->next_ended;
+		if (level->held == NULL)
+			level->held_tail = &level->held;
+		if (op->forgotten) {
+			disk_op_end(level, op);
+			continue;
+		}
+		level->writing++;
+		begin(level, op);
+	}
 }
 
 void
@@ -209,6 +243,8 @@ disk_op_end(struct disk_level *level, struct disk_op *op)
 		link = &(*link)->next;
 	*link = op->next;
 	level->op_count--;
+	level->writes -= op->io.write;
+	level->write_bytes -= op->io.write ? buf_size(op->buf) : 0;
 	buf_unref(op->buf);
 	sealing_destroy(op->sealing);
 	free(op);

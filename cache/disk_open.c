@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ_PAGES = 1024 };
-
 struct opening {
 	struct disk_level *level;
 	char *error;
@@ -125,6 +123,7 @@ format(struct opening *opening, uint8_t *bytes)
 	int sys_errno;
 
 	randombytes_buf(superblock->id, DISK_ID_SIZE);
+	superblock->filling = opening->anew;
 	superblock->generation = opening->ours ? opening->found.generation : 0;
 	if (disk_end(superblock) > medium_size(opening)) {
 		sys_errno = opening->level->medium.ops->grow(opening->level->medium.self, disk_end(superblock));
@@ -162,26 +161,24 @@ record_found(struct disk_level *level, uint64_t number, const struct disk_record
 	level->stats.found++;
 }
 
+// The next records, as many as one read has.
 static int
-read_records(struct opening *opening, uint8_t *bytes)
+read_records(struct opening *opening)
 {
 	struct disk_level *level = opening->level;
-	uint64_t count = disk_slot_count(&level->superblock);
+	uint64_t first = level->records_read, left = level->records_total - first;
+	uint64_t count = left < DISK_PAGES_MAX * DISK_PAGE_RECORDS ? left : DISK_PAGES_MAX * DISK_PAGE_RECORDS;
 	uint64_t pages = (count + DISK_PAGE_RECORDS - 1) / DISK_PAGE_RECORDS;
 
-	for (uint64_t page = 0; page < pages; page += READ_PAGES) {
-		uint64_t some = pages - page < READ_PAGES ? pages - page : READ_PAGES;
-		uint64_t first = page * DISK_PAGE_RECORDS;
+	if (perform(opening, false, disk_page_offset(first / DISK_PAGE_RECORDS), level->page_bytes, pages * DISK_PAGE_SIZE) != 0)
+		return -1;
+	for (uint64_t i = 0; i < count; i++) {
+		struct disk_record record;
 
-		if (perform(opening, false, disk_page_offset(page), bytes, some * DISK_PAGE_SIZE) != 0)
-			return -1;
-		for (uint64_t i = 0; i < some * DISK_PAGE_RECORDS && first + i < count; i++) {
-			struct disk_record record;
-
-			if (disk_record_read(&level->superblock, first + i, bytes + i * DISK_RECORD_SIZE, &record))
-				record_found(level, first + i, &record);
-		}
+		if (disk_record_read(&level->superblock, first + i, level->page_bytes + i * DISK_RECORD_SIZE, &record))
+			record_found(level, first + i, &record);
 	}
+	level->records_read += count;
 	level->stats.unknown = level->stats.found;
 	return 0;
 }
@@ -197,22 +194,22 @@ static int
 take_over(struct opening *opening)
 {
 	struct disk_level *level = opening->level;
-	uint8_t *bytes = aligned_alloc(DISK_PAGE_SIZE, READ_PAGES * DISK_PAGE_SIZE);
+	uint8_t *bytes = level->page_bytes;
 	int rc;
 
-	static_assert(READ_PAGES * DISK_PAGE_SIZE >= DISK_EMPTY_SIZE && DISK_EMPTY_SIZE >= DISK_SUPERBLOCK_SIZE,
+	static_assert(DISK_PAGES_MAX * DISK_PAGE_SIZE >= DISK_EMPTY_SIZE && DISK_EMPTY_SIZE >= DISK_SUPERBLOCK_SIZE,
 		      "the buffer is for all of these");
-	CHECK(bytes != NULL);
 	rc = find_superblock(opening, bytes);
 	if (rc == 0 && opening->ours && !opening->anew && same_shape(&opening->found, &level->superblock)) {
 		level->superblock = opening->found;
-		rc = read_records(opening, bytes);
+		level->superblock.filling = false; // as of now it is nobody's leftover
+		level->superblock_due = opening->found.filling;
+		level->records_total = disk_slot_count(&level->superblock);
 	} else if (rc == 0) {
 		opening->emptied = opening->ours;
 		rc = format(opening, bytes);
 	}
 	level->volumes_written = level->superblock.volume_count;
-	free(bytes);
 	return rc;
 }
 
@@ -242,9 +239,9 @@ disk_level_index(const struct level_config *config, uint32_t slot_size)
 	return assoc_index_size(group_count, ways, config->policy, false) + group_count * ways * BLOCK_DIGEST_SIZE;
 }
 
-static struct disk_level *
-open_level(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool anew, bool *ret_emptied,
-	   char *error, size_t error_size)
+struct disk_level *
+disk_level_begin_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool anew,
+		      bool *ret_emptied, char *error, size_t error_size)
 {
 	struct disk_level *level = calloc(1, sizeof(*level));
 	struct opening opening = {.level = level, .error = error, .error_size = error_size, .anew = anew};
@@ -265,6 +262,7 @@ open_level(const struct medium *medium, const struct level_config *config, uint3
 	level->table = assoc_create(group_count, ways, config->hash, config->policy, false);
 	level->digests = calloc(disk_slot_count(&level->superblock), BLOCK_DIGEST_SIZE); // lazily zero if large
 	level->ended_tail = &level->ended;
+	level->held_tail = &level->held;
 	level->later = calloc(DISK_LATER_MAX, sizeof(*level->later));
 	level->pages = calloc(DISK_PAGES_MAX, sizeof(*level->pages));
 	level->batch = calloc(DISK_PAGES_MAX, sizeof(*level->batch));
@@ -281,18 +279,37 @@ open_level(const struct medium *medium, const struct level_config *config, uint3
 	return NULL;
 }
 
-struct disk_level *
-disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool *ret_emptied,
-		char *error, size_t error_size)
+int
+disk_level_open_more(struct disk_level *level, uint32_t reads, char *error, size_t error_size)
 {
-	return open_level(medium, config, slot_size, false, ret_emptied, error, error_size);
+	struct opening opening = {.level = level, .error = error, .error_size = error_size};
+
+	for (uint32_t i = 0; i < reads && level->records_read < level->records_total; i++)
+		if (read_records(&opening) != 0)
+			return -1;
+	return 0;
+}
+
+uint64_t
+disk_level_open_left(const struct disk_level *level, uint64_t *ret_total)
+{
+	*ret_total = level->records_total;
+	return level->records_total - level->records_read;
 }
 
 struct disk_level *
-disk_level_open_empty(const struct medium *medium, const struct level_config *config, uint32_t slot_size,
-		      bool *ret_emptied, char *error, size_t error_size)
+disk_level_open(const struct medium *medium, const struct level_config *config, uint32_t slot_size, bool anew, bool *ret_emptied,
+		char *error, size_t error_size)
 {
-	return open_level(medium, config, slot_size, true, ret_emptied, error, error_size);
+	struct disk_level *level = disk_level_begin_open(medium, config, slot_size, anew, ret_emptied, error, error_size);
+
+	while (level != NULL && level->records_read < level->records_total) {
+		if (disk_level_open_more(level, 1, error, error_size) == 0)
+			continue;
+		disk_level_close(level);
+		level = NULL;
+	}
+	return level;
 }
 
 void

@@ -353,7 +353,8 @@ draw_change(struct progress *progress, const json_t *answer)
 	json_int_t left = json_integer_value(json_object_get(answer, "moving"));
 	json_int_t total = json_integer_value(json_object_get(answer, "moving_total"));
 	char text[64];
-	snprintf(text, sizeof text, "%lld blocks left", (long long)left);
+	bool opens = json_object_get(answer, "phase") != NULL;
+	snprintf(text, sizeof text, opens ? "being opened, %lld records left" : "%lld blocks left", (long long)left);
 	progress_draw(progress, total > 0 ? 1 - (double)left / (double)total : 1, text);
 }
 
@@ -473,7 +474,7 @@ cache_run(int argc, char **argv)
 {
 	const struct action *action = argc > 0 ? find_action(argv[0]) : NULL;
 	struct words words = { .control = NULL };
-	if (argc == 0)
+	if (argc == 0 || argv[0][0] == '-')
 		return command_usage(&command_cache, "what is to be done is missing: " ACTION_NAMES);
 	if (action == NULL)
 		return command_usage(&command_cache, "%s: right would be " ACTION_NAMES, argv[0]);

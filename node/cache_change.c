@@ -3,7 +3,7 @@
 // reading its records, renaming and closing it) is done by a thread of its own; what moves is moved by the stack, slice
 // by slice (cache.c). One change at a time:
 //
-//   opens    the thread: the file of the one that comes; at an error all is as before
+//   opens    the thread: the file of the one that comes, then records in it, some at a time; at an error all is as before
 //   moves    the stack: what is in the one that leaves; a medium that fails in the middle: cache/stack_disk.c
 //   ends     the thread: the new file gets the old one's name
 //
@@ -12,15 +12,16 @@
 // the rest. Then the next change ends after that.
 //
 // A level that takes another shape becomes another file, PATH.new, which is given the name PATH when it has all of the
-// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left of PATH.new
-// is removed at the next start.
+// old one's blocks. So whenever the node is killed PATH is whole: the old one, or the new one. What is left beside it, or
+// where it was to move to, is removed at the next start (cache_left.h).
 #include "node/cache_disk.h"
 
-#include "cache/disk_format.h"
+#include "node/cache_left.h"
 #include "node/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEW_SUFFIX ".new"
+enum { TELL_MS = 250, LOG_MS = 10000 };
 
 enum phase { CHANGE_OPENS, CHANGE_MOVES, CHANGE_ENDS };
 
@@ -43,7 +44,12 @@ struct cache_change {
 	bool unlinked;             // its file has no name any more
 	bool renames;              // ${disk}'s file gets the name of the file of ${before} then,
 	char *name;                // which is this, without symbolic links
+	char *mark;                // of a move, or NULL
+	char (*volumes)[LIMIT_NAME_SIZE + 1]; // whose blocks what is at its place may have
+	uint32_t volume_count;
 	uint32_t level_id;         // of the level in memory that leaves for it, or 0
+	uint64_t unread, records;  // records still to read, of how many
+	moment_us told, logged;    // how far that is; 0: not yet
 	char error[600];           // "": all is well
 };
 
@@ -57,54 +63,24 @@ struct closing {
 
 // ---- Leftovers ----
 
-// Whether the file ${fd} is a cache, or was to become one: then nothing was written to it yet. (One that begins with zeros
-// may be anything.)
-static bool
-is_ours(int fd)
-{
-	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
-	uint8_t *bytes = calloc(1, DISK_SUPERBLOCK_SIZE);
-	bool ours = lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
-
-	CHECK(superblock != NULL && bytes != NULL);
-	for (uint64_t i = 0; i < DISK_SUPERBLOCKS && !ours; i++) {
-		enum disk_found found = DISK_NOTHING;
-		uint32_t version;
-
-		if (pread(fd, bytes, DISK_SUPERBLOCK_SIZE, (off_t)disk_superblock_offset(i)) == DISK_SUPERBLOCK_SIZE)
-			found = disk_superblock_read(bytes, superblock, &version);
-		ours = found != DISK_NOTHING && found != DISK_FOREIGN;
-	}
-	free(superblock);
-	free(bytes);
-	return ours;
-}
-
-// Remove ${path} if it is ours, a file, and nobody's. False: there is nothing, or it is something else.
-static bool
-remove_ours(const char *path)
-{
-	struct stat status;
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	pid_t holder;
-	bool ours;
-
-	if (fd < 0)
-		return false;
-	ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && disk_file_lock(fd, &holder) == 0 && is_ours(fd) &&
-	       unlink(path) == 0;
-	close(fd);
-	return ours;
-}
-
 void
 node_cache_disk_clean_up(const char *path)
 {
-	char *name = realpath(path, NULL), left[PATH_MAX + 8];
+	char *name = realpath(path, NULL), beside[PATH_MAX + 8], left[PATH_MAX];
 
-	if (snprintf(left, sizeof(left), "%s" NEW_SUFFIX, name != NULL ? name : path) < (int)sizeof(left) && remove_ours(left))
+	if (snprintf(beside, sizeof(beside), "%s" CACHE_LEFT_SUFFIX, name != NULL ? name : path) < (int)sizeof(beside) &&
+	    cache_left_remove(beside, left))
 		log_warnx("--cache disk:%s: %s was left by a change that did not end, and is removed", path, left);
 	free(name);
+}
+
+static void
+remove_mark(struct cache_change *change)
+{
+	if (change->mark != NULL)
+		unlink(change->mark);
+	free(change->mark);
+	change->mark = NULL;
 }
 
 // ---- The end ----
@@ -119,6 +95,7 @@ change_end(struct cache_change *change)
 		log_error("the cache: %s", change->error);
 	if (node->control != NULL)
 		control_cache_disk_ended(node->control, change->id, change->level_id, change->error[0] != '\0' ? change->error : NULL);
+	free(change->volumes);
 	free(change->name);
 	free(change);
 }
@@ -194,6 +171,7 @@ end_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk, *left = change->left;
 
+	remove_mark(change);
 	if (left == disk && disk->disk_file.is_new) // it has failed
 		change->unlinked = unlink(disk->path) == 0;
 	else if (left != disk && change->renames)
@@ -259,6 +237,7 @@ static int
 find_name(struct cache_change *change)
 {
 	struct cache_disk *disk = change->disk;
+	char left[PATH_MAX];
 
 	change->name = realpath(disk->config.path, NULL);
 	if (change->name == NULL || !disk_file_is_at(&change->before->disk_file, change->name)) {
@@ -266,9 +245,42 @@ find_name(struct cache_change *change)
 		     disk->config.path);
 		return -1;
 	}
-	snprintf(disk->path, sizeof(disk->path), "%s" NEW_SUFFIX, change->name);
-	remove_ours(disk->path);
+	snprintf(disk->path, sizeof(disk->path), "%s" CACHE_LEFT_SUFFIX, change->name);
+	cache_left_remove(disk->path, left);
 	return 0;
+}
+
+// The name of a volume of ${superblock} that this node does not have; NULL: it has all.
+static const char *
+other_volume(const struct cache_change *change, const struct disk_superblock *superblock)
+{
+	for (uint32_t i = 0; i < superblock->volume_count; i++) {
+		bool has = false;
+
+		for (uint32_t k = 0; k < change->volume_count && !has; k++)
+			has = strcmp(change->volumes[k], superblock->volumes[i]) == 0;
+		if (!has)
+			return superblock->volumes[i];
+	}
+	return NULL;
+}
+
+// The level is to go where a cache is already. What that has would be given up: it may be what an earlier change has left,
+// or one of this node's, but not somebody else's.
+static int
+check_others(struct cache_change *change)
+{
+	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
+	const char *volume = NULL;
+
+	CHECK(superblock != NULL);
+	if (cache_left_look(change->disk->disk_file.fd, superblock) == CACHE_LEFT_WHOLE && superblock->generation > 0)
+		volume = other_volume(change, superblock);
+	if (volume != NULL)
+		fail(change, "disk:%s: is a cache already, with blocks of volume %s, which this node does not have; if nobody needs it, "
+			     "remove it (of a device: overwrite its first MiB with zeros)", change->disk->path, volume);
+	free(superblock);
+	return volume == NULL ? 0 : -1;
 }
 
 // The file that the change needs, and no other one's.
@@ -281,6 +293,10 @@ open_file(struct cache_change *change)
 		return -1;
 	if (cache_disk_open_file(disk, "disk:", change->error, sizeof(change->error)) != 0)
 		return -1;
+	if (change->before != NULL && !change->renames && !disk->disk_file.is_new)
+		return check_others(change);
+	if (change->before != NULL && !change->renames && !change->before->disk_file.is_device)
+		change->mark = cache_left_mark(change->before->path, disk->path);
 	if (!change->renames || disk->disk_file.is_new)
 		return 0;
 	fail(change, "disk:%s: is there already, and no cache; the change makes a file of this name: give that one another name, "
@@ -295,8 +311,9 @@ open_run(struct task *task)
 	struct cache_change *change = (struct cache_change *)task;
 	struct cache_disk *disk = change->disk;
 
-	if (open_file(change) == 0)
-		cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error));
+	if (open_file(change) == 0 &&
+	    cache_disk_open_level(disk, change->before != NULL, change->error, sizeof(change->error)) == 0)
+		cache_disk_open_more(disk, change->error, sizeof(change->error));
 }
 
 // On the thread: also the last close of a file may take its time.
@@ -305,6 +322,7 @@ give_up_run(struct task *task)
 {
 	struct cache_change *change = (struct cache_change *)task;
 
+	remove_mark(change);
 	if (change->disk->disk_file.is_new)
 		unlink(change->disk->path);
 	cache_disk_destroy(change->disk);
@@ -344,6 +362,61 @@ come(struct cache_change *change, const struct stack_disk_hooks *hooks)
 		cache_disk_moved(node->control);
 }
 
+// On the thread.
+static void
+open_more_run(struct task *task)
+{
+	struct cache_change *change = (struct cache_change *)task;
+
+	cache_disk_open_more(change->disk, change->error, sizeof(change->error));
+}
+
+static void
+log_opening(struct cache_change *change, moment_us now)
+{
+	const char *path = change->disk->path;
+
+	if (change->unread == 0)
+		log_info("disk:%s: the records of all %" PRIu64 " blocks are read", path, change->records);
+	else if (change->logged == 0)
+		log_info("disk:%s: the records of %" PRIu64 " blocks are being read; until then nothing comes from there", path,
+			 change->records);
+	else
+		log_info("disk:%s: %" PRIu64 " of %" PRIu64 " records are read, %d%%", path, change->records - change->unread, change->records,
+			 (int)(100 * (double)(change->records - change->unread) / (double)change->records));
+	change->logged = now;
+}
+
+// There are more records than one step reads: whoever waits, and the log, are told how far it is.
+static void
+tell_opening(struct cache_change *change)
+{
+	moment_us now = node_now();
+
+	if (change->logged == 0 || change->unread == 0 || now - change->logged >= LOG_MS * 1000)
+		log_opening(change, now);
+	if (change->node->control != NULL && (change->told == 0 || now - change->told >= TELL_MS * 1000)) {
+		change->told = now;
+		cache_disk_moved(change->node->control);
+	}
+}
+
+static void open_done(struct task *task);
+
+// Read more, if there is more. False: that was all.
+static bool
+open_more(struct cache_change *change)
+{
+	change->unread = disk_level_open_left(change->disk->level, &change->records);
+	if (change->unread > 0 || change->logged != 0)
+		tell_opening(change);
+	if (change->unread == 0)
+		return false;
+	change->task = (struct task){.run = open_more_run, .done = open_done};
+	worker_submit(change->node->cache_worker, &change->task);
+	return true;
+}
+
 static void
 open_done(struct task *task)
 {
@@ -352,6 +425,8 @@ open_done(struct task *task)
 
 	if (change->error[0] == '\0' && change->node->left)
 		fail(change, "%s", hvfs_error_text(ERR_SHUT_DOWN));
+	if (change->error[0] == '\0' && open_more(change))
+		return;
 	if (change->error[0] == '\0' && cache_disk_begin(change->disk, &hooks, change->error, sizeof(change->error)) == 0)
 		come(change, &hooks);
 	else
@@ -367,6 +442,19 @@ open_begin(struct cache_change *change, const struct cache_disk_config *config)
 	return change->id;
 }
 
+void
+node_cache_disk_start(struct node *node)
+{
+	struct cache_change *change;
+
+	if (node->opening_disk == NULL)
+		return;
+	change = change_begin(node, CHANGE_OPENS);
+	change->disk = node->opening_disk;
+	node->opening_disk = NULL;
+	open_more(change);
+}
+
 uint32_t
 node_cache_disk_add(struct node *node, const struct cache_disk_config *config, uint32_t level_id)
 {
@@ -376,12 +464,29 @@ node_cache_disk_add(struct node *node, const struct cache_disk_config *config, u
 	return open_begin(change, config);
 }
 
+static void
+copy_names(struct cache_change *change)
+{
+	const struct node *node = change->node;
+	uint32_t count = core_volume_count(node->core);
+
+	change->volumes = calloc(count + 1, sizeof(*change->volumes));
+	CHECK(change->volumes != NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		struct volume_info info;
+
+		core_volume_info(node->core, i, node_now(), &info);
+		snprintf(change->volumes[change->volume_count++], LIMIT_NAME_SIZE + 1, "%s", info.name);
+	}
+}
+
 uint32_t
 node_cache_disk_replace(struct node *node, const struct cache_disk_config *config)
 {
 	struct cache_change *change = change_begin(node, CHANGE_OPENS);
 
 	change->before = stack_disk_owner(node->cache);
+	copy_names(change);
 	change->renames = strcmp(config->path, node_cache_disk_config(node)->path) == 0;
 	return open_begin(change, config);
 }
@@ -417,6 +522,18 @@ node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t 
 }
 
 const struct cache_disk_config *
+node_cache_disk_opening(const struct node *node, uint64_t *ret_left, uint64_t *ret_total)
+{
+	const struct cache_change *change = node->cache_change;
+
+	if (change == NULL || change->phase != CHANGE_OPENS)
+		return NULL;
+	*ret_left = change->unread;
+	*ret_total = change->records;
+	return &change->disk->config;
+}
+
+const struct cache_disk_config *
 node_cache_disk_config(const struct node *node)
 {
 	const struct cache_disk *disk = stack_disk_owner(node->cache);
@@ -433,15 +550,6 @@ node_cache_disk_is_device(const struct node *node)
 }
 
 void
-node_cache_disk_cancel(struct node *node)
-{
-	struct cache_change *change = node->cache_change;
-
-	if (change != NULL && change->phase == CHANGE_OPENS)
-		atomic_store(&change->disk->cancelled, true);
-}
-
-void
 node_cache_change_fini(struct node *node)
 {
 	struct cache_change *change = node->cache_change;
@@ -450,6 +558,8 @@ node_cache_change_fini(struct node *node)
 		return;
 	if (change->before != NULL && change->phase == CHANGE_MOVES && change->disk->disk_file.is_new)
 		unlink(change->disk->path); // the one before has all that it had
+	remove_mark(change);
+	free(change->volumes);
 	free(change->name);
 	free(change);
 	node->cache_change = NULL;

@@ -17,6 +17,9 @@
 // while the loop goes on with the requests of this turn.
 enum { UNTOLD_MAX = 16 };
 
+// In one step: the records of 2 GiB of blocks of 4 KiB, a tenth of a second. A level that has more is there later.
+enum { OPEN_READS = 16 };
+
 struct transfer_io {
 	struct store_io io;
 	struct iovec iov;
@@ -89,9 +92,7 @@ disk_submit(void *self, struct medium_io *medium_io)
 static int
 disk_perform(void *self, struct medium_io *io)
 {
-	struct cache_disk *disk = self;
-
-	return atomic_load(&disk->cancelled) ? ECANCELED : disk_file_perform(&disk->disk_file, io);
+	return disk_file_perform(&((struct cache_disk *)self)->disk_file, io);
 }
 
 static uint64_t
@@ -246,8 +247,19 @@ cache_disk_open_level(struct cache_disk *disk, bool anew, char *error, size_t er
 		return disk_file_refuse(&disk->disk_file, error, error_size,
 					"%" PRIu64 " bytes are too few; right would be at least %" PRIu64, level->size,
 					disk_level_size_min(slot_size));
-	disk->level = (anew ? disk_level_open_empty : disk_level_open)(&medium, level, slot_size, &disk->emptied, why, sizeof(why));
+	disk->anew = anew;
+	disk->level = disk_level_begin_open(&medium, level, slot_size, anew, &disk->emptied, why, sizeof(why));
 	return disk->level != NULL ? 0 : disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
+}
+
+int
+cache_disk_open_more(struct cache_disk *disk, char *error, size_t error_size)
+{
+	char why[256];
+
+	if (disk_level_open_more(disk->level, OPEN_READS, why, sizeof(why)) == 0)
+		return 0;
+	return disk_file_refuse(&disk->disk_file, error, error_size, "%s", why);
 }
 
 static void
@@ -256,7 +268,10 @@ tell_found(const struct cache_disk *disk)
 	struct disk_level_stats stats;
 
 	disk_level_get_stats(disk->level, &stats);
-	if (disk->emptied)
+	if (disk->emptied && disk->anew)
+		log_warnx("disk:%s: there was a cache already, which is given up: the level that comes there has its own blocks",
+			  disk->path);
+	else if (disk->emptied)
 		log_warnx("--cache disk:%s: it was of another shape (size, ways, hash, sealed volumes or not): what was in it is given up", disk->path);
 	else if (stats.found > 0)
 		log_info("--cache disk:%s: %" PRIu64 " blocks of an earlier run, to be confirmed", disk->path, stats.found);
@@ -301,16 +316,23 @@ cache_disk_end(struct cache_disk *disk)
 	return fd;
 }
 
-int
-node_cache_disk_give(struct node *node, uid_t uid, gid_t gid)
+static int
+give(const struct cache_disk *disk, uid_t uid, gid_t gid)
 {
 	struct stat status;
 
+	if (fstat(disk->disk_file.fd, &status) != 0)
+		return -1;
+	return S_ISREG(status.st_mode) ? fchown(disk->disk_file.fd, uid, gid) : 0;
+}
+
+int
+node_cache_disk_give(struct node *node, uid_t uid, gid_t gid)
+{
 	for (const struct cache_disk *disk = node->cache_disks; disk != NULL; disk = disk->next)
-		if (fstat(disk->disk_file.fd, &status) != 0 ||
-		    (S_ISREG(status.st_mode) && fchown(disk->disk_file.fd, uid, gid) != 0))
+		if (give(disk, uid, gid) != 0)
 			return -1;
-	return 0;
+	return node->opening_disk != NULL ? give(node->opening_disk, uid, gid) : 0;
 }
 
 void
@@ -349,10 +371,15 @@ node_cache_disk_open(struct node *node, char *error, size_t error_size)
 {
 	struct cache_disk *disk = node->opening_disk;
 	struct stack_disk_hooks hooks;
+	uint64_t total;
 
 	if (disk == NULL)
 		return 0;
-	if (cache_disk_open_level(disk, false, error, error_size) != 0 || cache_disk_begin(disk, &hooks, error, error_size) != 0)
+	if (cache_disk_open_level(disk, false, error, error_size) != 0 || cache_disk_open_more(disk, error, error_size) != 0)
+		return -1;
+	if (disk_level_open_left(disk->level, &total) > 0)
+		return 0; // the rest takes its time: node_cache_disk_start
+	if (cache_disk_begin(disk, &hooks, error, error_size) != 0)
 		return -1;
 	stack_set_disk(node->cache, disk->level, &hooks);
 	disk->level = NULL;

@@ -12,7 +12,7 @@
 //   warm, pin, unpin                 control_range.c
 //
 // A change is made, or an error says why not; then {"moving":N,"moving_total":N} now and then while blocks are on their
-// way, and {"ok":true,"cache":TEXT} with the stack as it is then. It goes on without its client.
+// way, with "phase":"opening" while records of blocks that are on a disk already are read, and {"ok":true,"cache":TEXT} with the stack as it is then. It goes on without its client.
 #include "node/advice.h"
 #include "node/cache_spec.h"
 #include "node/control.h"
@@ -76,6 +76,7 @@ cache_read_position(struct client *client, const json_t *request, const char *ke
 	json_int_t number = json_integer_value(position);
 	struct stack *cache = client->control->node->cache;
 	uint32_t count = stack_level_count(cache);
+	uint64_t left, total;
 
 	if (!json_is_integer(position)) {
 		client_answer_error(client, "\"%s\" is no number", key);
@@ -83,6 +84,10 @@ cache_read_position(struct client *client, const json_t *request, const char *ke
 	}
 	if (number == count && stack_leaving_disk(cache) != NULL) {
 		client_answer_error(client, "level %" JSON_INTEGER_FORMAT ": it is leaving", number);
+		return false;
+	}
+	if (number == count && node_cache_disk_opening(client->control->node, &left, &total) != NULL) {
+		client_answer_error(client, "level %" JSON_INTEGER_FORMAT ": it is being opened", number);
 		return false;
 	}
 	if (number < 0 || number >= count) {
@@ -345,7 +350,7 @@ action_move(struct client *client, const json_t *request)
 	change_begun(client, 0, was);
 }
 
-enum { CURVE_POINTS = 11, CURVE_NOW = 4 };
+enum { CURVE_POINTS = 11, CURVE_NOW = 4, LEVEL_SIZE_MIN = 1 << 20 };
 
 // Quarters of the present size.
 static void
@@ -410,6 +415,8 @@ action_advise(struct client *client, const json_t *request)
 	size = advice_give(&curve, text);
 	position = find_largest(cache, &level);
 	level_size = (int64_t)level.config.size + (int64_t)size - (int64_t)stats.size;
+	if (level_size < LEVEL_SIZE_MIN)
+		level_size = LEVEL_SIZE_MIN; // as far as one level goes
 	for (int i = 0; i < CURVE_POINTS; i++)
 		json_array_append_new(array, json_pack("{sIsf}", "size", (json_int_t)points[i].size, "hit_ratio", points[i].hit_ratio));
 	client_answer(client, json_pack("{sssIsisIsIsisoso}", "advice", text, "size", (json_int_t)size, "level", (int)position,

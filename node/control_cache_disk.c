@@ -25,7 +25,10 @@ tell_progress(struct client *client)
 {
 	uint64_t moving, total;
 
-	if (node_cache_disk_changes(client->control->node, &moving, &total) && total > 0)
+	if (node_cache_disk_opening(client->control->node, &moving, &total) != NULL && total > 0)
+		client_answer(client, json_pack("{sIsIss}", "moving", (json_int_t)moving, "moving_total", (json_int_t)total, "phase",
+						"opening"));
+	else if (node_cache_disk_changes(client->control->node, &moving, &total) && total > 0)
 		client_answer(client, json_pack("{sIsI}", "moving", (json_int_t)moving, "moving_total", (json_int_t)total));
 }
 
@@ -108,7 +111,10 @@ may_change(struct client *client)
 
 	if (!node_cache_disk_changes(client->control->node, &moving, &total))
 		return true;
-	if (total > 0)
+	if (node_cache_disk_opening(client->control->node, &moving, &total) != NULL && total > 0)
+		client_answer_error(client, "the level on a disk: its file is being opened, %" PRIu64 " of %" PRIu64
+				    " records are still to be read", moving, total);
+	else if (total > 0)
 		client_answer_error(client, "the level on a disk: it is still changing, %" PRIu64 " of %" PRIu64 " blocks are left",
 				    moving, total);
 	else

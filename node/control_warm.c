@@ -34,24 +34,33 @@ warm_free(struct warm *warm)
 	free(warm);
 }
 
+// Bytes of a volume that the cache has room for. A level on a disk has what is in memory, too; a root keeps nothing there.
+static uint64_t
+room_for(const struct node *node, const struct volume_info *info)
+{
+	const struct cache_disk_config *disk = node_cache_disk_config(node);
+	struct stack_stats stats;
+
+	stack_get_stats(node->cache, &stats);
+	return disk != NULL && !info->is_root && disk->level.size > stats.size ? disk->level.size : stats.size;
+}
+
 static void
 ended(struct warm *warm)
 {
 	struct client *client = warm->client;
-	struct stack_stats stats;
 	struct volume_info info;
 
 	if (client != NULL) {
 		client->warm = NULL;
 		client->wait = WAIT_NOT;
-		stack_get_stats(warm->control->node->cache, &stats);
 		core_volume_info(warm->control->node->core, warm->volume, node_now(), &info);
 		if (warm->error != ERR_OK)
 			client_answer_error(client, "volume %s: at byte %" PRIu64 ": %s", info.name, warm->error_at,
 					    hvfs_error_text(warm->error));
 		else
 			client_answer(client, json_pack("{sbsIsI}", "ok", 1, "warmed", (json_int_t)warm->done, "size",
-							(json_int_t)stats.size));
+							(json_int_t)room_for(warm->control->node, &info)));
 		client_go_on(client); // later: this may be within a step
 	}
 	warm_free(warm);

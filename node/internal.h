@@ -122,7 +122,7 @@ struct node {
 	struct actions *actions;
 	struct stack *cache;
 	struct cache_disk *cache_disks; // levels on a disk, the one that leaves too, by next
-	struct cache_disk *opening_disk; // the configured one, at the start; or NULL
+	struct cache_disk *opening_disk; // the configured one, before the loop runs; or NULL
 	struct cache_change *cache_change; // of them, or NULL
 	struct worker *cache_worker, *cache_closer; // open their files, close them
 	struct worker *cache_sealer; // makes what is to be there of blocks of sealed volumes, and checks what was
@@ -322,7 +322,8 @@ void node_fail(struct node *node, const char *format, ...) __attribute__((format
 uint64_t node_dirty_bytes(struct node *node, int volume);
 
 // ---- cache_disk.c ----
-// Open and lock the file or device of the disk level, if one is configured; then, below the cache, take over what is there.
+// Open and lock the file or device of the disk level, if one is configured; then, below the cache, take over what is
+// there, unless that is much (node_cache_disk_start).
 int node_cache_disk_init(struct node *node, char *error, size_t error_size);
 int node_cache_disk_open(struct node *node, char *error, size_t error_size);
 // Begin what was submitted since the last call.
@@ -336,6 +337,10 @@ void node_cache_disk_fini(struct node *node);
 // Is a level on a disk coming, going or being replaced? Then no other one may. Blocks still to move, of how many (0: that
 // is not known).
 bool node_cache_disk_changes(const struct node *node, uint64_t *ret_moving, uint64_t *ret_total);
+// One is being opened: records of its blocks still to read, of how many; and its configuration. NULL: none is.
+const struct cache_disk_config *node_cache_disk_opening(const struct node *node, uint64_t *ret_left, uint64_t *ret_total);
+// The loop runs: the configured one, if it is not there yet, comes as one that is added.
+void node_cache_disk_start(struct node *node);
 // Begin such a change, whose number is returned; control_cache_disk_ended is called with it.
 // One comes; then the level in memory called ${level_id} (0: none) leaves for it.
 uint32_t node_cache_disk_add(struct node *node, const struct cache_disk_config *config, uint32_t level_id);
@@ -347,8 +352,6 @@ uint32_t node_cache_disk_remove(struct node *node);
 void node_cache_disk_set_policy(struct node *node, enum policy policy);
 // The stack has gone on with it.
 void node_cache_disk_moved(struct node *node);
-// The node leaves: what is being opened needs not be.
-void node_cache_disk_cancel(struct node *node);
 // Its file, if it is one, belongs to that user from now on. Returns 0, or -1 with errno.
 int node_cache_disk_give(struct node *node, uid_t uid, gid_t gid);
 // The disk level's file or device, as it is configured now; NULL: there is none.

@@ -222,6 +222,7 @@ node_run(struct node *node)
 			node_volume_ready(node, i);
 	node_check_ready(node);
 	node_parent_start(node);
+	node_cache_disk_start(node);
 	node_feed(node, &(struct event){.type = EVENT_TIMER});
 	event_base_dispatch(node->base);
 	node_leave(node);

@@ -142,60 +142,75 @@ cache_level(const struct node *node, uint32_t position)
 	return level;
 }
 
-// ${disk} is the one that is used, or (${leaves}) the one that leaves for good.
+// The level on a disk, in ${state}.
 static json_t *
-cache_disk(const struct node *node, const struct disk_level *disk, bool leaves, uint32_t position)
+cache_disk(const struct node *node, const struct cache_disk_config *config, const struct disk_level_stats *stats, const char *state,
+	   uint64_t moving, uint64_t moving_total)
 {
-	const struct cache_disk_config *config = node_cache_disk_config(node);
-	struct disk_level_stats stats;
-	uint64_t hits, misses, moving, moving_total;
-	bool follows;
+	uint64_t hits, misses;
 	json_t *level;
 
-	disk_level_get_stats(disk, &stats);
 	stack_get_disk_lookups(node->cache, &hits, &misses);
-	stack_get_disk_change(node->cache, &moving, &moving_total, &follows);
-	level = json_pack("{sisssIsisssssIsIsisIsIsIsIsI}", "level", (int)position, "kind", "disk", "size",
-			  (json_int_t)stats.config.size, "ways", (int)stats.config.ways, "hash",
-			  hash_name(stats.config.hash), "policy", policy_name(stats.config.policy), "used",
-			  (json_int_t)stats.used, "entries", (json_int_t)stats.entries, "dirty", 0, "hits",
-			  (json_int_t)hits, "misses", (json_int_t)misses, "evictions", (json_int_t)stats.replaced,
+	level = json_pack("{sisssIsisssssIsIsisIsIsIsIsI}", "level", (int)stack_level_count(node->cache), "kind", "disk", "size",
+			  (json_int_t)stats->config.size, "ways", (int)stats->config.ways, "hash",
+			  hash_name(stats->config.hash), "policy", policy_name(stats->config.policy), "used",
+			  (json_int_t)stats->used, "entries", (json_int_t)stats->entries, "dirty", 0, "hits",
+			  (json_int_t)hits, "misses", (json_int_t)misses, "evictions", (json_int_t)stats->replaced,
 			  "promotions", (json_int_t)0, "demotions", (json_int_t)0);
 	json_object_set_new(level, "promotions_out", json_integer((json_int_t)hits));
-	json_object_set_new(level, "demotions_in", json_integer((json_int_t)stats.written));
-	json_object_set_new(level, "index_bytes", json_integer((json_int_t)stats.index));
-	json_object_set_new(level, "state", json_string(leaves		   ? "leaving"
-							: stats.sys_errno != 0 ? "failed"
-							: follows	       ? "changing"
-									       : "steady"));
+	json_object_set_new(level, "demotions_in", json_integer((json_int_t)stats->written));
+	json_object_set_new(level, "index_bytes", json_integer((json_int_t)stats->index));
+	json_object_set_new(level, "state", json_string(state));
 	json_object_set_new(level, "moving", json_integer((json_int_t)moving));
 	json_object_set_new(level, "moving_total", json_integer((json_int_t)moving_total));
 	json_object_set_new(level, "path", text(config != NULL ? config->path : ""));
-	json_object_set_new(level, "slot_size", json_integer((json_int_t)stats.slot_size));
-	json_object_set_new(level, "found", json_integer((json_int_t)stats.found));
-	json_object_set_new(level, "unconfirmed", json_integer((json_int_t)stats.unknown));
-	json_object_set_new(level, "confirmed", json_integer((json_int_t)stats.confirmed));
-	json_object_set_new(level, "damaged", json_integer((json_int_t)stats.damaged));
-	json_object_set_new(level, "written", json_integer((json_int_t)stats.written));
-	json_object_set_new(level, "not_written", json_integer((json_int_t)stats.passed));
-	json_object_set_new(level, "victims", json_integer((json_int_t)stats.waiting));
-	json_object_set_new(level, "errors", json_integer((json_int_t)(stats.errors + stats.damaged)));
-	json_object_set_new(level, "refused", json_integer((json_int_t)stats.refused));
-	json_object_set_new(level, "error", text(stats.sys_errno != 0 ? strerror(stats.sys_errno) : ""));
+	json_object_set_new(level, "slot_size", json_integer((json_int_t)stats->slot_size));
+	json_object_set_new(level, "found", json_integer((json_int_t)stats->found));
+	json_object_set_new(level, "unconfirmed", json_integer((json_int_t)stats->unknown));
+	json_object_set_new(level, "confirmed", json_integer((json_int_t)stats->confirmed));
+	json_object_set_new(level, "damaged", json_integer((json_int_t)stats->damaged));
+	json_object_set_new(level, "written", json_integer((json_int_t)stats->written));
+	json_object_set_new(level, "not_written", json_integer((json_int_t)stats->passed));
+	json_object_set_new(level, "victims", json_integer((json_int_t)stats->waiting));
+	json_object_set_new(level, "errors", json_integer((json_int_t)(stats->errors + stats->damaged)));
+	json_object_set_new(level, "refused", json_integer((json_int_t)stats->refused));
+	json_object_set_new(level, "error", text(stats->sys_errno != 0 ? strerror(stats->sys_errno) : ""));
 	return level;
+}
+
+// The one that is used, or leaves for good; or one that is being opened. NULL: there is none.
+static json_t *
+cache_lowest(const struct node *node)
+{
+	bool leaves = stack_disk(node->cache) == NULL, follows;
+	const struct disk_level *disk = leaves ? stack_leaving_disk(node->cache) : stack_disk(node->cache);
+	const struct cache_disk_config *config;
+	struct disk_level_stats stats = {0};
+	uint64_t moving, total;
+
+	if (disk != NULL) {
+		disk_level_get_stats(disk, &stats);
+		stack_get_disk_change(node->cache, &moving, &total, &follows);
+		return cache_disk(node, node_cache_disk_config(node), &stats,
+				  leaves ? "leaving" : stats.sys_errno != 0 ? "failed" : follows ? "changing" : "steady", moving, total);
+	}
+	config = node_cache_disk_opening(node, &moving, &total);
+	if (config == NULL)
+		return NULL;
+	stats.config = config->level;
+	stats.slot_size = config->slot_size;
+	return cache_disk(node, config, &stats, "opening", moving, total);
 }
 
 static json_t *
 cache_levels(const struct node *node)
 {
-	bool leaves = stack_disk(node->cache) == NULL;
-	const struct disk_level *disk = leaves ? stack_leaving_disk(node->cache) : stack_disk(node->cache);
-	json_t *levels = json_array();
+	json_t *levels = json_array(), *lowest = cache_lowest(node);
 
 	for (uint32_t i = 0; i < stack_level_count(node->cache); i++)
 		json_array_append_new(levels, cache_level(node, i));
-	if (disk != NULL)
-		json_array_append_new(levels, cache_disk(node, disk, leaves, stack_level_count(node->cache)));
+	if (lowest != NULL)
+		json_array_append_new(levels, lowest);
 	return levels;
 }
 

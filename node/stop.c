@@ -251,7 +251,6 @@ node_leave(struct node *node)
 	node->driver = NULL;
 	node_parent_fini(node);
 	node_links_fini(node);
-	node_cache_disk_cancel(node);
 	while ((node->store_operations > 0 || worker_is_busy(node->worker) || node_cache_disk_is_busy(node) ||
 		node_journal_is_busy(node)) &&
 	       !node->hurry)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The hit ratios of the replacement policies on traces that are always the same: of one level in memory, of 32768 blocks
-// and of other sizes, and of a level on a disk below an eighth of its size in memory. And on one that was recorded below
-// a file system.
+// and of other sizes, and of a level on a disk below an eighth of its size in memory. And on some that were recorded below
+// file systems (with any argument: these only).
 #include "core/check.h"
 #include "tests/sim/memory_medium.h"
 #include "tests/unit/cache_help.h"
@@ -70,7 +70,7 @@ disk_hit_ratio(const uint64_t *trace, const bool *writes, uint64_t length, uint6
 	memory_medium_init(&bytes, 0, 2 * disk.size);
 	medium = memory_medium(&bytes);
 	cache_setup(&fix, &memory, 1);
-	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, &emptied, error, sizeof(error)), &hooks);
+	stack_set_disk(fix.stack, disk_level_open(&medium, &disk, DISK_SLOT, false, &emptied, error, sizeof(error)), &hooks);
 	fix.copies.ops->set_volume(fix.copies.self, 0, "trace", fix.pool);
 	memory_medium_end_all(&bytes);
 	for (uint64_t i = 0; i < length; i++) {
@@ -155,12 +155,13 @@ by_size(void)
 
 // Sizes as parts of all the blocks that are asked for.
 static void
-recorded_by_size(void)
+recorded_by_size(const char *name, const char *path)
 {
 	struct recorded recorded;
 
-	recorded_load(&recorded, RECORDED_TRACE);
-	head("\nrecorded: ext4, work");
+	recorded_load(&recorded, path);
+	printf("\nrecorded: %s; %lu blocks, %lu different ones\n", name, (unsigned long)recorded.length, (unsigned long)recorded.different);
+	head("");
 	printf("   on a disk:");
 	for (int policy = 0; policy < POLICY_COUNT; policy++)
 		printf("%10s", policy_name((enum policy)policy));
@@ -183,12 +184,15 @@ recorded_by_size(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	CHECK(sodium_init() >= 0);
-	by_trace();
-	by_size();
-	by_disk();
-	recorded_by_size();
+	if (argc == 1) {
+		by_trace();
+		by_size();
+		by_disk();
+	}
+	recorded_by_size("ext4, work", RECORDED_TRACES "/ext4_work.trace");
+	recorded_by_size("xfs, database", RECORDED_TRACES "/xfs_database.trace");
 	return 0;
 }

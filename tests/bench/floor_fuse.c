@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The floor F of the benchmark: what any single-threaded FUSE file server costs. One file in RAM, answered from the
-// receive loop of libfuse, with the same flags to the kernel as hvfs (direct I/O, parallel writes, 1 MiB requests).
+// receive loop of libfuse, with the same flags to the kernel as hvfs (direct I/O, parallel writes, 1 MiB requests). Or
+// (--file) reads are those of a file, past the page cache, as a file system has them that passes everything through.
 //
-//	floor_fuse [--mt] SIZE_MIB DIR     serves DIR/v.img in the foreground until it is unmounted or terminated
+//	floor_fuse [--mt] [--file PATH] SIZE_MIB DIR     serves DIR/v.img in the foreground until it is unmounted or terminated
 #define FUSE_USE_VERSION 312
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <stdbool.h>
@@ -22,6 +24,7 @@
 
 static uint8_t *ram;
 static uint64_t ram_size;
+static int passed_fd = -1; // of the file
 
 static void
 op_init(void *arg, struct fuse_conn_info *conn)
@@ -88,8 +91,27 @@ clip(size_t size, off_t offset)
 }
 
 static void
+read_passed(fuse_req_t req, size_t size, off_t offset)
+{
+	static _Thread_local uint8_t *bytes;
+	ssize_t got;
+
+	if (bytes == NULL)
+		bytes = aligned_alloc(4096, 1 << 20);
+	got = bytes != NULL ? pread(passed_fd, bytes, size, offset) : -1;
+	if (got < 0)
+		fuse_reply_err(req, EIO);
+	else
+		fuse_reply_buf(req, (const char *)bytes, (size_t)got);
+}
+
+static void
 op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
+	if (passed_fd >= 0) {
+		read_passed(req, clip(size, offset), offset);
+		return;
+	}
 	fuse_reply_buf(req, (const char *)ram + offset, clip(size, offset));
 }
 
@@ -149,15 +171,28 @@ main(int argc, char **argv)
 {
 	bool threads = argc > 1 && strcmp(argv[1], "--mt") == 0;
 
-	if (argc != 3 + threads) {
-		fprintf(stderr, "usage: floor_fuse [--mt] SIZE_MIB DIR\n");
+	argv += threads;
+	argc -= threads;
+	if (argc > 2 && strcmp(argv[1], "--file") == 0) {
+		passed_fd = open(argv[2], O_RDONLY | O_DIRECT);
+		if (passed_fd < 0) {
+			perror(argv[2]);
+			return 1;
+		}
+		argv += 2;
+		argc -= 2;
+	}
+	if (argc != 3) {
+		fprintf(stderr, "usage: floor_fuse [--mt] [--file PATH] SIZE_MIB DIR\n");
 		return 2;
 	}
-	ram_size = strtoull(argv[1 + threads], NULL, 10) << 20;
+	ram_size = strtoull(argv[1], NULL, 10) << 20;
+	if (passed_fd >= 0)
+		return serve(argv[2], threads);
 	ram = mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (ram_size == 0 || ram == MAP_FAILED) {
 		fprintf(stderr, "floor_fuse: cannot take %s MiB of memory\n", argv[1 + threads]);
 		return 1;
 	}
-	return serve(argv[2 + threads], threads);
+	return serve(argv[2], threads);
 }

@@ -91,7 +91,7 @@ drive_open(struct node *node)
 
 	drive->medium.read_errno = drive->medium.write_errno = 0;
 	drive->wanted = false;
-	level = disk_level_open(&medium, &config, SLOT, &emptied, error, sizeof error);
+	level = disk_level_open(&medium, &config, SLOT, false, &emptied, error, sizeof error);
 	CHECK(level != NULL && !emptied);
 	stack_set_disk(node->cache, level, &hooks);
 }

@@ -6,7 +6,7 @@ import pty
 import socket
 import subprocess
 
-from lab import BLOCK, HVFS, check, hvfs, main, need_fuse, read_at, write_at
+from lab import BLOCK, HVFS, check, hvfs, main, need_fuse, read_at, run, write_at
 
 MIB = 1 << 20
 
@@ -88,6 +88,8 @@ def without_client(node):
 
 def usage(node):
     refused(node, status=2, says=["list, add, remove, resize, set, move, advise, warm, pin or unpin"])
+    lost = run(HVFS, "cache", "--control", node.control, status=2).stderr
+    check("is missing: list, add, remove" in lost, lost)
     refused(node, "grow", status=2, says=["grow", "list, add, remove, resize, set, move, advise, warm, pin or unpin"])
     refused(node, "list", "0", status=2, says=["list [--json]"])
     refused(node, "remove", status=2, says=["remove POSITION"])
@@ -204,6 +206,12 @@ def ranges(lab):
     check(advice["advice"].startswith("Make the cache larger, ") and advice["size"] >= 24 * MIB, advice)
     answer = cache(leaf, "advise").stdout
     check(f"hvfs cache resize 0 {advice['size'] // MIB}M" in answer and "<- now" in answer, answer)
+
+    # Read once: less would do; as far as the largest level can be made smaller.
+    once = lab.leaf("once", "--cache", "mem:4M/mem:16M")
+    cache(once, "warm", "v")
+    advice = json.loads(cache(once, "advise", "--json").stdout)
+    check("could be smaller" in advice["advice"] and advice["level"] == 1 and advice["level_size"] == MIB, advice)
     lab.stop_all()
 
 

@@ -14,6 +14,7 @@ def live(lab, relay, data):
     cache(node, "add", "64M,ways=8", "--medium", "live.cache")
     fill(node, data)
     check(disk(node)["path"].endswith("/live.cache"), disk(node))
+    check(cache(node, "warm", "v") == "32M read\n", "there is room for all of it on the disk")
     cache(node, "add", "16M", "--medium", "second.cache", says="one can be had")
     cache(node, "add", "0", "16M", "--medium", "second.cache", says="right would be position 1, or none")
     cache(node, "move", "1", "--medium", "", says="move FROM --medium PATH", status=2)
@@ -149,6 +150,64 @@ def killed_in_the_middle(lab, relay, data):
         node.stop()
 
 
+def move_and_kill(node, path):
+    """Killed when the new file is there, and not all blocks."""
+    client = Client(node)
+    client.begin(action="move", **{"from": 1, "medium": os.path.abspath(path)})
+    check("moving" in client.lines.readline(), "it is moving")
+    node.kill()
+    check(os.path.exists(path), f"there is no {path}")
+
+
+def killed_while_it_moves(lab, relay, data):
+    """To another path: what is left there is known at the next start, told, and removed, unless somebody uses it by now."""
+    def start(path, kind):
+        before = len(open("leaf.log").read())
+        node, down = again(lab, relay, data, kind, f"mem:8M/disk:{path}:64M")
+        return node, down, open("leaf.log").read()[before:]
+
+    node = leaf(lab, "mem:8M/disk:from.cache:64M")
+    fill(node, data)
+    move_and_kill(node, "to.cache")
+    check(os.path.islink("from.cache.new"), "the mark")
+    node, down, log = start("from.cache", "killed while it moved")
+    check(down < SIZE // 50, f"{down} bytes came down")
+    check("to.cache was left by a change" in log and not os.path.exists("to.cache"), log)
+    check(not os.path.lexists("from.cache.new"), "the mark has gone")
+    move_and_kill(node, "to.cache")
+    node, down, log = start("to.cache", "the new file is used as it is")
+    check("was left by" not in log and "another shape" not in log, log)
+    node.stop()
+    node, _, log = start("from.cache", "the old one again")
+    check("was left by" not in log and os.path.exists("to.cache"), "somebody uses it by now")
+    move_and_kill(node, "fourth.cache")
+    os.unlink("from.cache.new")  # nobody knows of it any more
+    node, _, log = start("from.cache", "killed while it moved, without the mark")
+    check(os.path.exists("fourth.cache"), "it is left")
+    cache(node, "move", "1", "--medium", "fourth.cache")  # once more
+    check(disk(node)["path"].endswith("/fourth.cache") and disk(node)["state"] == "steady", disk(node))
+    check("fourth.cache: there was a cache already, which is given up" in open("leaf.log").read(), "and it is told")
+    cache(node, "move", "1", "--medium", "from.cache")  # where it was: it has blocks of v only
+    check(has_all(node) and not os.path.lexists("fourth.cache.new"), disk(node))
+    node.stop()
+
+
+def cache_of_others(lab):
+    """The cache of a node that does not run is nobody's leftover."""
+    lab.create("other.img", "8M")
+    other = lab.serve("others", "--volume", "w=other.img", "--listen", "unix:others.sock")
+    node = lab.serve("theirs", "--volume", "w", "--parent", "unix:others.sock", "--cache", "mem:1M/disk:theirs.cache:16M")
+    read_at(node.image("w"), 0, MIB)
+    node.stop()
+    other.stop()
+    before = open("theirs.cache", "rb").read()
+    node = leaf(lab, "mem:8M/disk:mine.cache:16M")
+    cache(node, "move", "1", "--medium", "theirs.cache", says="blocks of volume w, which this node does not have")
+    check(open("theirs.cache", "rb").read() == before, "it is as it was")
+    check(disk(node)["path"].endswith("/mine.cache") and not os.path.lexists("mine.cache.new"), os.listdir("."))
+    node.stop()
+
+
 def stopped_in_the_middle(lab, relay, data):
     """The level before has all that it had then, and nothing is left of what was to take its place."""
     for new, change in (("stopped.cache.new", {"action": "set", "position": 1, "values": {"size": "80M"}}),
@@ -173,6 +232,8 @@ def test(lab):
     names_of_others(lab, data)
     one_file_for_two(lab)
     killed_in_the_middle(lab, relay, data)
+    killed_while_it_moves(lab, relay, data)
+    cache_of_others(lab)
     stopped_in_the_middle(lab, relay, data)
     lab.stop_all()
 

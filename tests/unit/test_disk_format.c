@@ -19,7 +19,7 @@ START_TEST(records_and_superblocks_come_back)
 
 	superblock = (struct disk_superblock){
 		.generation = 7, .slot_size = 32768, .way_count = 16, .group_count = 1 << 20, .hash = HASH_XXH,
-		.volume_count = 6};
+		.filling = true, .volume_count = 6};
 	for (int i = 0; i < 6; i++)
 		superblock.volumes[i][0] = (char)('a' + i);
 	memset(superblock.id, 9, sizeof(superblock.id));

@@ -75,7 +75,7 @@ open_level(struct side *side, uint64_t slots, uint32_t ways, bool anew)
 	char error[256];
 	bool emptied;
 
-	level = (anew ? disk_level_open_empty : disk_level_open)(&medium, &config, BLOCK, &emptied, error, sizeof(error));
+	level = disk_level_open(&medium, &config, BLOCK, anew, &emptied, error, sizeof(error));
 	ck_assert_msg(level != NULL, "%s", error);
 	return level;
 }

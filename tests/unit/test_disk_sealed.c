@@ -84,7 +84,7 @@ open_level(struct memory_medium *on, uint32_t size)
 	struct disk_level *level;
 	bool emptied;
 
-	level = disk_level_open(&m, &config, size, &emptied, error, sizeof(error));
+	level = disk_level_open(&m, &config, size, false, &emptied, error, sizeof(error));
 	ck_assert_msg(level != NULL, "%s", error);
 	return level;
 }
