@@ -17,6 +17,9 @@ enum status sealed_check(const struct volume *volume, const struct message *mess
 // who has no key could find out what they are.
 bool sealed_may_compare(const struct core *core, const struct entry *entry);
 
+// EVENT_OUTDATED.
+void sealed_outdated(struct core *core, uint32_t volume, uint64_t block);
+
 // Why the parent refuses, for the user.
 const char *sealed_refusal_text(const struct message *message);
 
