@@ -335,7 +335,7 @@ check_age(struct job *job)
 							     job->message->items[i].version,
 							     seal_version(proof->bytes, proof->size),
 							     job->filed != NULL ? &job->filed[i] : &nothing))
-			fail(job, i, "it was sealed before what is here");
+			fail(job, i, "it was sealed before what is here, or known of it");
 	}
 }
 
