@@ -82,6 +82,12 @@ core_is_all_durable(const struct core *core, uint32_t index)
 	return !volume->is_root && !volume->unsynced && !volume->elsewhere && !volume->barrier_out;
 }
 
+uint32_t
+sealed_lease_ms(const struct message *message)
+{
+	return (message->present & PRESENT(TTL)) && message->ttl_ms < message->hb_ttl_ms ? message->ttl_ms : message->hb_ttl_ms;
+}
+
 void
 sealed_outdated(struct core *core, uint32_t index, uint64_t block)
 {

@@ -17,6 +17,10 @@ enum status sealed_check(const struct volume *volume, const struct message *mess
 // who has no key could find out what they are.
 bool sealed_may_compare(const struct core *core, const struct entry *entry);
 
+// How long the lease is that an answer to CONNECT or HEARTBEAT gives: HB_TTL, or what of that the node believes (TTL, which it adds
+// for a sealed volume; a parent that did so would only shorten it).
+uint32_t sealed_lease_ms(const struct message *message);
+
 // EVENT_OUTDATED.
 void sealed_outdated(struct core *core, uint32_t volume, uint64_t block);
 

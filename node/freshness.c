@@ -30,6 +30,7 @@ struct fresh {
 	uint32_t id;
 	struct kept *kept, **kept_end; // the answer to CONNECT, and what is behind it
 	uint32_t kept_count;
+	uint64_t outdated;              // copies that were not the newest, though the parent said so
 	struct telling dropped, waited; // of what the log has been told
 };
 
@@ -80,19 +81,31 @@ find_copy(void *arg, uint64_t block, version_t *ret_sealed)
 	return NEWS_OWN;
 }
 
+// The parent has said that this was the newest.
+static void
+accuse(struct fresh *fresh, uint64_t block, version_t sealed, version_t newest)
+{
+	const struct node_link *link = fresh->freshness->link;
+	char again[80], peer[PEER_TEXT_SIZE];
+
+	fresh->outdated++;
+	if (link != NULL && node_telling_due(&fresh->dropped, again, sizeof(again)))
+		log_warnx("parent %s, %s, gave block %" PRIu64 " of volume %s as it was before what its root has (sealed as %" PRIu64
+			  ", not %" PRIu64 "): it is not used any more%s",
+			  link_peer(link->link), peer_print(&link->peer, peer), block, name_of(fresh), sealed, newest, again);
+}
+
 static void
 drop_copy(void *arg, uint64_t block, version_t sealed, version_t newest)
 {
 	struct fresh *fresh = arg;
 	struct node *node = fresh->freshness->node;
-	struct node_link *link = fresh->freshness->link;
-	char again[80], peer[PEER_TEXT_SIZE];
+	struct block_info info;
 
-	// As which version what was zeros was sealed is not kept: that may have been the newest.
-	if (sealed != 0 && link != NULL && node_telling_due(&fresh->dropped, again, sizeof(again)))
-		log_warnx("parent %s, %s, gave block %" PRIu64 " of volume %s as it was before what its root has (sealed as %" PRIu64
-			  ", not %" PRIu64 "): it is not used any more%s",
-			  link_peer(link->link), peer_print(&link->peer, peer), block, name_of(fresh), sealed, newest, again);
+	// What is not held may well be old. As which version what was zeros was sealed is not kept: that may have been the newest.
+	core_block_info(node->core, fresh->volume, block, node_now(), &info);
+	if (info.readable && sealed != 0)
+		accuse(fresh, block, sealed, newest);
 	node_feed(node, &(struct event){.type = EVENT_OUTDATED, .volume = fresh->volume, .block = block});
 }
 
@@ -210,17 +223,37 @@ freshness_sent(struct freshness *freshness, struct node_link *link, const struct
 
 // ---- Leases ----
 
-// How much of a lease of ${ttl_ms} may be believed now. Less than half: better to wait for news.
+// How much of a lease of ${ttl_ms} may be believed now.
 static uint32_t
 believed_ms(const struct fresh *fresh, uint32_t ttl_ms)
 {
 	moment_us until = news_good_until(fresh->news), now = node_now();
 	uint64_t left = until > now ? (until - now) / 1000 : 0;
-	uint32_t lease = news_lease_ms(fresh->news);
 
-	if (left < (ttl_ms < lease ? ttl_ms : lease) / 2 || left == 0)
-		return 0;
 	return left < ttl_ms ? (uint32_t)left : ttl_ms;
+}
+
+// Is that, of the answer to CONNECT, enough to begin with? Else it is better to wait for news.
+static bool
+is_enough(const struct fresh *fresh, uint32_t ttl_ms)
+{
+	uint32_t lease = news_lease_ms(fresh->news), believed = believed_ms(fresh, ttl_ms);
+
+	return believed > 0 && believed >= (ttl_ms < lease ? ttl_ms : lease) / 2;
+}
+
+// Of the lease in ${answer} only that is believed. How often heartbeats are sent, and what else depends on the lease, does not
+// change with that; but it is none that is longer than the root's.
+static void
+limit_lease(const struct fresh *fresh, struct message *answer)
+{
+	uint32_t lease = news_lease_ms(fresh->news), believed = believed_ms(fresh, answer->hb_ttl_ms);
+
+	if (answer->hb_ttl_ms > lease)
+		answer->hb_ttl_ms = lease;
+	if (!(answer->present & PRESENT(TTL)) || answer->ttl_ms > believed)
+		answer->ttl_ms = believed;
+	answer->present |= PRESENT(TTL);
 }
 
 // False: not now.
@@ -229,9 +262,9 @@ deliver_connect(struct fresh *fresh, const struct message *message)
 {
 	struct message answer = *message;
 
-	answer.hb_ttl_ms = believed_ms(fresh, message->hb_ttl_ms);
-	if (answer.hb_ttl_ms == 0)
+	if (!is_enough(fresh, message->hb_ttl_ms))
 		return false;
+	limit_lease(fresh, &answer);
 	node_link_deliver(fresh->freshness->link, &answer);
 	return true;
 }
@@ -241,11 +274,13 @@ deliver_heartbeat(struct freshness *freshness, const struct message *message)
 {
 	struct message answer = *message;
 
-	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
-		if (is_connected(freshness->volumes[i]))
-			answer.hb_ttl_ms = believed_ms(freshness->volumes[i], answer.hb_ttl_ms);
-	if (answer.hb_ttl_ms == 0 && message->hb_ttl_ms != 0)
-		return false;
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		if (!is_connected(freshness->volumes[i]))
+			continue;
+		if (believed_ms(freshness->volumes[i], UINT32_MAX) == 0)
+			return false;
+		limit_lease(freshness->volumes[i], &answer);
+	}
 	freshness->is_kept = false;
 	freshness->heartbeat_xid = 0;
 	node_link_deliver(freshness->link, &answer);
@@ -293,7 +328,7 @@ deliver_kept(struct fresh *fresh)
 {
 	struct message *message;
 
-	if (fresh->kept == NULL || believed_ms(fresh, fresh->kept->message->hb_ttl_ms) == 0)
+	if (fresh->kept == NULL || !is_enough(fresh, fresh->kept->message->hb_ttl_ms))
 		return;
 	message = take_kept(fresh);
 	deliver_connect(fresh, message);
@@ -349,10 +384,9 @@ connected(struct fresh *fresh, const struct message *message)
 		return false;
 	fresh->has_id = true;
 	fresh->id = message->volume_id;
-	if (deliver_connect(fresh, message))
-		return true;
-	keep(fresh, message);
 	begin(fresh);
+	if (!deliver_connect(fresh, message))
+		keep(fresh, message);
 	return true;
 }
 
@@ -448,7 +482,7 @@ freshness_status(const struct freshness *freshness, uint32_t volume)
 	heard = news_heard_at(fresh->news);
 	return json_pack("{sIsbsbsI}", "heard_ms", heard == 0 ? (json_int_t)-1 : (json_int_t)((now - heard) / 1000), "current",
 			 now < news_good_until(fresh->news), "awaited", waits(freshness, fresh), "outdated",
-			 (json_int_t)news_dropped(fresh->news));
+			 (json_int_t)fresh->outdated);
 }
 
 // ---- Life ----

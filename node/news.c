@@ -33,7 +33,6 @@ struct news {
 	uint32_t generation; // with which the root has signed last: none before it counts any more
 	uint32_t lease_ms;
 	moment_us heard_at;
-	uint64_t dropped;
 
 	struct runs waiting; // for the next round
 	bool walk_due;       // in the next round
@@ -328,7 +327,6 @@ is_written(struct news *news, uint64_t block, version_t version)
 		news_came(news, block, 0);
 		return;
 	}
-	news->dropped++;
 	news->callbacks->drop(news->arg, block, sealed, version);
 }
 
@@ -403,12 +401,6 @@ moment_us
 news_heard_at(const struct news *news)
 {
 	return news->heard_at;
-}
-
-uint64_t
-news_dropped(const struct news *news)
-{
-	return news->dropped;
 }
 
 // ---- Life ----

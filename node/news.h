@@ -84,7 +84,4 @@ uint32_t news_lease_ms(const struct news *news);
 // When the last round that is over began; 0: there was none.
 moment_us news_heard_at(const struct news *news);
 
-// How many copies were dropped.
-uint64_t news_dropped(const struct news *news);
-
 #endif
