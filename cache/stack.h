@@ -68,6 +68,9 @@ struct copies stack_copies(struct stack *stack);
 // the core says that the volume is there (copies_ops.set_volume).
 void stack_set_form(struct stack *stack, uint32_t index, const struct sealed_form *form);
 
+// Who is told of copies that come from a disk to memory: fn(arg, key, buf), whoever wanted them there. NULL: nobody.
+void stack_on_risen(struct stack *stack, void (*fn)(void *arg, block_key key, struct buf *buf), void *arg);
+
 struct stack_disk_hooks {
 	void (*wake)(void *arg); // EVENT_COPIES is to be given to the core; also from within calls of the core
 	void (*compute)(void *arg, struct disk_work *work); // as of disk_level_listener; or NULL

@@ -331,6 +331,8 @@ rise(struct stack *stack, block_key key, struct buf *buf)
 	struct slot slot = {.tag = key + 1, .fresh = 1, .buf = buf};
 	bool may_tell = stack->may_tell;
 
+	if (stack->risen != NULL)
+		stack->risen(stack->risen_arg, key, buf);
 	for (uint32_t i = 0; i < stack->count; i++)
 		stack->levels[i]->passed++;
 	stack->may_tell = true;
@@ -338,6 +340,13 @@ rise(struct stack *stack, block_key key, struct buf *buf)
 	stack_rise(stack, &slot);
 	stack->keep_tag = 0;
 	stack->may_tell = may_tell;
+}
+
+void
+stack_on_risen(struct stack *stack, void (*fn)(void *arg, block_key key, struct buf *buf), void *arg)
+{
+	stack->risen = fn;
+	stack->risen_arg = arg;
 }
 
 bool

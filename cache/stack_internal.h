@@ -44,6 +44,8 @@ struct stack {
 	struct advise *advise;
 	void (*evicted)(void *arg, block_key key);
 	void *evicted_arg;
+	void (*risen)(void *arg, block_key key, struct buf *buf); // or NULL
+	void *risen_arg;
 	uint64_t hits, misses, evictions;
 };
 

@@ -22,7 +22,7 @@ static void
 move(struct stack *stack, block_key key, bool known, struct buf *buf)
 {
 	struct slot slot = {.tag = key + 1, .buf = buf};
-	bool may_tell = stack->may_tell;
+	bool may_tell = stack->may_tell, rises = false;
 
 	disk_level_forget(stack->old_disk->level, key);
 	stack->may_tell = true;
@@ -30,11 +30,13 @@ move(struct stack *stack, block_key key, bool known, struct buf *buf)
 	if (stack->disk != NULL)
 		disk_level_receive(stack->disk->level, key, buf, known);
 	else if (known && copy_in_memory(stack, key) == NULL && stack_settle(stack, &slot))
-		buf_ref(buf);
+		rises = buf_ref(buf) != NULL;
 	stack->keep_tag = 0;
 	stack->may_tell = may_tell;
 	if (known)
 		stack_disk_lost(stack, key);
+	if (rises && stack->risen != NULL)
+		stack->risen(stack->risen_arg, key, buf);
 }
 
 static void

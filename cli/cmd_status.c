@@ -96,6 +96,25 @@ print_phase(const json_t *volume)
 	       (unsigned long long)number(volume, "waiting"));
 }
 
+static void
+print_news(const json_t *news)
+{
+	char time[UNITS_TEXT_SIZE];
+
+	if (news == NULL)
+		return;
+	if (json_is_true(json_object_get(news, "current")))
+		printf("  news      of the root, of %s ago\n", units_print_duration(number(news, "heard_ms"), time));
+	else if (json_integer_value(json_object_get(news, "heard_ms")) < 0)
+		printf("  news      none of the root yet: nothing is read before\n");
+	else
+		printf("  news      none of the root for %s, which is longer than its lease: nothing is read or written until there are some\n",
+		       units_print_duration(number(news, "heard_ms"), time));
+	if (number(news, "outdated") > 0)
+		printf("            %llu blocks were not the newest when they came: somebody above gives out old ones\n",
+		       (unsigned long long)number(news, "outdated"));
+}
+
 static const char *
 print_us(uint64_t us, char text[UNITS_TEXT_SIZE])
 {
@@ -128,6 +147,7 @@ print_volume(const json_t *volume)
 	       units_print_size_short(number(volume, "dirty_bytes"), dirty));
 	print_phase(volume);
 	print_parent(json_object_get(volume, "parent"));
+	print_news(json_object_get(volume, "news"));
 	print_children(json_object_get(volume, "children"));
 	print_latency(latency, "read");
 	print_latency(latency, "write");

@@ -17,6 +17,7 @@
 #include "core/rights.h"
 #include "core/root.h"
 #include "core/route.h"
+#include "core/sealed.h"
 #include "core/session.h"
 #include "core/stop.h"
 #include "core/stored.h"
@@ -392,6 +393,9 @@ dispatch(struct core *core, const struct event *event)
 		break;
 	case EVENT_ABORT:
 		abort_volume(core, core->volumes[event->volume]);
+		break;
+	case EVENT_OUTDATED:
+		sealed_outdated(core, event->volume, event->block);
 		break;
 	case EVENT_STOP:
 		stop_begin(core);

@@ -226,15 +226,20 @@ const char *core_ancestor_address(const struct core *core, uint32_t i);
 // Is the first of these to be dialled before all others but the parent? It has what this node has left to it (R13).
 bool core_needs_ancestor(const struct core *core);
 
-// For the simulator's oracle: what this node may do with a block right now by its own clock, and its copy.
+// For the simulator's oracle, and news of the root: what this node may do with a block right now by its own clock, and its copy.
 struct block_info {
 	enum perm held; // in time; the root: PERM_WRITE
 	bool readable;  // a local read would be served at once
 	bool writable;  // a local write would be served at once
 	bool dirty;
+	bool unstable; // clean, but not known to be durable at the root
 	version_t version;
 	struct buf *copy; // borrowed, NULL when absent
 };
 void core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us now, struct block_info *ret);
+
+// The next block of ${volume} whose copy is in memory; *${at} is 0 for the first, and steps may be between. False when there are
+// no more.
+bool core_next_copy(struct core *core, uint32_t volume, uint32_t *at, uint64_t *ret_block);
 
 #endif

@@ -32,6 +32,8 @@ enum event_type {
 			    // comes, until a parent gives it again
 	EVENT_ABORT,        // volume: every request of the driver ends with an error, now and from now on; what was
 			    // written here and is not known to be durable is given up, unless children have the volume
+	EVENT_OUTDATED,     // volume, block: the copy is not the block's newest content, whatever the parent says: if it is
+			    // clean, and not a root's, it is as if it had been evicted
 	EVENT_STOP,         // flush everything, give everything back, then ACTION_STOPPED
 };
 
@@ -47,7 +49,8 @@ struct event {
 	uint32_t peer;                 // EVENT_LINK_UP of a child: who it is; the same number for the same peer. 0: nobody knows
 	const char *address;           // EVENT_LINK_UP of a parent: as it was dialled, to be told to our children as a way
 				       // further up (F3); or NULL
-	uint32_t volume;               // EVENT_DENIED, EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED
+	uint32_t volume;               // EVENT_DENIED, EVENT_ABORT, EVENT_GRACE_ENDED, EVENT_JOURNALED, EVENT_OUTDATED
+	uint64_t block;                // EVENT_OUTDATED
 	uint64_t queued_size;          // EVENT_LINK_ROOM
 	const struct message *message; // EVENT_MESSAGE
 	struct io *io;                 // EVENT_IO, EVENT_IO_CANCEL

@@ -178,6 +178,7 @@ core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us no
 	ret->readable = entry_readable(core, entry) && ret->held >= PERM_READ;
 	ret->writable = ret->held == PERM_WRITE && entry->dir == 0;
 	ret->dirty = entry->copy == COPY_DIRTY;
+	ret->unstable = entry->copy == COPY_UNSTABLE;
 	ret->version = entry->version;
 	ret->copy = entry->copy != COPY_ABSENT ? core->copies.ops->peek(core->copies.self, entry->key) : NULL;
 	core->now = before;

@@ -44,7 +44,8 @@ enum {
 	LIMIT_ERR_VALUE_SIZE = 64, // bytes of ERR_VALUE
 	BLOCK_DIGEST_SIZE = 16,    // bytes of a block's digest
 	SEALED_KEY_ID_SIZE = 16,   // by which the keys of a sealed volume are known
-	LIMIT_BLOB_SIZE = 4096,    // bytes of KEY, COOKIE or DIGEST
+	LIMIT_BLOB_SIZE = 4096,    // bytes of KEY or DIGEST
+	LIMIT_COOKIE_SIZE = 32768, // bytes of COOKIE: of an answer; a request has less (LIMIT_BLOB_SIZE)
 };
 
 static_assert(LIMIT_DIRECTORY_MAX <= INT32_MAX / LIMIT_DIRECTORY_TIMES, "records have 31-bit indices");

@@ -87,3 +87,38 @@ core_is_all_durable(const struct core *core, uint32_t index)
 
 	return !volume->is_root && !volume->unsynced && !volume->elsewhere && !volume->barrier_out;
 }
+
+uint32_t
+sealed_lease_ms(const struct message *message)
+{
+	return (message->present & PRESENT(TTL)) && message->ttl_ms < message->hb_ttl_ms ? message->ttl_ms : message->hb_ttl_ms;
+}
+
+void
+sealed_outdated(struct core *core, uint32_t index, uint64_t block)
+{
+	struct entry *entry = table_find(&core->table, block_key_make(index, block));
+
+	if (entry == NULL || entry->copy != COPY_CLEAN || core->volumes[index]->is_root)
+		return;
+	entry_drop_copy(core, entry);
+	if (entry->work != 0)
+		table_touch(&core->table, entry);
+	else
+		entry_rest(core, entry);
+}
+
+bool
+core_next_copy(struct core *core, uint32_t index, uint32_t *at, uint64_t *ret_block)
+{
+	for (uint32_t i = *at > 0 ? *at : 1; i < core->table.entries.next; i++) {
+		const struct entry *entry = table_entry(&core->table, i);
+
+		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != index || !entry_in_memory(core, entry))
+			continue;
+		*at = i + 1;
+		*ret_block = block_key_block(entry->key);
+		return true;
+	}
+	return false;
+}

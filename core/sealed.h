@@ -20,6 +20,13 @@ bool sealed_may_compare(const struct core *core, const struct entry *entry);
 // PARAM_KEY when the parent refuses for that, else 0: who asked through this node is told so, too.
 uint16_t sealed_refused_param(const struct message *message);
 
+// How long the lease is that an answer to CONNECT or HEARTBEAT gives: HB_TTL, or what of that the node believes (TTL, which it adds
+// for a sealed volume; a parent that did so would only shorten it).
+uint32_t sealed_lease_ms(const struct message *message);
+
+// EVENT_OUTDATED.
+void sealed_outdated(struct core *core, uint32_t volume, uint64_t block);
+
 // Why the parent refuses, for the user.
 const char *sealed_refusal_text(const struct message *message);
 

@@ -364,7 +364,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	volume->parent_id = message->volume_id;
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
-	volume->lease_end = moment_after_ms(volume->session_asked, message->hb_ttl_ms);
+	volume->lease_end = moment_after_ms(volume->session_asked, sealed_lease_ms(message));
 	core->parent.lease_ms = message->hb_ttl_ms;
 	if ((message->present & PRESENT(CREDITS)) && message->credits > 0)
 		core->parent.credits = message->credits < LIMIT_CREDITS ? message->credits : LIMIT_CREDITS;
@@ -420,7 +420,7 @@ heartbeat_answered(struct core *core, const struct message *message)
 		core->parent.answered = core->parent.heartbeat_sent;
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		struct volume *volume = core->volumes[i];
-		moment_us end = moment_after_ms(core->parent.heartbeat_sent, message->hb_ttl_ms);
+		moment_us end = moment_after_ms(core->parent.heartbeat_sent, sealed_lease_ms(message));
 
 		if (volume->left) {
 			outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left a volume");

@@ -7,70 +7,30 @@
 #include "crypto/cookie.h"
 
 #include "core/check.h"
+#include "crypto/statement.h"
 
-#include <string.h>
+enum { KIND_BAKED = 1, KIND_BURNT = 2 };
 
-enum { KIND_BAKED = 1, KIND_BURNT = 2, DOMAIN_SIZE = 16, HASH_SIZE = 32 };
-
-static const char domain_baked[DOMAIN_SIZE] = "hvfs/1 baked", domain_burnt[DOMAIN_SIZE] = "hvfs/1 burnt";
-
-struct statement {
-	char domain[DOMAIN_SIZE];
-	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], hash[HASH_SIZE];
-};
-
-static_assert(sizeof(struct statement) == 68, "only bytes, and none between them");
+static const char domain_baked[STATEMENT_DOMAIN_SIZE] = "hvfs/1 baked", domain_burnt[STATEMENT_DOMAIN_SIZE] = "hvfs/1 burnt";
 
 static void
-put_be(uint8_t *bytes, size_t size, uint64_t number)
-{
-	for (size_t i = size; i > 0; i--, number >>= 8)
-		bytes[i - 1] = (uint8_t)number;
-}
-
-static uint64_t
-get_be(const uint8_t *bytes, size_t size)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
-static void
-fill_statement(struct statement *statement, const char domain[DOMAIN_SIZE], const struct volume_key *key, uint32_t generation,
-	       const uint8_t *bytes, size_t size)
-{
-	memcpy(statement->domain, domain, DOMAIN_SIZE);
-	memcpy(statement->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	put_be(statement->generation, sizeof(statement->generation), generation);
-	crypto_generichash(statement->hash, HASH_SIZE, bytes, size, NULL, 0);
-}
-
-static void
-sign(const char domain[DOMAIN_SIZE], const struct volume_key *key, uint32_t generation, const uint8_t *bytes, size_t size,
+sign(const char domain[STATEMENT_DOMAIN_SIZE], const struct volume_key *key, uint32_t generation, const uint8_t *bytes, size_t size,
      uint8_t ret[crypto_sign_BYTES])
 {
-	const uint8_t *secret = volume_key_signing(key, generation);
-	struct statement statement;
+	uint8_t hash[STATEMENT_HASH_SIZE];
 
-	CHECK(secret != NULL);
-	fill_statement(&statement, domain, key, generation, bytes, size);
-	CHECK(crypto_sign_detached(ret, NULL, (const uint8_t *)&statement, sizeof(statement), secret) == 0);
+	crypto_generichash(hash, sizeof(hash), bytes, size, NULL, 0);
+	statement_sign(domain, key, generation, hash, ret);
 }
 
 static bool
-is_signed(const char domain[DOMAIN_SIZE], const struct volume_key *key, uint32_t generation, const uint8_t *bytes, size_t size,
-	  const uint8_t *signature)
+is_signed(const char domain[STATEMENT_DOMAIN_SIZE], const struct volume_key *key, uint32_t generation, const uint8_t *bytes,
+	  size_t size, const uint8_t *signature)
 {
-	const uint8_t *public = volume_key_public(key, generation);
-	struct statement statement;
+	uint8_t hash[STATEMENT_HASH_SIZE];
 
-	if (public == NULL)
-		return false;
-	fill_statement(&statement, domain, key, generation, bytes, size);
-	return crypto_sign_verify_detached(signature, (const uint8_t *)&statement, sizeof(statement), public) == 0;
+	crypto_generichash(hash, sizeof(hash), bytes, size, NULL, 0);
+	return statement_is_signed(domain, key, generation, hash, signature);
 }
 
 size_t
@@ -81,12 +41,12 @@ cookie_bake(const struct volume_key *key, const struct cookie_entry *entries, ui
 
 	CHECK(count > 0 && count <= COOKIE_ENTRIES_MAX);
 	ret[0] = KIND_BAKED;
-	put_be(ret + 1, 4, generation);
+	statement_put(ret + 1, 4, generation);
 	randombytes_buf(ret + 5, COOKIE_NONCE_SIZE);
-	put_be(ret + 5 + COOKIE_NONCE_SIZE, 4, count);
+	statement_put(ret + 5 + COOKIE_NONCE_SIZE, 4, count);
 	for (uint32_t i = 0; i < count; i++, at += COOKIE_ENTRY_SIZE) {
-		put_be(at, 8, entries[i].block);
-		put_be(at + 8, 8, entries[i].version);
+		statement_put(at, 8, entries[i].block);
+		statement_put(at + 8, 8, entries[i].version);
 	}
 	sign(domain_baked, key, generation, ret, (size_t)(at - ret), at);
 	return (size_t)(at - ret) + crypto_sign_BYTES;
@@ -100,15 +60,15 @@ cookie_open(const struct volume_key *key, const uint8_t *baked, size_t size, str
 
 	if (size < COOKIE_HEAD_SIZE + COOKIE_ENTRY_SIZE + crypto_sign_BYTES || baked[0] != KIND_BAKED)
 		return 0;
-	count = get_be(baked + 5 + COOKIE_NONCE_SIZE, 4);
+	count = statement_get(baked + 5 + COOKIE_NONCE_SIZE, 4);
 	if (count == 0 || count > COOKIE_ENTRIES_MAX ||
 	    size != COOKIE_HEAD_SIZE + count * COOKIE_ENTRY_SIZE + crypto_sign_BYTES)
 		return 0;
 	size -= crypto_sign_BYTES;
-	if (!is_signed(domain_baked, key, (uint32_t)get_be(baked + 1, 4), baked, size, baked + size))
+	if (!is_signed(domain_baked, key, (uint32_t)statement_get(baked + 1, 4), baked, size, baked + size))
 		return 0;
 	for (uint32_t i = 0; i < count; i++, at += COOKIE_ENTRY_SIZE)
-		ret[i] = (struct cookie_entry){.block = get_be(at, 8), .version = get_be(at + 8, 8)};
+		ret[i] = (struct cookie_entry){.block = statement_get(at, 8), .version = statement_get(at + 8, 8)};
 	return (uint32_t)count;
 }
 
@@ -118,7 +78,7 @@ cookie_burn(const struct volume_key *key, const uint8_t *baked, size_t size, uin
 	uint32_t generation = volume_key_newest(key);
 
 	ret[0] = KIND_BURNT;
-	put_be(ret + 1, 4, generation);
+	statement_put(ret + 1, 4, generation);
 	sign(domain_burnt, key, generation, baked, size, ret + 5);
 }
 
@@ -126,5 +86,5 @@ bool
 cookie_is_burnt(const struct volume_key *key, const uint8_t *baked, size_t size, const uint8_t *burnt, size_t burnt_size)
 {
 	return burnt_size == COOKIE_BURNT_SIZE && burnt[0] == KIND_BURNT &&
-	       is_signed(domain_burnt, key, (uint32_t)get_be(burnt + 1, 4), baked, size, burnt + 5);
+	       is_signed(domain_burnt, key, (uint32_t)statement_get(burnt + 1, 4), baked, size, burnt + 5);
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-	FIRST_XID = INT32_MAX, // and up; the core begins at 1 with each link
+	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
 	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
@@ -61,7 +61,7 @@ send_up(struct cookies *cookies, struct request *request)
 	struct message message;
 	uint32_t id;
 
-	if (request->sent || node->parent == NULL || cookies->under_way == COOKIES_AT_ONCE ||
+	if (request->sent || node->parent == NULL || cookies->under_way == COOKIES_AT_ONCE - NEWS_AT_ONCE ||
 	    !core_parent_volume_id(node->core, request->volume, &id))
 		return;
 	message = about_cookie(OP_GET_COOKIES, request->xid, id, request->baked, request->size);
@@ -87,13 +87,13 @@ cookies_add(struct request **list, struct request *request)
 }
 
 static struct request *
-request_new(struct cookies *cookies, uint32_t volume)
+request_new(struct cookies *cookies, uint32_t volume, size_t size)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct request *request = calloc(1, sizeof(*request) + size);
 
 	CHECK(request != NULL);
 	request->volume = volume;
-	if (cookies->next_xid < FIRST_XID)
+	if (cookies->next_xid < FIRST_XID || cookies->next_xid > COOKIES_XID_LAST)
 		cookies->next_xid = FIRST_XID;
 	request->xid = cookies->next_xid++;
 	return request;
@@ -157,7 +157,7 @@ ask(struct cookies *cookies, uint32_t volume)
 	uint32_t under_way = count_asked(cookies, volume);
 
 	for (; sent->asked < sent->covered && under_way < ASKED_MAX; under_way++) {
-		struct request *request = request_new(cookies, volume);
+		struct request *request = request_new(cookies, volume, COOKIE_BAKED_SIZE_MAX);
 		uint64_t count = sent->covered - sent->asked;
 
 		if (count > COOKIE_ENTRIES_MAX)
@@ -411,18 +411,17 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 		return;
 	}
 	link->cookies++;
-	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0);
+	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0, message->cookie.size);
 	request->child = link;
 	request->child_xid = message->xid;
 	request->size = message->cookie.size;
-	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 ||
-	    request->size > sizeof(request->baked)) {
+	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 || request->size > LIMIT_BLOB_SIZE) {
 		cookies_answer(cookies, request, NULL, 0);
 		free(request);
 		return;
 	}
 	memcpy(request->baked, message->cookie.bytes, request->size);
-	if (node->volumes[volume].sealed_root != NULL) {
+	if (node->volumes[volume].store != NULL) {
 		cookies_root_asked(cookies, request);
 		return;
 	}
@@ -457,7 +456,7 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 			asked(cookies, link, message);
 		return message->opcode == OP_GET_COOKIES;
 	}
-	if (is_answer && message->xid >= FIRST_XID)
+	if (is_answer && message->xid >= FIRST_XID && message->xid <= COOKIES_XID_LAST)
 		return answered(cookies, message);
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
@@ -528,6 +527,7 @@ cookies_free_all(struct request *request)
 
 	for (; request != NULL; request = next) {
 		next = request->next;
+		free(request->news);
 		free(request);
 	}
 }

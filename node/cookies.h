@@ -2,7 +2,7 @@
 // What was written to a sealed volume has arrived when its root says so (S34), not when a parent does that may be somebody
 // else's machine. A node that is not the root notes what it sends up. When the core has a fsync done the node bakes cookies
 // for what was sent until then, and answers the fsync when they are burnt; nodes on the way pass them on, both ways.
-// The root looks whether all is on its stable storage, and burns them.
+// The root looks whether all is on its stable storage, and burns them. Questions for news go the same way (node/freshness.h).
 #ifndef HVFS_NODE_COOKIES_H
 #define HVFS_NODE_COOKIES_H
 
@@ -11,7 +11,9 @@
 #include "core/io.h"
 #include "core/message.h"
 
-enum { COOKIES_AT_ONCE = 64 }; // that one end of a link may have sent, and had no answer to
+enum { COOKIES_AT_ONCE = 256 }; // that one end of a link may have sent, and had no answer to, with questions for news (news.h)
+
+#define COOKIES_XID_LAST UINT32_C(0xbfffffff) // beyond are those of questions
 
 struct cookies;
 struct node;

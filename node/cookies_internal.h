@@ -6,8 +6,10 @@
 #include "crypto/cookie.h"
 #include "node/cookies.h"
 #include "node/internal.h"
+#include "node/news.h"
+#include "node/news_root.h"
 
-// A cookie that is on the way up, from here or from a child.
+// A cookie that is on the way up, from here or from a child; or a child's question for news, which is none but goes the same way.
 struct request {
 	struct request *next;
 	uint32_t volume;
@@ -16,10 +18,11 @@ struct request {
 	uint32_t child_xid;
 	bool sent;
 	uint64_t end; // ours: what was sent before this is proven by it
-	size_t size;
-	uint8_t baked[COOKIE_BAKED_SIZE_MAX];
 	bool is_burnt;
 	uint8_t burnt[COOKIE_BURNT_SIZE];
+	struct news_work *news; // at the root, while it is served: it is a question
+	size_t size;
+	uint8_t baked[];
 };
 
 struct held {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A root burns cookies on the worker, in rounds: what is asked for meanwhile is the next one's. A child that has a fsync done
-// has had everything synced and recorded before it asks.
+// has had everything synced and recorded before it asks. Questions for news are answered there as well.
 #include "node/cookies_internal.h"
 
 #include <stdlib.h>
 
-enum { UNSAVED_MAX = 65536 }; // blocks that wait for a sync before one is begun
+enum {
+	UNSAVED_MAX = 65536, // blocks that wait for a sync before one is begun
+	ROUND_MAX = 16,      // requests that are served together: a question takes some memory meanwhile
+};
 
 static struct round *
 round_of(struct cookies *cookies, uint32_t volume)
@@ -57,9 +60,14 @@ burn(struct task *task)
 	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
 
 	for (struct request *request = round->served; request != NULL; request = request->next) {
-		uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
+		uint32_t count;
 
-		request->is_burnt = count > 0 && is_there(volume->sealed_root, entries, count);
+		if (request->news != NULL) {
+			news_root_make(request->news);
+			continue;
+		}
+		count = cookie_open(volume->key, request->baked, request->size, entries);
+		request->is_burnt = count > 0 && volume->sealed_root != NULL && is_there(volume->sealed_root, entries, count);
 		if (request->is_burnt)
 			cookie_burn(volume->key, request->baked, request->size, request->burnt);
 	}
@@ -75,8 +83,14 @@ round_over(struct task *task)
 	struct request *request;
 
 	while ((request = round->served) != NULL) {
+		const struct news_work *news = request->news;
+
 		round->served = request->next;
-		cookies_answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
+		if (news != NULL)
+			cookies_answer(cookies, request, news->made, news->is_made ? news->size : 0);
+		else
+			cookies_answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
+		free(request->news);
 		free(request);
 	}
 	round->runs = false;
@@ -88,12 +102,19 @@ static void
 begin_round(struct round *round)
 {
 	struct node *node = round->cookies->node;
+	const struct volume *volume = &node->volumes[round->volume];
 
 	if (round->runs || node->left)
 		return;
 	round->runs = true;
-	round->served = round->waiting;
-	round->waiting = NULL;
+	for (uint32_t i = 0; i < ROUND_MAX && round->waiting != NULL; i++) {
+		struct request *request = round->waiting;
+
+		round->waiting = request->next;
+		request->news = news_root_begin(volume->key, volume->sealed_root, volume->news_log, node->config.hb_ttl_ms, request->baked,
+						request->size);
+		cookies_add(&round->served, request);
+	}
 	round->task = (struct task){.run = burn, .done = round_over};
 	worker_submit(node->worker, &round->task);
 }

@@ -2,7 +2,7 @@
 // The node's parts among themselves. Nobody outside node/ includes this.
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
-//   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  parent.c  dialling, and whom;  access.c  who may come in
+//   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  freshness.c  whether they are the newest;  parent.c  dialling, and whom;  access.c  who may come in
 //   stores.c   the storage of root volumes;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
@@ -26,8 +26,10 @@
 #include "node/acl.h"
 #include "node/acl_file.h"
 #include "node/cookies.h"
+#include "node/freshness.h"
 #include "node/latency.h"
 #include "node/log.h"
+#include "node/news_log.h"
 #include "node/node.h"
 #include "node/sealed_form.h"
 #include "node/sealing.h"
@@ -46,13 +48,13 @@ struct cache_disk;
 struct record;
 struct rescue;
 
-// One open link; its slot is what the core calls it.
 // What the log has been told of.
 struct telling {
 	moment_us told; // last; 0: never
 	uint64_t hidden; // since then
 };
 
+// One open link; its slot is what the core calls it.
 struct node_link {
 	struct node *node;
 	struct link *link;
@@ -85,7 +87,8 @@ struct volume {
 	const struct volume_key *key; // of a sealed one; or NULL
 	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
 	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
-	struct sealed_root *sealed_root; // root of a sealed one, else NULL
+	struct sealed_root *sealed_root; // root of a sealed one that can be written, else NULL
+	struct news_log *news_log;       // root of a sealed one: what was written, for those who ask; else NULL
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
 	int record_errno;              // why the last one was not written
@@ -142,6 +145,7 @@ struct node {
 
 	struct sealing *sealing; // NULL: no volume is sealed
 	struct cookies *cookies; // the same
+	struct freshness *freshness; // the same
 	struct node_link *links[LIMIT_LINKS];
 	uint32_t free_slots[LIMIT_LINKS]; // a stack
 	uint32_t free_count, links_max;
@@ -231,6 +235,10 @@ void node_link_send(struct node *node, const struct action *action);
 // A message without blocks, of who is not the core.
 void node_link_write(struct node_link *link, const struct message *message);
 void node_link_close(struct node *node, uint32_t slot, const char *why);
+// To the core, or who takes it before. The link may be gone afterwards.
+void node_link_deliver(struct node_link *link, const struct message *message);
+// A peer that goes on and on is told of once a minute. False: not now. Else ${again} says how often that was.
+bool node_telling_due(struct telling *telling, char *again, size_t size);
 // Over ${fd}, with TLS if there is ${ssl}. NULL: no slot is free; both are still the caller's then.
 struct node_link *node_link_new(struct node *node, int fd, struct ssl_st *ssl, const char *name, const struct peer *peer, enum link_role role);
 // Somebody has dialled, and may come in: ${fd} and ${ssl} are taken over.

@@ -59,6 +59,8 @@ slot_free(struct node_link *link)
 		sealing_close(link->sealing);
 	if (node->cookies != NULL)
 		cookies_link_gone(node->cookies, link);
+	if (node->freshness != NULL)
+		freshness_link_gone(node->freshness, link);
 	node->links[link->slot] = NULL;
 	node->free_slots[node->free_count++] = link->slot;
 	if (node->parent == link)
@@ -135,6 +137,21 @@ find_zeros(const struct message *message)
 	}
 }
 
+void
+node_link_deliver(struct node_link *link, const struct message *message)
+{
+	struct node *node = link->node;
+	bool is_parent = link->role == LINK_PARENT;
+
+	if (node->cookies != NULL && cookies_received(node->cookies, link, message))
+		return;
+	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
+	if (is_parent && node->cookies != NULL && (message->present & PRESENT(SESSION)))
+		cookies_connected(node->cookies); // that was an answer to CONNECT
+	if (is_parent && node->freshness != NULL)
+		freshness_go_on(node->freshness);
+}
+
 static void
 receive(struct node_link *link, const struct message *message)
 {
@@ -145,11 +162,8 @@ receive(struct node_link *link, const struct message *message)
 		node_parent_said(node, message);
 	else
 		link->heard = true;
-	if (node->cookies != NULL && cookies_received(node->cookies, link, message))
-		return;
-	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
-	if (is_parent && node->cookies != NULL && (message->present & PRESENT(SESSION)))
-		cookies_connected(node->cookies); // that was an answer to CONNECT
+	if (!is_parent || node->freshness == NULL || !freshness_received(node->freshness, link, message))
+		node_link_deliver(link, message);
 }
 
 // Of the volume that a message is about (-1: none that is known).
@@ -216,12 +230,15 @@ on_checked(void *arg, const struct message *message, int volume)
 static bool
 on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
 {
-	struct node *node = ((struct node_link *)arg)->node;
+	const struct node_link *link = arg;
+	struct node *node = link->node;
 	struct sealed_root *root = node->volumes[volume].sealed_root;
 	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
 	const struct proof *proof;
 	struct block_info info;
 
+	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, sealed))
+		return true;
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
 	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
 	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
@@ -229,9 +246,8 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	return sealed < known.sealed && (version >= known.protocol || version == 0);
 }
 
-// A peer that goes on and on is told of once a minute. False: not now. Else ${again} says how often that was.
-static bool
-is_news(struct telling *telling, char *again, size_t size)
+bool
+node_telling_due(struct telling *telling, char *again, size_t size)
 {
 	moment_us now = node_now();
 
@@ -254,7 +270,7 @@ tell_not_proven(struct node_link *link, const struct message *message, const str
 
 	if (volume >= 0)
 		link->node->volumes[volume].unproven++;
-	if (is_news(&link->unproven, again, sizeof(again)))
+	if (node_telling_due(&link->unproven, again, sizeof(again)))
 		log_warnx("%s %s sent a %s with a block that is not one of the volume's: block %" PRIu64 ", its verifier: %s%s",
 			  role_name(link), link_peer(link->link), message_opcode_name(message->opcode), fault->block, fault->why,
 			  again);
@@ -362,7 +378,7 @@ on_malformed(void *arg, struct link *unused, const struct message *header, const
 	bool is_reply = header->opcode == OP_OK_REPLY || header->opcode == OP_ERR_REPLY;
 	char again[80] = "";
 
-	if (is_news(&link->malformed, again, sizeof(again)) || fatal)
+	if (node_telling_due(&link->malformed, again, sizeof(again)) || fatal)
 		log_warnx("%s %s sent a malformed %s: %s (parameter %s, 0x%04x)%s%s", role_name(link), link_peer(link->link),
 			  message_opcode_name(header->opcode), message_status_text(error->status),
 			  error->param != 0 ? message_param_name(error->param) : "none", error->param,
@@ -511,7 +527,7 @@ tell_key_refusal(struct node_link *link, const struct message *message)
 	char again[80], peer[PEER_TEXT_SIZE];
 
 	if (message->opcode != OP_ERR_REPLY || !(message->present & PRESENT(ERR_PARAM)) || message->err_param != PARAM_KEY ||
-	    !is_news(&link->keyless, again, sizeof(again)))
+	    !node_telling_due(&link->keyless, again, sizeof(again)))
 		return;
 	log_warnx("child %s, %s, asks for a volume %s%s", link_peer(link->link), peer_print(&link->peer, peer),
 		  message->status == STATUS_MISSING_PARAM ? "that is sealed, and has no key of it"
@@ -528,6 +544,8 @@ node_link_send(struct node *node, const struct action *action)
 	if (link == NULL)
 		return; // its end is on the way to the core
 	tell_key_refusal(link, action->message);
+	if (link->role == LINK_PARENT && node->freshness != NULL)
+		freshness_sent(node->freshness, link, action->message);
 	if (link->role == LINK_CHILD && action->message->opcode == OP_OK_REPLY && (action->message->present & PRESENT(SESSION)))
 		link_set_bounds(link->link, LIMIT_CHILD_QUEUE_SIZE, LIMIT_MESSAGE_SIZE); // it is no stranger any more
 	volume = sealing_volume(node, action->message->items != NULL ? (int)action->volume : -1);

@@ -111,6 +111,8 @@ core_start(struct node *node, const struct volume *opened, char *error, size_t e
 
 	node->cache = stack_create(block_size, node->config.levels, node->config.level_count);
 	copies = stack_copies(node->cache);
+	if (node->freshness != NULL)
+		freshness_watch(node->freshness);
 	node->block_size = block_size;
 	core_configure(node, opened, block_size, &config);
 	if (node_cache_disk_open(node, error, error_size) != 0)
@@ -135,6 +137,7 @@ sealing_init(struct node *node, char *error, size_t error_size)
 
 	node->sealing = any ? sealing_create(node->base) : NULL;
 	node->cookies = any ? cookies_create(node) : NULL;
+	node->freshness = any ? freshness_create(node) : NULL;
 	if (!any || node->sealing != NULL)
 		return 0;
 	snprintf(error, error_size, "there is no memory for the threads of sealed volumes");
@@ -241,6 +244,7 @@ node_destroy(struct node *node)
 		return; // left in a hurry: storage still has our buffers, and the process ends
 	sealing_destroy(node->sealing); // its buffers are the core's
 	cookies_destroy(node->cookies);
+	freshness_destroy(node->freshness);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&node->volumes[i]);
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)

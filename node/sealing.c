@@ -163,7 +163,7 @@ check_age(struct job *job)
 		    link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
 					    seal_version(item->verifier.bytes, item->verifier.size),
 					    job->filed != NULL ? &job->filed[i] : &nothing))
-			sealing_job_fail(job, i, "it was sealed before what is here");
+			sealing_job_fail(job, i, "it was sealed before what is here, or known of it");
 	}
 }
 

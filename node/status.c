@@ -310,7 +310,7 @@ volume_status(const struct node *node, uint32_t index)
 {
 	const struct volume *volume = &node->volumes[index];
 	struct volume_info info;
-	json_t *status;
+	json_t *status, *news;
 
 	core_volume_info(node->core, index, node_now(), &info);
 	status = json_pack("{sosssbsbsIsIsIsIsIsI}", "name", text(info.name), "role", volume_role(node, &info), "ready",
@@ -332,6 +332,9 @@ volume_status(const struct node *node, uint32_t index)
 		json_object_set_new(status, "latency", volume_latencies(volume));
 	if (volume->key != NULL)
 		json_object_set_new(status, "unproven_messages", json_integer((json_int_t)volume->unproven));
+	news = node->freshness != NULL ? freshness_status(node->freshness, index) : NULL;
+	if (news != NULL)
+		json_object_set_new(status, "news", news);
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
 	return status;

@@ -290,6 +290,7 @@ note_sealed(struct node *node, struct volume *volume, struct job *job)
 		if (proof != NULL)
 			entry.sealed = seal_version(proof->bytes, proof->size);
 		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
+		news_log_add(volume->news_log, job->block + i, entry.sealed);
 		if (proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))
 			continue;
 		buf_unref(job->bufs[i]);
@@ -447,4 +448,6 @@ node_store_close(struct volume *volume)
 	volume->store = NULL;
 	sealed_root_close(volume->sealed_root);
 	volume->sealed_root = NULL;
+	news_log_destroy(volume->news_log);
+	volume->news_log = NULL;
 }

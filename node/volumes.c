@@ -20,7 +20,10 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 		if (node_store_open(&opened[i], volume->store, volume->read_only || node->config.read_only, error,
 				    error_size) != 0)
 			return -1;
-		if (volume->key == NULL || !opened[i].may_write)
+		if (volume->key == NULL)
+			continue;
+		opened[i].news_log = news_log_create(opened[i].may_write ? NEWS_LOG_RUNS : 1);
+		if (!opened[i].may_write)
 			continue;
 		opened[i].sealed_root = sealed_root_open(volume->store, opened[i].store->size / opened[i].store->block_size,
 							 volume->key, error, error_size);
@@ -94,6 +97,7 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 	node->volumes[index] = *opened;
 	opened->store = NULL; // it has moved
 	opened->sealed_root = NULL;
+	opened->news_log = NULL;
 	node->volumes[index].configured = true;
 	node->volumes[index].key = config->key;
 	if (config->key != NULL)

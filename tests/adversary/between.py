@@ -68,6 +68,10 @@ class Between:
         """Of a hook: say so to the child that came last."""
         self._write(self.pairs[-1], "down", message.encode())
 
+    def reply(self, message):
+        """Of a hook: say so to the parent of the child that came last."""
+        self._write(self.pairs[-1], "up", message.encode())
+
     # ---- The thread ----
 
     def _do(self, work):

@@ -64,6 +64,7 @@ def make_keys():
 class Tree:
     def __init__(self, lab, *flags):
         self.lab, self.next, self.size = lab, 0, SIZE
+        self.lease, self.slack = int(flags[flags.index("--hb-ttl") + 1][:-1]) if "--hb-ttl" in flags else 30, 3  # seconds
         make_keys()
         for volume in ("v", "w"):
             lab.create(f"{volume}.img", str(SIZE))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Writes the seeds of corpus/volume_key and corpus/seal: keys of each role, in the clear and not, and verifiers of one
-// write.
+// Writes the seeds of corpus/volume_key, corpus/seal and corpus/news: keys of each role, in the clear and not, verifiers of one
+// write, and a question of a reader with its answer.
 #include "core/check.h"
 #include "crypto/volume_key_file.h"
+#include "node/news_root.h"
 #include "tests/unit/seal_help.h"
 
 #include <stdio.h>
@@ -61,15 +62,42 @@ write_verifiers(const char *folder)
 	volume_key_destroy(key);
 }
 
+// As in fuzz_news.c.
+static void
+write_news(const char *folder)
+{
+	struct news_question asked = {.count = 3, .asked = {{7, 1, 10}, {1000, 900, 11}, {UINT64_C(1) << 47, 1, 0}}};
+	struct volume_key *key = seal_help_key(1, VOLUME_ROLE_OWNER, 2);
+	uint8_t question[NEWS_QUESTION_SIZE_MAX];
+	struct news_log *written;
+	struct news_work *work;
+	size_t size;
+
+	seal_help_random(1);
+	written = news_log_create(64);
+	for (uint64_t i = 0; i < 100; i++)
+		news_log_add(written, i * i, i + 1);
+	size = news_ask(&asked, question);
+	write_file(folder, "question", question, size);
+	work = news_root_begin(key, NULL, written, 1000, question, size);
+	CHECK(work != NULL);
+	news_root_make(work);
+	write_file(folder, "answer", work->made, work->size);
+	free(work);
+	news_log_destroy(written);
+	volume_key_destroy(key);
+}
+
 int
 main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s FOLDER-FOR-KEYS FOLDER-FOR-VERIFIERS\n", argv[0]);
+	if (argc != 4) {
+		fprintf(stderr, "usage: %s FOLDER-FOR-KEYS FOLDER-FOR-VERIFIERS FOLDER-FOR-NEWS\n", argv[0]);
 		return 2;
 	}
 	CHECK(sodium_init() >= 0);
 	write_keys(argv[1]);
 	write_verifiers(argv[2]);
+	write_news(argv[3]);
 	return 0;
 }
