@@ -3,7 +3,7 @@
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  parent.c  dialling, and whom;  access.c  who may come in
-//   stores.c   the storage of root volumes;  record.c  what is recorded beside it
+//   stores.c   the storage of root volumes;  rest_store.c  of those that have it sealed;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk;  cache_change.c  that comes and goes
@@ -29,6 +29,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/rest.h"
 #include "node/sealed_form.h"
 #include "node/sealing.h"
 #include "node/worker.h"
@@ -45,6 +46,7 @@ struct cache_change;
 struct cache_disk;
 struct record;
 struct rescue;
+struct rest_store;
 
 // One open link; its slot is what the core calls it.
 // What the log has been told of.
@@ -83,9 +85,14 @@ struct volume {
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	struct volume_key *carrier;   // its proxy's part, where the node's memory has ciphertext though it could read; or NULL
 	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
 	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
+	struct rest *rest;            // root: its storage has ciphertext; or NULL
+	struct rest_store *rest_store; // the same
+	struct sealed_root *rest_root; // the same, of one that can not write: what there is beside it; else NULL
+	uint64_t damaged;             // blocks that were read there and were not right
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
 	int record_errno;              // why the last one was not written

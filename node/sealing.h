@@ -42,7 +42,12 @@ struct sealing_callbacks {
 // A sealed volume.
 struct sealing_volume {
 	int index;
-	const struct volume_key *key; // NULL: it is not sealed; lives until sealing_destroy
+	const struct volume_key *key; // NULL: it is not sealed; what it can read is in the clear in memory. Lives until
+				      // sealing_destroy
+	const struct volume_key *maker; // what has no proof gets one; NULL: that can not be done. Lives as the key
+	// So far no content that has been in messages was lost: what was sealed in an epoch before ${epoch}, that of the start, and is
+	// given a number of that, is what the storage had, and nobody has seen what is newer. 0: this can not be said.
+	uint32_t epoch;
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
 	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key

@@ -145,7 +145,10 @@ static const struct sealing_callbacks callbacks = {on_receive, on_refuse, on_is_
 static void
 end_open(struct end *end, const struct volume_key *key, const struct sealed_root *root)
 {
-	*end = (struct end){.volume = {.index = 3, .key = key, .pool = pool, .block_size = BLOCK, .root = root}};
+	*end = (struct end){.volume = {.index = 3,
+						 .key = key,
+						 .maker = volume_key_role(key) >= VOLUME_ROLE_WRITER ? key : NULL,
+						 .pool = pool, .block_size = BLOCK, .root = root}};
 	end->link = sealing_open(sealing, &callbacks, end);
 }
 
@@ -377,7 +380,7 @@ START_TEST(test_other_number)
 	snprintf(spec, sizeof(spec), "%s/v.img", directory);
 	snprintf(path, sizeof(path), "%s.hvfs.seals", spec);
 	close(open(spec, O_CREAT | O_WRONLY, 0600));
-	root = sealed_root_open(spec, BLOCKS, owner, error, sizeof(error));
+	root = sealed_root_open(spec, BLOCKS, owner, REST_PLAIN, false, error, sizeof(error));
 	ck_assert_msg(root != NULL, "%s", error);
 	send_run(&one, 1, 1);
 	run_until(&two, 1);
@@ -427,7 +430,7 @@ START_TEST(test_file_written_meanwhile)
 	snprintf(spec, sizeof(spec), "%s/v.img", directory);
 	snprintf(path, sizeof(path), "%s.hvfs.seals", spec);
 	close(open(spec, O_CREAT | O_WRONLY, 0600));
-	saved_root = sealed_root_open(spec, BLOCKS, owner, error, sizeof(error));
+	saved_root = sealed_root_open(spec, BLOCKS, owner, REST_PLAIN, false, error, sizeof(error));
 	ck_assert_msg(saved_root != NULL, "%s", error);
 	end_open(&other, owner, NULL);
 	end_open(&behind, owner, NULL);
