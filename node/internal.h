@@ -29,6 +29,7 @@
 #include "node/latency.h"
 #include "node/log.h"
 #include "node/node.h"
+#include "node/raised.h"
 #include "node/rest.h"
 #include "node/sealed_form.h"
 #include "node/sealing.h"
@@ -91,6 +92,7 @@ struct volume {
 	struct sealed_root *sealed_root; // root of a sealed one, else NULL
 	struct rest *rest;            // root: its storage has ciphertext; or NULL
 	struct rest_store *rest_store; // the same
+	struct raised *raised;        // the same
 	struct sealed_root *rest_root; // the same, of one that can not write: what there is beside it; else NULL
 	uint64_t damaged;             // blocks that were read there and were not right
 	const char *store_name;       // root: as configured

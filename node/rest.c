@@ -271,7 +271,7 @@ place_of(const struct rest *rest, const struct rest_block *block, version_t vers
 
 static bool
 fits(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block, const struct seal_slot *slot,
-     const uint8_t *bytes)
+     uint8_t *bytes, bool opens)
 {
 	const struct seal_verifier *verifier = &slot->verifier;
 	struct seal_place place = place_of(rest, block, 0);
@@ -279,6 +279,8 @@ fits(const struct rest *rest, struct seal_cache *cache, const struct rest_block 
 
 	if (slot->turn == 0 || (zeros && !is_zero(bytes, rest->block_size)))
 		return false;
+	if (!zeros && opens)
+		return seal_open(rest->key, cache, &place, bytes, verifier->bytes, verifier->size, bytes) == SEAL_OK;
 	return seal_check(rest->key, cache, &place, zeros ? NULL : bytes, verifier->bytes, verifier->size) == SEAL_OK;
 }
 
@@ -294,18 +296,18 @@ is_initial(const struct rest *rest, const struct seal_record *record, version_t 
 }
 
 // Which slot has the verifier of ${bytes}, which are on the storage? ${sealed}: as which version that was sealed which is known to
-// be on stable storage.
+// be on stable storage. ${opens}: where only one is possible they are decrypted at once.
 static int
 find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block,
-	  const struct seal_record *record, version_t sealed, const uint8_t *bytes, const char **ret_why)
+	  const struct seal_record *record, version_t sealed, uint8_t *bytes, bool opens, const char **ret_why)
 {
 	int newest = newest_of(record), live = LIVE_NONE;
 	bool open = is_open(rest, record, block);
 
 	*ret_why = "it is not what a writer of the volume has sealed: it was changed, or a crash has torn it";
-	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes))
+	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes, opens && !open))
 		live = newest;
-	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes))
+	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes, false))
 		live = !newest;
 	else if ((newest < 0 || open) && is_initial(rest, record, sealed, bytes))
 		return LIVE_INITIAL;
@@ -397,7 +399,7 @@ find_free(struct rest *rest, const struct rest_block *block, const struct seal_r
 	if (is_open(rest, record, block)) {
 		live = seals_read_at(rest->fd, rest->look, rest->block_size, offset) != 0
 			       ? LIVE_NONE
-			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, &why);
+			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, false, &why);
 		if (live == LIVE_INITIAL)
 			return newest < 0 ? 0 : newest; // what had begun there has come to nothing
 	}
@@ -466,14 +468,15 @@ get_block(struct rest *rest, struct rest_block *block, const struct seal_record 
 {
 	struct seal_place place = place_of(rest, block, 0);
 	const char *why;
-	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, &why);
+	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, rest->is_plain, &why);
 
 	block->verifier.size = 0;
 	block->why = live == LIVE_NONE ? why : NULL;
 	if (live < 0)
 		return;
 	block->verifier = record->slots[live].verifier;
-	if (!rest->is_plain || seal_is_of_zeros(block->verifier.bytes, block->verifier.size))
+	if (!rest->is_plain || !is_open(rest, record, block) ||
+	    seal_is_of_zeros(block->verifier.bytes, block->verifier.size))
 		return;
 	if (seal_open(rest->key, rest->get_cache, &place, block->bytes, block->verifier.bytes, block->verifier.size,
 		      block->bytes) != SEAL_OK)

@@ -397,15 +397,20 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 // ---- What goes ----
 
 // A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
-// the one to say so: for who has seen that one, this would be a write of former times.
+// the one to say so: for who has seen that one, this would be a write of former times. Where the storage has proofs most of
+// what has another number than it was sealed as is content whose number was forgotten, and nothing newer is lost as long
+// as the epoch is the same, or a new one that began in order.
 static bool
-is_sealed_anew(const struct sealing_volume *volume, const struct proof *proof, version_t version)
+is_sealed_anew(const struct sealing_volume *volume, uint64_t block, const struct proof *proof, version_t version)
 {
 	version_t sealed = seal_version(proof->bytes, proof->size);
 
 	if (volume->root == NULL || sealed == version)
 		return false;
-	return volume->epoch == 0 || version_epoch(version) != volume->epoch || version_epoch(sealed) >= volume->epoch;
+	if (volume->raised == NULL || raised_has(volume->raised, block))
+		return true;
+	return version_epoch(sealed) != version_epoch(version) &&
+	       (volume->epoch == 0 || version_epoch(version) != volume->epoch || version_epoch(sealed) > volume->epoch);
 }
 
 // Has the job anything to compute?
@@ -419,7 +424,7 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 
 	if (item->kind == ITEM_EMPTY)
 		return false;
-	if (proof != NULL && !is_sealed_anew(volume, proof, item->version))
+	if (proof != NULL && !is_sealed_anew(volume, job->message->block + i, proof, item->version))
 		part->before = proof;
 	if (part->before == NULL && (volume->maker == NULL || (proof == NULL && !zeros && !sealing_may_read(volume->key)))) {
 		sealing_job_fail(job, i, "there is no proof");

@@ -441,8 +441,10 @@ node_store_watch(struct node *node, struct volume *volume)
 {
 	if (volume->store == NULL)
 		return;
-	if (volume->rest != NULL)
+	if (volume->rest != NULL) {
 		volume->rest_store = rest_store_create(node, volume);
+		volume->raised = raised_create();
+	}
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
 					   store_reap, volume);
 	volume->store_due = evtimer_new(node->base, store_reap, volume);
@@ -474,6 +476,8 @@ node_store_close(struct volume *volume)
 	volume->store = NULL;
 	rest_store_destroy(volume->rest_store);
 	volume->rest_store = NULL;
+	raised_destroy(volume->raised);
+	volume->raised = NULL;
 	rest_close(volume->rest);
 	volume->rest = NULL;
 	sealed_root_close(volume->rest_root);
