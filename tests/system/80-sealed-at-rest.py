@@ -99,6 +99,19 @@ def forms(lab):
         check(says in run(*words, status=2).stderr, value)
 
 
+def made_anew(lab):
+    """A volume of a name that another one had: nothing is left of that."""
+    lab.create("anew.img", "1M")
+    for turn in range(2):
+        nodes = [root(lab, store="anew.img"), leaf(lab, parent="root")]
+        check(read_at(nodes[-1].image(), 0, MIB) == bytes(MIB), "it is not empty")
+        write_at(nodes[-1].image(), 0, MARK * 1000, sync=True)
+        stop(*reversed(nodes))
+        if turn == 0:
+            os.unlink("anew.img")
+            lab.create("anew.img", "1M")
+
+
 # ---- What is there ----
 
 def nothing_in_the_clear(lab):
@@ -290,7 +303,7 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in forms, nothing_in_the_clear, crashes, changed:
+    for part in forms, made_anew, nothing_in_the_clear, crashes, changed:
         part(lab)
         print(part.__name__, flush=True)
 
