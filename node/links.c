@@ -239,11 +239,13 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
 	const struct proof *proof;
 	struct block_info info;
+	version_t copy;
 
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
 	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
-	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
-		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
+	copy = proof != NULL ? seal_version(proof->bytes, proof->size) : 0;
+	if (copy > known.sealed && copy != known.protocol) // else that content was sealed once more (node/rest.h)
+		known = (struct sealed_entry){copy, info.version};
 	return sealed < known.sealed && (version >= known.protocol || version == 0);
 }
 

@@ -135,17 +135,17 @@ def nothing_in_the_clear(lab):
     check(os.stat("disk.img").st_blocks * 512 > MIB, "hardly anything is there")
     for path in "disk.img", SEALS:
         check(not has_mark(path), path, "has what was written in the clear")
-    for mount in False, True, False:
-        nodes = [root(lab, mount=mount), proxy(lab), leaf(lab)]
+    for mount, flags in (False, ()), (True, ()), (False, ("--read-only",)), (True, ("--read-only",)), (False, ()):
+        nodes = [root(lab, *flags, mount=mount), proxy(lab), leaf(lab)]
         check(read_at(nodes[-1].image(), 50 * MIB, len(MARK) * 4000) == MARK * 4000, "the leaf reads something else")
         check(read_at(nodes[-1].image(), 60 * MIB, MIB) == bytes(MIB), "what was never written is not zeros")
         check(read_at(nodes[-1].image(), 40 * MIB, MIB) == bytes(MIB), "zeros are not zeros")
         device = lab.attach(nodes[-1].image())
-        lab.mount(device, "mnt")
+        lab.mount(device, "mnt", "-o", "ro,noload")
         same_tree("mnt/tree", "copy")
         lab.unmount("mnt")
         lab.detach(device)
-        if mount:
+        if mount and not flags:
             write_at(nodes[0].image(), 55 * MIB, MARK * 1000, sync=True)
             check(read_at(nodes[-1].image(), 55 * MIB, len(MARK) * 1000) == MARK * 1000, "what the root has written")
         check(nodes[0].volume()["damaged_blocks"] == 0, nodes[0].volume())
