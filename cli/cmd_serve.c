@@ -208,6 +208,8 @@ const struct command command_serve = {
 		"                         nothing, but for this user and root on unix sockets\n"
 		"  --volume-key VOLUME=FILE  VOLUME is sealed with the keys in FILE ('hvfs volume-key'): links carry ciphertext, which\n"
 		"                         who has a proxy's key can pass on, and neither read nor change. Repeatable\n"
+		"  --at-rest [VOLUME=]FORM  how the STORE of a sealed volume has its blocks: sealed (ciphertext, with a file beside\n"
+		"                         it for the verifiers; what a STORE without data begins as) or plain (a raw image). Repeatable\n"
 		"  --mount DIR            present each volume as DIR/NAME.img\n"
 		"  --allow-other          others may use the mount (an ordinary user needs user_allow_other in\n"
 		"  --allow-root           /etc/fuse.conf for this); or root alone, as 'hvfs attach' needs it\n"

@@ -148,6 +148,9 @@ print_volume(const json_t *volume)
 	print_phase(volume);
 	print_parent(json_object_get(volume, "parent"));
 	print_news(json_object_get(volume, "news"));
+	if (json_is_string(json_object_get(volume, "at_rest")))
+		printf("  at rest   %s%s\n", string(volume, "at_rest"),
+		       number(volume, "damaged_blocks") > 0 ? "; blocks were read there that are not as they were written (see the log)" : "");
 	print_children(json_object_get(volume, "children"));
 	print_latency(latency, "read");
 	print_latency(latency, "write");

@@ -195,6 +195,27 @@ set_volume_key(struct config *config, const char *value, char *error, size_t err
 }
 
 static int
+set_at_rest(struct config *config, const char *value, char *error, size_t error_size)
+{
+	const char *equals = strchr(value, '='), *form = equals != NULL ? equals + 1 : value;
+	size_t size = equals != NULL ? (size_t)(equals - value) : 0;
+	struct at_rest_of *of = &config->at_rests[config->at_rest_count];
+	if (strcmp(form, "sealed") != 0 && strcmp(form, "plain") != 0)
+		return fail(error, error_size, "right would be sealed or plain, or VOLUME= and one of them");
+	if (equals != NULL && check_name(value, size, error, error_size) != 0)
+		return -1;
+	for (size_t i = 0; i < config->at_rest_count; i++)
+		if (strlen(config->at_rests[i].volume) == size && memcmp(config->at_rests[i].volume, value, size) == 0)
+			return fail(error, error_size, "given twice");
+	if (config->at_rest_count > LIMIT_VOLUMES)
+		return fail(error, error_size, "more than %d volumes", LIMIT_VOLUMES);
+	*of = (struct at_rest_of){ .at_rest = form[0] == 's' ? AT_REST_SEALED : AT_REST_PLAIN };
+	memcpy(of->volume, value, size);
+	config->at_rest_count++;
+	return 0;
+}
+
+static int
 set_passphrase_file(struct config *config, const char *value, char *error, size_t error_size)
 {
 	return set_text(config->passphrase_file, sizeof config->passphrase_file, value, error, error_size);
@@ -328,6 +349,7 @@ static const struct key keys[] = {
 	{ { "key", 0, true }, set_key, false },
 	{ { "acl", 0, true }, set_acl, false },
 	{ { "volume-key", 0, true }, set_volume_key, true },
+	{ { "at-rest", 0, true }, set_at_rest, true },
 	{ { "passphrase-file", 0, true }, set_passphrase_file, false },
 	{ { "insecure", 0, false }, set_insecure, false },
 	{ { "hb-ttl", 0, true }, set_hb_ttl, false },
@@ -452,6 +474,39 @@ default_rescue(struct config *config)
 		snprintf(config->node.rescue, sizeof config->node.rescue, "%.*s/rescue", (int)sizeof config->node.rescue - 8, state);
 }
 
+static bool
+is_sealed(const struct config *config, const char *volume)
+{
+	for (size_t i = 0; i < config->volume_key_count; i++)
+		if (strcmp(config->volume_keys[i].volume, volume) == 0)
+			return true;
+	return false;
+}
+
+// To each volume what is said of it, or of all.
+static int
+apply_at_rest(struct config *config, char *error, size_t error_size)
+{
+	struct node_config *node = &config->node;
+	for (size_t i = 0; i < config->at_rest_count; i++) {
+		const struct at_rest_of *of = &config->at_rests[i];
+		bool found = false;
+		for (size_t j = 0; j < node->volume_count; j++) {
+			struct node_volume *volume = &node->volumes[j];
+			bool all = of->volume[0] == '\0', fits = all || strcmp(of->volume, volume->name) == 0;
+			if (!fits || volume->store[0] == '\0' || !is_sealed(config, volume->name))
+				continue;
+			found = true;
+			if (!all || volume->at_rest == AT_REST_DEFAULT)
+				volume->at_rest = of->at_rest;
+		}
+		if (!found)
+			return fail(error, error_size, "--at-rest%s%s: there is no such --volume with a STORE and a --volume-key",
+				    of->volume[0] != '\0' ? " " : "", of->volume);
+	}
+	return 0;
+}
+
 // What no single key can know.
 static int
 check_together(const struct config *config, char *error, size_t error_size)
@@ -506,7 +561,9 @@ config_load(struct config *config, int argc, char **argv, char *error, size_t er
 		return -1;
 	if (config->node.rescue[0] == '\0')
 		default_rescue(config);
-	return check_together(config, error, error_size);
+	if (check_together(config, error, error_size) != 0)
+		return -1;
+	return apply_at_rest(config, error, error_size);
 }
 
 // ---- Paths ----

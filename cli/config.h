@@ -13,6 +13,11 @@ struct config {
 		char file[4096];
 	} volume_keys[LIMIT_VOLUMES]; // cli/volume_keys.h reads them
 	size_t volume_key_count;
+	struct at_rest_of {
+		char volume[LIMIT_NAME_SIZE + 1]; // "": of all that have none of their own
+		enum at_rest at_rest;
+	} at_rests[LIMIT_VOLUMES + 1];
+	size_t at_rest_count;
 	char passphrase_file[4096]; // what opens them, if something has to; "": it is asked for
 	struct user user; // whom to become; its name is "": nobody
 	bool sandbox;     // the node refuses itself what it does not need any more

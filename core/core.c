@@ -298,7 +298,7 @@ store_event(struct core *core, const struct event *event)
 	core->volumes[op.volume]->writing -= event->type == EVENT_STORE_WROTE;
 	for (uint32_t i = 0; i < op.count; i++) {
 		if (event->type == EVENT_STORE_READ)
-			root_read_block(core, &op, i, event->bufs != NULL ? event->bufs[i] : NULL, event->error);
+			root_read_block(core, &op, i, event->error == ERR_OK && event->bufs != NULL ? event->bufs[i] : NULL);
 		else
 			root_wrote_block(core, &op, i, event->error);
 		transaction_drain(core);

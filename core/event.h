@@ -19,7 +19,7 @@ enum event_type {
 	EVENT_IO,           // io
 	EVENT_IO_CANCEL,    // io: finish it early with ERR_CANCELLED where possible; its ACTION_IO_DONE still comes
 	EVENT_STORE_READ,   // store_cookie, error, bufs[count] (NULL when error): one buffer (or buf_zero()) for each
-			    // block
+			    // block, NULL for one that can not be read
 	EVENT_STORE_WROTE,  // store_cookie, error: a write or a zeroing has ended
 	EVENT_STORE_SYNCED, // store_cookie, error
 	EVENT_EVICTED,      // store_cookie, error: the answer to ACTION_EVICT

@@ -102,7 +102,7 @@ root_sync(struct core *core, struct volume *volume)
 }
 
 void
-root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct buf *buf, enum hvfs_error error)
+root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct buf *buf)
 {
 	struct entry *entry = table_find(&core->table, block_key_make(op->volume, op->block + i));
 	struct work *work = table_work(&core->table, entry);
@@ -111,7 +111,7 @@ root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct
 	core->volumes[op->volume]->reading--;
 	core->volumes[op->volume]->read_at = core->now;
 	work->store_reading = false;
-	if (error != ERR_OK)
+	if (buf == NULL)
 		work->failed_status = STATUS_STORE_ERROR;
 	else if (!work->read_stale && entry->copy == COPY_ABSENT)
 		entry_put_copy(core, entry, buf, COPY_CLEAN);

@@ -14,9 +14,10 @@ void root_write(struct core *core, struct entry *entry);
 // Make the store durable for the volume's barriers.
 void root_sync(struct core *core, struct volume *volume);
 
-// A store operation: which blocks it was about. The i-th block of a read or a write has ended. Touches it.
+// A store operation: which blocks it was about. The i-th block of a read (${buf} NULL: it has failed) or a write has ended. Touches
+// it.
 struct store_op *root_op(struct core *core, uint64_t cookie);
-void root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct buf *buf, enum hvfs_error error);
+void root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct buf *buf);
 void root_wrote_block(struct core *core, const struct store_op *op, uint32_t i, enum hvfs_error error);
 void root_op_end(struct core *core, uint64_t cookie);
 

@@ -3,7 +3,7 @@
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  freshness.c  whether they are the newest;  parent.c  dialling, and whom;  access.c  who may come in
-//   stores.c   the storage of root volumes;  record.c  what is recorded beside it
+//   stores.c   the storage of root volumes;  rest_store.c  of those that have it sealed;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk;  cache_change.c  that comes and goes
@@ -31,6 +31,8 @@
 #include "node/log.h"
 #include "node/news_log.h"
 #include "node/node.h"
+#include "node/raised.h"
+#include "node/rest.h"
 #include "node/sealed_form.h"
 #include "node/sealing.h"
 #include "node/worker.h"
@@ -47,6 +49,7 @@ struct cache_change;
 struct cache_disk;
 struct record;
 struct rescue;
+struct rest_store;
 
 // What the log has been told of.
 struct telling {
@@ -85,10 +88,16 @@ struct volume {
 	bool aborted;                 // by the administrator: its requests fail
 	uint32_t block_size;          // 0 until known
 	const struct volume_key *key; // of a sealed one; or NULL
+	struct volume_key *carrier;   // its proxy's part, where the node's memory has ciphertext though it could read; or NULL
 	struct sealed_form *cache_form, *journal_form; // of a sealed one: how its blocks are on disks of this node; or NULL
 	uint64_t unproven;            // messages that came with blocks of it that no writer wrote
 	struct sealed_root *sealed_root; // root of a sealed one that can be written, else NULL
-	struct news_log *news_log;       // root of a sealed one: what was written, for those who ask; else NULL
+	struct rest *rest;            // root: its storage has ciphertext; or NULL
+	struct rest_store *rest_store; // the same
+	struct raised *raised;        // the same
+	struct sealed_root *rest_root; // the same, of one that can not write: what there is beside it; else NULL
+	struct news_log *news_log;    // root of a sealed one: what was written, for those who ask; else NULL
+	uint64_t damaged;             // blocks that were read there and were not right
 	const char *store_name;       // root: as configured
 	bool may_write;               // root: its storage is not read-only
 	int record_errno;              // why the last one was not written

@@ -175,7 +175,10 @@ sealing_volume(struct node *node, int index)
 
 	if (volume == NULL)
 		return ret;
-	ret.key = volume->key;
+	ret.key = volume->carrier != NULL ? volume->carrier : volume->key;
+	ret.maker = volume->key != NULL && volume_key_role(volume->key) >= VOLUME_ROLE_WRITER ? volume->key : NULL;
+	ret.raised = volume->raised;
+	ret.epoch = volume->rest != NULL && volume->store->clean_before ? volume->store->epoch : 0;
 	ret.block_size = block_size_of(node, (uint32_t)index);
 	if (ret.block_size == 0)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
@@ -213,16 +216,31 @@ on_message(void *arg, struct link *unused, const struct message *message)
 	receive(link, message);
 }
 
+static void
+note_raised(struct raised *raised, const struct message *message)
+{
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		const struct item *item = &message->items[i];
+		const struct proof *proof = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+
+		if (proof != NULL)
+			raised_set(raised, message->block + i, seal_version(proof->bytes, proof->size) != item->version);
+	}
+}
+
 // Which volume VOLUME_ID means may have changed while the message waited.
 static void
 on_checked(void *arg, const struct message *message, int volume)
 {
 	struct node_link *link = arg;
 
-	if (message->items != NULL && core_message_volume(link->node->core, link->slot, message) != volume)
+	if (message->items != NULL && core_message_volume(link->node->core, link->slot, message) != volume) {
 		node_link_close(link->node, link->slot, "blocks came of one volume as those of another");
-	else
-		receive(link, message);
+		return;
+	}
+	if (volume >= 0 && link->node->volumes[volume].raised != NULL)
+		note_raised(link->node->volumes[volume].raised, message);
+	receive(link, message);
 }
 
 // What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
@@ -236,13 +254,15 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
 	const struct proof *proof;
 	struct block_info info;
+	version_t copy;
 
 	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, sealed))
 		return true;
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
 	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
-	if (proof != NULL && seal_version(proof->bytes, proof->size) > known.sealed)
-		known = (struct sealed_entry){seal_version(proof->bytes, proof->size), info.version};
+	copy = proof != NULL ? seal_version(proof->bytes, proof->size) : 0;
+	if (copy > known.sealed && copy != known.protocol) // else that content was sealed once more (node/rest.h)
+		known = (struct sealed_entry){copy, info.version};
 	return sealed < known.sealed && (version >= known.protocol || version == 0);
 }
 

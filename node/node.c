@@ -203,6 +203,8 @@ node_create(const struct node_config *config, void (*ready)(void *arg), void (*f
 	rc = node_assemble(node, opened, error, error_size);
 	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
 		node_store_close(&opened[i]);
+	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
+		volume_key_destroy(opened[i].carrier);
 	free(opened);
 	if (rc == 0)
 		return node;
@@ -265,6 +267,7 @@ node_destroy(struct node *node)
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 		sealed_form_destroy(node->volumes[i].cache_form);
 		sealed_form_destroy(node->volumes[i].journal_form);
+		volume_key_destroy(node->volumes[i].carrier);
 	}
 	node_perform_fini(node);
 	node_access_fini(node);

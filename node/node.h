@@ -14,11 +14,19 @@
 
 struct node;
 
+// How the storage of a sealed volume has its blocks.
+enum at_rest {
+	AT_REST_DEFAULT, // as it has them; sealed, if there are none yet
+	AT_REST_SEALED,  // as ciphertext, with the verifiers in a file beside it
+	AT_REST_PLAIN,   // as a raw image
+};
+
 struct node_volume {
 	char name[LIMIT_NAME_SIZE + 1];
 	char store[4096];  // "" : taken from a parent
 	bool read_only;
 	const struct volume_key *key; // the volume is sealed with it; NULL: it is not. Outlives the node
+	enum at_rest at_rest;         // of a sealed one with a store
 };
 
 struct node_config {

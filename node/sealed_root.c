@@ -4,6 +4,8 @@
 #include "node/sealed_root.h"
 
 #include "core/check.h"
+#include "node/seals_io.h"
+#include "store/metadata.h"
 #include "store/place.h"
 
 #include <errno.h>
@@ -34,6 +36,7 @@ struct changes {
 
 struct sealed_root {
 	int fd;
+	uint64_t end; // of its part of the file
 	struct changes writing; // not there yet, or not known to be
 	struct changes now;     // since the sync that began last
 	struct changes apart;   // until then
@@ -43,107 +46,40 @@ struct sealed_root {
 // ---- The file ----
 
 static void
-put_be(uint8_t *bytes, uint64_t number)
-{
-	for (size_t i = 8; i > 0; i--, number >>= 8)
-		bytes[i - 1] = (uint8_t)number;
-}
-
-static uint64_t
-get_be(const uint8_t *bytes)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
-static void
-fill_page(uint8_t page[PAGE_SIZE], uint64_t blocks, const struct volume_key *key)
+fill_page(uint8_t page[PAGE_SIZE], uint64_t blocks, const struct volume_key *key, enum rest_form form)
 {
 	memset(page, 0, PAGE_SIZE);
 	memcpy(page, magic, MAGIC_SIZE);
-	put_be(page + 8, 1); // of the format
-	put_be(page + 16, blocks);
+	seals_put(page + 8, (uint64_t)form); // it is the version of the format, too
+	seals_put(page + 16, blocks);
 	memcpy(page + 24, volume_key_id(key), VOLUME_KEY_ID_SIZE);
 	crypto_generichash(page + PAGE_SIZE - SUM_SIZE, SUM_SIZE, page, PAGE_SIZE - SUM_SIZE, NULL, 0);
 }
 
-static int
-read_at(int fd, void *bytes, size_t size, off_t offset)
-{
-	uint8_t *at = bytes;
-
-	while (size > 0) {
-		ssize_t got = pread(fd, at, size, offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0) { // it ends where nothing was written
-			memset(at, 0, size);
-			return 0;
-		}
-		at += got;
-		offset += got;
-		size -= (size_t)got;
-	}
-	return 0;
-}
-
-static int
-write_at(int fd, const void *bytes, size_t size, off_t offset)
-{
-	const uint8_t *at = bytes;
-
-	while (size > 0) {
-		ssize_t done = pwrite(fd, at, size, offset);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return errno;
-		at += done;
-		offset += done;
-		size -= (size_t)done;
-	}
-	return 0;
-}
-
-static off_t
+static uint64_t
 offset_of(uint64_t block)
 {
-	return (off_t)(PAGE_SIZE + block * ENTRY_SIZE);
+	return PAGE_SIZE + block * ENTRY_SIZE;
 }
 
 // ---- Life ----
 
+// The file's page is new, or says what it is to say.
 static int
-begin_file(int fd, const char *path, uint64_t blocks, const struct volume_key *key, char *error, size_t error_size)
+begin_file(int fd, const char *path, const uint8_t wanted[PAGE_SIZE], bool read_only)
 {
 	static const uint8_t nothing[PAGE_SIZE];
-	uint8_t page[PAGE_SIZE], wanted[PAGE_SIZE];
-	int sys_errno = read_at(fd, page, PAGE_SIZE, 0);
+	uint8_t page[PAGE_SIZE];
+	int sys_errno = seals_read_at(fd, page, PAGE_SIZE, 0);
 
-	fill_page(wanted, blocks, key);
-	if (sys_errno == 0 && memcmp(page, nothing, PAGE_SIZE) == 0) {
-		sys_errno = write_at(fd, wanted, PAGE_SIZE, 0);
-		if (sys_errno == 0 && fsync(fd) != 0)
-			sys_errno = errno;
-	} else if (sys_errno == 0 && memcmp(page, wanted, PAGE_SIZE) != 0) {
-		snprintf(error, error_size,
-			 "%s: is not of this volume and its key, or damaged; right would be the storage with its own "
-			 "files, or "
-			 "none of this name: then writes of former times are not told from new ones",
-			 path);
-		return -1;
-	}
-	if (sys_errno == 0)
-		return 0;
-	snprintf(error, error_size, "%s: %s", path, strerror(sys_errno));
-	return -1;
+	if (sys_errno != 0 || memcmp(page, wanted, PAGE_SIZE) == 0)
+		return sys_errno;
+	if (memcmp(page, nothing, PAGE_SIZE) != 0 || read_only)
+		return EBADMSG;
+	sys_errno = seals_write_at(fd, wanted, PAGE_SIZE, 0);
+	if (sys_errno == 0 && fsync(fd) != 0)
+		sys_errno = errno;
+	return sys_errno != 0 ? sys_errno : metadata_sync_directory(path);
 }
 
 static int
@@ -161,27 +97,71 @@ find_path(const char *spec, char path[PATH_MAX])
 	return snprintf(path, PATH_MAX, "%s.seals", metadata) < PATH_MAX ? 0 : ENAMETOOLONG;
 }
 
+enum rest_form
+sealed_root_form(const char *spec)
+{
+	enum rest_form form = REST_UNKNOWN;
+	char path[PATH_MAX];
+	uint8_t head[MAGIC_SIZE + 8];
+	int fd = find_path(spec, path) == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return form;
+	if (seals_read_at(fd, head, sizeof(head), 0) == 0 && memcmp(head, magic, MAGIC_SIZE) == 0)
+		form = seals_get(head + MAGIC_SIZE) == REST_SEALED ? REST_SEALED : REST_PLAIN;
+	else if (lseek(fd, 0, SEEK_END) > 0)
+		form = REST_PLAIN; // it is damaged: whoever opens it hears so
+	close(fd);
+	return form;
+}
+
+static void
+explain(const char *path, int sys_errno, char *error, size_t error_size)
+{
+	if (sys_errno == EBADMSG)
+		snprintf(error, error_size,
+			 "%s: is not of this volume and its key, or damaged; right would be the storage with its own files, or "
+			 "none of this name: then writes of former times are not told from new ones, and a storage that is "
+			 "sealed can not be read",
+			 path);
+	else
+		snprintf(error, error_size, "%s: %s", path, strerror(sys_errno));
+}
+
 struct sealed_root *
-sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, char *error, size_t error_size)
+sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, enum rest_form form, bool read_only,
+		 char *error, size_t error_size)
 {
 	struct sealed_root *root;
 	char path[PATH_MAX];
+	uint8_t page[PAGE_SIZE];
 	int sys_errno = find_path(spec, path);
-	int fd = sys_errno == 0 ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	int fd = sys_errno == 0 ? open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0600) : -1;
 
 	if (fd < 0) {
 		snprintf(error, error_size, "%s: where its versions are sealed: %s", spec,
 			 strerror(sys_errno != 0 ? sys_errno : errno));
 		return NULL;
 	}
-	if (begin_file(fd, path, blocks, key, error, error_size) != 0) {
+	fill_page(page, blocks, key, form);
+	sys_errno = begin_file(fd, path, page, read_only);
+	if (sys_errno != 0) {
+		explain(path, sys_errno, error, error_size);
 		close(fd);
 		return NULL;
 	}
 	root = calloc(1, sizeof(*root));
 	CHECK(root != NULL);
 	root->fd = fd;
+	root->end = (offset_of(blocks) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
 	return root;
+}
+
+int
+sealed_root_file(const struct sealed_root *root, uint64_t *ret_end)
+{
+	*ret_end = root->end;
+	return root->fd;
 }
 
 static void
@@ -353,12 +333,12 @@ sealed_root_read(const struct sealed_root *root, uint64_t block, uint32_t count,
 		int sys_errno;
 
 		run = count < RUN_MAX ? count : RUN_MAX;
-		sys_errno = read_at(root->fd, bytes, run * ENTRY_SIZE, offset_of(block));
+		sys_errno = seals_read_at(root->fd, bytes, run * ENTRY_SIZE, offset_of(block));
 		if (sys_errno != 0)
 			return sys_errno;
 		for (uint32_t i = 0; i < run; i++)
-			ret[i] = (struct sealed_entry){.sealed = get_be(bytes + i * ENTRY_SIZE),
-						       .protocol = get_be(bytes + i * ENTRY_SIZE + 8)};
+			ret[i] = (struct sealed_entry){.sealed = seals_get(bytes + i * ENTRY_SIZE),
+						       .protocol = seals_get(bytes + i * ENTRY_SIZE + 8)};
 	}
 	return 0;
 }
@@ -374,7 +354,7 @@ static int
 run_write(const struct sealed_root *root, struct run *run)
 {
 	int sys_errno =
-		run->count > 0 ? write_at(root->fd, run->bytes, run->count * ENTRY_SIZE, offset_of(run->first)) : 0;
+		run->count > 0 ? seals_write_at(root->fd, run->bytes, run->count * ENTRY_SIZE, offset_of(run->first)) : 0;
 
 	run->count = 0;
 	return sys_errno;
@@ -391,8 +371,8 @@ run_add(const struct sealed_root *root, struct run *run, uint64_t block, const s
 	if (run->count == 0)
 		run->first = block;
 	at = run->bytes + run->count++ * ENTRY_SIZE;
-	put_be(at, entry->sealed);
-	put_be(at + 8, entry->protocol);
+	seals_put(at, entry->sealed);
+	seals_put(at + 8, entry->protocol);
 	return sys_errno;
 }
 

@@ -3,7 +3,8 @@
 // version the protocol gave it. So a write of former times is told from a new one (S35), also after a restart, and a
 // cookie is burnt for what is really there (S34).
 //
-// It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 16 bytes for each block. What
+// It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 16 bytes for each block (then, of
+// a storage that has ciphertext, the verifiers: node/seal_slots.h). What
 // is in it is on stable storage: what was written since the last sync of the storage is in memory, and goes to the file
 // with the next, before anybody hears that this has ended. So a crash forgets only what nobody was promised.
 #ifndef HVFS_NODE_SEALED_ROOT_H
@@ -19,10 +20,24 @@ struct sealed_entry {
 
 struct sealed_root;
 
-// Of the storage ${spec}, of ${blocks}, sealed with ${key}. The file is made if there is none; one that is another volume's,
-// or damaged, is an error. Returns NULL and a sentence.
-struct sealed_root *sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, char *error,
-				     size_t error_size);
+// How the storage has its blocks. The file says it from its beginning.
+enum rest_form {
+	REST_UNKNOWN = 0, // there is no file yet
+	REST_PLAIN = 1,   // as a raw image
+	REST_SEALED = 2,  // as ciphertext, with verifiers in the file (node/rest.h)
+};
+
+// As what ${spec} was begun; REST_UNKNOWN also where that can not be found: sealed_root_open tells why.
+enum rest_form sealed_root_form(const char *spec);
+
+// Of the storage ${spec}, of ${blocks}, which has them as ${form}, sealed with ${key}. The file is made if there is none, but
+// not if it is ${read_only}; one that is another volume's, has another form, or is damaged, is an error. Returns NULL and a
+// sentence.
+struct sealed_root *sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, enum rest_form form,
+				     bool read_only, char *error, size_t error_size);
+
+// The file, which stays its own, and from where on it is somebody else's.
+int sealed_root_file(const struct sealed_root *root, uint64_t *ret_end);
 
 // What is in memory only is lost. NULL does nothing.
 void sealed_root_close(struct sealed_root *root);

@@ -288,6 +288,7 @@ job_new(struct sealing_link *link, const struct sealing_volume *volume, const st
 			    .is_done = true,
 			    .volume = volume->index,
 			    .key = volume->key,
+			    .maker = volume->maker,
 			    .block_size = volume->block_size,
 			    .message = message};
 	job->size = size_of(job);
@@ -395,30 +396,46 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 
 // ---- What goes ----
 
+// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
+// the one to say so: for who has seen that one, this would be a write of former times. Where the storage has proofs most of
+// what has another number than it was sealed as is content whose number was forgotten, and nothing newer is lost as long
+// as the epoch is the same, or a new one that began in order.
+static bool
+is_sealed_anew(const struct sealing_volume *volume, uint64_t block, const struct proof *proof, version_t version)
+{
+	version_t sealed = seal_version(proof->bytes, proof->size);
+
+	if (volume->root == NULL || sealed == version)
+		return false;
+	if (volume->raised == NULL || raised_has(volume->raised, block))
+		return true;
+	return version_epoch(sealed) != version_epoch(version) &&
+	       (volume->epoch == 0 || version_epoch(version) != volume->epoch || version_epoch(sealed) > volume->epoch);
+}
+
 // Has the job anything to compute?
 static bool
 prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 {
 	const struct item *item = &job->message->items[i];
 	struct part *part = &job->parts[i];
+	const struct proof *proof = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+	bool zeros = proof != NULL ? seal_is_of_zeros(proof->bytes, proof->size) : item->kind != ITEM_DATA;
 
 	if (item->kind == ITEM_EMPTY)
 		return false;
-	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
-	// A root that was started anew may have had to give an old content the number after a newer one that is lost
-	// (R11). It is the one to say so: for who has seen that one, this would be a write of former times.
-	if (part->before != NULL && volume->root != NULL &&
-	    seal_version(part->before->bytes, part->before->size) != item->version)
-		part->before = NULL;
-	if (part->before == NULL && !sealing_may_write(volume->key)) {
+	if (proof != NULL && !is_sealed_anew(volume, job->message->block + i, proof, item->version))
+		part->before = proof;
+	if (part->before == NULL && (volume->maker == NULL || (proof == NULL && !zeros && !sealing_may_read(volume->key)))) {
 		sealing_job_fail(job, i, "there is no proof");
 		return false;
 	}
-	if (!sealing_may_read(volume->key) ||
-	    (part->before != NULL && seal_is_of_zeros(part->before->bytes, part->before->size)))
+	if (part->before != NULL && (zeros || !sealing_may_read(volume->key)))
 		return false;
-	if (item->kind == ITEM_DATA)
-		part->other = buf_alloc(volume->pool);
+	if (zeros)
+		return true;
+	part->other = buf_alloc(volume->pool);
+	part->old = part->before == NULL && !sealing_may_read(volume->key) ? proof : NULL;
 	return true;
 }
 

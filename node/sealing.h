@@ -10,6 +10,7 @@
 #define HVFS_NODE_SEALING_H
 
 #include "core/message.h"
+#include "node/raised.h"
 #include "node/sealed_root.h"
 
 #include <event2/event.h>
@@ -42,7 +43,14 @@ struct sealing_callbacks {
 // A sealed volume.
 struct sealing_volume {
 	int index;
-	const struct volume_key *key; // NULL: it is not sealed; lives until sealing_destroy
+	const struct volume_key *key; // NULL: it is not sealed; what it can read is in the clear in memory. Lives until
+				      // sealing_destroy
+	const struct volume_key *maker; // what has no proof gets one; NULL: that can not be done. Lives as the key
+	// A root whose storage has proofs: what came with a number that it was not sealed as. All else there was sealed as the
+	// number that it had when it came. NULL: another node, or storage.
+	const struct raised *raised;
+	// The same, if the storage was left in order: the epoch that began then. 0: it was not.
+	uint32_t epoch;
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
 	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key

@@ -82,12 +82,12 @@ make_proofs(struct job *job, const uint32_t *which, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct item *item = &job->message->items[which[i]];
 		struct part *part = &job->parts[which[i]];
-		bool has_data = item->kind == ITEM_DATA;
+		struct buf *plain = part->old != NULL ? part->other : item->buf; // it was opened to there
 
-		blocks[i] = (struct seal_block){place_of(job, which[i]), has_data ? buf_bytes(item->buf) : NULL,
-						has_data ? buf_bytes(part->other) : NULL};
+		blocks[i] = (struct seal_block){place_of(job, which[i]), part->other != NULL ? buf_bytes(plain) : NULL,
+						part->other != NULL ? buf_bytes(part->other) : NULL};
 	}
-	seal_make(job->key, blocks, count, job->parts[which[0]].made);
+	seal_make(job->maker, blocks, count, job->parts[which[0]].made);
 }
 
 static bool
@@ -97,6 +97,18 @@ seal_item_again(struct job *job, uint32_t i)
 	struct seal_place place = place_of(job, i);
 	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes,
 					     before->size, buf_bytes(job->parts[i].other));
+
+	return result == SEAL_OK || sealing_job_fail(job, i, seal_result_text(result));
+}
+
+// In memory it is ciphertext, sealed as an older version.
+static bool
+open_item(struct job *job, uint32_t i)
+{
+	const struct proof *old = job->parts[i].old;
+	struct seal_place place = place_of(job, i);
+	enum seal_result result = seal_open(job->maker, job->cache, &place, buf_bytes(job->message->items[i].buf),
+					    old->bytes, old->size, buf_bytes(job->parts[i].other));
 
 	return result == SEAL_OK || sealing_job_fail(job, i, seal_result_text(result));
 }
@@ -115,6 +127,8 @@ seal_all(struct job *job)
 		if (job->message->items[i].kind == ITEM_EMPTY)
 			continue;
 		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
+			return;
+		if (part->old != NULL && !open_item(job, i))
 			return;
 		if (part->before == NULL)
 			which[count++] = i;

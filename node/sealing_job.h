@@ -18,6 +18,7 @@ struct sealing_link;
 struct part {
 	struct buf *other;          // to be sent: the ciphertext
 	const struct proof *before; // to be sent: what the buffer has
+	const struct proof *old;    // to be sent: what it has, where it is ciphertext that has to be sealed anew; else NULL
 	struct seal_verifier *made; // to be sent: what it gets
 };
 
@@ -30,7 +31,7 @@ struct job {
 	bool comes;                 // else it goes
 	bool is_done;
 	int volume;
-	const struct volume_key *key;
+	const struct volume_key *key, *maker; // as of the volume
 	uint32_t block_size;
 	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
 	struct seal_cache *cache;

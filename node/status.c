@@ -337,6 +337,10 @@ volume_status(const struct node *node, uint32_t index)
 		json_object_set_new(status, "news", news);
 	if (volume->store != NULL)
 		json_object_set_new(status, "engine", text(volume->store->engine));
+	if (volume->store != NULL && volume->key != NULL)
+		json_object_set_new(status, "at_rest", json_string(volume->rest != NULL ? "sealed" : "plain"));
+	if (volume->rest != NULL)
+		json_object_set_new(status, "damaged_blocks", json_integer((json_int_t)volume->damaged));
 	return status;
 }
 

@@ -2,8 +2,9 @@
 // The core speaks of blocks and buffers, storage of bytes and vectors. An action becomes a job with one or more parts:
 // a write is cut where data and zeros meet (zeros give space back) and where a vector would be too long. A job answers
 // once, when its last part has ended, with the first error.
+#include "node/stores.h"
+
 #include "crypto/seal.h"
-#include "node/internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,29 +16,6 @@ enum {
 	// A child counts a lease from before its root did, by a clock that may be slower (protocol.md T2).
 	GRACE_DRIFT = 32,
 	GRACE_MARGIN_MS = 20,
-};
-
-struct job;
-
-struct part {
-	struct store_io io;
-	struct job *job;
-};
-
-struct job {
-	struct task task; // of a sync: what a sealed root knows goes to its file
-	struct node *node;
-	struct volume *volume;
-	enum action_type type;
-	uint64_t cookie;
-	uint64_t block;
-	uint32_t count;    // of blocks
-	uint32_t running;  // parts
-	int sys_errno;     // the first one
-	struct buf **bufs; // count, each with a count of ours
-	struct iovec *iov; // count
-	version_t *versions; // count, of a write
-	struct part parts[];
 };
 
 enum hvfs_error
@@ -58,8 +36,8 @@ node_error_of_errno(int sys_errno)
 }
 
 // Said once for each kind of error, until something goes well again: a full disk fails every write.
-static void
-log_outcome(const struct job *job)
+void
+store_job_log(const struct store_job *job)
 {
 	static const char *const verbs[] = {"read", "write", "sync"};
 	struct volume *volume = job->volume;
@@ -76,10 +54,14 @@ log_outcome(const struct job *job)
 }
 
 static void
-job_free(struct job *job)
+job_free(struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++)
 		buf_unref(job->bufs[i]);
+	for (uint32_t i = 0; i < job->count && job->sealed != NULL; i++)
+		buf_unref(job->sealed[i]);
+	free(job->sealed);
+	free(job->rest_blocks);
 	free(job->bufs);
 	free(job->iov);
 	free(job->versions);
@@ -88,7 +70,7 @@ job_free(struct job *job)
 
 // Holes of the store take no place in the cache.
 static void
-zeros_out(struct job *job)
+zeros_out(struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++) {
 		if (!node_is_zero(buf_bytes(job->bufs[i]), job->volume->block_size))
@@ -98,15 +80,15 @@ zeros_out(struct job *job)
 	}
 }
 
-static void
-job_tell(struct job *job)
+void
+store_job_end(struct store_job *job)
 {
 	struct event event = {.store_cookie = job->cookie, .error = node_error_of_errno(job->sys_errno)};
 
 	switch (job->type) {
 	case ACTION_STORE_READ:
 		event.type = EVENT_STORE_READ;
-		if (job->sys_errno == 0)
+		if (job->sys_errno == 0 && job->volume->rest == NULL)
 			zeros_out(job);
 		event.bufs = job->sys_errno == 0 ? job->bufs : NULL;
 		event.count = job->count;
@@ -127,7 +109,7 @@ job_tell(struct job *job)
 static void
 save_sealed(struct task *task)
 {
-	struct job *job = (struct job *)task;
+	struct store_job *job = (struct store_job *)task;
 
 	job->sys_errno = sealed_root_save(job->volume->sealed_root);
 }
@@ -135,28 +117,46 @@ save_sealed(struct task *task)
 static void
 sealed_saved(struct task *task)
 {
-	struct job *job = (struct job *)task;
+	struct store_job *job = (struct store_job *)task;
 
 	if (job->sys_errno != 0)
 		log_error("%s: which versions of a sealed volume it has can not be recorded: %s", job->volume->store_name,
 			  strerror(job->sys_errno));
 	sealed_root_end(job->volume->sealed_root, job->sys_errno == 0);
-	job_tell(job);
+	store_job_end(job);
+}
+
+// What a sealed storage has to know of it. False: it has not ended yet.
+static bool
+rest_ended(struct store_job *job)
+{
+	struct volume *volume = job->volume;
+
+	if (job->type == ACTION_STORE_WRITE)
+		rest_wrote(volume->rest, job->block, job->count, job->sys_errno == 0);
+	if (job->type == ACTION_STORE_SYNC && job->sys_errno == 0)
+		rest_synced(volume->rest, job->sync_number);
+	if (job->type != ACTION_STORE_READ || job->sys_errno != 0)
+		return true;
+	rest_store_opens(volume->rest_store, job);
+	return false;
 }
 
 static void
-job_ended(struct job *job)
+job_ended(struct store_job *job)
 {
 	struct sealed_root *root = job->volume->sealed_root;
 
-	log_outcome(job);
+	store_job_log(job);
+	if (job->volume->rest != NULL && !rest_ended(job))
+		return;
 	if (root != NULL && job->type == ACTION_STORE_WRITE && job->sys_errno == 0)
 		sealed_root_stored(root, job->block, job->count);
 	if (root == NULL || job->type != ACTION_STORE_SYNC) {
-		job_tell(job);
+		store_job_end(job);
 	} else if (job->sys_errno != 0) {
 		sealed_root_end(root, false);
-		job_tell(job);
+		store_job_end(job);
 	} else { // who hears of the sync asks for cookies
 		job->task = (struct task){.run = save_sealed, .done = sealed_saved};
 		worker_submit(job->node->worker, &job->task);
@@ -166,8 +166,8 @@ job_ended(struct job *job)
 static void
 part_ended(struct store_io *io, int sys_errno)
 {
-	struct part *part = io->owner;
-	struct job *job = part->job;
+	struct store_part *part = io->owner;
+	struct store_job *job = part->job;
 
 	if (job->sys_errno == 0)
 		job->sys_errno = sys_errno;
@@ -179,7 +179,7 @@ part_ended(struct store_io *io, int sys_errno)
 // ---- Cutting an action into parts ----
 
 static enum store_op
-block_op(const struct job *job, uint32_t index)
+block_op(const struct store_job *job, uint32_t index)
 {
 	if (job->type == ACTION_STORE_READ)
 		return STORE_READ;
@@ -188,7 +188,7 @@ block_op(const struct job *job, uint32_t index)
 
 // How many blocks from ${first} on make one part.
 static uint32_t
-part_blocks(const struct job *job, uint32_t first)
+part_blocks(const struct store_job *job, uint32_t first)
 {
 	enum store_op op = block_op(job, first);
 	uint32_t count = 1;
@@ -200,7 +200,7 @@ part_blocks(const struct job *job, uint32_t first)
 }
 
 static void
-part_fill(struct job *job, struct part *part, uint32_t first, uint32_t count)
+part_fill(struct store_job *job, struct store_part *part, uint32_t first, uint32_t count)
 {
 	uint32_t block_size = job->volume->block_size;
 	struct store_io *io = &part->io;
@@ -221,8 +221,8 @@ part_fill(struct job *job, struct part *part, uint32_t first, uint32_t count)
 		job->iov[i] = (struct iovec){.iov_base = buf_bytes(job->bufs[i]), .iov_len = block_size};
 }
 
-static struct job *
-job_cut(struct job *job)
+static struct store_job *
+job_cut(struct store_job *job)
 {
 	uint32_t parts = 0;
 
@@ -239,10 +239,10 @@ job_cut(struct job *job)
 	return job;
 }
 
-static struct job *
+static struct store_job *
 job_create(struct node *node, const struct action *action)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct store_job *job = calloc(1, sizeof(*job));
 
 	CHECK(job != NULL);
 	job->node = node;
@@ -264,24 +264,10 @@ job_create(struct node *node, const struct action *action)
 	return job;
 }
 
-static struct job *
-job_create_sync(struct node *node, const struct action *action)
-{
-	struct job *job = job_create(node, action);
-
-	job = realloc(job, sizeof(*job) + sizeof(job->parts[0]));
-	CHECK(job != NULL);
-	memset(&job->parts[0], 0, sizeof(job->parts[0]));
-	job->parts[0].job = job;
-	job->parts[0].io = (struct store_io){.op = STORE_SYNC, .done = part_ended, .owner = &job->parts[0]};
-	job->running = 1;
-	return job;
-}
-
 // The content of a sealed volume that goes to its storage: as which version it was sealed. What has no proof was written here,
 // or had its proof lost on the way: then it is at most as new as it is told to be.
 static void
-note_sealed(struct node *node, struct volume *volume, struct job *job)
+note_sealed(struct node *node, struct volume *volume, struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++) {
 		const struct proof *proof = buf_proof(job->bufs[i]);
@@ -291,8 +277,8 @@ note_sealed(struct node *node, struct volume *volume, struct job *job)
 			entry.sealed = seal_version(proof->bytes, proof->size);
 		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
 		news_log_add(volume->news_log, job->block + i, entry.sealed);
-		if (proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))
-			continue;
+		if (volume->rest != NULL || proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))
+			continue; // the verifier is needed
 		buf_unref(job->bufs[i]);
 		job->bufs[i] = buf_zero();
 	}
@@ -300,32 +286,63 @@ note_sealed(struct node *node, struct volume *volume, struct job *job)
 }
 
 void
+store_job_begin(struct store_job *job)
+{
+	struct store *store = job->volume->store;
+	uint32_t parts;
+
+	if (job->type != ACTION_STORE_SYNC)
+		job = job_cut(job);
+	job->volume->kick = true;
+	parts = job->running;
+	for (uint32_t i = 0; i < parts; i++)
+		store->ops->submit(store, &job->parts[i].io);
+}
+
+static struct store_job *
+job_create_sync(struct node *node, const struct action *action)
+{
+	struct store_job *job = job_create(node, action);
+
+	job = realloc(job, sizeof(*job) + sizeof(job->parts[0]));
+	CHECK(job != NULL);
+	memset(&job->parts[0], 0, sizeof(job->parts[0]));
+	job->parts[0].job = job;
+	job->parts[0].io = (struct store_io){.op = STORE_SYNC, .done = part_ended, .owner = &job->parts[0]};
+	job->running = 1;
+	if (job->volume->sealed_root != NULL)
+		sealed_root_begin(job->volume->sealed_root); // the core has one sync of a volume at a time
+	if (job->volume->rest != NULL)
+		job->sync_number = rest_sync_began(job->volume->rest);
+	return job;
+}
+
+static struct store_job *
+job_create_blocks(struct node *node, const struct action *action)
+{
+	struct store_job *job = job_create(node, action);
+	struct buf_pool *pool = core_pool(node->core, job->volume->block_size);
+
+	for (uint32_t i = 0; i < job->count; i++)
+		job->bufs[i] = action->type == ACTION_STORE_READ ? buf_alloc(pool) : buf_ref(action->bufs[i]);
+	if (action->type == ACTION_STORE_WRITE && job->volume->sealed_root != NULL)
+		note_sealed(node, job->volume, job);
+	return job;
+}
+
+void
 node_store_perform(struct node *node, const struct action *action)
 {
 	struct volume *volume = &node->volumes[action->volume];
-	struct job *job;
-	uint32_t parts;
+	struct store_job *job = action->type == ACTION_STORE_SYNC ? job_create_sync(node, action)
+								  : job_create_blocks(node, action);
 
 	CHECK(volume->store != NULL);
-	if (action->type == ACTION_STORE_SYNC) {
-		job = job_create_sync(node, action);
-		if (volume->sealed_root != NULL)
-			sealed_root_begin(volume->sealed_root); // the core has one sync of a volume at a time
-	} else {
-		job = job_create(node, action);
-		for (uint32_t i = 0; i < job->count; i++)
-			job->bufs[i] = action->type == ACTION_STORE_READ
-					       ? buf_alloc(core_pool(node->core, volume->block_size))
-					       : buf_ref(action->bufs[i]);
-		if (action->type == ACTION_STORE_WRITE && volume->sealed_root != NULL)
-			note_sealed(node, volume, job);
-		job = job_cut(job);
-	}
 	node->store_operations++;
-	volume->kick = true;
-	parts = job->running;
-	for (uint32_t i = 0; i < parts; i++)
-		volume->store->ops->submit(volume->store, &job->parts[i].io);
+	if (action->type == ACTION_STORE_WRITE && volume->rest != NULL)
+		rest_store_seals(volume->rest_store, job);
+	else
+		store_job_begin(job);
 }
 
 // ---- Life ----
@@ -338,6 +355,14 @@ store_look_again(struct volume *volume)
 
 	if (due_ms > 0)
 		evtimer_add(volume->store_due, &due);
+}
+
+void
+store_kick(struct volume *volume)
+{
+	volume->kick = false;
+	volume->store->ops->kick(volume->store);
+	store_look_again(volume);
 }
 
 static void
@@ -401,6 +426,8 @@ node_stores_set_clean(struct node *node)
 		struct volume *volume = &node->volumes[i];
 		int sys_errno = volume->sealed_root != NULL ? sealed_root_finish(volume->sealed_root) : 0;
 
+		if (sys_errno == 0 && volume->rest != NULL && volume->may_write)
+			sys_errno = rest_finish(volume->rest);
 		if (sys_errno == 0)
 			sys_errno = volume->store != NULL ? store_set_clean(volume->store) : 0;
 
@@ -415,6 +442,10 @@ node_store_watch(struct node *node, struct volume *volume)
 {
 	if (volume->store == NULL)
 		return;
+	if (volume->rest != NULL) {
+		volume->rest_store = rest_store_create(node, volume);
+		volume->raised = raised_create();
+	}
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
 					   store_reap, volume);
 	volume->store_due = evtimer_new(node->base, store_reap, volume);
@@ -429,9 +460,7 @@ node_stores_kick(struct node *node)
 
 		if (!volume->kick)
 			continue;
-		volume->kick = false;
-		volume->store->ops->kick(volume->store);
-		store_look_again(volume);
+		store_kick(volume);
 	}
 }
 
@@ -446,6 +475,14 @@ node_store_close(struct volume *volume)
 		event_free(volume->store_due);
 	volume->store->ops->close(volume->store);
 	volume->store = NULL;
+	rest_store_destroy(volume->rest_store);
+	volume->rest_store = NULL;
+	raised_destroy(volume->raised);
+	volume->raised = NULL;
+	rest_close(volume->rest);
+	volume->rest = NULL;
+	sealed_root_close(volume->rest_root);
+	volume->rest_root = NULL;
 	sealed_root_close(volume->sealed_root);
 	volume->sealed_root = NULL;
 	news_log_destroy(volume->news_log);

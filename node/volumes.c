@@ -8,6 +8,76 @@
 #include <stdlib.h>
 #include <string.h>
 
+// As what the storage is to be opened, of which nothing is on record yet.
+static int
+find_new_form(const struct node_volume *config, bool read_only, enum rest_form *ret, char *error, size_t error_size)
+{
+	int has_data = config->at_rest == AT_REST_PLAIN ? 0 : rest_has_data(config->store);
+
+	if (has_data < 0)
+		snprintf(error, error_size, "%s: whether it has data can not be found: %s", config->store, strerror(-has_data));
+	if (has_data > 0)
+		snprintf(error, error_size,
+			 "%s: has data, and nothing beside it (.seals) that says it is sealed; right would be --at-rest "
+			 "%s=plain, which leaves it as it is, or to copy it through a mount into a new one",
+			 config->store, config->name);
+	*ret = config->at_rest == AT_REST_PLAIN || read_only ? REST_PLAIN : REST_SEALED;
+	return has_data == 0 ? 0 : -1;
+}
+
+static int
+find_form(const struct node_volume *config, bool read_only, enum rest_form *ret, char *error, size_t error_size)
+{
+	*ret = sealed_root_form(config->store);
+	if (*ret == REST_UNKNOWN)
+		return find_new_form(config, read_only, ret, error, error_size);
+	if (config->at_rest == AT_REST_DEFAULT || (config->at_rest == AT_REST_SEALED) == (*ret == REST_SEALED))
+		return 0;
+	snprintf(error, error_size,
+		 "--at-rest %s=%s: %s is %s; to change that, copy it through a mount into a new one", config->name,
+		 config->at_rest == AT_REST_SEALED ? "sealed" : "plain", config->store,
+		 *ret == REST_SEALED ? "sealed" : "plain");
+	return -1;
+}
+
+// Nobody reads the volume here who would need it in the clear, unless there is a mount.
+static int
+open_rest(struct node *node, const struct node_volume *config, struct volume *opened, char *error, size_t error_size)
+{
+	bool is_plain = node->config.mount[0] != '\0';
+	const struct sealed_root *root = opened->sealed_root;
+
+	if (root == NULL)
+		root = opened->rest_root = sealed_root_open(config->store, opened->store->size / opened->store->block_size,
+							    config->key, REST_SEALED, true, error, error_size);
+	if (root == NULL)
+		return -1;
+	opened->rest = rest_open(config->store, opened->store->block_size, config->key, root, is_plain, !opened->may_write,
+				 error, error_size);
+	if (opened->rest != NULL && !is_plain) {
+		opened->carrier = volume_key_restrict(config->key, VOLUME_ROLE_PROXY);
+		CHECK(opened->carrier != NULL);
+	}
+	return opened->rest != NULL ? 0 : -1;
+}
+
+// What there is beside the storage of a sealed volume.
+static int
+open_sealed(struct node *node, const struct node_volume *config, struct volume *opened, char *error, size_t error_size)
+{
+	enum rest_form form;
+
+	if (find_form(config, !opened->may_write, &form, error, error_size) != 0)
+		return -1;
+	if (opened->may_write) {
+		opened->sealed_root = sealed_root_open(config->store, opened->store->size / opened->store->block_size,
+						       config->key, form, false, error, error_size);
+		if (opened->sealed_root == NULL)
+			return -1;
+	}
+	return form == REST_SEALED ? open_rest(node, config, opened, error, error_size) : 0;
+}
+
 // Storage is opened before there is a core: its epochs and block sizes are the core's configuration.
 int
 node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size)
@@ -23,11 +93,7 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 		if (volume->key == NULL)
 			continue;
 		opened[i].news_log = news_log_create(opened[i].may_write ? NEWS_LOG_RUNS : 1);
-		if (!opened[i].may_write)
-			continue;
-		opened[i].sealed_root = sealed_root_open(volume->store, opened[i].store->size / opened[i].store->block_size,
-							 volume->key, error, error_size);
-		if (opened[i].sealed_root == NULL)
+		if (open_sealed(node, volume, &opened[i], error, error_size) != 0)
 			return -1;
 	}
 	return 0;
@@ -75,7 +141,7 @@ volume_add_key(struct node *node, uint32_t index)
 	struct volume *volume = &node->volumes[index];
 
 	core_set_volume_key(node->core, index, volume_key_id(volume->key));
-	volume->cache_form = sealed_form_create(volume->key);
+	volume->cache_form = sealed_form_create(volume->carrier != NULL ? volume->carrier : volume->key);
 	volume->journal_form = sealed_form_create(volume->key);
 	stack_set_form(node->cache, index, volume->cache_form);
 }
@@ -96,7 +162,9 @@ volume_add(struct node *node, const struct node_volume *config, struct volume *o
 		return -1;
 	node->volumes[index] = *opened;
 	opened->store = NULL; // it has moved
-	opened->sealed_root = NULL;
+	opened->sealed_root = opened->rest_root = NULL;
+	opened->rest = NULL;
+	opened->carrier = NULL;
 	opened->news_log = NULL;
 	node->volumes[index].configured = true;
 	node->volumes[index].key = config->key;

@@ -81,6 +81,19 @@ write_metadata(struct creation *creation, const char *path)
 	return 0;
 }
 
+// What an earlier volume of this name has left of how its blocks were sealed (node/sealed_root.h): they are gone.
+static int
+remove_seals(struct creation *creation, const char *path)
+{
+	char seals[PATH_MAX];
+
+	if (snprintf(seals, sizeof(seals), "%s.seals", path) >= (int)sizeof(seals))
+		return fail(creation, "%s: cannot remove %s.seals: %s", creation->spec, path, strerror(ENAMETOOLONG));
+	if (unlink(seals) < 0 && errno != ENOENT)
+		return fail(creation, "%s: cannot remove %s: %s", creation->spec, seals, strerror(errno));
+	return 0;
+}
+
 static int
 fill_file(struct creation *creation, int fd)
 {
@@ -98,7 +111,7 @@ fill_file(struct creation *creation, int fd)
 	sys_errno = place_find_metadata(creation->spec, &status, path);
 	if (sys_errno != 0)
 		return fail(creation, "%s: no place for its metadata: %s", creation->spec, strerror(sys_errno));
-	return write_metadata(creation, path);
+	return remove_seals(creation, path) == 0 ? write_metadata(creation, path) : -1;
 }
 
 static int

@@ -69,7 +69,7 @@ class Tree:
         for volume in ("v", "w"):
             lab.create(f"{volume}.img", str(SIZE))
         self.root = lab.serve("root", "--volume", "v=v.img", "--volume", "w=w.img", *self.keys("owner"), "--listen", "unix:root.sock",
-                              "--io-timeout", IO_TIMEOUT, "--cache", "mem:8M", *flags)
+                              "--io-timeout", IO_TIMEOUT, "--cache", "mem:8M", "--at-rest", "plain", *flags)
         self.above = Between("above.sock", "root.sock")
         self.proxy = self.serve("proxy", "proxy", "above", "--listen", "unix:proxy.sock", *flags, mount=False)
         self.below = Between("below.sock", "proxy.sock")

@@ -127,7 +127,10 @@ volume_of(const struct link *link, int volume)
 	if (volume < 0)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
 	return (struct sealing_volume){
-		.index = volume, .key = keys[volume][link->role], .pool = pool, .block_size = BLOCK_SIZE};
+		.index = volume,
+		.key = keys[volume][link->role],
+		.maker = link->role >= VOLUME_ROLE_WRITER ? keys[volume][link->role] : NULL,
+		.pool = pool, .block_size = BLOCK_SIZE};
 }
 
 static bool

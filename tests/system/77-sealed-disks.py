@@ -137,7 +137,7 @@ def without_the_key(lab, node):
 def test(lab):
     need_fuse()
     keys()
-    root = lab.root("--hb-ttl", "2s", "--volume-key", "v=owner.key", size=str(SIZE))
+    root = lab.root("--hb-ttl", "2s", "--volume-key", "v=owner.key", "--at-rest", "plain", size=str(SIZE))
     above = proxy(lab)
     relay = Relay("relay.sock", "proxy.sock")
     node = killed(lab, root, leaf(lab))

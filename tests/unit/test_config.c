@@ -452,6 +452,32 @@ START_TEST(paths_become_absolute_together)
 }
 END_TEST
 
+// Of the volumes that are sealed and have a store: what is said of one goes before what is said of all.
+START_TEST(at_rest)
+{
+	const char *all = "--volume a=a.img --volume b=b.img --volume c=c.img --volume-key a=a.key --volume-key b=b.key "
+			  "--name n --control n.ctl";
+	char words[512];
+
+	ck_assert_int_eq(load(all), 0);
+	ck_assert_int_eq(config.node.volumes[0].at_rest, AT_REST_DEFAULT);
+	snprintf(words, sizeof words, "%s --at-rest b=sealed --at-rest plain", all);
+	ck_assert_msg(load(words) == 0, "%s", error);
+	ck_assert_int_eq(config.node.volumes[0].at_rest, AT_REST_PLAIN);
+	ck_assert_int_eq(config.node.volumes[1].at_rest, AT_REST_SEALED);
+	ck_assert_int_eq(config.node.volumes[2].at_rest, AT_REST_DEFAULT);
+	ck_assert_int_eq(load_file("at-rest = a=plain\nat-rest = sealed\n", all), 0);
+	ck_assert_int_eq(config.node.volumes[0].at_rest, AT_REST_PLAIN);
+	ck_assert_int_eq(config.node.volumes[1].at_rest, AT_REST_SEALED);
+	snprintf(words, sizeof words, "%s --at-rest a=plain --at-rest a=sealed", all);
+	assert_refused(words, "given twice");
+	snprintf(words, sizeof words, "%s --at-rest c=plain", all);
+	assert_refused(words, "--at-rest c: there is no such --volume");
+	snprintf(words, sizeof words, "%s --at-rest raw", all);
+	assert_refused(words, "right would be sealed or plain");
+}
+END_TEST
+
 START_TEST(a_sector_fits_what_is_on_the_image)
 {
 	static uint8_t bytes[SECTOR_LOOK_SIZE];
@@ -501,7 +527,7 @@ main(void)
 	const TTest *const flags[] = { flags_make_a_config, settings_are_read_as_they_are_printed, defaults, a_store_may_have_an_equals_sign,
 				       bad_flags_are_named_with_their_value, bad_volume_names_are_refused, a_pure_proxy_needs_no_volume, too_many_are_refused, NULL };
 	const TTest *const files[] = { a_file_says_what_flags_say, a_flag_wins_over_the_file, bad_lines_are_named_by_number, NULL };
-	const TTest *const others[] = { paths_become_absolute_together, a_sector_fits_what_is_on_the_image, NULL };
+	const TTest *const others[] = { paths_become_absolute_together, at_rest, a_sector_fits_what_is_on_the_image, NULL };
 	Suite *suite = suite_create("config");
 	suite_add_tcase(suite, make_case("units", units));
 	suite_add_tcase(suite, make_case("words", words));

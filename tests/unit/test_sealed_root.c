@@ -21,7 +21,7 @@ static void
 reopen(void)
 {
 	sealed_root_close(root);
-	root = sealed_root_open(spec, BLOCKS, key, error, sizeof(error));
+	root = sealed_root_open(spec, BLOCKS, key, REST_PLAIN, false, error, sizeof(error));
 	ck_assert_msg(root != NULL, "%s", error);
 }
 
@@ -160,15 +160,15 @@ START_TEST(foreign_files)
 	struct volume_key *other = seal_help_key(2, VOLUME_ROLE_OWNER, 1);
 	int fd;
 
-	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS, other, error, sizeof(error)));
+	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS, other, REST_PLAIN, false, error, sizeof(error)));
 	ck_assert_ptr_nonnull(strstr(error, path));
-	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS + 1, key, error, sizeof(error)));
+	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS + 1, key, REST_PLAIN, false, error, sizeof(error)));
 	volume_key_destroy(other);
 	reopen();
 	fd = open(path, O_WRONLY);
 	ck_assert_int_eq(pwrite(fd, "x", 1, 100), 1);
 	close(fd);
-	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS, key, error, sizeof(error)));
+	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS, key, REST_PLAIN, false, error, sizeof(error)));
 }
 END_TEST
 

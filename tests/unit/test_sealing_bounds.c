@@ -110,7 +110,7 @@ seal(bool zeros)
 static void
 come(struct link *link, const struct volume_key *key)
 {
-	struct sealing_volume volume = {.index = 0, .key = key, .pool = pool, .block_size = BLOCK_SIZE};
+	struct sealing_volume volume = {.index = 0, .key = key, .maker = volume_key_role(key) >= VOLUME_ROLE_WRITER ? key : NULL, .pool = pool, .block_size = BLOCK_SIZE};
 	struct item items[BLOCKS];
 	struct message message = {.opcode = OP_FLUSH, .present = PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT), .count = BLOCKS, .items = items};
 

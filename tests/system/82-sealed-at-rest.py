@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MIT
+"""The storage of a sealed volume is ciphertext: nothing of what was written is there in the clear, nor in the file of the
+verifiers; a root that is killed anywhere has what a fsync had promised, and no block that can not be read; what somebody has
+changed, swapped or put back there is an I/O error and a line in the log."""
+import errno
+import os
+import random
+import secrets
+import threading
+
+from lab import BLOCK, Direct, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at, write_tree
+
+MIB = 1 << 20
+SIZE = 64 * MIB
+BLOCKS = SIZE // BLOCK
+SEALS = "disk.img.hvfs.seals"
+RECORDS = -(-(BLOCK + BLOCKS * 16) // 4096) * 4096 + 4096  # where the verifiers begin; 1 KiB each
+MARK = f"<<{secrets.token_hex(14)}>>".encode()
+NUMBER, CRASHES = 12, 8  # of blocks that are written all the time; of rounds
+
+
+def keys():
+    hvfs("volume-key", "new", "owner.key")
+    for role in ("proxy", "writer"):
+        hvfs("volume-key", "export", "owner.key", f"{role}.key", "--role", role)
+
+
+def root(lab, *flags, store="disk.img", mount=False):
+    return lab.serve("root", "--volume", f"v={store}", "--listen", "unix:root.sock", "--volume-key", "v=owner.key", "--hb-ttl", "1s",
+                     *flags, mount=mount)
+
+
+def leaf(lab, name="leaf", parent="proxy"):
+    return lab.leaf(name, "--volume-key", "v=writer.key", "--hb-ttl", "1s", "--io-timeout", "20s", parent=parent)
+
+
+def proxy(lab):
+    return lab.proxy("proxy", "--volume-key", "v=proxy.key", "--hb-ttl", "1s")
+
+
+def stop(*nodes):
+    for node in nodes:
+        node.stop()
+
+
+def has_mark(path):
+    with open(path, "rb") as file:
+        tail = b""
+        while piece := file.read(MIB):
+            if MARK in tail + piece:
+                return True
+            tail = piece[-len(MARK):]
+    return False
+
+
+def memory_has_mark(pid):
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            start, end = (int(part, 16) for part in line.split()[0].split("-"))
+            if line.split()[1][0] != "r" or "[v" in line or end - start > 1 << 30:
+                continue
+            try:
+                memory.seek(start)
+                if MARK in memory.read(end - start):
+                    return True
+            except OSError:
+                pass  # not there, or guarded
+    return False
+
+
+def refused(lab, store, *flags, says):
+    words = lab.serve_words("root", "--volume", f"v={store}", "--volume-key", "v=owner.key", *flags, mount=False)
+    error = run(*words, status=1).stderr.strip()
+    check(says in error and "\n" not in error, "it says", error)
+
+
+# ---- What it begins as ----
+
+def forms(lab):
+    """Sealed, if there is nothing in it; a plain image is not taken for that, and a form is not forgotten."""
+    lab.create("plain.img", "1M")
+    write_at("plain.img", 5 * BLOCK, b"was here before")
+    refused(lab, "plain.img", says="right would be --at-rest v=plain")
+    refused(lab, "plain.img", "--at-rest", "sealed", says="right would be --at-rest v=plain")
+    check(not os.path.exists("plain.img.hvfs.seals"), "a file is left behind")
+    node = root(lab, "--at-rest", "plain", store="plain.img", mount=True)
+    check(node.volume()["at_rest"] == "plain" and read_at(node.image(), 5 * BLOCK, 3) == b"was", node.volume())
+    node.stop()
+    refused(lab, "plain.img", "--at-rest", "v=sealed", says="is plain; to change that")
+    node = root(lab, store="plain.img")  # it is known
+    check(node.volume()["at_rest"] == "plain", node.volume())
+    node.stop()
+    node = root(lab)
+    check(node.volume()["at_rest"] == "sealed", node.volume())
+    node.stop()
+    refused(lab, "disk.img", "--at-rest", "plain", says="is sealed; to change that")
+    for value, says in ("nothing", "right would be sealed or plain"), ("x=plain", "there is no such --volume"):
+        words = lab.serve_words("root", "--volume", "v=disk.img", "--volume-key", "v=owner.key", "--at-rest", value, mount=False)
+        check(says in run(*words, status=2).stderr, value)
+
+
+def made_anew(lab):
+    """A volume of a name that another one had: nothing is left of that."""
+    lab.create("anew.img", "1M")
+    for turn in range(2):
+        nodes = [root(lab, store="anew.img"), leaf(lab, parent="root")]
+        check(read_at(nodes[-1].image(), 0, MIB) == bytes(MIB), "it is not empty")
+        write_at(nodes[-1].image(), 0, MARK * 1000, sync=True)
+        stop(*reversed(nodes))
+        if turn == 0:
+            os.unlink("anew.img")
+            lab.create("anew.img", "1M")
+
+
+# ---- What is there ----
+
+def nothing_in_the_clear(lab):
+    """A file system of a leaf, through a proxy, to a root that does not read it; then to one that does."""
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    image = nodes[-1].image()
+    write_at(image, 50 * MIB, MARK * 4000, sync=True)
+    write_at(image, 40 * MIB, bytes(MIB), sync=True)
+    run("mkfs.ext4", "-q", image, "40M")
+    device = lab.attach(image)
+    lab.mount(device, "mnt")
+    for place in ("mnt/tree", "copy"):
+        os.makedirs(place)
+        write_tree(place, random.Random(1), files=20)
+        with open(f"{place}/marked", "wb") as file:
+            file.write(MARK * 20000)
+    lab.unmount("mnt")
+    lab.detach(device)
+    nodes[-1].flush()
+    stop(*reversed(nodes))
+    check(os.stat("disk.img").st_blocks * 512 > MIB, "hardly anything is there")
+    for path in "disk.img", SEALS:
+        check(not has_mark(path), path, "has what was written in the clear")
+    for mount, flags in (False, ()), (True, ()), (False, ("--read-only",)), (True, ("--read-only",)), (False, ()):
+        nodes = [root(lab, *flags, mount=mount), proxy(lab), leaf(lab)]
+        check(read_at(nodes[-1].image(), 50 * MIB, len(MARK) * 4000) == MARK * 4000, "the leaf reads something else")
+        check(read_at(nodes[-1].image(), 60 * MIB, MIB) == bytes(MIB), "what was never written is not zeros")
+        check(read_at(nodes[-1].image(), 40 * MIB, MIB) == bytes(MIB), "zeros are not zeros")
+        device = lab.attach(nodes[-1].image())
+        lab.mount(device, "mnt", "-o", "ro,noload")
+        same_tree("mnt/tree", "copy")
+        lab.unmount("mnt")
+        lab.detach(device)
+        if mount and not flags:
+            write_at(nodes[0].image(), 55 * MIB, MARK * 1000, sync=True)
+            check(read_at(nodes[-1].image(), 55 * MIB, len(MARK) * 1000) == MARK * 1000, "what the root has written")
+        check(nodes[0].volume()["damaged_blocks"] == 0, nodes[0].volume())
+        check(nodes[0].status()["memory"]["cached"] > MIB, "the root has nothing in memory")
+        check(memory_has_mark(nodes[0].pid) == mount and memory_has_mark(nodes[-1].pid), "the root has what was written",
+              "in memory" if not mount else "only as ciphertext", "though it has", "a mount" if mount else "none")
+        stop(*reversed(nodes))
+    check(not has_mark("disk.img"), "what the root has written is in the clear")
+
+
+# ---- Crashes ----
+
+def content(number, version):
+    return (f"{number} {version} ".encode() + MARK).ljust(BLOCK, b".")
+
+
+def version_of(data, number):
+    if data == bytes(BLOCK):
+        return 0
+    check(data == content(number, version := int(data.split()[1])), "block", number, "is garbage")
+    return version
+
+
+class Writer(threading.Thread):
+    """Writes blocks, and syncs, until it can not any more."""
+
+    def __init__(self, image, versions, seed):
+        super().__init__()
+        self.disk, self.random = Direct(image), random.Random(seed)
+        self.begun, self.promised = dict(versions), dict(versions)
+        self.rounds = 0
+
+    def run(self):
+        try:
+            while True:
+                wrote = {}
+                for number in self.random.sample(range(NUMBER), 5):
+                    self.begun[number] += 1
+                    wrote[number] = self.begun[number]
+                    self.disk.write(number, content(number, wrote[number]))
+                self.disk.sync()
+                self.promised.update(wrote)
+                self.rounds += 1
+        except OSError:
+            pass
+
+
+def crashes(lab):
+    versions = {number: 0 for number in range(NUMBER)}
+    write_at_root = random.Random(2)
+    rounds = 0
+    for crash in range(CRASHES):
+        mount = crash % 4 == 3
+        top, above = root(lab, mount=mount), None
+        writing = leaf(lab, f"w{crash}", parent="root")
+        writer = Writer(writing.image(), versions, crash)
+        writer.start()
+        writer.join(write_at_root.uniform(0.3, 1.2))
+        top.kill()
+        writing.kill()
+        writer.join(30)
+        check(not writer.is_alive(), "the writer is stuck")
+        rounds += writer.rounds
+        top = root(lab)
+        reading = leaf(lab, f"r{crash}", parent="root")
+        disk = Direct(reading.image())
+        for number in range(NUMBER):
+            versions[number] = version_of(disk.read(number), number)
+            check(writer.promised[number] <= versions[number] <= writer.begun[number], "crash", crash, "block", number, "is version",
+                  versions[number], "promised", writer.promised[number], "begun", writer.begun[number])
+        disk.close()
+        check(top.volume()["damaged_blocks"] == 0, top.volume())
+        stop(reading, top)
+    check(rounds > CRASHES, "only", rounds, "syncs")
+    print(rounds, "syncs,", CRASHES, "crashes", flush=True)
+
+
+# ---- What somebody changes there ----
+
+def at(path, offset, data=None, size=BLOCK):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        if data is None:
+            return file.read(size)
+        file.write(data)
+        return None
+
+
+def expect(lab, right, wrong):
+    """Of a root that is started on what is there, which blocks can be read."""
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    disk = Direct(nodes[-1].image())
+    for number, data in right.items():
+        check(disk.read(number) == data, "block", number, "is something else")
+    for number in wrong:
+        try:
+            disk.read(number)
+            raise AssertionError(f"block {number} is read")
+        except OSError as error:
+            check(error.errno == errno.EIO, error)
+    disk.close()
+    if wrong:
+        check(nodes[0].volume()["damaged_blocks"] > 0, nodes[0].volume())
+        with open("root.log", encoding="utf-8") as log:
+            check("of disk.img can not be used: it" in log.read().replace(os.getcwd() + "/", ""), "the log says nothing")
+    stop(*reversed(nodes))
+
+
+def changed(lab):
+    old, new = [content(number, 1) for number in range(8)], [content(number, 2) for number in range(8)]
+    first = 2000
+    blocks = {first + i: data for i, data in enumerate(old)}
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    write_at(nodes[-1].image(), first * BLOCK, b"".join(old), sync=True)
+    stop(*reversed(nodes))
+    kept = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024), at(SEALS, BLOCK + first * 16, size=8 * 16)
+
+    one = at("disk.img", first * BLOCK)
+    at("disk.img", first * BLOCK + 77, bytes([one[77] ^ 1]))  # a bit
+    at("disk.img", (first + 1) * BLOCK, kept[0][2 * BLOCK:3 * BLOCK])  # swapped, with their verifiers
+    at("disk.img", (first + 2) * BLOCK, kept[0][1 * BLOCK:2 * BLOCK])
+    at(SEALS, RECORDS + (first + 1) * 1024, kept[1][2 * 1024:3 * 1024])
+    at(SEALS, RECORDS + (first + 2) * 1024, kept[1][1 * 1024:2 * 1024])
+    at("disk.img", (first + 3) * BLOCK, bytes(BLOCK))  # taken away
+    expect(lab, {number: data for number, data in blocks.items() if number > first + 3}, range(first, first + 4))
+    at("disk.img", first * BLOCK, kept[0])
+    at(SEALS, RECORDS + first * 1024, kept[1])
+    expect(lab, blocks, ())
+
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    write_at(nodes[-1].image(), first * BLOCK, b"".join(new), sync=True)
+    stop(*reversed(nodes))
+    at("disk.img", first * BLOCK, kept[0][:2 * BLOCK])  # put back: the bytes,
+    at(SEALS, RECORDS + (first + 1) * 1024, kept[1][1024:2048])  # those with their verifier,
+    at("disk.img", (first + 2) * BLOCK, kept[0][2 * BLOCK:3 * BLOCK])  # and with all that is known of them, which nobody notices
+    at(SEALS, RECORDS + (first + 2) * 1024, kept[1][2 * 1024:3 * 1024])
+    at(SEALS, BLOCK + (first + 2) * 16, kept[2][32:48])
+    expect(lab, {first + 2: old[2], first + 3: new[3]}, (first, first + 1))
+
+    # What can not be read can be written.
+    nodes = [root(lab), leaf(lab, parent="root")]
+    disk = Direct(nodes[-1].image())
+    for number in range(8):
+        disk.write(first + number, new[number])
+    disk.sync()
+    disk.close()
+    stop(*reversed(nodes))
+    expect(lab, {first + number: data for number, data in enumerate(new)}, ())
+
+
+def test(lab):
+    need_fuse()
+    need_loop()
+    need_filesystem("ext4")
+    need_program("mkfs.ext4", "diff")
+    keys()
+    lab.create("disk.img", str(SIZE))
+    for part in forms, made_anew, nothing_in_the_clear, crashes, changed:
+        part(lab)
+        print(part.__name__, flush=True)
+
+
+main(test)
