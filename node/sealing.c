@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "crypto/seal.h"
+#include "node/sealing_rules.h"
 #include "node/worker.h"
 
 #include <stdatomic.h>
@@ -53,7 +54,7 @@ struct job {
 	int volume;
 	const struct volume_key *key;
 	uint32_t block_size;
-	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
+	struct buf_pool *pool; // comes: of the volume's blocks
 	struct seal_cache *cache;
 	struct message *message;
 	struct part *parts; // by item; NULL: nothing is to be done
@@ -235,41 +236,20 @@ give_proof(struct buf *buf, struct part *part)
 	part->proof = NULL;
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
-// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before they are
-// known to be right: a few bytes stand for so many.
+// The message as the core wants it.
 static void
 unseal_items(struct job *job)
 {
+	bool forgets_zeros = sealing_forgets_zeros(volume_key_role(job->key), job->root != NULL);
+
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		struct item *item = &job->message->items[i];
 		struct part *part = &job->parts[i];
+		struct buf *plain = part->other;
 
-		item->verifier = (struct blob){0};
-		if (item->kind == ITEM_ZERO && job->pool != NULL) {
-			part->other = buf_alloc(job->pool);
-			memset(buf_bytes(part->other), 0, job->block_size);
-		}
-		if (part->other != NULL) {
-			buf_unref(item->buf);
-			item->buf = part->other;
-			item->kind = ITEM_DATA;
-			part->other = NULL;
-		}
-		if (item->kind != ITEM_DATA)
-			continue;
-		if (may_write(job->key) && job->root == NULL && is_zero(buf_bytes(item->buf), job->block_size)) {
-			buf_unref(item->buf);
-			item->buf = buf_zero();
-		} else {
+		part->other = NULL;
+		if (sealing_take(item, plain, forgets_zeros, job->pool, job->block_size))
 			give_proof(item->buf, part);
-		}
-		item->bytes = buf_bytes(item->buf);
 	}
 	job->message->data_size = job->block_size;
 }
@@ -283,13 +263,8 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 		const struct proof *proof = part->before != NULL ? part->before : part->proof;
 
 		items[i] = message->items[i];
-		if (proof == NULL)
-			continue;
-		items[i].verifier = (struct blob){proof->bytes, proof->size};
-		if (seal_is_of_zeros(proof->bytes, proof->size))
-			items[i].kind = ITEM_ZERO;
-		else if (part->other != NULL)
-			items[i].buf = part->other;
+		if (proof != NULL)
+			sealing_give(&items[i], proof, part->other);
 	}
 }
 
@@ -490,45 +465,24 @@ parts_new(const struct message *message)
 
 // ---- What comes ----
 
-static bool
-has_content(const struct message *message)
-{
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
-		if (message->items[i].kind != ITEM_EMPTY)
-			return true;
-	return false;
-}
-
-// The core refuses bytes of another size itself.
-static bool
-sizes_fit(const struct sealing_volume *volume, const struct message *message)
-{
-	for (uint32_t i = 0; i < message->count; i++)
-		if (message->items[i].kind == ITEM_DATA && buf_size(message->items[i].buf) != volume->block_size)
-			return false;
-	return true;
-}
-
 void
 sealing_received(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_check = volume->key != NULL && has_content(message);
+	bool needs_check = volume->key != NULL && sealing_has_content(message);
+	const char *why = needs_check ? sealing_refuses(message, volume->block_size) : NULL;
 
 	if (!needs_check && link->coming.first == NULL && !link->advances) {
 		link->callbacks->receive(link->arg, message, volume->index);
 		return;
 	}
 	job = job_new(link, volume, message, true);
-	if (needs_check && message->opcode == OP_PUT) {
-		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed"; // FLUSH does not
-		job->fault = message->block;
-	} else if (needs_check && !sizes_fit(volume, message)) {
-		job->why = "the block has another size";
+	if (why != NULL) {
+		job->why = why;
 		job->fault = message->block;
 	} else if (needs_check) {
 		job->parts = parts_new(message);
-		job->pool = !may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
+		job->pool = volume->pool;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
@@ -556,11 +510,7 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 
 	if (item->kind == ITEM_EMPTY)
 		return false;
-	part->before = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
-	// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
-	// the one to say so: for who has seen that one, this would be a write of former times.
-	if (part->before != NULL && volume->root != NULL && seal_version(part->before->bytes, part->before->size) != item->version)
-		part->before = NULL;
+	part->before = sealing_proof_to_send(item, volume->root != NULL);
 	if (part->before == NULL && !may_write(volume->key)) {
 		fail(job, i, "there is no proof");
 		return false;
@@ -576,7 +526,7 @@ void
 sealing_send(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_seal = volume->key != NULL && has_content(message), computes = false;
+	bool needs_seal = volume->key != NULL && sealing_has_content(message), computes = false;
 
 	if (!needs_seal && link->going.first == NULL) {
 		link->callbacks->send(link->arg, message, volume->block_size);
