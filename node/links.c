@@ -260,9 +260,10 @@ on_not_proven(void *arg, const struct message *message, const struct sealing_fau
 {
 	struct node_link *link = arg;
 	struct message refusal;
+	uint8_t value[8];
 
 	tell_not_proven(link, message, fault);
-	switch (sealing_refuse(message, link->role == LINK_CHILD, &refusal)) {
+	switch (sealing_refuse(message, fault, link->role == LINK_CHILD, value, &refusal)) {
 	case SEALING_CLOSE:
 		node_link_close(link->node, link->slot, "what it brings can not be proven");
 		break;

@@ -10,7 +10,6 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "crypto/seal.h"
-#include "node/sealing_rules.h"
 #include "node/worker.h"
 
 #include <stdatomic.h>
@@ -64,6 +63,7 @@ struct job {
 	size_t size;        // goes: bytes of blocks. Comes: all that it takes
 	const char *why;    // NULL: all is well
 	uint64_t fault;     // the block it is not well with
+	bool old;           // that is older than what is here
 };
 
 struct queue {
@@ -306,11 +306,12 @@ check_age(struct job *job)
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct proof *proof = job->parts[i].proof;
 
-		if (proof != NULL && link->callbacks->is_old(link->arg, job->volume, job->message->block + i,
-							     job->message->items[i].version,
-							     seal_version(proof->bytes, proof->size),
-							     job->filed != NULL ? &job->filed[i] : &nothing))
-			fail(job, i, "it was sealed before what is here");
+		if (proof == NULL ||
+		    !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, job->message->items[i].version,
+					     seal_version(proof->bytes, proof->size), job->filed != NULL ? &job->filed[i] : &nothing))
+			continue;
+		fail(job, i, "it was sealed before what is here");
+		job->old = true;
 	}
 }
 
@@ -322,7 +323,7 @@ receive_job(struct job *job)
 	if (job->why == NULL && job->parts != NULL)
 		check_age(job);
 	if (job->why != NULL) {
-		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
+		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault, job->old});
 		return;
 	}
 	if (job->parts != NULL)

@@ -113,9 +113,21 @@ sealing_give(struct item *item, const struct proof *proof, struct buf *cipher)
 
 // ---- What is refused ----
 
+// To bring it again would not help.
+static void
+tell_old(const struct sealing_fault *fault, uint8_t value[8], struct message *ret)
+{
+	for (unsigned i = 0; i < 8; i++)
+		value[i] = (uint8_t)(fault->block >> (56 - 8 * i));
+	ret->present |= PRESENT(ERR_PARAM) | PRESENT(ERR_VALUE);
+	ret->err_param = PARAM_VERSION;
+	ret->err_value = (struct blob){value, 8};
+}
+
 // A request is refused; an answer is as if the peer had refused ours; what nobody had asked for is given back.
 enum sealing_refusal
-sealing_refuse(const struct message *message, bool from_child, struct message *ret)
+sealing_refuse(const struct message *message, const struct sealing_fault *fault, bool from_child, uint8_t value[8],
+	       struct message *ret)
 {
 	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
 
@@ -134,6 +146,8 @@ sealing_refuse(const struct message *message, bool from_child, struct message *r
 		ret->present = (ret->present & ~PRESENT(STATUS)) | PRESENT(PERMISSIONS) | (message->present & PRESENT(GRANT));
 		ret->grant = message->grant;
 	}
+	if (!is_answer && message->opcode != OP_PUSH && fault->old)
+		tell_old(fault, value, ret);
 	if (!is_answer)
 		return SEALING_SEND;
 	return from_child ? SEALING_CLOSE : SEALING_TAKE;

@@ -37,8 +37,17 @@ bool sealing_is_old(version_t version, version_t sealed, const struct sealed_ent
 // lost on the way: then it is at most as new as it is told to be.
 struct sealed_entry sealing_entry(version_t version, const struct proof *proof);
 
-// What is done with a message that is not proven: the link it came on is closed; *ret is taken in its place; *ret is sent back.
+// What of a message could not be proven.
+struct sealing_fault {
+	const char *why; // a sentence's end, of the verifier
+	uint64_t block;
+	bool old;        // a writer has sealed it, before what is here
+};
+
+// What is done with such a message: the link it came on is closed; *ret is taken in its place; *ret is sent back. ${value}: memory
+// for ERR_VALUE, as long as *ret.
 enum sealing_refusal { SEALING_CLOSE, SEALING_TAKE, SEALING_SEND };
-enum sealing_refusal sealing_refuse(const struct message *message, bool from_child, struct message *ret);
+enum sealing_refusal sealing_refuse(const struct message *message, const struct sealing_fault *fault, bool from_child, uint8_t value[8],
+				    struct message *ret);
 
 #endif
