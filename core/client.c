@@ -209,8 +209,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	if (message->epoch > volume->epoch)
-		volume->epoch = message->epoch;
+	volume_told_epoch(volume, message->epoch, false);
 	if (message->grant > core->parent.grant_seen)
 		core->parent.grant_seen = message->grant;
 	entry_set_held(core, entry, message->perm);
@@ -309,6 +308,7 @@ client_lost(struct core *core, struct entry *entry, const char *why)
 	dirty_clear(core, entry);
 	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
+
 // Was ${block} sealed before what is there? The other blocks of the message may be well: they are sent again.
 static bool
 is_superseded(const struct message *message, uint64_t block)
@@ -319,7 +319,6 @@ is_superseded(const struct message *message, uint64_t block)
 		old = old << 8 | message->err_value.bytes[i];
 	return message->status == STATUS_BAD_VERIFIER && message->err_param == PARAM_VERSION && old == block;
 }
-
 
 static void
 client_flush_failed(struct core *core, struct entry *entry, const struct message *message)

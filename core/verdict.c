@@ -402,6 +402,8 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)) && !came_before_eviction(entry, want))
 		return refuse(want, STATUS_EVICTED);
+	if (version_epoch(want->version) > volume->epoch)
+		return pass_on(core, entry, want); // an epoch that we do not know of: the root does
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {

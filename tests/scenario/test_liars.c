@@ -89,6 +89,54 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 }
 END_TEST
 
+// B hears of an epoch that is not. With a parent that knows better it, and who is below it, write as before.
+START_TEST(an_epoch_that_is_not_is_forgotten)
+{
+	struct scenario *scenario = steps_tree();
+	struct message news = {.opcode = OP_HEARTBEAT, .xid = 77, .present = PRESENT(EPOCH) | PRESENT(PATH), .epoch = FAR_EPOCH};
+
+	news.path[0] = 1;
+	news.path_count = 1;
+	say(scenario, "A", "P", &news);
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "A");
+	scenario->config.epoch = scenario_node(scenario, "A")->config.epoch;
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_write(scenario, "P", 'p');
+	steps_sync(scenario, "P", ERR_OK);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "B", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C brings a version of an epoch that P does not know. P does not take it for its own: else it could never write the block again.
+START_TEST(an_epoch_of_a_child_is_for_the_root_to_know)
+{
+	struct scenario *scenario = steps_tree();
+	struct item item = {.kind = ITEM_ZERO, .version = version_make(FAR_EPOCH, 1)};
+	struct message message = {.opcode = OP_FLUSH,
+				  .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS),
+				  .xid = 77,
+				  .block = 7,
+				  .count = 1,
+				  .perm = PERM_WRITE,
+				  .items = &item};
+
+	steps_write(scenario, "C", 'c');
+	say(scenario, "C", "P", &message);
+	ck_assert_uint_lt(version_epoch(inside_version(scenario_node(scenario, "P")->core, 7)), FAR_EPOCH);
+	steps_write(scenario, "E", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	steps_read(scenario, "B", 'e');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 static struct message
 too_old(uint32_t xid)
 {
@@ -146,6 +194,8 @@ main(void)
 {
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
+		an_epoch_that_is_not_is_forgotten,
+		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
 	};
 	Suite *suite = suite_create("liars");
