@@ -68,7 +68,7 @@ session_connect(struct core *core, struct volume *volume)
 	struct message *message;
 	const struct pending_connect *pending = core->pending_connects;
 
-	if (core->parent.link < 0 || core->links[core->parent.link]->closing)
+	if (core->parent.link < 0 || core->links[core->parent.link]->closing || volume->left)
 		return;
 	while (pending != NULL && pending->volume != volume->index)
 		pending = pending->next;

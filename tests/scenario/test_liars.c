@@ -189,6 +189,39 @@ START_TEST(what_is_too_old_is_not_sent_for_ever)
 }
 END_TEST
 
+// The parent has left one volume of two, and says no more. On that link it is not asked for that again, also when a child wants it.
+START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
+{
+	struct scenario *scenario = steps_create();
+	struct message farewell = {.opcode = OP_DISCONNECT, .xid = 77};
+	struct disk *disk;
+
+	steps_keep_dirty(scenario, true);
+	scenario_root(scenario, "A");
+	disk = disk_create(SCENARIO_BLOCK_SIZE, 16);
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk, false);
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	world_add_child_volume(scenario_node(scenario, "B"), "other", false);
+	scenario_connect(scenario, "B");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "B", "A", true);
+	say(scenario, "A", "B", &farewell);
+	ck_assert(world_has_uplink(scenario_node(scenario, "B")));
+	scenario_forget(scenario);
+	scenario_child(scenario, "C", "B", 10, 10, true);
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT name=" SCENARIO_VOLUME), 0);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -197,6 +230,7 @@ main(void)
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
+		after_a_farewell_nothing_is_asked_on_that_link,
 	};
 	Suite *suite = suite_create("liars");
 	TCase *tcase = tcase_create("liars");
