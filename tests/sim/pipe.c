@@ -218,6 +218,10 @@ packet_encode(struct conn *conn, unsigned direction, const struct message *messa
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
+	// For the core of who keeps the proof of zeros these are bytes like others (as in node/links.c).
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind == ITEM_ZERO && message->items[i].verifier.size > 0)
+			packet->data_size += block_size;
 	if (message->opcode == OP_RECOVER)
 		packet->data_size = packet->size; // claims wait for room, too (protocol.md R16)
 	return packet;

@@ -411,7 +411,8 @@ error_may_be(const struct client *client)
 	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
 
 	// What liars do to others is refused to those, or lost.
-	if (!byzantine_believes(client->run, client->node) && !client->run->strict)
+	if (!byzantine_believes(client->run, client->node) &&
+	    (!client->run->strict || (error == ERR_LOST && client->io.io.kind == IO_SYNC))) // some hear of it only now
 		return true;
 	// Where the version log of a root that was started anew leaves a doubt, bytes that others wrote over may be refused. Who has
 	// left bytes to two nodes above, and has lost both ways, tells of a loss though they may be well (R13).
