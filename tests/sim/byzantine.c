@@ -91,6 +91,14 @@ check_bounds(struct run *run, const struct node *node)
 }
 
 static void
+liars_forgotten(void *context, void *arg, uint64_t number)
+{
+	struct run *run = arg;
+
+	run->lies_over = true;
+}
+
+static void
 lies_end(void *context, void *arg, uint64_t number)
 {
 	struct run *run = arg;
@@ -111,7 +119,8 @@ lies_end(void *context, void *arg, uint64_t number)
 		workload_died(run, node);
 		workload_retire(run, node);
 	}
-	run->lies_over = true;
+	// What they had for writing is free when they have been evicted.
+	world_at(run->world, run->world->now + 2 * (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000, liars_forgotten, run, 0);
 }
 
 void

@@ -263,7 +263,7 @@ liar_says(struct liar *liar, struct conn *conn, unsigned end, const struct messa
 	remember(liar, volume_of(liar, conn, end, message), end == PIPE_DOWN, message);
 	if (!liar->lies || !rng_chance(&liar->rng, liar->config.percent))
 		return false;
-	lie = draw_lie(liar, LIAR_BYTES, LIAR_LATER);
+	lie = draw_lie(liar, LIAR_BYTES, message->items != NULL && rng_chance(&liar->rng, 70) ? LIAR_VERSION : LIAR_LATER);
 	if (rng_chance(&liar->rng, 5) && liar->config.lies >> LIAR_MALFORMED & 1)
 		lie = LIAR_MALFORMED;
 	if (!say(liar, lie, conn, end, message))

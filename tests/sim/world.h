@@ -252,6 +252,8 @@ enum world_break {
 	BREAK_JOURNAL,   // a journal says that it has written, and has not
 	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
 	BREAK_SHARED,    // nor that children may have them
+	BREAK_SEALS,     // nobody looks at verifiers
+	BREAK_AGE,       // nothing is too old
 	BREAK_COUNT
 };
 
