@@ -430,7 +430,8 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		 recovery_retries(core, entry_volume(core, entry), message->status))
 		table_want(&core->table, index)->up_xid = 0;
 	else
-		table_want(&core->table, index)->refusal = (uint8_t)message->status;
+		table_want(&core->table, index)->refusal =
+			(uint8_t)(client_superseded(entry, message) ? STATUS_EVICTED : message->status);
 	return true;
 }
 

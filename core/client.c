@@ -209,8 +209,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	if (message->epoch > volume->epoch)
-		volume->epoch = message->epoch;
+	volume_told_epoch(volume, message->epoch, false);
 	if (message->grant > core->parent.grant_seen)
 		core->parent.grant_seen = message->grant;
 	entry_set_held(core, entry, message->perm);
@@ -310,6 +309,17 @@ client_lost(struct core *core, struct entry *entry, const char *why)
 	entry_drop_copy(core, entry); // what is held may be a child's by now
 }
 
+bool
+client_superseded(const struct entry *entry, const struct message *message)
+{
+	uint64_t old = 0;
+
+	for (size_t i = 0; i < message->err_value.size && i < sizeof(old); i++)
+		old = old << 8 | message->err_value.bytes[i];
+	return message->status == STATUS_BAD_VERIFIER && message->err_param == PARAM_VERSION &&
+	       old == block_key_block(entry->key);
+}
+
 static void
 client_flush_failed(struct core *core, struct entry *entry, const struct message *message)
 {
@@ -318,8 +328,8 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 	core_trace(core, "volume %s block %llu: flush refused: %s", volume->name,
 		   (unsigned long long)block_key_block(entry->key), message_status_text(message->status));
 	struct work *work = table_work(&core->table, entry);
-	bool refused = message->status == STATUS_NOT_HOLDER || message->status == STATUS_EVICTED ||
-		       message->status == STATUS_ACCESS_DENIED ||
+	bool refused = client_superseded(entry, message) || message->status == STATUS_NOT_HOLDER ||
+		       message->status == STATUS_EVICTED || message->status == STATUS_ACCESS_DENIED ||
 		       message->status == STATUS_BAD_PARAM_VALUE; // a version that can not be, from a child
 
 	if (work->flush_resent && !work->resend) {

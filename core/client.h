@@ -50,4 +50,8 @@ void client_link_down(struct core *core);
 // (recovery.c). ${lapsed}: the lease had ended meanwhile, and with it what was held for reading.
 void client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed);
 
+// Is ${message}, an error, about the bytes of ${entry}, as they were sealed before what is there? Other blocks that it is about may be
+// well: they are sent again.
+bool client_superseded(const struct entry *entry, const struct message *message);
+
 #endif

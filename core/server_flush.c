@@ -108,6 +108,10 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_BAD_PARAM_VALUE);
 		return;
 	}
+	if (version_epoch(item->version) > volume->epoch) { // it has heard of it before us, or from a liar: the root knows
+		server_answer_block(core, child, block, message->xid, STATUS_NOT_HOLDER);
+		return;
+	}
 	if (record == NULL || record->perm != PERM_WRITE ||
 	    (record->revoked && directory_writer(&core->directory, entry) != NULL)) {
 		// The same bytes again after a reconnect, or somebody who no longer may.

@@ -68,7 +68,7 @@ session_connect(struct core *core, struct volume *volume)
 	struct message *message;
 	const struct pending_connect *pending = core->pending_connects;
 
-	if (core->parent.link < 0 || core->links[core->parent.link]->closing)
+	if (core->parent.link < 0 || core->links[core->parent.link]->closing || volume->left)
 		return;
 	while (pending != NULL && pending->volume != volume->index)
 		pending = pending->next;
@@ -237,8 +237,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 	volume->keeper_gone |= volume->keeper != 0 && !volume_is_below(volume, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
 		volume->parent_epoch = message->epoch;
-	if (message->epoch > volume->epoch)
-		volume->epoch = message->epoch;
+	volume_told_epoch(volume, message->epoch, true);
 	journaled_author_changed(core, volume);
 	if (volume->claims_end_due)
 		return;
@@ -368,8 +367,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	core->parent.lease_ms = message->hb_ttl_ms;
 	if ((message->present & PRESENT(CREDITS)) && message->credits > 0)
 		core->parent.credits = message->credits < LIMIT_CREDITS ? message->credits : LIMIT_CREDITS;
-	if (message->epoch > volume->epoch)
-		volume->epoch = message->epoch;
+	volume_told_epoch(volume, message->epoch, true);
 	volume->parent_epoch = message->connect_flags & CONNECT_RECOVERING ? 0 : message->epoch;
 	volume->connected = true;
 	volume->denied = false;

@@ -364,6 +364,17 @@ entry_adopt_copy(struct core *core, struct entry *entry)
 		entry->copy = COPY_CLEAN;
 }
 
+void
+volume_told_epoch(struct volume *volume, uint32_t epoch, bool is_news)
+{
+	if (is_news && epoch != 0 && epoch < volume->epoch)
+		volume->told_epoch = 0; // the children have to hear that, too
+	if (epoch > volume->epoch || (is_news && epoch != 0))
+		volume->epoch = epoch;
+	if (is_news && volume->parent_is_root && version_epoch(volume->version_floor) > volume->epoch)
+		volume->version_floor = version_make(volume->epoch, 0);
+}
+
 version_t
 entry_next_version(struct core *core, const struct entry *entry)
 {

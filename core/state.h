@@ -507,6 +507,10 @@ entry_used(struct core *core, struct entry *entry)
 	entry_set_pushed(core, entry, false);
 }
 
+// The parent says what the epoch is (0: it does not): for a new session, or as news (${is_news}), where it may be lower than what one
+// before has said. He lied; who went on with his epoch would make versions that the root refuses for ever.
+void volume_told_epoch(struct volume *volume, uint32_t epoch, bool is_news);
+
 // The next version for a modification of ${entry} (R11).
 version_t entry_next_version(struct core *core, const struct entry *entry);
 

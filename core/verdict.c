@@ -365,6 +365,18 @@ has_as_new(const struct entry *entry, const struct want *want)
 	       version_epoch(want->version) == version_epoch(entry->version);
 }
 
+// Bytes that are newer than what others may read here come from who has kept them too long: nobody was given the block before
+// all that was written had come home (R6). As with any write, who reads is asked to stop first.
+static bool
+goes_past_readers(struct core *core, struct entry *entry, const struct want *want)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return volume->is_root && !want->early && version_epoch(want->version) == volume->epoch && want->version > entry->version &&
+	       directory_writer(&core->directory, entry) == NULL && !want->heeds &&
+	       !recall_children(core, entry, want->child, PERM_NO);
+}
+
 // Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or for others
 // behind which they waited, or has what was written over them.
 static bool
@@ -390,6 +402,8 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_TAKEN;
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)) && !came_before_eviction(entry, want))
 		return refuse(want, STATUS_EVICTED);
+	if (version_epoch(want->version) > volume->epoch)
+		return pass_on(core, entry, want); // an epoch that we do not know of: the root does
 	if (want->perm == PERM_WRITE)
 		return decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {
@@ -407,7 +421,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		// are these is for those to say who do.
 		if (entry->stale || (!volume->is_root && want->version <= entry->version && !has_as_new(entry, want)))
 			return pass_on(core, entry, want);
-		return CLAIM_TAKEN;
+		return goes_past_readers(core, entry, want) ? CLAIM_WAITS : CLAIM_TAKEN;
 	}
 	if (volume->is_root)
 		return decide_late_bytes(core, entry, want);

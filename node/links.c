@@ -4,9 +4,9 @@
 //
 // Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
 // buffer.
-#include "crypto/seal.h"
 #include "net/channel.h"
 #include "node/internal.h"
+#include "node/sealing_rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -243,8 +243,6 @@ on_checked(void *arg, const struct message *message, int volume)
 	receive(link, message);
 }
 
-// What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
-// the same version; who has only the number in memory takes bytes of that version for those.
 static bool
 on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
 {
@@ -252,18 +250,12 @@ on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t se
 	struct node *node = link->node;
 	struct sealed_root *root = node->volumes[volume].sealed_root;
 	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
-	const struct proof *proof;
 	struct block_info info;
-	version_t copy;
 
 	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, sealed))
 		return true;
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
-	proof = info.copy != NULL ? buf_proof(info.copy) : NULL;
-	copy = proof != NULL ? seal_version(proof->bytes, proof->size) : 0;
-	if (copy > known.sealed && copy != known.protocol) // else that content was sealed once more (node/rest.h)
-		known = (struct sealed_entry){copy, info.version};
-	return sealed < known.sealed && (version >= known.protocol || version == 0);
+	return sealing_is_old(version, sealed, &known, info.copy != NULL ? buf_proof(info.copy) : NULL, info.version);
 }
 
 bool
@@ -296,36 +288,26 @@ tell_not_proven(struct node_link *link, const struct message *message, const str
 			  again);
 }
 
-// Somebody has changed what it passes on, or the keys are not the same. A request is refused; an answer is as if the peer
-// had refused ours; what nobody had asked for is given back.
+// Somebody has changed what it passes on, or the keys are not the same.
 static void
 on_not_proven(void *arg, const struct message *message, const struct sealing_fault *fault)
 {
 	struct node_link *link = arg;
-	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
-	struct message refusal = {
-		.opcode = OP_ERR_REPLY,
-		.hops_left = LIMIT_HOPS,
-		.xid = message->xid,
-		.present = PRESENT(STATUS) | (message->present & (PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT))),
-		.volume_id = message->volume_id,
-		.block = message->block,
-		.count = message->count,
-		.status = STATUS_BAD_VERIFIER,
-	};
+	struct message refusal;
+	uint8_t value[8];
 
 	tell_not_proven(link, message, fault);
-	if (message->opcode == OP_PUSH) {
-		refusal.opcode = OP_LOCK;
-		refusal.present = (refusal.present & ~PRESENT(STATUS)) | PRESENT(PERMISSIONS) | (message->present & PRESENT(GRANT));
-		refusal.grant = message->grant;
-	}
-	if (is_answer && link->role == LINK_CHILD)
+	switch (sealing_refuse(message, fault, link->role == LINK_CHILD, value, &refusal)) {
+	case SEALING_CLOSE:
 		node_link_close(link->node, link->slot, "what it brings can not be proven");
-	else if (is_answer)
+		break;
+	case SEALING_TAKE:
 		receive(link, &refusal);
-	else
+		break;
+	case SEALING_SEND:
 		write_message(link, &refusal, LIMIT_BLOCK_SIZE_MIN);
+		break;
+	}
 }
 
 // For the core of who keeps the proof of zeros these are bytes like others.

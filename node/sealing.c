@@ -61,38 +61,18 @@ job_free(struct job *job)
 	free(job);
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
-// The message as the core wants it. Who can seal zeros again needs no memory for them. Nobody else gets some before
-// they are known to be right: a few bytes stand for so many.
+// The message as the core wants it.
 static void
 unseal_items(struct job *job)
 {
+	bool forgets_zeros = sealing_forgets_zeros(volume_key_role(job->key), job->root != NULL);
+
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		struct item *item = &job->copy->items[i];
 		const struct blob verifier = item->verifier;
 
-		item->verifier = (struct blob){0};
-		if (item->kind == ITEM_ZERO && job->pool != NULL) {
-			buf_unref(item->buf);
-			item->buf = buf_alloc(job->pool);
-			item->kind = ITEM_DATA;
-			memset(buf_bytes(item->buf), 0, job->block_size);
-		}
-		if (item->kind != ITEM_DATA)
-			continue;
-		if (sealing_may_write(job->key) && job->root == NULL &&
-		    is_zero(buf_bytes(item->buf), job->block_size)) {
-			buf_unref(item->buf);
-			item->buf = buf_zero();
-		} else {
+		if (sealing_take(item, forgets_zeros, job->pool, job->block_size))
 			buf_set_proof(item->buf, verifier.bytes, verifier.size);
-		}
-		item->bytes = buf_bytes(item->buf);
 	}
 	job->copy->data_size = job->block_size;
 }
@@ -105,14 +85,10 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 		struct part *part = &job->parts[i];
 
 		items[i] = message->items[i];
-		if (items[i].kind == ITEM_EMPTY)
-			continue;
-		items[i].verifier = part->before != NULL ? (struct blob){part->before->bytes, part->before->size}
-							 : (struct blob){part->made->bytes, part->made->size};
-		if (seal_is_of_zeros(items[i].verifier.bytes, items[i].verifier.size))
-			items[i].kind = ITEM_ZERO;
-		else if (part->other != NULL)
-			items[i].buf = part->other;
+		if (part->before != NULL)
+			sealing_give(&items[i], (struct blob){part->before->bytes, part->before->size}, part->other);
+		else if (part->made != NULL)
+			sealing_give(&items[i], (struct blob){part->made->bytes, part->made->size}, part->other);
 	}
 }
 
@@ -159,11 +135,13 @@ check_age(struct job *job)
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
 
-		if (item->kind != ITEM_EMPTY &&
-		    link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
-					    seal_version(item->verifier.bytes, item->verifier.size),
-					    job->filed != NULL ? &job->filed[i] : &nothing))
-			sealing_job_fail(job, i, "it was sealed before what is here, or known of it");
+		if (item->kind == ITEM_EMPTY ||
+		    !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
+					     seal_version(item->verifier.bytes, item->verifier.size),
+					     job->filed != NULL ? &job->filed[i] : &nothing))
+			continue;
+		sealing_job_fail(job, i, "it was sealed before what is here, or known of it");
+		job->old = true;
 	}
 }
 
@@ -175,7 +153,7 @@ receive_job(struct job *job)
 	if (job->why == NULL && job->is_checked)
 		check_age(job);
 	if (job->why != NULL) {
-		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault});
+		link->callbacks->refuse(link->arg, job->message, &(struct sealing_fault){job->why, job->fault, job->old});
 		return;
 	}
 	if (job->is_checked)
@@ -340,30 +318,12 @@ parts_new(const struct message *message)
 
 // ---- What comes ----
 
-static bool
-has_content(const struct message *message)
-{
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
-		if (message->items[i].kind != ITEM_EMPTY)
-			return true;
-	return false;
-}
-
-// The core refuses bytes of another size itself.
-static bool
-sizes_fit(const struct sealing_volume *volume, const struct message *message)
-{
-	for (uint32_t i = 0; i < message->count; i++)
-		if (message->items[i].kind == ITEM_DATA && buf_size(message->items[i].buf) != volume->block_size)
-			return false;
-	return true;
-}
-
 void
 sealing_received(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_check = volume->key != NULL && has_content(message);
+	bool needs_check = volume->key != NULL && sealing_has_content(message);
+	const char *why = needs_check ? sealing_refuses(message, volume->block_size) : NULL;
 
 	if (!needs_check && link->coming.first == NULL && !link->advances) {
 		link->callbacks->receive(link->arg, message, volume->index);
@@ -371,16 +331,12 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 	}
 	job = job_new(link, volume, message, true);
 	keep_message(job);
-	if (needs_check && message->opcode == OP_PUT) {
-		// FLUSH has one
-		job->why = "a PUT has none: its bytes take the place of any others, whenever they were sealed";
-		job->fault = message->block;
-	} else if (needs_check && !sizes_fit(volume, message)) {
-		job->why = "the block has another size";
+	if (why != NULL) {
+		job->why = why;
 		job->fault = message->block;
 	} else if (needs_check) {
 		job->is_checked = true;
-		job->pool = !sealing_may_write(volume->key) || volume->root != NULL ? volume->pool : NULL;
+		job->pool = volume->pool;
 		job->root = volume->root;
 		if (job->root != NULL) {
 			job->filed = calloc(message->count, sizeof(*job->filed));
@@ -396,21 +352,25 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 
 // ---- What goes ----
 
-// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is
-// the one to say so: for who has seen that one, this would be a write of former times. Where the storage has proofs most of
-// what has another number than it was sealed as is content whose number was forgotten, and nothing newer is lost as long
-// as the epoch is the same, or a new one that began in order.
-static bool
-is_sealed_anew(const struct sealing_volume *volume, uint64_t block, const struct proof *proof, version_t version)
+// Where the storage has proofs most of what has another number than it was sealed as is content whose number was
+// forgotten, and nothing newer is lost as long as the epoch is the same, or a new one that began in order.
+static const struct proof *
+proof_to_send(const struct sealing_volume *volume, uint64_t block, const struct item *item)
 {
-	version_t sealed = seal_version(proof->bytes, proof->size);
+	const struct proof *proof = sealing_proof_to_send(item, volume->root != NULL);
+	version_t sealed;
 
-	if (volume->root == NULL || sealed == version)
-		return false;
-	if (volume->raised == NULL || raised_has(volume->raised, block))
-		return true;
-	return version_epoch(sealed) != version_epoch(version) &&
-	       (volume->epoch == 0 || version_epoch(version) != volume->epoch || version_epoch(sealed) > volume->epoch);
+	if (proof != NULL || volume->raised == NULL || raised_has(volume->raised, block))
+		return proof;
+	proof = sealing_proof_to_send(item, false);
+	if (proof == NULL)
+		return NULL;
+	sealed = seal_version(proof->bytes, proof->size);
+	if (version_epoch(sealed) == version_epoch(item->version))
+		return proof;
+	return volume->epoch != 0 && version_epoch(item->version) == volume->epoch && version_epoch(sealed) <= volume->epoch
+		       ? proof
+		       : NULL;
 }
 
 // Has the job anything to compute?
@@ -424,8 +384,7 @@ prepare_item(const struct sealing_volume *volume, struct job *job, uint32_t i)
 
 	if (item->kind == ITEM_EMPTY)
 		return false;
-	if (proof != NULL && !is_sealed_anew(volume, job->message->block + i, proof, item->version))
-		part->before = proof;
+	part->before = proof_to_send(volume, job->message->block + i, item);
 	if (part->before == NULL && (volume->maker == NULL || (proof == NULL && !zeros && !sealing_may_read(volume->key)))) {
 		sealing_job_fail(job, i, "there is no proof");
 		return false;
@@ -475,7 +434,7 @@ void
 sealing_send(struct sealing_link *link, const struct sealing_volume *volume, const struct message *message)
 {
 	struct job *job;
-	bool needs_seal = volume->key != NULL && has_content(message), waits = link->going.first != NULL;
+	bool needs_seal = volume->key != NULL && sealing_has_content(message), waits = link->going.first != NULL;
 
 	if (!needs_seal && !waits) {
 		link->callbacks->send(link->arg, message, volume->block_size);

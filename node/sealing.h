@@ -11,18 +11,12 @@
 
 #include "core/message.h"
 #include "node/raised.h"
-#include "node/sealed_root.h"
+#include "node/sealing_rules.h"
 
 #include <event2/event.h>
 
 struct sealing;      // of a node
 struct sealing_link; // of one of its links
-
-// What of a message could not be proven, and who is to hear of it.
-struct sealing_fault {
-	const char *why; // a sentence's end, of the verifier
-	uint64_t block;
-};
 
 struct sealing_callbacks {
 	// Take ${message}, which has come: all that it says of blocks is proven.

@@ -33,7 +33,7 @@ struct job {
 	int volume;
 	const struct volume_key *key, *maker; // as of the volume
 	uint32_t block_size;
-	struct buf_pool *pool; // comes: zeros are kept as bytes, with their proof; from there. Else NULL
+	struct buf_pool *pool; // comes: of the volume's blocks
 	struct seal_cache *cache;
 	struct message *copy; // NULL: the message is the caller's, and the job ends before he goes on
 	const struct message *message;
@@ -46,6 +46,7 @@ struct job {
 	size_t size;                    // goes: bytes of blocks. Comes: all that it takes
 	const char *why;                // NULL: all is well
 	uint64_t fault;                 // the block it is not well with
+	bool old;                       // that is older than what is here
 };
 
 static inline bool

@@ -5,6 +5,7 @@
 #include "node/stores.h"
 
 #include "crypto/seal.h"
+#include "node/sealing_rules.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -264,17 +265,14 @@ job_create(struct node *node, const struct action *action)
 	return job;
 }
 
-// The content of a sealed volume that goes to its storage: as which version it was sealed. What has no proof was written here,
-// or had its proof lost on the way: then it is at most as new as it is told to be.
+// The content of a sealed volume that goes to its storage: as which version it was sealed.
 static void
 note_sealed(struct node *node, struct volume *volume, struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++) {
 		const struct proof *proof = buf_proof(job->bufs[i]);
-		struct sealed_entry entry = {.sealed = job->versions[i], .protocol = job->versions[i]};
+		struct sealed_entry entry = sealing_entry(job->versions[i], proof);
 
-		if (proof != NULL)
-			entry.sealed = seal_version(proof->bytes, proof->size);
 		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
 		news_log_add(volume->news_log, job->block + i, entry.sealed);
 		if (volume->rest != NULL || proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))

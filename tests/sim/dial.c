@@ -125,7 +125,7 @@ find_name(const struct world *world, const char *name)
 	for (int i = 0; i < world->node_count; i++)
 		if (strcmp(world->nodes[i]->name, name) == 0)
 			return i;
-	CHECK(false); // the core invented an address
+	CHECK(world->seals != NULL); // the core invented an address; or a liar did
 	return WORLD_NO_NODE;
 }
 

@@ -29,6 +29,7 @@ disk_destroy(struct disk *disk)
 	free(disk->durable);
 	free(disk->log);
 	free(disk->log_bytes);
+	free(disk->sealed);
 	versions_fini(&disk->versions);
 	free(disk);
 }

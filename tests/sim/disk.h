@@ -10,6 +10,7 @@
 #define HVFS_TESTS_SIM_DISK_H
 
 #include "core/buf.h"
+#include "node/sealed_root.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/versions.h"
 
@@ -25,6 +26,7 @@ struct disk {
 	size_t log_count, log_size;
 	uint64_t log_first;  // entries that have left the log: the number of its first one
 	struct versions versions;
+	struct sealed_entry *sealed; // by block: what the root of a sealed volume remembers; or NULL
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	// With one head, if block_us is not 0: operations go one after another, in the order in which they come.

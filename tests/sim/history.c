@@ -13,6 +13,7 @@ struct reg {
 	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
 	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
+	bool tied;
 };
 
 struct claim {
@@ -31,6 +32,8 @@ struct history {
 	size_t claim_count, claim_size;
 	struct history_counts counts;
 	struct losses losses;
+	const bool *trusted; // by tag; NULL: nobody lies
+	uint64_t lies_at, settled_at; // 0: not yet
 	struct failure *failures;
 	size_t failure_size;
 };
@@ -251,6 +254,25 @@ history_failure_over(struct history *history, size_t number)
 }
 
 void
+history_lies(struct history *history, const bool *trusted)
+{
+	history->trusted = trusted;
+	history->lies_at = history_now(history);
+}
+
+void
+history_tied(struct history *history, uint64_t reg)
+{
+	history->regs[reg].tied = true;
+}
+
+void
+history_settled(struct history *history)
+{
+	history->settled_at = history_now(history);
+}
+
+void
 history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked, uint64_t returned)
 {
 	history->counts.reads++;
@@ -337,11 +359,11 @@ reg_ops(const struct reg *reg, const uint64_t *undone, uint64_t moment, size_t *
 }
 
 static bool
-reg_check_at(const struct history *history, uint64_t index, const uint64_t *undone, uint64_t moment)
+reg_check_at(const struct history *history, uint64_t index, const struct reg *reg, const uint64_t *undone, uint64_t moment)
 {
 	struct linearizable_verdict verdict;
 	size_t count;
-	struct register_op *ops = reg_ops(&history->regs[index], undone, moment, &count);
+	struct register_op *ops = reg_ops(reg, undone, moment, &count);
 	bool good = linearizable_check(ops, count, &verdict);
 
 	if (!good) {
@@ -366,21 +388,143 @@ is_moment(const uint64_t *undone, size_t count, uint64_t moment)
 
 // Judged as it was just before each failure that may have undone something first, and in the end.
 static bool
+reg_check_all(const struct history *history, uint64_t index, const struct reg *reg)
+{
+	uint64_t *undone = reg_undone(history, reg);
+	bool good = reg_check_at(history, index, reg, undone, LINEARIZABLE_UNKNOWN);
+
+	for (size_t i = 0; i < history->losses.failure_count && good; i++)
+		if (is_moment(undone, reg_count(reg), history->failures[i].at))
+			good = reg_check_at(history, index, reg, undone, history->failures[i].at);
+	free(undone);
+	return good;
+}
+
+// ---- Where some lie ----
+
+static struct reg
+reg_empty(const struct reg *reg)
+{
+	struct reg ret = {.ops = malloc((reg->count + 1) * sizeof *ret.ops), .fates = malloc((reg->count + 1) * sizeof *ret.fates)};
+
+	CHECK(ret.ops != NULL && ret.fates != NULL);
+	return ret;
+}
+
+static void
+reg_copy_op(struct reg *to, const struct reg *from, uint32_t i, bool known)
+{
+	to->ops[to->count] = from->ops[i];
+	to->fates[to->count] = from->fates[i];
+	if (!known)
+		to->ops[to->count].returned = LINEARIZABLE_UNKNOWN;
+	to->count++;
+}
+
+static void
+reg_free(struct reg *reg)
+{
+	free(reg->ops);
+	free(reg->fates);
+}
+
+// What trusted nodes saw. What others wrote may have taken effect at any time since.
+static struct reg
+reg_trusted(const struct history *history, const struct reg *reg)
+{
+	struct reg view = reg_empty(reg);
+
+	for (uint32_t i = 0; i < reg->count; i++) {
+		bool trusted = i == 0 || history->trusted[reg->ops[i].tag];
+
+		if (trusted || reg->ops[i].write)
+			reg_copy_op(&view, reg, i, trusted && reg->ops[i].returned != LINEARIZABLE_UNKNOWN);
+	}
+	return view;
+}
+
+static bool
+reg_check_trusted(const struct history *history, uint64_t index)
+{
+	struct reg view = reg_trusted(history, &history->regs[index]);
+	bool good = reg_check_all(history, index, &view);
+
+	reg_free(&view);
+	return good;
+}
+
+// What everybody saw since the end, if it was written since.
+static bool
+reg_check_settled(const struct history *history, uint64_t index)
+{
+	const struct reg *reg = &history->regs[index];
+	struct reg view = reg_empty(reg);
+	bool good = true, written = false;
+
+	for (uint32_t i = 0; i < reg->count; i++) {
+		bool since = reg->ops[i].invoked >= history->settled_at;
+
+		written |= since && reg->ops[i].write && reg->ops[i].returned != LINEARIZABLE_UNKNOWN;
+		if (since || reg->ops[i].write)
+			reg_copy_op(&view, reg, i, i == 0 || since);
+	}
+	if (written && history->settled_at != 0)
+		good = reg_check_all(history, index, &view);
+	reg_free(&view);
+	return good;
+}
+
+static bool
+was_written(const struct reg *reg, const struct register_op *read)
+{
+	for (uint32_t i = 0; i < reg->count; i++)
+		if (reg->ops[i].write && reg->ops[i].value == read->value && reg->ops[i].invoked <= read->returned)
+			return true;
+	return false;
+}
+
+// Nobody reads what was not written there.
+static bool
+reg_check_integrity(const struct reg *reg, uint64_t index)
+{
+	for (uint32_t i = 0; i < reg->count; i++) {
+		if (reg->ops[i].write || was_written(reg, &reg->ops[i]))
+			continue;
+		fprintf(stderr, "register %llu has no integrity: n%u read %#llx, which nobody wrote there\n", (unsigned long long)index,
+			reg->ops[i].tag, (unsigned long long)reg->ops[i].value);
+		return false;
+	}
+	return true;
+}
+
+static bool
+reg_check_among_liars(const struct history *history, uint64_t index)
+{
+	const struct reg *reg = &history->regs[index];
+	uint64_t *undone = reg_undone(history, reg);
+	bool good = reg_check_integrity(reg, index) && reg_check_at(history, index, reg, undone, history->lies_at);
+
+	free(undone);
+	if (!good)
+		return false;
+	if (!reg->tied && !reg_check_trusted(history, index)) {
+		fprintf(stderr, "    to nodes that are trusted\n");
+		return false;
+	}
+	if (reg_check_settled(history, index))
+		return true;
+	fprintf(stderr, "    when the liars were gone\n");
+	return false;
+}
+
+static bool
 reg_check(const struct history *history, uint64_t index)
 {
 	const struct reg *reg = &history->regs[index];
-	uint64_t *undone;
-	bool good;
 
 	if (reg->count == 0)
 		return true;
-	undone = reg_undone(history, reg);
-	good = reg_check_at(history, index, undone, LINEARIZABLE_UNKNOWN);
-	for (size_t i = 0; i < history->losses.failure_count && good; i++)
-		if (is_moment(undone, reg_count(reg), history->failures[i].at))
-			good = reg_check_at(history, index, undone, history->failures[i].at);
-	free(undone);
-	return good;
+	return history->trusted != NULL ? reg_check_among_liars(history, index) : reg_check_all(history, index, reg);
 }
 
 static bool
@@ -426,19 +570,22 @@ claim_check(const struct claim *claim, const struct reg *reg, struct linearizabl
 static bool
 claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
 {
-	const struct reg *reg = &history->regs[claims->reg];
+	const struct reg *whole = &history->regs[claims->reg];
+	struct reg view = history->trusted != NULL ? reg_trusted(history, whole) : (struct reg){0};
+	const struct reg *reg = history->trusted != NULL ? &view : whole;
 	uint64_t *undone = reg_undone(history, reg);
 	bool good = true;
 	size_t count;
 	struct register_op *ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
 	struct linearizable_order *order = linearizable_order_create(ops, count);
 
-	for (size_t i = 0; i < claim_count; i++)
+	for (size_t i = 0; i < claim_count && !whole->tied; i++)
 		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
 			good = claim_check(&claims[i], reg, order) && good;
 	linearizable_order_destroy(order);
 	free(ops);
 	free(undone);
+	reg_free(&view);
 	return good;
 }
 

@@ -54,6 +54,16 @@ size_t history_gone_evicted(struct history *history, uint32_t tag);
 size_t history_may_have_failed(struct history *history, uint32_t tag);
 void history_told(struct history *history, uint32_t tag);
 
+// From now on some nodes lie: only those that are ${trusted} (by tag; outlives the history) are judged in full. Of the others only
+// what they had done before; and that nobody reads what was never written there. Their writes may be lost, or arrive later, once.
+void history_lies(struct history *history, const bool *trusted);
+
+// Two contents of a register's block have the same version: of trusted nodes it is only judged that what they read was written.
+void history_tied(struct history *history, uint64_t reg);
+
+// The liars are gone, and everybody has written since: what is written from now on is seen by everybody.
+void history_settled(struct history *history);
+
 // A read that succeeded.
 void history_read(struct history *history, uint64_t reg, uint32_t tag, uint64_t value, uint64_t invoked,
 		  uint64_t returned);

@@ -113,6 +113,7 @@ node_destroy(struct node *node)
 	process_destroy(node);
 	drive_destroy(node);
 	journal_file_destroy(node);
+	liar_destroy(node->liar);
 	for (int i = 0; i < WORLD_VOLUMES; i++)
 		disk_destroy(node->disks[i]);
 	free(node->metadata.evictions);
@@ -145,6 +146,8 @@ volume_give(struct node *node, int i)
 
 	CHECK(index >= 0 && index < WORLD_VOLUMES);
 	node->disks[index] = disk;
+	if (node->world->seals != NULL)
+		seals_volume(node, (uint32_t)index);
 	return index;
 }
 

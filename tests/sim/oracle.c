@@ -73,6 +73,9 @@ view_fail(struct oracle *oracle, const struct view *view, const char *format, ..
 	int used = snprintf(text, sizeof text, "volume %d block %" PRIu64 ": ", view->volume, view->block);
 	va_list args;
 
+	// Who was lied to may have made another content of that version (docs/security.md).
+	if (oracle->world->seals != NULL && seals_are_tied(oracle->world, oracle->volume_names[view->volume], view->block))
+		return;
 	va_start(args, format);
 	vsnprintf(text + used, sizeof text - (size_t)used, format, args);
 	va_end(args);
@@ -119,7 +122,7 @@ view_add(struct oracle *oracle, struct view *view, const struct node *node, cons
 static void
 node_look(struct oracle *oracle, const struct node *node, struct view *views, uint64_t count)
 {
-	int index = node->stopped ? -1 : oracle_volume(oracle, node, views[0].volume);
+	int index = node->stopped || node->distrusted ? -1 : oracle_volume(oracle, node, views[0].volume);
 	moment_us now = world_clock(node);
 
 	for (uint64_t i = 0; index >= 0 && i < count; i++) {

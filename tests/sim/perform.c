@@ -131,20 +131,6 @@ volume_told(struct node *node, const struct action *action)
 		world->hooks.volume_failed(world->hooks.arg, node, action->volume, action->error);
 }
 
-static void
-link_close(struct node *node, const struct action *action)
-{
-	struct conn *conn = node->links[action->link];
-
-	CHECK(conn != NULL || node->going == action->link);
-	if (conn == NULL)
-		return;
-	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s closes a link: %s", node->name,
-		  action->text != NULL ? action->text : "");
-	pipe_close(conn,
-		   conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == action->link ? PIPE_UP : PIPE_DOWN);
-}
-
 void
 perform(struct node *node, struct actions *actions)
 {
@@ -200,10 +186,13 @@ perform(struct node *node, struct actions *actions)
 			trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s forbids: %s", node->name, action->text);
 			break;
 		case ACTION_CLOSE:
-			link_close(node, action);
+			pipe_close_link(node, action->link, action->text != NULL ? action->text : "");
 			break;
 		case ACTION_SEND:
-			pipe_send(node, action->link, action->message);
+			if (node->world->seals != NULL)
+				seals_send(node, action->link, action->volume, action->message);
+			else
+				pipe_send(node, action->link, action->message);
 			break;
 		case ACTION_STOPPED:
 			node_stopped(node, action);

@@ -22,22 +22,50 @@ conn_node(const struct conn *conn, unsigned end)
 
 static struct wire_error malformed;
 
-// The message in ${packet}, with a buffer for each block of data, as the performer of a real node would give it.
 static void
-packet_decode(const struct packet *packet, struct node *node, struct item *items, struct message *ret)
+packet_give_buffers(const struct node *node, struct item *items, const struct message *message)
 {
-	struct wire_splitter splitter = {0};
-	struct buf_pool *pool = core_pool(node->core, node->world->block_size);
+	struct buf_pool *pool = core_pool(node->core, message->data_size != 0 ? message->data_size : node->world->block_size);
 
-	CHECK(wire_split(&splitter, packet->bytes, packet->size, &malformed) == (long)packet->size);
-	CHECK(wire_decode(packet->bytes, packet->size, items, ret, &malformed) == 0);
-	for (uint32_t i = 0; ret->items != NULL && i < ret->count; i++) {
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		if (items[i].kind != ITEM_DATA)
 			continue;
 		items[i].buf = buf_alloc(pool);
-		memcpy(buf_bytes(items[i].buf), items[i].bytes, node->world->block_size);
+		memcpy(buf_bytes(items[i].buf), items[i].bytes, message->data_size);
 		items[i].bytes = NULL;
 	}
+}
+
+// The message in ${packet}, with a buffer for each block of data, as the performer of a real node would give it. What a liar has
+// sent need not be one: false, and ${end} has told it.
+static bool
+packet_decode(const struct packet *packet, unsigned end, struct item *items, struct message *ret)
+{
+	struct wire_splitter splitter = {0};
+	struct node *node = conn_node(packet->conn, end);
+	bool whole = wire_split(&splitter, packet->bytes, packet->size, &malformed) == (long)packet->size;
+
+	memset(ret, 0, sizeof *ret);
+	if (whole && wire_decode(packet->bytes, packet->size, items, ret, &malformed) == 0) {
+		packet_give_buffers(node, items, ret);
+		return true;
+	}
+	CHECK(node->world->seals != NULL);
+	seals_malformed(packet->conn, end, ret, malformed.status, !whole);
+	return false;
+}
+
+static void
+message_deliver(struct conn *conn, unsigned end, struct message *message)
+{
+	struct node *node = conn_node(conn, end);
+
+	trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-", conn_node(conn, !end)->name,
+			  message);
+	if (node->liar != NULL && liar_hears(node->liar, conn, end, message))
+		return;
+	if (node->world->seals == NULL || seals_receive(conn, end, message))
+		world_step(node, &(struct event){.type = EVENT_MESSAGE, .link = conn->link[end], .message = message});
 }
 
 static void
@@ -55,13 +83,12 @@ packet_deliver(void *context, void *arg, uint64_t number)
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
 		conn->answered = conn->answered || end == PIPE_UP;
-		packet_decode(packet, node, items, message);
-		trace_add_message(&node->world->trace, TRACE_RECEIVE, node->world->now, node->name, "<-",
-				  conn_node(conn, !end)->name, message);
-		world_step(node, &(struct event){.type = EVENT_MESSAGE, .link = conn->link[end], .message = message});
-		for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
-			if (items[i].kind == ITEM_DATA)
-				buf_unref(items[i].buf);
+		if (packet_decode(packet, end, items, message)) {
+			message_deliver(conn, end, message);
+			for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+				if (items[i].kind == ITEM_DATA)
+					buf_unref(items[i].buf);
+		}
 	}
 	free(packet);
 }
@@ -169,11 +196,10 @@ reserve(void **memory, size_t *capacity, size_t size)
 }
 
 static struct packet *
-packet_encode(struct conn *conn, unsigned direction, const struct message *message)
+packet_encode(struct conn *conn, unsigned direction, const struct message *message, uint32_t block_size)
 {
 	static void *bytes_memory, *segments_memory;
 	static size_t bytes_capacity, segments_capacity;
-	uint32_t block_size = conn->world->block_size;
 	uint8_t *scratch = reserve(&bytes_memory, &bytes_capacity, wire_scratch_size(message) + 1);
 	struct wire_segment *segments = reserve(&segments_memory, &segments_capacity,
 						(wire_segment_count(message) + 1) * sizeof *segments);
@@ -192,6 +218,10 @@ packet_encode(struct conn *conn, unsigned direction, const struct message *messa
 		packet->size += segments[i].size;
 		packet->data_size += segments[i].buf != NULL ? segments[i].size : 0;
 	}
+	// For the core of who keeps the proof of zeros these are bytes like others (as in node/links.c).
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind == ITEM_ZERO && message->items[i].verifier.size > 0)
+			packet->data_size += block_size;
 	if (message->opcode == OP_RECOVER)
 		packet->data_size = packet->size; // claims wait for room, too (protocol.md R16)
 	return packet;
@@ -308,7 +338,29 @@ pipe_send(struct node *node, uint32_t link, const struct message *message)
 	       (message->opcode == OP_OK_REPLY && message->xid == conn->beat_xid[!end]);
 	trace_add_message(&node->world->trace, beat ? TRACE_BEAT : TRACE_SEND, node->world->now, node->name, "->",
 			  conn_node(conn, !end)->name, message);
-	packet_schedule(packet_encode(conn, end, message));
+	if (node->liar == NULL || !liar_says(node->liar, conn, end, message))
+		pipe_put(conn, end, message, node->world->block_size);
+}
+
+void
+pipe_put(struct conn *conn, unsigned end, const struct message *message, uint32_t block_size)
+{
+	if (!conn->closed[end])
+		packet_schedule(packet_encode(conn, end, message, block_size));
+}
+
+void
+pipe_put_bytes(struct conn *conn, unsigned end, const uint8_t *bytes, size_t size)
+{
+	struct packet *packet = malloc(sizeof *packet + size);
+
+	CHECK(packet != NULL);
+	*packet = (struct packet){.conn = conn, .direction = end, .size = size};
+	memcpy(packet->bytes, bytes, size);
+	if (conn->closed[end])
+		free(packet);
+	else
+		packet_schedule(packet);
 }
 
 // ---- Coming and going ----
@@ -455,6 +507,18 @@ pipe_close(struct conn *conn, unsigned end)
 	conn->closed[end] = true;
 	conn_schedule_down(conn, end, conn->world->now);
 	conn_say_end(conn, end, at > conn->pipe[end].arrived_until ? at : conn->pipe[end].arrived_until);
+}
+
+void
+pipe_close_link(struct node *node, uint32_t link, const char *why)
+{
+	struct conn *conn = node->links[link];
+
+	CHECK(conn != NULL || node->going == link);
+	if (conn == NULL)
+		return;
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s closes a link: %s", node->name, why);
+	pipe_close(conn, conn_end(conn, node, link));
 }
 
 // Of what is under way a part is lost.

@@ -222,7 +222,23 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 	draw_pushes(ret);
 	if (options->recovery)
 		plan_draw_recovery(ret, options);
+	if (options->byzantine)
+		plan_draw_byzantine(ret);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;
+}
+
+static int
+describe_liars(const struct plan *plan, char *text, size_t size)
+{
+	size_t used = (size_t)snprintf(text, size, "from %llu to %llu s these lie:",
+				       (unsigned long long)(plan->lies_from_us / 1000000),
+				       (unsigned long long)(plan->lies_until_us / 1000000));
+
+	for (int i = 0; i < plan->node_count && used < size; i++)
+		if (plan->nodes[i].liar.lies != 0)
+			used += (size_t)snprintf(text + used, size - used, " n%d", i);
+	used += used < size ? (size_t)snprintf(text + used, size - used, ", ") : 0;
+	return (int)(used < size ? used : size);
 }
 
 static int
@@ -255,6 +271,8 @@ plan_describe(const struct plan *plan, char *text, size_t size)
 		"hb_ttl %u ms, ",
 		plan->node_count, depth, drivers, plan->volume_count, (unsigned long long)plan->block_count,
 		plan->block_size, plan->register_size, plan->requests, first->core.ttl_ms, first->core.hb_ttl_ms);
+	if (plan->byzantine)
+		used += describe_liars(plan, text + used, size - (size_t)used);
 	if (plan->recovery)
 		describe_chaos(plan, text + used, size - (size_t)used);
 	else

@@ -6,6 +6,7 @@
 #include "tests/sim/run.h"
 
 #include "core/check.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/totals.h"
 
 #include <inttypes.h>
@@ -110,6 +111,16 @@ run_stuck(struct run *run, const char *why)
 	for (int i = 0; i < run->world->node_count; i++)
 		if (run->world->nodes[i]->stopping && !run->world->nodes[i]->stopped)
 			fprintf(stderr, "waiting: %s does not stop\n", run->world->nodes[i]->name);
+	for (int i = 0; i < run->world->node_count; i++) {
+		const struct node *node = run->world->nodes[i];
+		struct volume_info info;
+
+		for (uint32_t volume = 0; !node->stopped && volume < core_volume_count(node->core); volume++) {
+			core_volume_info(node->core, volume, world_clock(node), &info);
+			if (info.phase != PHASE_SERVING)
+				fprintf(stderr, "waiting: %s, volume %u is in phase %d\n", node->name, volume, (int)info.phase);
+		}
+	}
 	run_fail(run, "%s", why);
 }
 
@@ -470,6 +481,8 @@ run_add_node(struct run *run, int index)
 		world_add_drive(node, &plan->drive);
 	if (plan->journal.size > 0)
 		world_add_journal(node, &plan->journal);
+	if (run->plan->byzantine)
+		byzantine_add_node(run->plan, node);
 	node->timer_late_us = plan->timer_late_us;
 	node->answer_late_us = plan->answer_late_us;
 	node->clock_offset_us = plan->clock_offset_us;
@@ -519,6 +532,8 @@ run_build(struct run *run, bool traced)
 
 	run->world = world_create(plan->seed, plan->block_size);
 	run->world->trace.off = !traced;
+	if (plan->byzantine)
+		seals_begin(run->world);
 	run->rng.state = plan->seed ^ UINT64_C(0xa5a5a5a55a5a5a5a);
 	run->registers_per_block = plan->block_size / plan->register_size;
 	registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
@@ -581,6 +596,8 @@ run_judge(struct run *run)
 	struct history_counts counts;
 
 	run->phase = "judge";
+	if (run->plan->byzantine)
+		byzantine_judge(run);
 	history_get_counts(run->history, &counts);
 	if (!history_check(run->history))
 		run_fail(run, "the history is wrong");
@@ -596,6 +613,12 @@ run_reader(struct run *run)
 
 	while (run->clients[index].retired || run->clients[index].node->stopped)
 		index = (index + 1) % run->client_count;
+	for (size_t i = 0; i < run->client_count; i++) {
+		struct client *client = &run->clients[(index + i) % run->client_count];
+
+		if (!client->retired && !client->node->stopped && byzantine_believes(run, client->node))
+			return client;
+	}
 	return &run->clients[index];
 }
 
@@ -624,7 +647,11 @@ run_load(struct run *run)
 		chaos_schedule(run, plan->span_us);
 	else
 		faults_schedule(run, plan->requests * (plan->think_us + 20000) + 500000);
+	if (plan->byzantine)
+		byzantine_schedule(run);
 	run_phase(run, "load", run_clients_idle);
+	if (plan->byzantine)
+		run_phase(run, "lies", byzantine_is_over);
 	run->calm = true;
 	if (plan->recovery)
 		settle(run);
@@ -638,13 +665,17 @@ run_phases(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	uint64_t registers = (uint64_t)plan->volume_count * plan->block_count * run->registers_per_block;
+	bool final_is_right = true;
 
 	run_load(run);
 	run->final = calloc(registers, sizeof *run->final);
 	CHECK(run->final != NULL);
 	for (int i = 0; i < 2; i++) {
-		run_read_all(run, run_reader(run));
-		if (has_writer(run))
+		struct client *reader = run_reader(run);
+
+		run_read_all(run, reader);
+		final_is_right = byzantine_believes(run, reader->node);
+		if (has_writer(run) && final_is_right) // who was lied to may yet have old copies of what nobody has written since
 			run_compare_disks(run);
 	}
 	oracle_look_at_all(&run->oracle);
@@ -652,7 +683,8 @@ run_phases(struct run *run)
 		settle_check(run);
 	run_quiet(run);
 	run_stop(run);
-	run_compare_disks(run);
+	if (final_is_right)
+		run_compare_disks(run);
 	run_judge(run);
 }
 

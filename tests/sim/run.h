@@ -86,6 +86,8 @@ struct run {
 	bool calm;   // the load is over: no request is interrupted any more, no fault begins
 	bool strict; // the faults are over, too: no request may fail
 	bool ending; // everybody is asked to stop
+	bool lying, lies_over;        // byzantine runs: some have begun to lie; they were taken away
+	bool trusted[PLAN_NODES_MAX]; // since then
 	struct oracle oracle;
 	uint64_t faults_done[CHAOS_COUNT], errors[ERR_COUNT], restarts;
 	moment_us longest_us; // that a request took

@@ -6,9 +6,11 @@
 
 #include "cache/journal.h"
 #include "core/check.h"
+#include "tests/sim/byzantine.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	ATTACH_LEASES = 3,        // until everybody is let back,
@@ -44,6 +46,16 @@ all_ready(struct run *run)
 	return true;
 }
 
+// Is it one that the plan has? What children have asked for that does not exist is none.
+static bool
+is_planned(const struct run *run, const struct volume_info *info)
+{
+	for (int i = 0; i < run->plan->volume_count; i++)
+		if (strcmp(info->name, run_volume_name(i)) == 0)
+			return true;
+	return false;
+}
+
 // ---- A way up ----
 
 // Is the way up of everybody whole, down to what he held before, and no root in its grace time?
@@ -61,7 +73,7 @@ all_attached(struct run *run)
 			return false;
 		for (uint32_t volume = 0; volume < core_volume_count(node->core); volume++) {
 			core_volume_info(node->core, volume, world_clock(node), &info);
-			if (info.phase != PHASE_SERVING)
+			if (info.phase != PHASE_SERVING && is_planned(run, &info))
 				return false;
 		}
 	}
@@ -199,7 +211,7 @@ volume_check(struct run *run, struct node *node, uint32_t volume, bool phases)
 			 "%s, volume %u: %" PRIu64 " blocks are dirty, %" PRIu64 " unstable, %" PRIu64
 			 " requests wait when everything is synced",
 			 node->name, volume, info.dirty_blocks, info.unstable_blocks, info.waiting);
-	if (phases && info.phase != PHASE_SERVING)
+	if (phases && info.phase != PHASE_SERVING && is_planned(run, &info))
 		run_fail(run, "%s, volume %u: phase %d when all is well", node->name, volume, (int)info.phase);
 	if (info.table_blocks > cache_blocks(run))
 		run_fail(run, "%s, volume %u: %" PRIu64 " blocks in the table", node->name, volume, info.table_blocks);
@@ -274,10 +286,15 @@ settle(struct run *run)
 	run->calm = true;
 	chaos_heal(run);
 	run_phase(run, "heal", all_ready);
-	if (run->plan->may_cut_off || run->plan->may_time_out)
+	if (run->plan->may_cut_off || run->plan->may_time_out || run->plan->byzantine)
 		attach(run);
 	sync_all(run);
 	run->strict = true;
+	touch_all(run);
+	sync_all(run);
+	if (!run->plan->byzantine)
+		return;
+	history_settled(run->history);
 	touch_all(run);
 	sync_all(run);
 }

@@ -16,6 +16,7 @@ struct totals {
 		longest_percent[2]; // that a request took, also in percent of a lease; unfair runs, fair ones
 	uint64_t restarts, evictions, rescues, moves, reads, writes, claims;
 	uint64_t loaded, confirmed, damaged; // blocks of disks below caches
+	uint64_t lies[LIAR_LIE_COUNT], refused[SEALS_REFUSAL_COUNT];
 	uint64_t kept, full, records, found, torn, failures; // of journals
 };
 
@@ -67,6 +68,16 @@ add_journal(const struct node *node)
 	add(&totals->failures, node->journal->failures);
 }
 
+static void
+add_lies(const struct world *world)
+{
+	for (int i = 0; i < world->node_count; i++)
+		for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
+			add(&totals->lies[lie], liar_told(world->nodes[i]->liar, (enum liar_lie)lie));
+	for (unsigned refusal = 0; refusal < SEALS_REFUSAL_COUNT; refusal++)
+		add(&totals->refused[refusal], seals_refused(world, (enum seals_refusal)refusal));
+}
+
 void
 totals_add(const struct run *run)
 {
@@ -81,6 +92,7 @@ totals_add(const struct run *run)
 		add_drive(run->world->nodes[i]);
 	for (int i = 0; i < run->world->node_count; i++)
 		add_journal(run->world->nodes[i]);
+	add_lies(run->world);
 	add(&totals->steps, run->world->steps);
 	add(&totals->operations, run->world->serial); // each request of a client has one
 	add(&totals->fair_runs, run->plan->fair);
@@ -113,6 +125,25 @@ static void
 print_hours(FILE *out, uint64_t time_us, const char *what)
 {
 	fprintf(out, "%" PRIu64 ".%" PRIu64 " %s", time_us / HOUR_US, time_us % HOUR_US * 10 / HOUR_US, what);
+}
+
+static void
+print_lies(FILE *out)
+{
+	uint64_t sum = 0;
+
+	for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
+		sum += totals->lies[lie];
+	if (sum == 0)
+		return;
+	fprintf(out, "lies: %" PRIu64 ":", sum);
+	for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
+		fprintf(out, " %s %" PRIu64, liar_lie_name((enum liar_lie)lie), totals->lies[lie]);
+	fprintf(out, "\nrefused:");
+	for (unsigned refusal = 0; refusal < SEALS_REFUSAL_COUNT; refusal++)
+		fprintf(out, "%s %" PRIu64 " (%s)", refusal > 0 ? "," : "", totals->refused[refusal],
+			seals_refusal_text((enum seals_refusal)refusal));
+	fprintf(out, "\n");
 }
 
 static void
@@ -153,6 +184,7 @@ totals_print(FILE *out, uint64_t seeds, uint64_t failed, int kinds)
 {
 	if (kinds)
 		print_kinds(out);
+	print_lies(out);
 	fprintf(out, "%" PRIu64 " seeds, %" PRIu64 " failed: ", seeds, failed);
 	print_hours(out, totals->time_us, "tree hours, ");
 	print_hours(out, totals->host_time_us, "host hours, ");

@@ -4,6 +4,7 @@
 // exactly. The value zero is not unique: a register gets at most one IO_ZERO (or write of zeros), and only when it did
 // not begin as zeros.
 #include "core/check.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/run.h"
 
 #include <stdlib.h>
@@ -370,7 +371,7 @@ write_ended(struct client *client, uint64_t returned)
 		history_write_ended(run->history, reg, client->begun[i], returned, place_of(client));
 		promise_add(&load->promises[client->volume],
 			    (struct promise){reg, client->value, client->begun[i], client->index});
-		if (place_of(client) == PLACE_ROOT)
+		if (place_of(client) == PLACE_ROOT && byzantine_believes(run, client->node))
 			root_claim(run, client, reg);
 	}
 }
@@ -381,6 +382,10 @@ sync_ended(struct client *client)
 	struct run *run = client->run;
 	struct promises *promises = &run->loads[client->node->index].promises[client->volume];
 
+	if (!byzantine_believes(run, client->node)) {
+		promises_drop(promises, client->promised); // by whom it was told so is not known
+		return;
+	}
 	switch (client->io.io.force_sync ? DURABILITY_ROOT : run->plan->nodes[client->node->index].core.durability) {
 	case DURABILITY_ROOT:
 		promises_keep(run, promises, client->promised);
@@ -405,6 +410,10 @@ error_may_be(const struct client *client)
 	enum hvfs_error error = client->io.error;
 	bool disk_fails = plan->chaos.count[CHAOS_DISK_ERROR] > 0 || plan->chaos.count[CHAOS_SYNC_ERROR] > 0;
 
+	// What liars do to others is refused to those, or lost.
+	if (!byzantine_believes(client->run, client->node) &&
+	    (!client->run->strict || (error == ERR_LOST && client->io.io.kind == IO_SYNC))) // some hear of it only now
+		return true;
 	// Where the version log of a root that was started anew leaves a doubt, bytes that others wrote over may be refused. Who has
 	// left bytes to two nodes above, and has lost both ways, tells of a loss though they may be well (R13).
 	if ((error == ERR_LOST || error == ERR_IO) && client->run->world->doubts > 0 &&

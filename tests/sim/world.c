@@ -316,6 +316,7 @@ void
 world_forget(const struct heap_entry *entry)
 {
 	pipe_forget(entry);
+	liar_forget(entry);
 	storage_forget(entry);
 }
 
@@ -337,6 +338,7 @@ world_destroy(struct world *world)
 		world->rescues = rescue->next;
 		free(rescue);
 	}
+	seals_destroy(world->seals);
 	actions_destroy(world->actions);
 	heap_fini(&world->heap);
 	free(world->message);

@@ -8,15 +8,19 @@
 //	pipe.c      links: FIFO, delay, bandwidth, hold, cut
 //	dial.c      whom a node dials, and what is in the way
 //	drive.c     the disk below a cache               journal_file.c  a node's journal
+//	seals.c     volumes that are sealed              liar.c     a node that says what it likes
 #ifndef HVFS_TESTS_SIM_WORLD_H
 #define HVFS_TESTS_SIM_WORLD_H
 
 #include "cache/stack.h"
 #include "core/core.h"
+#include "crypto/volume_key.h"
 #include "tests/sim/memory_medium.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/heap.h"
+#include "tests/sim/liar.h"
 #include "tests/sim/rng.h"
+#include "tests/sim/seals.h"
 #include "tests/sim/trace.h"
 
 enum { WORLD_NO_NODE = -1, WORLD_VOLUMES = 4, WORLD_NAME_SIZE = 16, WORLD_WAYS = 33 };
@@ -181,6 +185,9 @@ struct node {
 	bool has_told_of_loss; // that, or a rescue: without one no fsync may say ERR_LOST
 	bool has_had_children; // since the world began
 	enum right right;      // what its parents let it do
+	enum volume_role seal_role; // which key it has, where volumes are sealed
+	struct liar *liar;     // or NULL
+	bool distrusted;       // it is one, or may have been lied to: the oracle does not look at it
 	moment_us paused_until;      // the process does not run
 	struct heap_entry *deferred; // events that wait for its end
 	size_t deferred_count, deferred_size;
@@ -245,6 +252,8 @@ enum world_break {
 	BREAK_JOURNAL,   // a journal says that it has written, and has not
 	BREAK_AUTHOR,    // it does not know under whose names its blocks are on record
 	BREAK_SHARED,    // nor that children may have them
+	BREAK_SEALS,     // nobody looks at verifiers
+	BREAK_AGE,       // nothing is too old
 	BREAK_COUNT
 };
 
@@ -262,6 +271,7 @@ struct world {
 	struct obstacle *obstacles;
 	struct actions *actions;
 	bool moving;          // nodes dial on to their ancestors; who closes a connection is rid of it at once
+	struct seals *seals;  // all volumes are sealed; or NULL
 	bool patient;         // who is refused by a node that stops waits before he dials again
 	unsigned check_every; // core_check after each so many steps of a node; 0: never
 	uint64_t steps, messages;
@@ -408,8 +418,14 @@ bool pipe_is_busy(const struct node *node);
 // Queue a message from ${node} on its link.
 void pipe_send(struct node *node, uint32_t link, const struct message *message);
 
-// The process at ${end} closes the connection.
+// Put a message on the connection that ${end} has to the other, whatever it is; its blocks have ${block_size} bytes. The same with
+// bytes that need not be one.
+void pipe_put(struct conn *conn, unsigned end, const struct message *message, uint32_t block_size);
+void pipe_put_bytes(struct conn *conn, unsigned end, const uint8_t *bytes, size_t size);
+
+// The process at ${end} closes the connection; the same of a link of ${node}, for a reason.
 void pipe_close(struct conn *conn, unsigned end);
+void pipe_close_link(struct node *node, uint32_t link, const char *why);
 
 // ${node} has a connection to ${parent} once it is through.
 void pipe_connect(struct node *node, struct node *parent);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "node/sealing_rules.h"
+
+#include "crypto/seal.h"
+
+#include <string.h>
+
+bool
+sealing_has_content(const struct message *message)
+{
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY)
+			return true;
+	return false;
+}
+
+const char *
+sealing_refuses(const struct message *message, uint32_t block_size)
+{
+	if (message->opcode == OP_PUT) // FLUSH does not
+		return "a PUT has none: its bytes take the place of any others, whenever they were sealed";
+	for (uint32_t i = 0; i < message->count; i++)
+		if (message->items[i].kind == ITEM_DATA && buf_size(message->items[i].buf) != block_size)
+			return "the block has another size";
+	return NULL;
+}
+
+// ---- What comes ----
+
+bool
+sealing_forgets_zeros(enum volume_role role, bool is_root)
+{
+	return role >= VOLUME_ROLE_WRITER && !is_root;
+}
+
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+// Who can seal zeros again needs no memory for them. Nobody else gets some before they are known to be right: a few bytes stand
+// for so many.
+bool
+sealing_take(struct item *item, bool forgets_zeros, struct buf_pool *pool, uint32_t block_size)
+{
+	item->verifier = (struct blob){0};
+	if (item->kind == ITEM_ZERO && !forgets_zeros) {
+		buf_unref(item->buf);
+		item->buf = buf_alloc(pool);
+		item->kind = ITEM_DATA;
+		memset(buf_bytes(item->buf), 0, block_size);
+	}
+	if (item->kind != ITEM_DATA)
+		return false;
+	if (forgets_zeros && is_zero(buf_bytes(item->buf), block_size)) {
+		buf_unref(item->buf);
+		item->buf = buf_zero();
+	}
+	item->bytes = buf_bytes(item->buf);
+	return item->buf != buf_zero();
+}
+
+// What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
+// the same version; who has only the number in memory takes bytes of that version for those.
+bool
+sealing_is_old(version_t version, version_t sealed, const struct sealed_entry *known, const struct proof *proof,
+	       version_t copy_version)
+{
+	struct sealed_entry newest = *known;
+	version_t copy = proof != NULL ? seal_version(proof->bytes, proof->size) : 0;
+
+	if (copy > newest.sealed && copy != newest.protocol) // else that content was sealed once more (node/rest.h)
+		newest = (struct sealed_entry){copy, copy_version};
+	return sealed < newest.sealed && (version >= newest.protocol || version == 0);
+}
+
+struct sealed_entry
+sealing_entry(version_t version, const struct proof *proof)
+{
+	struct sealed_entry entry = {.sealed = version, .protocol = version};
+
+	if (proof != NULL)
+		entry.sealed = seal_version(proof->bytes, proof->size);
+	return entry;
+}
+
+// ---- What goes ----
+
+// A root that was started anew may have had to give an old content the number after a newer one that is lost (R11). It is the
+// one to say so: for who has seen that one, this would be a write of former times.
+const struct proof *
+sealing_proof_to_send(const struct item *item, bool is_root)
+{
+	const struct proof *proof = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
+
+	if (proof != NULL && is_root && seal_version(proof->bytes, proof->size) != item->version)
+		return NULL;
+	return proof;
+}
+
+void
+sealing_give(struct item *item, struct blob verifier, struct buf *cipher)
+{
+	item->verifier = verifier;
+	if (seal_is_of_zeros(verifier.bytes, verifier.size))
+		item->kind = ITEM_ZERO;
+	else if (cipher != NULL)
+		item->buf = cipher;
+}
+
+// ---- What is refused ----
+
+// To bring it again would not help.
+static void
+tell_old(const struct sealing_fault *fault, uint8_t value[8], struct message *ret)
+{
+	for (unsigned i = 0; i < 8; i++)
+		value[i] = (uint8_t)(fault->block >> (56 - 8 * i));
+	ret->present |= PRESENT(ERR_PARAM) | PRESENT(ERR_VALUE);
+	ret->err_param = PARAM_VERSION;
+	ret->err_value = (struct blob){value, 8};
+}
+
+// A request is refused; an answer is as if the peer had refused ours; what nobody had asked for is given back.
+enum sealing_refusal
+sealing_refuse(const struct message *message, const struct sealing_fault *fault, bool from_child, uint8_t value[8],
+	       struct message *ret)
+{
+	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
+
+	*ret = (struct message){
+		.opcode = OP_ERR_REPLY,
+		.hops_left = LIMIT_HOPS,
+		.xid = message->xid,
+		.present = PRESENT(STATUS) | (message->present & (PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT))),
+		.volume_id = message->volume_id,
+		.block = message->block,
+		.count = message->count,
+		.status = STATUS_BAD_VERIFIER,
+	};
+	if (message->opcode == OP_PUSH) {
+		ret->opcode = OP_LOCK;
+		ret->present = (ret->present & ~PRESENT(STATUS)) | PRESENT(PERMISSIONS) | (message->present & PRESENT(GRANT));
+		ret->grant = message->grant;
+	}
+	if (!is_answer && message->opcode != OP_PUSH && fault->old)
+		tell_old(fault, value, ret);
+	if (!is_answer)
+		return SEALING_SEND;
+	return from_child ? SEALING_CLOSE : SEALING_TAKE;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// A neighbour says what it should not (tests/sim, --byzantine, found these). Others get on, and are well when it is gone.
+#include "tests/scenario/inside.h"
+#include "tests/scenario/steps.h"
+#include "tests/sim/lies.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FAR_EPOCH = 1000000 };
+
+// ${from} says ${message} to its parent, or child, ${to}, whatever its core thinks.
+static void
+say(struct scenario *scenario, const char *from, const char *to, struct message *message)
+{
+	struct node *sender = scenario_node(scenario, from), *receiver = scenario_node(scenario, to);
+	bool up = sender->parent == receiver->index;
+	struct conn *conn = up ? sender->uplink : receiver->uplink;
+
+	message->hops_left = LIMIT_HOPS;
+	message->present |= PRESENT(VOLUME_ID);
+	message->volume_id = core_volume_id((up ? receiver : sender)->core, 0);
+	pipe_put(conn, up ? PIPE_UP : PIPE_DOWN, message, SCENARIO_BLOCK_SIZE);
+	scenario_run(scenario, 100);
+}
+
+// The number of the transaction that ${name}, who is watched, began last with a message of ${opcode}.
+static uint32_t
+last_xid(struct scenario *scenario, const char *name, enum opcode opcode)
+{
+	const struct liar *liar = scenario_node(scenario, name)->liar;
+
+	for (uint64_t i = liar->message_count; i > 0; i--) {
+		const uint8_t *bytes = liar->messages[(i - 1) % LIES_MESSAGES].bytes;
+
+		if (bytes[0] == opcode)
+			return (uint32_t)bytes[8] << 24 | (uint32_t)bytes[9] << 16 | (uint32_t)bytes[10] << 8 | bytes[11];
+	}
+	ck_abort_msg("nothing like that was said");
+	return 0;
+}
+
+// Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
+// after somebody has read the new.
+START_TEST(who_reads_stops_before_newer_bytes_come)
+{
+	struct scenario *scenario = steps_tree();
+	uint8_t bytes[SCENARIO_BLOCK_SIZE];
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct node *b = scenario_node(scenario, "B");
+	struct message message = {
+		.opcode = OP_RECOVER,
+		.flags = FLAG_RECOVERY_OP,
+		.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) |
+			   PRESENT(EPOCH) | PRESENT(TTL),
+		.xid = 77,
+		.block = 7,
+		.count = 1,
+		.node_id = b->config.node_id,
+		.link_number = 1,
+		.path = {b->config.node_id, scenario_node(scenario, "A")->config.node_id},
+		.path_count = 2,
+		.epoch = 1,
+		.items = &item,
+	};
+	struct request *read;
+
+	memset(bytes, 'x', sizeof bytes);
+	memcpy(buf_bytes(item.buf), bytes, sizeof bytes);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "A", 'c');
+	item.version = inside_version(scenario_node(scenario, "A")->core, 7) + 1;
+	scenario_hold(scenario, "A", "P", true);
+	say(scenario, "B", "A", &message);
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 100);
+	if (read->ended)
+		request_expect_letter(read, 'c'); // C still does so
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 500);
+	steps_read(scenario, "A", 'x');
+	steps_read(scenario, "C", 'x');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
+// B hears of an epoch that is not. With a parent that knows better it, and who is below it, write as before.
+START_TEST(an_epoch_that_is_not_is_forgotten)
+{
+	struct scenario *scenario = steps_tree();
+	struct message news = {.opcode = OP_HEARTBEAT, .xid = 77, .present = PRESENT(EPOCH) | PRESENT(PATH), .epoch = FAR_EPOCH};
+
+	news.path[0] = 1;
+	news.path_count = 1;
+	say(scenario, "A", "P", &news);
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "A");
+	scenario->config.epoch = scenario_node(scenario, "A")->config.epoch;
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_write(scenario, "P", 'p');
+	steps_sync(scenario, "P", ERR_OK);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "B", 'c');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C brings a version of an epoch that P does not know. P does not take it for its own: else it could never write the block again.
+START_TEST(an_epoch_of_a_child_is_for_the_root_to_know)
+{
+	struct scenario *scenario = steps_tree();
+	struct item item = {.kind = ITEM_ZERO, .version = version_make(FAR_EPOCH, 1)};
+	struct message message = {.opcode = OP_FLUSH,
+				  .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS),
+				  .xid = 77,
+				  .block = 7,
+				  .count = 1,
+				  .perm = PERM_WRITE,
+				  .items = &item};
+
+	steps_write(scenario, "C", 'c');
+	say(scenario, "C", "P", &message);
+	ck_assert_uint_lt(version_epoch(inside_version(scenario_node(scenario, "P")->core, 7)), FAR_EPOCH);
+	steps_write(scenario, "E", 'e');
+	steps_sync(scenario, "E", ERR_OK);
+	steps_read(scenario, "B", 'e');
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+static struct message
+too_old(uint32_t xid)
+{
+	static const uint8_t block[8] = {0, 0, 0, 0, 0, 0, 0, 7};
+
+	return (struct message){.opcode = OP_ERR_REPLY,
+				.xid = xid,
+				.present = PRESENT(BLOCK_NUM) | PRESENT(STATUS) | PRESENT(ERR_PARAM) | PRESENT(ERR_VALUE),
+				.block = 7,
+				.count = 1,
+				.status = STATUS_BAD_VERIFIER,
+				.err_param = PARAM_VERSION,
+				.err_value = {block, sizeof block}};
+}
+
+// What B has was sealed before what is there, as somebody below it had brought it too late. It is not sent again and again: it is lost,
+// as somebody else has written over it, and a fsync says so.
+START_TEST(what_is_too_old_is_not_sent_for_ever)
+{
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	struct message refusal;
+	struct request *sync;
+
+	seals_begin(scenario->world);
+	steps_keep_dirty(scenario, true);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	steps_child(scenario, "B", "A", true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "B", "A", true);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 20);
+	refusal = too_old(last_xid(scenario, "B", OP_FLUSH));
+	say(scenario, "A", "B", &refusal);
+	refusal = too_old(last_xid(scenario, "B", OP_RECOVER));
+	say(scenario, "A", "B", &refusal);
+	ck_assert_uint_eq(scenario->world->rescue_count, 1);
+	scenario_forget(scenario);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	request_expect_error(sync, ERR_LOST);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  RECOVER"), 0);
+	steps_write(scenario, "B", 'B');
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'B');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The parent has left one volume of two, and says no more. On that link it is not asked for that again, also when a child wants it.
+START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
+{
+	struct scenario *scenario = steps_create();
+	struct message farewell = {.opcode = OP_DISCONNECT, .xid = 77};
+	struct disk *disk;
+
+	steps_keep_dirty(scenario, true);
+	scenario_root(scenario, "A");
+	disk = disk_create(SCENARIO_BLOCK_SIZE, 16);
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk, false);
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	world_add_child_volume(scenario_node(scenario, "B"), "other", false);
+	scenario_connect(scenario, "B");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "B", "A", true);
+	say(scenario, "A", "B", &farewell);
+	ck_assert(world_has_uplink(scenario_node(scenario, "B")));
+	scenario_forget(scenario);
+	scenario_child(scenario, "C", "B", 10, 10, true);
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT name=" SCENARIO_VOLUME), 0);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *cases[] = {
+		who_reads_stops_before_newer_bytes_come,
+		an_epoch_that_is_not_is_forgotten,
+		an_epoch_of_a_child_is_for_the_root_to_know,
+		what_is_too_old_is_not_sent_for_ever,
+		after_a_farewell_nothing_is_asked_on_that_link,
+	};
+	Suite *suite = suite_create("liars");
+	TCase *tcase = tcase_create("liars");
+	SRunner *runner;
+	int failed;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		tcase_add_test(tcase, cases[i]);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

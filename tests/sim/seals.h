@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Sealed volumes in a simulated world: what node/sealing does with keys and on threads, done at once, by the same rules
+// (node/sealing_rules.h). Verifiers have the form of real ones; their signature is ideal: a hash with a secret that no node
+// knows. Nothing is encrypted: who has no key (a proxy) makes no verifiers, and that is all.
+#ifndef HVFS_TESTS_SIM_SEALS_H
+#define HVFS_TESTS_SIM_SEALS_H
+
+#include "core/message.h"
+#include "node/sealed_root.h"
+
+struct conn;
+struct disk;
+struct node;
+struct seals;
+struct world;
+
+// Why messages were refused.
+#define SEALS_REFUSALS(X)                                              \
+	X(ABSENT, "without a verifier")                                \
+	X(FORGED, "not what a writer sealed there")                    \
+	X(OLD, "older than what was here")                             \
+	X(OTHER, "of another size, or bytes in a PUT")                 \
+	X(MALFORMED, "no message")
+
+enum seals_refusal {
+#define X(name, text) SEALS_##name,
+	SEALS_REFUSALS(X)
+#undef X
+		SEALS_REFUSAL_COUNT
+};
+
+// In words.
+const char *seals_refusal_text(enum seals_refusal refusal);
+
+// All volumes of ${world} are sealed. Before its first node.
+void seals_begin(struct world *world);
+void seals_destroy(struct seals *seals);
+
+// Tell the core of ${node} that its volume is sealed.
+void seals_volume(struct node *node, uint32_t volume);
+
+// ${node} sends ${message} about its ${volume}.
+void seals_send(struct node *node, uint32_t link, uint32_t volume, const struct message *message);
+
+// ${message}, with a count of each item's buffer, has come to ${end} of ${conn}. True: the core is to have it, as it is now.
+bool seals_receive(struct conn *conn, unsigned end, struct message *message);
+
+// Bytes have come there that are none; ${header} is what could be read of them, ${fatal}: nothing more can be.
+void seals_malformed(struct conn *conn, unsigned end, const struct message *header, enum status status, bool fatal);
+
+// A root writes ${buf} to its disk.
+void seals_stored(struct disk *disk, uint64_t block, version_t version, const struct buf *buf);
+
+// Was another content of ${block} of the volume sealed as a version that one had? Only who was lied to makes such.
+bool seals_are_tied(const struct world *world, const char *volume, uint64_t block);
+
+// How often so far.
+uint64_t seals_refused(const struct world *world, enum seals_refusal refusal);
+
+#endif
