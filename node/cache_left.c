@@ -67,17 +67,16 @@ remove_ours(const char *path, bool half)
 bool
 cache_left_remove(const char *beside, char ret_path[PATH_MAX])
 {
-	ssize_t length = readlink(beside, ret_path, PATH_MAX - 1);
+	char text[PATH_MAX] = "";
 	bool removed;
 
-	if (length < 0) {
+	if (readlink(beside, text, sizeof(text) - 1) < 0) {
 		snprintf(ret_path, PATH_MAX, "%s", beside);
 		return remove_ours(beside, false);
 	}
-	ret_path[length] = '\0';
-	if (strncmp(ret_path, MARK, strlen(MARK)) != 0)
+	if (strncmp(text, MARK, strlen(MARK)) != 0)
 		return false; // somebody else's link
-	memmove(ret_path, ret_path + strlen(MARK), (size_t)length - strlen(MARK) + 1);
+	snprintf(ret_path, PATH_MAX, "%s", text + strlen(MARK));
 	removed = remove_ours(ret_path, true);
 	unlink(beside);
 	return removed;

@@ -26,7 +26,7 @@ CONNECTIONS = 2  # for each node, so that changes overlap
 # What may be said of a change that meets another one, or of a stack that is at a limit.
 REFUSALS = ("still changing", "is still leaving", "the last level in memory can not be removed", "levels already", "there is no such level",
             "right would be 0 (the top)", "there is a level on a disk already", "it is leaving", "it is on ", "it is in memory",
-            "the last one in memory", "is the lowest, and stays so", "in use by process", "are needed")
+            "the last one in memory", "is the lowest, and stays so", "in use by process", "are needed", "being opened")
 
 
 class Changer:

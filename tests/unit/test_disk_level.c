@@ -367,46 +367,6 @@ START_TEST(another_shape_empties_it)
 }
 END_TEST
 
-// What there is of an earlier run is found in steps that do not grow with the level, and it is known how far that is.
-START_TEST(a_large_level_is_opened_in_steps)
-{
-	const uint64_t records = 3 * 32768;
-	struct level_config config = disk_config;
-	struct memory_medium bytes;
-	struct disk_level *level;
-	struct medium m;
-	uint64_t left = records, total;
-	bool emptied;
-
-	config.size = UINT64_C(1) << 20;
-	while (disk_slots_within(config.size, SLOT) < records)
-		config.size += SLOT;
-	memory_medium_init(&bytes, 0, 2 * config.size);
-	m = memory_medium(&bytes);
-	disk_level_close(disk_level_open(&m, &config, SLOT, false, &emptied, error, sizeof(error)));
-	level = disk_level_begin_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
-	ck_assert_msg(level != NULL, "%s", error);
-	for (uint64_t left_before = left; left > 0; left_before = left) {
-		left = disk_level_open_left(level, &total);
-		ck_assert_uint_eq(total, disk_slots_within(config.size, SLOT) / config.ways * config.ways);
-		ck_assert(left == left_before || left_before - left <= 32768);
-		ck_assert_int_eq(disk_level_open_more(level, 1, error, sizeof(error)), 0);
-	}
-	bytes.read_errno = EIO;
-	ck_assert_int_eq(disk_level_open_more(level, 1, error, sizeof(error)), 0); // nothing is left
-	disk_level_close(level);
-	level = disk_level_begin_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
-	ck_assert_ptr_null(level);
-	bytes.read_errno = 0;
-	level = disk_level_begin_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
-	bytes.read_errno = EIO;
-	ck_assert_int_eq(disk_level_open_more(level, 1, error, sizeof(error)), -1);
-	ck_assert_ptr_nonnull(strstr(error, "read"));
-	disk_level_close(level);
-	memory_medium_fini(&bytes);
-}
-END_TEST
-
 // ---- copies ----
 
 START_TEST(what_falls_out_of_memory_is_on_the_disk)
@@ -804,57 +764,6 @@ START_TEST(what_can_not_be_written_at_once_is_written_later)
 }
 END_TEST
 
-static uint32_t
-pending(bool write)
-{
-	uint32_t count = 0;
-
-	for (size_t i = 0; i < medium.pending_count; i++)
-		count += medium.pending[i]->write == write;
-	return count;
-}
-
-// A burst that the medium can not take at once, of blocks that do not stay in memory: they are held until they are written.
-// A read does not wait for all of them.
-START_TEST(what_falls_out_of_memory_in_a_burst_is_held)
-{
-	const struct stack_disk_hooks hooks = {.wake = on_wake, .failed = on_failed};
-	struct level_config config = disk_config;
-	const struct medium m = memory_medium(&medium);
-	struct disk_level *level;
-	block_key key;
-	bool emptied;
-
-	memory_medium_fini(&medium);
-	memory_medium_init(&medium, 0, 2 * OWN + (uint64_t)4000 * SLOT);
-	config.size = 2 * OWN + (uint64_t)4000 * SLOT;
-	config.ways = 16;
-	level = disk_level_open(&m, &config, SLOT, false, &emptied, error, sizeof(error));
-	ck_assert_msg(level != NULL, "%s", error);
-	stack = stack_create(BLOCK, &memory_config, 1);
-	stack_set_disk(stack, level, &hooks);
-	copies = stack_copies(stack);
-	copies.ops->on_evicted(copies.self, on_evicted, NULL);
-	copies.ops->set_volume(copies.self, VOLUME, "disk", pool);
-	memory_medium_end_all(&medium);
-	put(5000);
-	memory_medium_end_all(&medium);
-	for (uint64_t block = 0; block < 1000; block++)
-		put(block);
-	ck_assert_uint_eq(stats().passed, 0);
-	ck_assert_uint_eq(evicted_count, 0);
-	ck_assert_uint_le(pending(true), 100);
-	ck_assert(!copies.ops->ready(copies.self, block_key_make(VOLUME, 5000), pool));
-	ck_assert_uint_eq(pending(false), 1);
-	copies.ops->drop(copies.self, block_key_make(VOLUME, 700)); // and what is not wanted any more is not written
-	memory_medium_end_all(&medium);
-	ck_assert(copies.ops->next_loaded(copies.self, &key));
-	ck_assert_uint_eq(stats().entries, 1000);
-	ck_assert_uint_eq(stats().written, 1000);
-	disk_level_check(level);
-}
-END_TEST
-
 // More blocks of one group than it has ways, while all are being written; and before the volume's name is on the disk.
 START_TEST(what_waits_for_its_group_is_tried_once_a_step)
 {
@@ -1010,7 +919,6 @@ disk_level_suite(void)
 	tcase_add_test(tcase, a_disk_that_is_too_small_is_refused);
 	tcase_add_loop_test(tcase, the_index_takes_32_bytes_a_block, 0, POLICY_COUNT);
 	tcase_add_test(tcase, another_shape_empties_it);
-	tcase_add_test(tcase, a_large_level_is_opened_in_steps);
 	tcase_add_test(tcase, what_falls_out_of_memory_is_on_the_disk);
 	tcase_add_test(tcase, what_is_replaced_on_the_disk_is_told_unless_it_is_in_memory);
 	tcase_add_test(tcase, a_scan_leaves_a_full_disk_as_it_is);
@@ -1026,7 +934,6 @@ disk_level_suite(void)
 	tcase_add_test(tcase, damaged_bytes_are_found);
 	tcase_add_loop_test(tcase, a_medium_that_fails_is_given_up, 0, 2);
 	tcase_add_test(tcase, what_can_not_be_written_at_once_is_written_later);
-	tcase_add_test(tcase, what_falls_out_of_memory_in_a_burst_is_held);
 	tcase_add_test(tcase, what_waits_for_its_group_is_tried_once_a_step);
 	tcase_add_loop_test(tcase, copies_in_any_order_of_calls, 0, 40);
 	suite_add_tcase(suite, tcase);
