@@ -435,6 +435,15 @@ waits(const struct freshness *freshness, const struct fresh *fresh)
 	return fresh->kept != NULL || (freshness->is_kept && is_connected(fresh) && believed_ms(fresh, UINT32_MAX) == 0);
 }
 
+bool
+freshness_waits(const struct freshness *freshness)
+{
+	for (uint32_t i = 0; freshness != NULL && i < LIMIT_VOLUMES; i++)
+		if (freshness->volumes[i] != NULL && freshness->volumes[i]->kept != NULL)
+			return true;
+	return false;
+}
+
 static void
 tell_waited(struct fresh *fresh, const struct node_link *link)
 {
