@@ -738,6 +738,16 @@ def flood_of_cookies(tree):
         flooded(tree, name, batch, 20, links=4)
 
 
+def flood_of_questions(tree):
+    """as many questions for news, each with as much work as can be"""
+    runs = b"".join((4 * i).to_bytes(6, "big") + (4).to_bytes(2, "big") + bytes(8) for i in range(250))
+    cookie = bytes([QUESTION]) + bytes(16 + 8 + 8) + (250).to_bytes(2, "big") + runs
+    for name in ("root", "proxy"):
+        volume_id, _ = tree.ids[tree.above if name == "root" else tree.below]
+        batch = b"".join(Message(wire.GET_COOKIES, xid, volume_id=volume_id, cookie=cookie).encode() for xid in range(2000))
+        flooded(tree, name, batch, 20, links=4)
+
+
 def flood_of_links(tree):
     """much to be checked, from links that end at once"""
     message, before = all_but_last(tree, 256, filled=True), tree.proxy.memory_peak()
@@ -758,7 +768,7 @@ ATTACKS = [
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]
-FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies]
+FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies, flood_of_questions]
 
 # Each takes as long as a lease does, or many.
 FRESHNESS = [
