@@ -17,6 +17,7 @@
 
 enum {
 	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
+	AT_ONCE = COOKIES_AT_ONCE - 2 * NEWS_AT_ONCE, // to the parent; questions that nobody waits for any more may still be there, too
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
 	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
@@ -61,7 +62,7 @@ send_up(struct cookies *cookies, struct request *request)
 	struct message message;
 	uint32_t id;
 
-	if (request->sent || node->parent == NULL || cookies->under_way == COOKIES_AT_ONCE - NEWS_AT_ONCE ||
+	if (request->sent || node->parent == NULL || cookies->under_way == AT_ONCE ||
 	    !core_parent_volume_id(node->core, request->volume, &id))
 		return;
 	message = about_cookie(OP_GET_COOKIES, request->xid, id, request->baked, request->size);

@@ -37,7 +37,7 @@ struct fresh {
 struct freshness {
 	struct node *node;
 	struct node_link *link; // the parent's; NULL: there is none
-	uint32_t next_xid;
+	uint32_t next_xid, turn;
 	uint32_t heartbeat_xid; // 0: none is under way
 	bool is_kept;
 	struct message heartbeat; // its answer, if that is kept
@@ -169,13 +169,13 @@ fresh_of(struct freshness *freshness, struct blob name)
 }
 
 static void
-ask(struct fresh *fresh)
+ask_for(struct fresh *fresh, uint32_t *under_way)
 {
 	struct freshness *freshness = fresh->freshness;
 	uint8_t question[NEWS_QUESTION_SIZE_MAX];
 	size_t size;
 
-	while (freshness->link != NULL && (size = news_next(fresh->news, freshness->next_xid, question)) > 0) {
+	while (*under_way < NEWS_AT_ONCE && (size = news_next(fresh->news, freshness->next_xid, question)) > 0) {
 		struct message message = {.opcode = OP_GET_COOKIES,
 					  .hops_left = LIMIT_HOPS,
 					  .xid = freshness->next_xid,
@@ -185,6 +185,24 @@ ask(struct fresh *fresh)
 
 		freshness->next_xid = freshness->next_xid == UINT32_MAX ? FIRST_XID : freshness->next_xid + 1;
 		node_link_write(freshness->link, &message);
+		(*under_way)++;
+	}
+}
+
+// What there is to be asked, of all volumes: they take turns.
+static void
+ask(struct freshness *freshness)
+{
+	uint32_t under_way = 0;
+
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		under_way += freshness->volumes[i] != NULL ? news_under_way(freshness->volumes[i]->news) : 0;
+	freshness->turn = (freshness->turn + 1) % LIMIT_VOLUMES;
+	for (uint32_t i = 0; i < LIMIT_VOLUMES && freshness->link != NULL; i++) {
+		struct fresh *fresh = freshness->volumes[(freshness->turn + i) % LIMIT_VOLUMES];
+
+		if (fresh != NULL && fresh->has_id)
+			ask_for(fresh, &under_way);
 	}
 }
 
@@ -192,7 +210,7 @@ static void
 begin(struct fresh *fresh)
 {
 	news_begin(fresh->news, node_now());
-	ask(fresh);
+	ask(fresh->freshness);
 }
 
 static bool
@@ -256,19 +274,16 @@ limit_lease(const struct fresh *fresh, struct message *answer)
 	answer->present |= PRESENT(TTL);
 }
 
-// False: not now.
-static bool
+static void
 deliver_connect(struct fresh *fresh, const struct message *message)
 {
 	struct message answer = *message;
 
-	if (!is_enough(fresh, message->hb_ttl_ms))
-		return false;
 	limit_lease(fresh, &answer);
 	node_link_deliver(fresh->freshness->link, &answer);
-	return true;
 }
 
+// False: not now.
 static bool
 deliver_heartbeat(struct freshness *freshness, const struct message *message)
 {
@@ -369,8 +384,10 @@ answered(struct freshness *freshness, const struct message *message)
 			node_link_close(node, freshness->link->slot, "it tells news that the root of a volume has not signed");
 			return;
 		}
-		ask(fresh);
-		deliver_kept(fresh);
+		ask(freshness);
+		for (i = 0; i < LIMIT_VOLUMES; i++)
+			if (freshness->volumes[i] != NULL)
+				deliver_kept(freshness->volumes[i]);
 		freshness_go_on(freshness);
 		return;
 	}
@@ -385,7 +402,9 @@ connected(struct fresh *fresh, const struct message *message)
 	fresh->has_id = true;
 	fresh->id = message->volume_id;
 	begin(fresh);
-	if (!deliver_connect(fresh, message))
+	if (is_enough(fresh, message->hb_ttl_ms))
+		deliver_connect(fresh, message);
+	else
 		keep(fresh, message);
 	return true;
 }
@@ -433,6 +452,15 @@ static bool
 waits(const struct freshness *freshness, const struct fresh *fresh)
 {
 	return fresh->kept != NULL || (freshness->is_kept && is_connected(fresh) && believed_ms(fresh, UINT32_MAX) == 0);
+}
+
+bool
+freshness_waits(const struct freshness *freshness)
+{
+	for (uint32_t i = 0; freshness != NULL && i < LIMIT_VOLUMES; i++)
+		if (freshness->volumes[i] != NULL && freshness->volumes[i]->kept != NULL)
+			return true;
+	return false;
 }
 
 static void

@@ -34,6 +34,9 @@ void freshness_go_on(struct freshness *freshness);
 // The parent gives ${block} as it was sealed as ${sealed}. False: the root has named a later one.
 bool freshness_came(struct freshness *freshness, uint32_t volume, uint64_t block, version_t sealed);
 
+// Is an answer to CONNECT kept? NULL: no.
+bool freshness_waits(const struct freshness *freshness);
+
 // ${link} is going.
 void freshness_link_gone(struct freshness *freshness, const struct node_link *link);
 

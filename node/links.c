@@ -143,6 +143,8 @@ node_link_deliver(struct node_link *link, const struct message *message)
 	struct node *node = link->node;
 	bool is_parent = link->role == LINK_PARENT;
 
+	if (is_parent)
+		node_parent_said(node, message);
 	if (node->cookies != NULL && cookies_received(node->cookies, link, message))
 		return;
 	node_feed(node, &(struct event){.type = EVENT_MESSAGE, .link = link->slot, .message = message});
@@ -155,15 +157,13 @@ node_link_deliver(struct node_link *link, const struct message *message)
 static void
 receive(struct node_link *link, const struct message *message)
 {
-	struct node *node = link->node;
-	bool is_parent = link->role == LINK_PARENT;
+	struct freshness *freshness = link->node->freshness;
 
-	if (is_parent)
-		node_parent_said(node, message);
-	else
+	if (link->role == LINK_CHILD)
 		link->heard = true;
-	if (!is_parent || node->freshness == NULL || !freshness_received(node->freshness, link, message))
-		node_link_deliver(link, message);
+	else if (freshness != NULL && freshness_received(freshness, link, message))
+		return;
+	node_link_deliver(link, message);
 }
 
 // Of the volume that a message is about (-1: none that is known).

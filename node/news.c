@@ -310,6 +310,12 @@ news_next(struct news *news, uint32_t xid, uint8_t ret[NEWS_QUESTION_SIZE_MAX])
 	return asked->size;
 }
 
+uint32_t
+news_under_way(const struct news *news)
+{
+	return news->under_way;
+}
+
 // ---- Answers ----
 
 // There is ${block} as ${version}, or later.

@@ -20,7 +20,7 @@
 #include "crypto/news.h"
 
 enum {
-	NEWS_AT_ONCE = 16,           // questions that are under way
+	NEWS_AT_ONCE = 16,           // questions that are under way, of all volumes of a node
 	NEWS_WAITING_MAX = 64 << 10, // runs that wait for the next round; when there are more, all copies are asked about
 	NEWS_FLOORS = 64 << 10,      // blocks whose floors are remembered
 };
@@ -60,6 +60,9 @@ void news_begin(struct news *news, moment_us now);
 
 // The next question to be asked, which is called ${xid} from now on. Its size; 0: none now.
 size_t news_next(struct news *news, uint32_t xid, uint8_t ret[NEWS_QUESTION_SIZE_MAX]);
+
+// How many are under way.
+uint32_t news_under_way(const struct news *news);
 
 enum news_result {
 	NEWS_NOT_ASKED, // it is no answer to a question that is under way

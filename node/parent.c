@@ -232,11 +232,13 @@ static void
 patience_over(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *node = arg;
-	char why[100];
+	char why[140];
 
 	if (node->parent == NULL || node->parent->heard || gives_nothing(node))
 		return;
-	snprintf(why, sizeof(why), "CONNECT was not answered within %" PRIu32 " ms", patience_ms(node));
+	snprintf(why, sizeof(why), "%s within %" PRIu32 " ms",
+		 freshness_waits(node->freshness) ? "it has passed on no news of the root of a sealed volume" : "CONNECT was not answered",
+		 patience_ms(node));
 	node_parent_fault(node, why, false);
 	node_link_drop(node->parent);
 }

@@ -2,6 +2,7 @@
 """What malicious proxies and children do besides forging blocks: a function of the tree each, which raises when the attack
 gets further than it should."""
 import dataclasses
+import os
 import select
 import socket
 import threading
@@ -356,6 +357,20 @@ def news_withheld(tree):
     stops(tree, None, lambda message: [] if is_question(message) else None)
     stops(tree, lambda message: [] if is_news(message) else None)
     stops(tree, Hook(is_news, lambda message: message.fields.update(cookie=b"")))
+
+
+def news_withheld_at_first(tree):
+    """the same to a node that knows nothing yet: it has no volume before there are news, and says why"""
+    tree.below.down = lambda message: [] if is_news(message) else None
+    words = tree.lab.serve_words("late", "--volume", "v", "--volume-key", "v=v.writer", "--parent", "unix:below.sock", "--hb-ttl", "2s")
+    starting = tree.lab.popen(*words)
+    until(lambda: os.path.exists("late.log") and "no news of the root of a sealed volume" in log_of("late"), "it does not say why")
+    check(starting.poll() is None, "it is ready")
+    tree.below.honest()
+    check(starting.wait(60) == 0, "it does not start")
+    late = tree.lab.serving("late", True)
+    check(late.volume()["news"]["current"], "it has no news")
+    late.stop()
 
 
 def refused_news(tree, change, up=None):
@@ -723,6 +738,16 @@ def flood_of_cookies(tree):
         flooded(tree, name, batch, 20, links=4)
 
 
+def flood_of_questions(tree):
+    """as many questions for news, each with as much work as can be"""
+    runs = b"".join((4 * i).to_bytes(6, "big") + (4).to_bytes(2, "big") + bytes(8) for i in range(250))
+    cookie = bytes([QUESTION]) + bytes(16 + 8 + 8) + (250).to_bytes(2, "big") + runs
+    for name in ("root", "proxy"):
+        volume_id, _ = tree.ids[tree.above if name == "root" else tree.below]
+        batch = b"".join(Message(wire.GET_COOKIES, xid, volume_id=volume_id, cookie=cookie).encode() for xid in range(2000))
+        flooded(tree, name, batch, 20, links=4)
+
+
 def flood_of_links(tree):
     """much to be checked, from links that end at once"""
     message, before = all_but_last(tree, 256, filled=True), tree.proxy.memory_peak()
@@ -743,12 +768,12 @@ ATTACKS = [
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]
-FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies]
+FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies, flood_of_questions]
 
 # Each takes as long as a lease does, or many.
 FRESHNESS = [
-    recall_kept, old_answer, old_answer_as_newest, news_withheld, news_forged, news_replayed, news_of_other_volume, news_cut, question_changed,
-    long_leases, coming_again,
+    recall_kept, old_answer, old_answer_as_newest, news_withheld, news_withheld_at_first, news_forged, news_replayed, news_of_other_volume,
+    news_cut, question_changed, long_leases, coming_again,
 ]
 
 

@@ -33,6 +33,7 @@ class Between:
         self.parent, self.up, self.down = parent, None, None
         self.passed = {"up": collections.deque(maxlen=4096), "down": collections.deque(maxlen=4096)}
         self.pairs, self.commands, self.answers = [], queue.Queue(), {}
+        self.hides = False    # where else a child could go
         self.recorded = None  # a file: all bytes that come go there as well
         self.lock, self.next_xid = threading.Lock(), OWN_XIDS
         self.listener = socket.socket(socket.AF_UNIX)
@@ -141,6 +142,8 @@ class Between:
         if message.opcode in (wire.OK, wire.ERR) and message.xid in self.answers:
             self.answers[message.xid].put(message)
             return
+        if self.hides:
+            message.others = [other for other in message.others if other[0] != wire.PARENT_ADDR]
         self.passed[direction].append(message)
         hook = self.up if direction == "up" else self.down
         messages = hook(message.copy()) if hook else None

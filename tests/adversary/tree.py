@@ -73,6 +73,7 @@ class Tree:
         self.above = Between("above.sock", "root.sock")
         self.proxy = self.serve("proxy", "proxy", "above", "--listen", "unix:proxy.sock", *flags, mount=False)
         self.below = Between("below.sock", "proxy.sock")
+        self.below.hides = True  # else its child would leave it
         self.leaf, self.far = self.serve("leaf", "writer", "below"), self.serve("far", "writer", "proxy")
         self.near = self.serve("near", "writer", "root")
         self.disks = {node.name: Direct(node.image(), RUN * BLOCK) for node in (self.root, self.leaf, self.far, self.near)}

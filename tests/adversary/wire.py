@@ -21,7 +21,7 @@ TYPES = {
     "node_name": (0x0018, 0), "session": (0x0019, 8), "path": (0x001a, 0), "volume_size": (0x001c, 8), "block_size": (0x001d, 4), "cookie": (0x001f, 0),
 }
 NAMES = {number: name for name, (number, _) in TYPES.items()}
-END_MSG, DATA, VERIFIER, VERSION, ZERO_RUN, EMPTY_RUN = 0x0000, 0x0006, 0x0007, 0x0011, 0x0012, 0x0013
+END_MSG, DATA, VERIFIER, VERSION, ZERO_RUN, EMPTY_RUN, PARENT_ADDR = 0x0000, 0x0006, 0x0007, 0x0011, 0x0012, 0x0013, 0x8001
 
 # A block's verifier (crypto/seal.h): where each part is, of data; zeros have neither nonce nor tag.
 VERIFIER_PARTS, _at = {}, 0

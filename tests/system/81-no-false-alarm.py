@@ -48,12 +48,13 @@ class Others:
     else has its files open: whoever closes one, as each program does that is started, waits for a fsync."""
 
     def __init__(self, images):
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid:
             return
         os.closerange(3, 1 << 10)
         rng = random.Random(2)
-        while True:
+        while os.getppid() == parent:
             try:
                 with open(rng.choice(images), "r+b", buffering=0) as file:
                     for _ in range(40):
@@ -61,6 +62,7 @@ class Others:
                         file.write(rng.randbytes(RUN * BLOCK))
             except OSError:
                 pass
+        os._exit(0)
 
     def end(self):
         os.kill(self.pid, signal.SIGKILL)
