@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { DYING_MS = 3000 }; // that a lock is waited for which nobody has
+
 struct opening {
 	const char *spec;
 	bool read_only;
@@ -68,6 +70,7 @@ open_storage(struct opening *opening)
 	return 0;
 }
 
+// A root that was killed has gone before what it had under way in a ring has ended, and its lock with that.
 static int
 lock_storage(struct opening *opening)
 {
@@ -79,6 +82,8 @@ lock_storage(struct opening *opening)
 	if (sys_errno != EAGAIN)
 		return fail(opening, "cannot lock %s: %s", opening->spec, strerror(sys_errno));
 	holder = lock_find_holder(opening->fd);
+	if (holder == 0 && lock_take_within(opening->fd, opening->read_only, DYING_MS) == 0)
+		return 0;
 	if (holder == 0)
 		return fail(opening, "%s is in use by another root", opening->spec);
 	return fail(opening, "%s is in use by another root (pid %ld)", opening->spec, (long)holder);

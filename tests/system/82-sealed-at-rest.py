@@ -223,6 +223,36 @@ def crashes(lab):
     print(rounds, "syncs,", CRASHES, "crashes", flush=True)
 
 
+# ---- No room ----
+
+def full(lab):
+    """The file system is full, for ciphertext or verifiers: a fsync says so, and nothing is lost or can not be read."""
+    os.makedirs("small")
+    lab.mount("tmpfs", "small", "-t", "tmpfs", "-o", "size=12M")
+    lab.create("small/disk.img", "64M")
+    nodes = [root(lab, store="small/disk.img"), leaf(lab, parent="root")]
+    write_at(nodes[-1].image(), 0, b"a" * 4 * MIB, sync=True)
+    with open("small/fill", "wb") as file:
+        file.truncate(0)
+        os.posix_fallocate(file.fileno(), 0, os.statvfs("small").f_bavail * os.statvfs("small").f_bsize)
+    for text, offset in (b"b", 0), (b"c", 8 * MIB), (b"b", 0):
+        try:
+            write_at(nodes[-1].image(), offset, text * 3 * MIB, sync=True)
+        except OSError as error:
+            check(error.errno == errno.ENOSPC, error)
+        else:
+            check(offset == 0, "there is no room, and a fsync says nothing")
+    os.unlink("small/fill")
+    write_at(nodes[-1].image(), 5 * MIB, b"d" * MIB, sync=True)
+    stop(*reversed(nodes))
+    nodes = [root(lab, store="small/disk.img"), leaf(lab, parent="root")]
+    for text, offset, size in (b"b", 0, 3), (b"a", 3, 1), (b"d", 5, 1), (b"c", 8, 3):
+        check(read_at(nodes[-1].image(), offset * MIB, size * MIB) == text * size * MIB, "something else is at", offset)
+    check(nodes[0].volume()["damaged_blocks"] == 0, nodes[0].volume())
+    stop(*reversed(nodes))
+    lab.unmount("small")
+
+
 # ---- What somebody changes there ----
 
 def at(path, offset, data=None, size=BLOCK):
@@ -303,7 +333,7 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in forms, made_anew, nothing_in_the_clear, crashes, changed:
+    for part in forms, made_anew, nothing_in_the_clear, crashes, full, changed:
         part(lab)
         print(part.__name__, flush=True)
 

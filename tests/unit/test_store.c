@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -447,6 +448,35 @@ START_TEST(test_lock_of_daemon)
 }
 END_TEST
 
+// A lock of a storage that is in no process any more, as of a root that was killed: here it is on its way through a socket.
+START_TEST(test_lock_of_the_dead)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))}};
+	char x = 0;
+	struct iovec byte = {&x, 1};
+	struct msghdr message = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room)};
+	int fd, pair[2];
+
+	create(MIB, 4096);
+	fd = open(help_path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(lock_take(fd, false), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	ck_assert_int_eq(sendmsg(pair[0], &message, 0), 1);
+	close(fd);
+	if (fork() == 0)
+		_exit(0); // and with it the last end of the socket
+	close(pair[0]);
+	close(pair[1]);
+	ck_assert_uint_eq(open_and_close(false), 1);
+	ck_assert_int_gt(wait(NULL), 0);
+}
+END_TEST
+
 // Somebody who died may have it a moment longer, until the system has ended what he had begun.
 START_TEST(test_lock_is_waited_for)
 {
@@ -500,6 +530,7 @@ add_open_cases(Suite *suite)
 	tcase_add_test(tcase, test_open_truncated);
 	tcase_add_loop_test(tcase, test_descriptors, 0, help_engine_count);
 	tcase_add_test(tcase, test_engine_unknown);
+	tcase_add_test(tcase, test_lock_of_the_dead);
 	tcase_add_test(tcase, test_lock_is_waited_for);
 	tcase_add_loop_test(tcase, test_lock, 0, help_engine_count);
 	tcase_add_loop_test(tcase, test_lock_shared, 0, help_engine_count);
