@@ -172,6 +172,7 @@ static void
 grant_over_clean(struct core *core, struct entry *entry, struct work *work, const struct item *item)
 {
 	bool keep = entry->copy == COPY_UNSTABLE || work->put_buf != NULL;
+	bool is_same = item->kind == ITEM_EMPTY && work->ask_digest && entry->copy != COPY_ABSENT;
 
 	if (item->kind != ITEM_EMPTY) {
 		entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
@@ -193,7 +194,8 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 		unstable_mark(core, entry); // ours, or what supersedes it (R13)
 	if (work->put_buf != NULL)
 		journaled_modified(core, entry); // it was never dirty
-	if (item->version != 0)
+	// What was sealed as a version is nothing that could have a lower one.
+	if (item->version > entry->version || (item->version != 0 && !(is_same && entry_volume(core, entry)->sealed)))
 		entry->version = item->version;
 }
 

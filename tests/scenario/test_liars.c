@@ -189,6 +189,50 @@ START_TEST(what_is_too_old_is_not_sent_for_ever)
 }
 END_TEST
 
+// The parent says that it has the same bytes as B, as a lower version than they were sealed as. B can pass them on all the same.
+START_TEST(a_sealed_copy_gets_no_lower_version)
+{
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	struct item nothing = {.kind = ITEM_EMPTY, .version = 5};
+	struct message answer = {.opcode = OP_OK_REPLY,
+				 .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) |
+					    PRESENT(GRANT) | PRESENT(EPOCH),
+				 .block = 7,
+				 .count = 1,
+				 .perm = PERM_READ,
+				 .ttl_ms = 20000,
+				 .hb_ttl_ms = STEPS_HB_TTL_MS,
+				 .grant = 1000,
+				 .epoch = 1,
+				 .items = &nothing};
+	struct request *read;
+	version_t version;
+
+	seals_begin(scenario->world);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	steps_child(scenario, "B", "A", true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	steps_write(scenario, "A", 'a');
+	steps_read(scenario, "B", 'a');
+	version = inside_version(scenario_node(scenario, "B")->core, 7);
+	world_pause(scenario_node(scenario, "B"), scenario->world->now + 2 * STEPS_EVICTED_MS * 1000);
+	scenario_run(scenario, 3 * STEPS_EVICTED_MS);
+	scenario_hold(scenario, "B", "A", true);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 20);
+	request_expect_waiting(read);
+	answer.xid = last_xid(scenario, "B", OP_GET);
+	scenario_node(scenario, "B")->distrusted = true; // A knows nothing of this
+	say(scenario, "A", "B", &answer);
+	request_expect_letter(read, 'a');
+	ck_assert_uint_ge(inside_version(scenario_node(scenario, "B")->core, 7), version);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The parent has left one volume of two, and says no more. On that link it is not asked for that again, also when a child wants it.
 START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
 {
@@ -230,6 +274,7 @@ main(void)
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
+		a_sealed_copy_gets_no_lower_version,
 		after_a_farewell_nothing_is_asked_on_that_link,
 	};
 	Suite *suite = suite_create("liars");
