@@ -242,6 +242,16 @@ items_sized(const struct core *core, uint32_t link, const struct message *messag
 	return true;
 }
 
+// Numbers at the end of an epoch would go on in the next one, or at zero, with the first gap that is left for a silent writer (R11).
+static bool
+versions_can_be(const struct message *message)
+{
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
+		if (version_counter(message->items[i].version) > VERSION_COUNTER_PARENT_MAX)
+			return false;
+	return true;
+}
+
 void
 route_message(struct core *core, uint32_t link, const struct message *message)
 {
@@ -253,7 +263,9 @@ route_message(struct core *core, uint32_t link, const struct message *message)
 		return;
 	}
 	session_link_alive(core, link);
-	if (core->links[link]->role == LINK_PARENT)
+	if (core->links[link]->role == LINK_PARENT && !versions_can_be(message))
+		outbox_close_link(core, link, "a version that can not be");
+	else if (core->links[link]->role == LINK_PARENT)
 		parent_message(core, link, message);
 	else
 		child_message(core, link, message);

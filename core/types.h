@@ -30,6 +30,9 @@ typedef uint64_t version_t;
 // fell silent, does not reach the next epoch.
 #define VERSION_COUNTER_MAX ((UINT64_C(1) << VERSION_COUNTER_BITS) - (UINT64_C(1) << 36))
 
+// The highest that a parent may name: with what it has added, and room for what this node adds.
+#define VERSION_COUNTER_PARENT_MAX ((UINT64_C(1) << VERSION_COUNTER_BITS) - (UINT64_C(1) << 35))
+
 static inline version_t
 version_make(uint32_t epoch, uint64_t counter)
 {

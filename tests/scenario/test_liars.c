@@ -233,6 +233,50 @@ START_TEST(a_sealed_copy_gets_no_lower_version)
 }
 END_TEST
 
+// The parent gives the last version there is. What follows on it would begin at zero, and be sealed as what it is not: B could not
+// pass it on, nor forget it (seed 2078).
+START_TEST(a_version_that_can_not_be_ends_the_link)
+{
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	struct item nothing = {.kind = ITEM_EMPTY, .version = VERSION_MAX};
+	struct message answer = {.opcode = OP_OK_REPLY,
+				 .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) |
+					    PRESENT(GRANT) | PRESENT(EPOCH),
+				 .block = 7,
+				 .count = 1,
+				 .perm = PERM_WRITE,
+				 .ttl_ms = 20000,
+				 .hb_ttl_ms = STEPS_HB_TTL_MS,
+				 .grant = 1000,
+				 .epoch = 1,
+				 .items = &nothing};
+	struct request *write;
+
+	seals_begin(scenario->world);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	steps_child(scenario, "B", "A", true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	scenario_hold(scenario, "B", "A", true);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, 20);
+	request_expect_waiting(write);
+	answer.xid = last_xid(scenario, "B", OP_PUT);
+	scenario_node(scenario, "B")->distrusted = true; // A knows nothing of this
+	say(scenario, "A", "B", &answer);
+	request_expect_waiting(write);
+	ck_assert_uint_lt(inside_version(scenario_node(scenario, "B")->core, 7), VERSION_COUNTER_PARENT_MAX);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	request_expect_ok(write);
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The parent has left one volume of two, and says no more. On that link it is not asked for that again, also when a child wants it.
 START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
 {
@@ -275,6 +319,7 @@ main(void)
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
 		a_sealed_copy_gets_no_lower_version,
+		a_version_that_can_not_be_ends_the_link,
 		after_a_farewell_nothing_is_asked_on_that_link,
 	};
 	Suite *suite = suite_create("liars");
