@@ -85,6 +85,8 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 		struct part *part = &job->parts[i];
 
 		items[i] = message->items[i];
+		if (part->before != NULL && seal_version(part->before->bytes, part->before->size) > items[i].version)
+			items[i].version = seal_version(part->before->bytes, part->before->size); // a root that can not write has no new epoch
 		if (part->before != NULL)
 			sealing_give(&items[i], (struct blob){part->before->bytes, part->before->size}, part->other);
 		else if (part->made != NULL)
