@@ -431,6 +431,29 @@ START_TEST(other_forms)
 }
 END_TEST
 
+// Who has no key can not make a root take ciphertext for a plain image: not by a page that says so, nor by one that says nothing.
+START_TEST(said_to_be_plain)
+{
+	uint8_t page[4096] = {0};
+	char error[512];
+	int fd;
+
+	begin_with_data();
+	rest_disk_close(&disk);
+	fd = open(rest_disk_seals, O_RDWR);
+	ck_assert_int_eq(pread(fd, page, sizeof(page), 0), sizeof(page));
+	page[15] = REST_PLAIN;
+	crypto_generichash(page + sizeof(page) - 32, 32, page, sizeof(page) - 32, NULL, 0);
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), 0), sizeof(page));
+	ck_assert_ptr_null(sealed_root_open(rest_disk_spec, BLOCKS, key, REST_PLAIN, false, error, sizeof(error)));
+	ck_assert_msg(strstr(error, "is not of this volume and its key, or damaged") != NULL, "%s", error);
+	memset(page, 0, sizeof(page));
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), 0), sizeof(page));
+	close(fd);
+	ck_assert_int_eq(sealed_root_form(rest_disk_spec), REST_UNKNOWN); // then it is looked at whether there is data
+}
+END_TEST
+
 int
 main(void)
 {
@@ -448,6 +471,7 @@ main(void)
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);
 	tcase_add_test(tcase, other_forms);
+	tcase_add_test(tcase, said_to_be_plain);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
