@@ -355,7 +355,8 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 // ---- What goes ----
 
 // Where the storage has proofs most of what has another number than it was sealed as is content whose number was
-// forgotten, and nothing newer is lost as long as the epoch is the same, or a new one that began in order.
+// forgotten, and nothing newer is lost as long as the epoch is the same, or a new one that began in order. But a root that did
+// not begin in order has passed all that it found on as versions of its own epoch, and who has it so takes no lower one.
 static const struct proof *
 proof_to_send(const struct sealing_volume *volume, uint64_t block, const struct item *item)
 {
@@ -370,7 +371,8 @@ proof_to_send(const struct sealing_volume *volume, uint64_t block, const struct 
 	sealed = seal_version(proof->bytes, proof->size);
 	if (version_epoch(sealed) == version_epoch(item->version))
 		return proof;
-	return volume->epoch != 0 && version_epoch(item->version) == volume->epoch && version_epoch(sealed) <= volume->epoch
+	return volume->epoch != 0 && version_epoch(item->version) == volume->epoch && version_epoch(sealed) >= volume->settled &&
+			       version_epoch(sealed) <= volume->epoch
 		       ? proof
 		       : NULL;
 }

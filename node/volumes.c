@@ -49,6 +49,8 @@ open_rest(struct node *node, const struct node_volume *config, struct volume *op
 
 	opened->rest = rest_open(config->store, opened->store->block_size, config->key, root, is_plain, !opened->may_write,
 				 error, error_size);
+	if (opened->rest != NULL)
+		rest_set_epoch(opened->rest, opened->store->epoch, opened->store->clean_before);
 	if (opened->rest != NULL && !is_plain) {
 		opened->carrier = volume_key_restrict(config->key, VOLUME_ROLE_PROXY);
 		CHECK(opened->carrier != NULL);

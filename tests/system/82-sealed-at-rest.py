@@ -228,6 +228,31 @@ def crashes(lab):
     print(rounds, "syncs,", CRASHES, "crashes", flush=True)
 
 
+def passed_on(lab):
+    """A root that begins after a crash passes all that it finds on as versions of its own. The next one, which begins in order, does
+    not fall behind that: who was away when it did, and still has them, goes on reading."""
+    number = 3000
+    top, writing = root(lab), leaf(lab, "wp", parent="root")
+    write_at(writing.image(), number * BLOCK, content(number, 1), sync=True)
+    writing.stop()
+    top.kill()
+    top = root(lab)
+    between = Between("away.sock", "root.sock")
+    reading = leaf(lab, "rp", parent="away")
+    disk = Direct(reading.image())
+    check(disk.read(number) == content(number, 1), "it reads something else")
+    between.up = lambda message: []
+    between.cut()
+    top.stop()
+    top = root(lab)
+    between.honest()
+    between.cut()
+    check(disk.read(number) == content(number, 1), "it reads something else")
+    disk.close()
+    check(reading.volume()["unproven_messages"] == 0, reading.volume())
+    stop(reading, top)
+
+
 def asked_while_read_only(lab):
     """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that."""
     number = 3100
@@ -359,7 +384,7 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in forms, made_anew, nothing_in_the_clear, crashes, asked_while_read_only, full, changed:
+    for part in forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed:
         part(lab)
         print(part.__name__, flush=True)
 

@@ -417,6 +417,25 @@ START_TEST(as_it_travels)
 }
 END_TEST
 
+// Since when all roots have left in order is found again.
+START_TEST(epochs)
+{
+	static const struct {
+		uint32_t epoch, settled;
+		bool in_order, leaves;
+	} lives[] = {{3, 3, true, true}, {4, 3, true, true}, {5, 5, false, true}, {6, 5, true, false}, {7, 7, true, true}, {8, 7, true, false}};
+
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		rest_disk_open(&disk, key, true, true);
+		rest_set_epoch(disk.rest, lives[i].epoch, lives[i].in_order);
+		ck_assert_uint_eq(rest_settled_epoch(disk.rest), lives[i].settled);
+		if (lives[i].leaves)
+			ck_assert_int_eq(rest_finish(disk.rest), 0);
+		rest_disk_close(&disk);
+	}
+}
+END_TEST
+
 START_TEST(other_forms)
 {
 	char error[512];
@@ -470,6 +489,7 @@ main(void)
 	tcase_add_test(tcase, put_back);
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);
+	tcase_add_test(tcase, epochs);
 	tcase_add_test(tcase, other_forms);
 	tcase_add_test(tcase, said_to_be_plain);
 	suite_add_tcase(suite, tcase);
