@@ -111,8 +111,8 @@ begin_round(struct round *round)
 		struct request *request = round->waiting;
 
 		round->waiting = request->next;
-		request->news = news_root_begin(volume->key, volume->sealed_root, volume->news_log, node->config.hb_ttl_ms, request->baked,
-						request->size);
+		request->news = news_root_begin(volume->key, volume->sealed_root != NULL ? volume->sealed_root : volume->rest_root,
+						volume->news_log, node->config.hb_ttl_ms, request->baked, request->size);
 		cookies_add(&round->served, request);
 	}
 	round->task = (struct task){.run = burn, .done = round_over};

@@ -25,7 +25,7 @@ struct fresh {
 	struct freshness *freshness;
 	uint32_t volume;
 	struct news *news;
-	uint32_t connect_xid; // of the CONNECT under way; 0: none
+	uint32_t connect_xid; // of the CONNECT that the core has no answer to; 0: none
 	bool has_id;          // the parent's, of the volume
 	uint32_t id;
 	struct kept *kept, **kept_end; // the answer to CONNECT, and what is behind it
@@ -274,12 +274,23 @@ limit_lease(const struct fresh *fresh, struct message *answer)
 	answer->present |= PRESENT(TTL);
 }
 
+static bool
+is_answer_to_connect(const struct fresh *fresh, const struct message *message)
+{
+	return (message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY) && fresh->connect_xid != 0 &&
+	       fresh->connect_xid == message->xid;
+}
+
+// To the core, with what is believed of a lease if that is what gives one.
 static void
-deliver_connect(struct fresh *fresh, const struct message *message)
+deliver(struct fresh *fresh, const struct message *message)
 {
 	struct message answer = *message;
 
-	limit_lease(fresh, &answer);
+	if (is_answer_to_connect(fresh, message)) {
+		fresh->connect_xid = 0;
+		limit_lease(fresh, &answer);
+	}
 	node_link_deliver(fresh->freshness->link, &answer);
 }
 
@@ -345,12 +356,9 @@ deliver_kept(struct fresh *fresh)
 
 	if (fresh->kept == NULL || !is_enough(fresh, fresh->kept->message->hb_ttl_ms))
 		return;
-	message = take_kept(fresh);
-	deliver_connect(fresh, message);
-	message_free(message);
 	while (fresh->kept != NULL) {
 		message = take_kept(fresh);
-		node_link_deliver(fresh->freshness->link, message);
+		deliver(fresh, message);
 		message_free(message);
 	}
 }
@@ -393,17 +401,25 @@ answered(struct freshness *freshness, const struct message *message)
 	}
 }
 
+// Until the core has that answer it would take another one, which nobody has looked at.
 static bool
 connected(struct fresh *fresh, const struct message *message)
 {
-	fresh->connect_xid = 0;
-	if (message->opcode != OP_OK_REPLY || !(message->present & PRESENT(VOLUME_ID)) || !(message->present & PRESENT(HB_TTL)))
+	const struct freshness *freshness = fresh->freshness;
+
+	if (fresh->kept != NULL && fresh->kept->message->xid == message->xid) {
+		node_link_close(freshness->node, freshness->link->slot, "it answers CONNECT twice");
+		return true;
+	}
+	if (message->opcode != OP_OK_REPLY || !(message->present & PRESENT(VOLUME_ID)) || !(message->present & PRESENT(HB_TTL))) {
+		fresh->connect_xid = 0; // that is the core's answer
 		return false;
+	}
 	fresh->has_id = true;
 	fresh->id = message->volume_id;
 	begin(fresh);
-	if (is_enough(fresh, message->hb_ttl_ms))
-		deliver_connect(fresh, message);
+	if (fresh->kept == NULL && is_enough(fresh, message->hb_ttl_ms))
+		deliver(fresh, message);
 	else
 		keep(fresh, message);
 	return true;
@@ -425,7 +441,7 @@ freshness_received(struct freshness *freshness, struct node_link *link, const st
 
 		if (fresh == NULL)
 			continue;
-		if (is_answer && fresh->connect_xid != 0 && fresh->connect_xid == message->xid)
+		if (is_answer_to_connect(fresh, message))
 			return connected(fresh, message);
 		if (fresh->kept != NULL && (message->present & PRESENT(VOLUME_ID)) && message->volume_id == fresh->id) {
 			keep(fresh, message);

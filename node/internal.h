@@ -95,7 +95,7 @@ struct volume {
 	struct rest *rest;            // root: its storage has ciphertext; or NULL
 	struct rest_store *rest_store; // the same
 	struct raised *raised;        // the same
-	struct sealed_root *rest_root; // the same, of one that can not write: what there is beside it; else NULL
+	struct sealed_root *rest_root; // root that can not write: what there is beside its storage, if anything; else NULL
 	struct news_log *news_log;    // root of a sealed one: what was written, for those who ask; else NULL
 	uint64_t damaged;             // blocks that were read there and were not right
 	const char *store_name;       // root: as configured

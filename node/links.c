@@ -179,6 +179,7 @@ sealing_volume(struct node *node, int index)
 	ret.maker = volume->key != NULL && volume_key_role(volume->key) >= VOLUME_ROLE_WRITER ? volume->key : NULL;
 	ret.raised = volume->raised;
 	ret.epoch = volume->rest != NULL && volume->store->clean_before ? volume->store->epoch : 0;
+	ret.settled = volume->rest != NULL ? rest_settled_epoch(volume->rest) : 0;
 	ret.block_size = block_size_of(node, (uint32_t)index);
 	if (ret.block_size == 0)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};

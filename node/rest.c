@@ -235,6 +235,19 @@ rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok)
 	}
 }
 
+void
+rest_set_epoch(struct rest *rest, uint32_t epoch, bool in_order)
+{
+	if (!in_order || seal_slots_epoch(rest->slots) == 0)
+		seal_slots_set_epoch(rest->slots, epoch);
+}
+
+uint32_t
+rest_settled_epoch(const struct rest *rest)
+{
+	return (uint32_t)seal_slots_epoch(rest->slots);
+}
+
 int
 rest_finish(struct rest *rest)
 {

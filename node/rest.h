@@ -58,6 +58,12 @@ void rest_begin(const struct rest *rest, struct rest_block *block);
 // A write of ${count} blocks to the storage has ended; or has failed, or was not begun though rest_put was.
 void rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok);
 
+// The root's epoch is this; ${in_order}: the root before has left in order. Then rest_settled_epoch is the first epoch since which all
+// roots did. What was sealed in an earlier one may have been passed on as a later version since (node/sealing.h), of which
+// the storage does not know.
+void rest_set_epoch(struct rest *rest, uint32_t epoch, bool in_order);
+uint32_t rest_settled_epoch(const struct rest *rest);
+
 // All that was written is on stable storage, and the node leaves in order. Returns 0 or an errno value.
 int rest_finish(struct rest *rest);
 

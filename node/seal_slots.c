@@ -27,7 +27,7 @@ static const uint8_t magic[MAGIC_SIZE] = {'h', 'v', 'f', 's', 's', 'l', 'o', 't'
 struct seal_slots {
 	int fd;
 	uint64_t offset;
-	uint64_t session, settled_from;
+	uint64_t session, settled_from, epoch;
 };
 
 // ---- The page ----
@@ -42,6 +42,7 @@ write_state(const struct seal_slots *slots, bool settled)
 	seals_put(state + 8, slots->session);
 	seals_put(state + 16, slots->settled_from);
 	state[24] = settled;
+	seals_put(state + 32, slots->epoch);
 	crypto_generichash(state + STATE_SIZE - SUM_SIZE, SUM_SIZE, state, STATE_SIZE - SUM_SIZE, NULL, 0);
 	sys_errno = seals_write_at(slots->fd, state, STATE_SIZE, slots->offset);
 	return sys_errno != 0 ? sys_errno : seal_slots_sync(slots);
@@ -64,6 +65,7 @@ read_state(struct seal_slots *slots)
 		return EBADMSG;
 	slots->session = seals_get(state + 8);
 	slots->settled_from = state[24] == 1 ? seals_get(state + 16) : slots->session + 1;
+	slots->epoch = state[24] == 1 ? seals_get(state + 32) : 0;
 	return 0;
 }
 
@@ -101,6 +103,18 @@ uint64_t
 seal_slots_settled_from(const struct seal_slots *slots)
 {
 	return slots->settled_from;
+}
+
+uint64_t
+seal_slots_epoch(const struct seal_slots *slots)
+{
+	return slots->epoch;
+}
+
+void
+seal_slots_set_epoch(struct seal_slots *slots, uint64_t epoch)
+{
+	slots->epoch = epoch;
 }
 
 int

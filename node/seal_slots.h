@@ -42,6 +42,10 @@ void seal_slots_close(struct seal_slots *slots);
 uint64_t seal_slots_session(const struct seal_slots *slots);
 uint64_t seal_slots_settled_from(const struct seal_slots *slots);
 
+// The epoch in which the first of those began; 0: that is not known. It is what seal_slots_settle records.
+uint64_t seal_slots_epoch(const struct seal_slots *slots);
+void seal_slots_set_epoch(struct seal_slots *slots, uint64_t epoch);
+
 // The session ends in order: all that it wrote is on stable storage, here and on the storage itself. Returns 0 or an errno value.
 int seal_slots_settle(struct seal_slots *slots);
 

@@ -45,15 +45,21 @@ struct sealed_root {
 
 // ---- The file ----
 
-static void
+// Who has the storage, and no key that reads, can not make one that says something else: a root that takes ciphertext for a plain
+// image would write in the clear from then on. Returns how much of it a page that is there has to be like.
+static size_t
 fill_page(uint8_t page[PAGE_SIZE], uint64_t blocks, const struct volume_key *key, enum rest_form form)
 {
+	const uint8_t *secret = volume_key_symmetric(key, 1);
+
 	memset(page, 0, PAGE_SIZE);
 	memcpy(page, magic, MAGIC_SIZE);
 	seals_put(page + 8, (uint64_t)form); // it is the version of the format, too
 	seals_put(page + 16, blocks);
 	memcpy(page + 24, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	crypto_generichash(page + PAGE_SIZE - SUM_SIZE, SUM_SIZE, page, PAGE_SIZE - SUM_SIZE, NULL, 0);
+	crypto_generichash(page + PAGE_SIZE - SUM_SIZE, SUM_SIZE, page, PAGE_SIZE - SUM_SIZE, secret,
+			   secret != NULL ? VOLUME_KEY_SYMMETRIC_SIZE : 0);
+	return secret != NULL ? PAGE_SIZE : PAGE_SIZE - SUM_SIZE;
 }
 
 static uint64_t
@@ -66,13 +72,13 @@ offset_of(uint64_t block)
 
 // The file's page is new, or says what it is to say.
 static int
-begin_file(int fd, const char *path, const uint8_t wanted[PAGE_SIZE], bool read_only)
+begin_file(int fd, const char *path, const uint8_t wanted[PAGE_SIZE], size_t wanted_size, bool read_only)
 {
 	static const uint8_t nothing[PAGE_SIZE];
 	uint8_t page[PAGE_SIZE];
 	int sys_errno = seals_read_at(fd, page, PAGE_SIZE, 0);
 
-	if (sys_errno != 0 || memcmp(page, wanted, PAGE_SIZE) == 0)
+	if (sys_errno != 0 || memcmp(page, wanted, wanted_size) == 0)
 		return sys_errno;
 	if (memcmp(page, nothing, PAGE_SIZE) != 0 || read_only)
 		return EBADMSG;
@@ -100,6 +106,7 @@ find_path(const char *spec, char path[PATH_MAX])
 enum rest_form
 sealed_root_form(const char *spec)
 {
+	static const uint8_t nothing[MAGIC_SIZE + 8];
 	enum rest_form form = REST_UNKNOWN;
 	char path[PATH_MAX];
 	uint8_t head[MAGIC_SIZE + 8];
@@ -109,7 +116,7 @@ sealed_root_form(const char *spec)
 		return form;
 	if (seals_read_at(fd, head, sizeof(head), 0) == 0 && memcmp(head, magic, MAGIC_SIZE) == 0)
 		form = seals_get(head + MAGIC_SIZE) == REST_SEALED ? REST_SEALED : REST_PLAIN;
-	else if (lseek(fd, 0, SEEK_END) > 0)
+	else if (memcmp(head, nothing, sizeof(head)) != 0) // else it says nothing, and whoever opens it would begin it
 		form = REST_PLAIN; // it is damaged: whoever opens it hears so
 	close(fd);
 	return form;
@@ -143,8 +150,7 @@ sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key
 			 strerror(sys_errno != 0 ? sys_errno : errno));
 		return NULL;
 	}
-	fill_page(page, blocks, key, form);
-	sys_errno = begin_file(fd, path, page, read_only);
+	sys_errno = begin_file(fd, path, page, fill_page(page, blocks, key, form), read_only);
 	if (sys_errno != 0) {
 		explain(path, sys_errno, error, error_size);
 		close(fd);

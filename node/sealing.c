@@ -85,6 +85,8 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 		struct part *part = &job->parts[i];
 
 		items[i] = message->items[i];
+		if (part->before != NULL && seal_version(part->before->bytes, part->before->size) > items[i].version)
+			items[i].version = seal_version(part->before->bytes, part->before->size); // a root that can not write has no new epoch
 		if (part->before != NULL)
 			sealing_give(&items[i], (struct blob){part->before->bytes, part->before->size}, part->other);
 		else if (part->made != NULL)
@@ -353,7 +355,8 @@ sealing_received(struct sealing_link *link, const struct sealing_volume *volume,
 // ---- What goes ----
 
 // Where the storage has proofs most of what has another number than it was sealed as is content whose number was
-// forgotten, and nothing newer is lost as long as the epoch is the same, or a new one that began in order.
+// forgotten, and nothing newer is lost as long as the epoch is the same, or a new one that began in order. But a root that did
+// not begin in order has passed all that it found on as versions of its own epoch, and who has it so takes no lower one.
 static const struct proof *
 proof_to_send(const struct sealing_volume *volume, uint64_t block, const struct item *item)
 {
@@ -368,7 +371,8 @@ proof_to_send(const struct sealing_volume *volume, uint64_t block, const struct 
 	sealed = seal_version(proof->bytes, proof->size);
 	if (version_epoch(sealed) == version_epoch(item->version))
 		return proof;
-	return volume->epoch != 0 && version_epoch(item->version) == volume->epoch && version_epoch(sealed) <= volume->epoch
+	return volume->epoch != 0 && version_epoch(item->version) == volume->epoch && version_epoch(sealed) >= volume->settled &&
+			       version_epoch(sealed) <= volume->epoch
 		       ? proof
 		       : NULL;
 }

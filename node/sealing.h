@@ -45,6 +45,8 @@ struct sealing_volume {
 	const struct raised *raised;
 	// The same, if the storage was left in order: the epoch that began then. 0: it was not.
 	uint32_t epoch;
+	// The same: the first epoch since which every root of it left in order.
+	uint32_t settled;
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
 	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key

@@ -94,7 +94,7 @@ static bool
 seal_item_again(struct job *job, uint32_t i)
 {
 	const struct proof *before = job->parts[i].before;
-	struct seal_place place = place_of(job, i);
+	struct seal_place place = {.block = job->message->block + i, .block_size = job->block_size}; // as whatever it was sealed
 	enum seal_result result = seal_again(job->key, &place, buf_bytes(job->message->items[i].buf), before->bytes,
 					     before->size, buf_bytes(job->parts[i].other));
 

@@ -424,8 +424,10 @@ node_stores_set_clean(struct node *node)
 		struct volume *volume = &node->volumes[i];
 		int sys_errno = volume->sealed_root != NULL ? sealed_root_finish(volume->sealed_root) : 0;
 
-		if (sys_errno == 0 && volume->rest != NULL && volume->may_write)
+		if (sys_errno == 0 && volume->rest != NULL && volume->may_write) {
+			rest_set_epoch(volume->rest, volume->store->epoch, volume->store->clean_before);
 			sys_errno = rest_finish(volume->rest);
+		}
 		if (sys_errno == 0)
 			sys_errno = volume->store != NULL ? store_set_clean(volume->store) : 0;
 

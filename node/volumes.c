@@ -45,15 +45,12 @@ static int
 open_rest(struct node *node, const struct node_volume *config, struct volume *opened, char *error, size_t error_size)
 {
 	bool is_plain = node->config.mount[0] != '\0';
-	const struct sealed_root *root = opened->sealed_root;
+	const struct sealed_root *root = opened->sealed_root != NULL ? opened->sealed_root : opened->rest_root;
 
-	if (root == NULL)
-		root = opened->rest_root = sealed_root_open(config->store, opened->store->size / opened->store->block_size,
-							    config->key, REST_SEALED, true, error, error_size);
-	if (root == NULL)
-		return -1;
 	opened->rest = rest_open(config->store, opened->store->block_size, config->key, root, is_plain, !opened->may_write,
 				 error, error_size);
+	if (opened->rest != NULL)
+		rest_set_epoch(opened->rest, opened->store->epoch, opened->store->clean_before);
 	if (opened->rest != NULL && !is_plain) {
 		opened->carrier = volume_key_restrict(config->key, VOLUME_ROLE_PROXY);
 		CHECK(opened->carrier != NULL);
@@ -65,16 +62,18 @@ open_rest(struct node *node, const struct node_volume *config, struct volume *op
 static int
 open_sealed(struct node *node, const struct node_volume *config, struct volume *opened, char *error, size_t error_size)
 {
+	bool is_known = sealed_root_form(config->store) != REST_UNKNOWN;
 	enum rest_form form;
+	struct sealed_root *root = NULL;
 
 	if (find_form(config, !opened->may_write, &form, error, error_size) != 0)
 		return -1;
-	if (opened->may_write) {
-		opened->sealed_root = sealed_root_open(config->store, opened->store->size / opened->store->block_size,
-						       config->key, form, false, error, error_size);
-		if (opened->sealed_root == NULL)
-			return -1;
-	}
+	if (opened->may_write || is_known) // else there is nothing beside it, and nobody may change that
+		root = sealed_root_open(config->store, opened->store->size / opened->store->block_size, config->key, form,
+					!opened->may_write, error, error_size);
+	if (root == NULL && (opened->may_write || is_known))
+		return -1;
+	*(opened->may_write ? &opened->sealed_root : &opened->rest_root) = root;
 	return form == REST_SEALED ? open_rest(node, config, opened, error, error_size) : 0;
 }
 

@@ -459,6 +459,16 @@ def coming_again(tree):
         cutter.join()
 
 
+def connect_answered_twice(tree):
+    """CONNECT is answered as if it was about another volume, which has to wait for news; and once more with a long lease"""
+    def change(message):
+        if message.opcode == wire.OK and message.session is not None and message.volume_id == tree.volume_id:
+            return [message.copy(volume_id=message.volume_id + 1000), message.copy(hb_ttl=1 << 31)]
+        return [] if is_news(message) else None
+
+    stops(tree, change)
+
+
 class Keeper:
     """A hook upward: what brings blocks, and what asks whether they have arrived, is answered well, and goes no further. To who
     asks for a burnt cookie it tells ${cookie}, or nothing at all."""
@@ -773,7 +783,8 @@ FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies, flo
 # Each takes as long as a lease does, or many.
 FRESHNESS = [
     recall_kept, old_answer, old_answer_as_newest, news_withheld, news_withheld_at_first, news_forged, news_replayed, news_of_other_volume,
-    news_cut, question_changed, long_leases, coming_again,
+    news_cut, question_changed, long_leases, connect_answered_twice,
+    coming_again,
 ]
 
 

@@ -6,8 +6,13 @@ import errno
 import os
 import random
 import secrets
+import sys
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "adversary"))
+
+import wire
+from between import Between
 from lab import BLOCK, Direct, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at, write_tree
 
 MIB = 1 << 20
@@ -223,6 +228,52 @@ def crashes(lab):
     print(rounds, "syncs,", CRASHES, "crashes", flush=True)
 
 
+def passed_on(lab):
+    """A root that begins after a crash passes all that it finds on as versions of its own. The next one, which begins in order, does
+    not fall behind that: who was away when it did, and still has them, goes on reading."""
+    number = 3000
+    top, writing = root(lab), leaf(lab, "wp", parent="root")
+    write_at(writing.image(), number * BLOCK, content(number, 1), sync=True)
+    writing.stop()
+    top.kill()
+    top = root(lab)
+    between = Between("away.sock", "root.sock")
+    reading = leaf(lab, "rp", parent="away")
+    disk = Direct(reading.image())
+    check(disk.read(number) == content(number, 1), "it reads something else")
+    between.up = lambda message: []
+    between.cut()
+    top.stop()
+    top = root(lab)
+    between.honest()
+    between.cut()
+    check(disk.read(number) == content(number, 1), "it reads something else")
+    disk.close()
+    check(reading.volume()["unproven_messages"] == 0, reading.volume())
+    stop(reading, top)
+
+
+def asked_while_read_only(lab):
+    """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that."""
+    number = 3100
+    nodes = [root(lab), leaf(lab, "wa", parent="root")]
+    for turn in range(2):
+        write_at(nodes[-1].image(), number * BLOCK, content(number, turn), sync=True)
+    stop(*reversed(nodes))
+    for mount in (False, True):
+        nodes = [root(lab, "--read-only", mount=mount)]
+        between = Between(f"between{mount}.sock", "root.sock")
+        nodes.append(leaf(lab, f"ra{mount}", parent=f"between{mount}"))
+        check(read_at(nodes[-1].image(), number * BLOCK, BLOCK) == content(number, 1), "it reads something else")
+        answer = next(message for message in between.passed["down"] if message.blocks and number in message.numbers())
+        sealed = wire.part_of(answer.blocks[number - answer.block].verifier, "version")
+        for version, older in (sealed, 0), (sealed - 1, 1):
+            question = b"\3" + bytes(16) + bytes(8) + b"\xff" * 8 + (1).to_bytes(2, "big") + number.to_bytes(6, "big") + (1).to_bytes(2, "big")
+            news = between.ask("up", wire.Message(wire.GET_COOKIES, volume_id=answer.volume_id, cookie=question + version.to_bytes(8, "big")))
+            check(news.cookie and int.from_bytes(news.cookie[43:45], "big") == older, "of what was sealed as", version, "it says", news.cookie)
+        stop(*reversed(nodes))
+
+
 # ---- No room ----
 
 def full(lab):
@@ -333,7 +384,7 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in forms, made_anew, nothing_in_the_clear, crashes, full, changed:
+    for part in forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed:
         part(lab)
         print(part.__name__, flush=True)
 

@@ -417,6 +417,25 @@ START_TEST(as_it_travels)
 }
 END_TEST
 
+// Since when all roots have left in order is found again.
+START_TEST(epochs)
+{
+	static const struct {
+		uint32_t epoch, settled;
+		bool in_order, leaves;
+	} lives[] = {{3, 3, true, true}, {4, 3, true, true}, {5, 5, false, true}, {6, 5, true, false}, {7, 7, true, true}, {8, 7, true, false}};
+
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		rest_disk_open(&disk, key, true, true);
+		rest_set_epoch(disk.rest, lives[i].epoch, lives[i].in_order);
+		ck_assert_uint_eq(rest_settled_epoch(disk.rest), lives[i].settled);
+		if (lives[i].leaves)
+			ck_assert_int_eq(rest_finish(disk.rest), 0);
+		rest_disk_close(&disk);
+	}
+}
+END_TEST
+
 START_TEST(other_forms)
 {
 	char error[512];
@@ -428,6 +447,29 @@ START_TEST(other_forms)
 	ck_assert_int_eq(sealed_root_form(rest_disk_spec), REST_SEALED);
 	ck_assert_int_eq(rest_has_data(rest_disk_spec), 1);
 	ck_assert_ptr_null(sealed_root_open(rest_disk_spec, BLOCKS, key, REST_PLAIN, false, error, sizeof(error)));
+}
+END_TEST
+
+// Who has no key can not make a root take ciphertext for a plain image: not by a page that says so, nor by one that says nothing.
+START_TEST(said_to_be_plain)
+{
+	uint8_t page[4096] = {0};
+	char error[512];
+	int fd;
+
+	begin_with_data();
+	rest_disk_close(&disk);
+	fd = open(rest_disk_seals, O_RDWR);
+	ck_assert_int_eq(pread(fd, page, sizeof(page), 0), sizeof(page));
+	page[15] = REST_PLAIN;
+	crypto_generichash(page + sizeof(page) - 32, 32, page, sizeof(page) - 32, NULL, 0);
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), 0), sizeof(page));
+	ck_assert_ptr_null(sealed_root_open(rest_disk_spec, BLOCKS, key, REST_PLAIN, false, error, sizeof(error)));
+	ck_assert_msg(strstr(error, "is not of this volume and its key, or damaged") != NULL, "%s", error);
+	memset(page, 0, sizeof(page));
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), 0), sizeof(page));
+	close(fd);
+	ck_assert_int_eq(sealed_root_form(rest_disk_spec), REST_UNKNOWN); // then it is looked at whether there is data
 }
 END_TEST
 
@@ -447,7 +489,9 @@ main(void)
 	tcase_add_test(tcase, put_back);
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);
+	tcase_add_test(tcase, epochs);
 	tcase_add_test(tcase, other_forms);
+	tcase_add_test(tcase, said_to_be_plain);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -457,7 +457,11 @@ START_TEST(test_root_with_ciphertext)
 	ck_assert_uint_eq(passed_on_as(version_make(4, 105)), written);
 	ck_assert_uint_eq(passed_on_as(version_make(5, 0)), written);
 	ck_assert_uint_eq(passed_on_as(version_make(6, 0)), version_make(6, 0));
-	two.volume.epoch = 0;
+	two.volume.settled = 4;
+	ck_assert_uint_eq(passed_on_as(version_make(5, 0)), written);
+	two.volume.settled = 5;
+	ck_assert_uint_eq(passed_on_as(version_make(5, 0)), version_make(5, 0));
+	two.volume.epoch = two.volume.settled = 0;
 	ck_assert_uint_eq(passed_on_as(version_make(5, 0)), version_make(5, 0));
 	raised_set(raised, 1, true);
 	ck_assert_uint_eq(passed_on_as(version_make(4, 105)), version_make(4, 105));
