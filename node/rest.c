@@ -3,6 +3,7 @@
 // found without its bytes. Of others both are possible until the block is written again.
 #include "node/rest.h"
 
+#include "cache/sum.h"
 #include "core/check.h"
 #include "node/seals_io.h"
 
@@ -269,19 +270,21 @@ place_of(const struct rest *rest, const struct rest_block *block, version_t vers
 	return (struct seal_place){.block = block->block, .version = version, .block_size = rest->block_size};
 }
 
+// What a root has in the clear of zeros it seals itself, so that their verifier has to be right. Of ciphertext that is seen
+// to by whoever decrypts it, or gets it.
 static bool
 fits(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block, const struct seal_slot *slot,
-     uint8_t *bytes, bool opens)
+     const uint8_t *bytes)
 {
 	const struct seal_verifier *verifier = &slot->verifier;
 	struct seal_place place = place_of(rest, block, 0);
-	bool zeros = seal_is_of_zeros(verifier->bytes, verifier->size);
 
-	if (slot->turn == 0 || (zeros && !is_zero(bytes, rest->block_size)))
+	if (slot->turn == 0)
 		return false;
-	if (!zeros && opens)
-		return seal_open(rest->key, cache, &place, bytes, verifier->bytes, verifier->size, bytes) == SEAL_OK;
-	return seal_check(rest->key, cache, &place, zeros ? NULL : bytes, verifier->bytes, verifier->size) == SEAL_OK;
+	if (!seal_is_of_zeros(verifier->bytes, verifier->size))
+		return slot->cipher == sum64(bytes, rest->block_size, block->block);
+	return is_zero(bytes, rest->block_size) &&
+	       seal_check(rest->key, cache, &place, NULL, verifier->bytes, verifier->size) == SEAL_OK;
 }
 
 // Was it never written, though a write may have begun? Not if ${sealed}, that is known to be on stable storage, is newer.
@@ -296,18 +299,18 @@ is_initial(const struct rest *rest, const struct seal_record *record, version_t 
 }
 
 // Which slot has the verifier of ${bytes}, which are on the storage? ${sealed}: as which version that was sealed which is known to
-// be on stable storage. ${opens}: where only one is possible they are decrypted at once.
+// be on stable storage.
 static int
 find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block,
-	  const struct seal_record *record, version_t sealed, uint8_t *bytes, bool opens, const char **ret_why)
+	  const struct seal_record *record, version_t sealed, const uint8_t *bytes, const char **ret_why)
 {
 	int newest = newest_of(record), live = LIVE_NONE;
 	bool open = is_open(rest, record, block);
 
 	*ret_why = "it is not what a writer of the volume has sealed: it was changed, or a crash has torn it";
-	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes, opens && !open))
+	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes))
 		live = newest;
-	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes, false))
+	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes))
 		live = !newest;
 	else if ((newest < 0 || open) && is_initial(rest, record, sealed, bytes))
 		return LIVE_INITIAL;
@@ -399,7 +402,7 @@ find_free(struct rest *rest, const struct rest_block *block, const struct seal_r
 	if (is_open(rest, record, block)) {
 		live = seals_read_at(rest->fd, rest->look, rest->block_size, offset) != 0
 			       ? LIVE_NONE
-			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, false, &why);
+			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, &why);
 		if (live == LIVE_INITIAL)
 			return newest < 0 ? 0 : newest; // what had begun there has come to nothing
 	}
@@ -412,11 +415,16 @@ put_slot(struct rest *rest, const struct rest_block *block, struct seal_record *
 {
 	int newest = newest_of(record);
 	uint64_t turn = newest >= 0 ? record->slots[newest].turn : 0;
+	const uint8_t *cipher = block->seals ? block->sealed : block->bytes;
+	struct seal_slot *slot;
 
 	if (block->bytes == NULL && newest < 0)
 		return false;
-	record->slots[find_free(rest, block, record)] = (struct seal_slot){
-		.turn = turn + 1, .session = seal_slots_session(rest->slots), .verifier = block->verifier};
+	slot = &record->slots[find_free(rest, block, record)];
+	slot->turn = turn + 1;
+	slot->session = seal_slots_session(rest->slots);
+	slot->cipher = cipher != NULL ? sum64(cipher, rest->block_size, block->block) : 0;
+	slot->verifier = block->verifier;
 	return true;
 }
 
@@ -464,23 +472,31 @@ rest_put_sync(struct rest *rest)
 // ---- Back ----
 
 static void
-get_block(struct rest *rest, struct rest_block *block, const struct seal_record *record, version_t sealed)
+open_block(struct rest *rest, struct rest_block *block)
 {
 	struct seal_place place = place_of(rest, block, 0);
+	enum seal_result result = seal_open(rest->key, rest->get_cache, &place, block->bytes, block->verifier.bytes,
+					    block->verifier.size, block->bytes);
+
+	if (result != SEAL_OK)
+		block->why = seal_result_text(result);
+}
+
+static void
+get_block(struct rest *rest, struct rest_block *block, const struct seal_record *record, version_t sealed)
+{
+	const struct seal_verifier *verifier;
 	const char *why;
-	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, rest->is_plain, &why);
+	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, &why);
 
 	block->verifier.size = 0;
 	block->why = live == LIVE_NONE ? why : NULL;
 	if (live < 0)
 		return;
-	block->verifier = record->slots[live].verifier;
-	if (!rest->is_plain || !is_open(rest, record, block) ||
-	    seal_is_of_zeros(block->verifier.bytes, block->verifier.size))
-		return;
-	if (seal_open(rest->key, rest->get_cache, &place, block->bytes, block->verifier.bytes, block->verifier.size,
-		      block->bytes) != SEAL_OK)
-		block->why = seal_result_text(SEAL_UNREADABLE);
+	verifier = &record->slots[live].verifier;
+	block->verifier = *verifier;
+	if (rest->is_plain && !seal_is_of_zeros(verifier->bytes, verifier->size))
+		open_block(rest, block);
 }
 
 int
