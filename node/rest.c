@@ -15,13 +15,20 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { CHUNK_SIZE = 1 << 20 };
+enum { CHUNK_SIZE = 1 << 20, GROUP_SIZE = 16 };
 
 enum { LIVE_NONE = -2, LIVE_INITIAL = -1 }; // else the number of the slot
 
-struct touched {
+// Neighbours: a write of many blocks finds them once.
+struct group {
+	uint64_t number;             // of its first block / GROUP_SIZE
+	uint64_t newest;             // of its marks
+	uint64_t writes[GROUP_SIZE]; // marks: 1 more than the syncs that had begun when the last write ended; 0: none
+	UT_hash_handle hh;
+};
+
+struct failed {
 	uint64_t block;
-	uint64_t syncs; // that had begun when its write ended
 	UT_hash_handle hh;
 };
 
@@ -33,9 +40,10 @@ struct rest {
 	const struct sealed_root *root;
 	struct seal_slots *slots;
 	// The loop's.
-	struct touched *touched; // in the order of ${syncs}
-	struct touched *failed;  // what is on the storage is not known
-	uint64_t syncs;          // that have begun
+	struct group *touched; // in the order of their newest mark
+	struct failed *failed; // what is on the storage is not known
+	uint64_t syncs;        // that have begun,
+	uint64_t synced;       // and the last that has ended well
 	// A thread's.
 	struct seal_cache *put_cache;
 	uint8_t *look; // a block
@@ -122,15 +130,17 @@ rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, c
 }
 
 static void
-drop(struct touched **table)
+drop_touched(struct rest *rest, struct group *group)
 {
-	struct touched *touched, *next;
+	HASH_DEL(rest->touched, group);
+	free(group);
+}
 
-	HASH_ITER (hh, *table, touched, next)
-	{
-		HASH_DEL(*table, touched);
-		free(touched);
-	}
+static void
+drop_failed(struct rest *rest, struct failed *failed)
+{
+	HASH_DEL(rest->failed, failed);
+	free(failed);
 }
 
 void
@@ -138,8 +148,10 @@ rest_close(struct rest *rest)
 {
 	if (rest == NULL)
 		return;
-	drop(&rest->touched);
-	drop(&rest->failed);
+	while (rest->touched != NULL)
+		drop_touched(rest, rest->touched);
+	while (rest->failed != NULL)
+		drop_failed(rest, rest->failed);
 	seal_slots_close(rest->slots);
 	seal_cache_destroy(rest->put_cache);
 	seal_cache_destroy(rest->get_cache);
@@ -157,47 +169,71 @@ rest_is_plain(const struct rest *rest)
 
 // ---- On the loop ----
 
-static struct touched *
-find_touched(struct touched *table, uint64_t block)
+static struct group *
+find_touched(const struct rest *rest, uint64_t number)
 {
-	struct touched *touched;
+	struct group *group;
 
-	HASH_FIND(hh, table, &block, sizeof(block), touched);
-	return touched;
-}
-
-static void
-remove_touched(struct touched **table, uint64_t block)
-{
-	struct touched *touched = find_touched(*table, block);
-
-	if (touched == NULL)
-		return;
-	HASH_DEL(*table, touched);
-	free(touched);
+	HASH_FIND(hh, rest->touched, &number, sizeof(number), group);
+	return group;
 }
 
 // At the end, where the newest are.
-static void
-add_touched(struct touched **table, uint64_t block, uint64_t syncs)
+static struct group *
+touch(struct rest *rest, uint64_t number)
 {
-	struct touched *touched = find_touched(*table, block);
+	struct group *group = find_touched(rest, number);
 
-	if (touched != NULL)
-		HASH_DEL(*table, touched);
+	if (group != NULL && group->newest == rest->syncs + 1)
+		return group;
+	if (group != NULL)
+		HASH_DEL(rest->touched, group);
 	else
-		touched = malloc(sizeof(*touched));
-	CHECK(touched != NULL);
-	*touched = (struct touched){.block = block, .syncs = syncs};
-	HASH_ADD(hh, *table, block, sizeof(touched->block), touched);
+		group = calloc(1, sizeof(*group));
+	CHECK(group != NULL);
+	group->number = number;
+	group->newest = rest->syncs + 1;
+	HASH_ADD(hh, rest->touched, number, sizeof(group->number), group);
+	return group;
+}
+
+static struct failed *
+find_failed(const struct rest *rest, uint64_t block)
+{
+	struct failed *failed;
+
+	HASH_FIND(hh, rest->failed, &block, sizeof(block), failed);
+	return failed;
+}
+
+static void
+set_failed(struct rest *rest, uint64_t block, bool has_failed)
+{
+	struct failed *failed = find_failed(rest, block);
+
+	if (has_failed == (failed != NULL))
+		return;
+	if (!has_failed) {
+		drop_failed(rest, failed);
+		return;
+	}
+	failed = calloc(1, sizeof(*failed));
+	CHECK(failed != NULL);
+	failed->block = block;
+	HASH_ADD(hh, rest->failed, block, sizeof(failed->block), failed);
 }
 
 bool
 rest_needs_sync(const struct rest *rest, uint64_t block, uint32_t count)
 {
-	for (uint64_t end = block + count; block < end; block++)
-		if (find_touched(rest->touched, block) != NULL)
+	const struct group *group = NULL;
+
+	for (uint64_t i = block; i < block + count; i++) {
+		if (i == block || i % GROUP_SIZE == 0)
+			group = find_touched(rest, i / GROUP_SIZE);
+		if (group != NULL && group->writes[i % GROUP_SIZE] > rest->synced)
 			return true;
+	}
 	return false;
 }
 
@@ -210,29 +246,28 @@ rest_sync_began(struct rest *rest)
 void
 rest_synced(struct rest *rest, uint64_t number)
 {
-	struct touched *touched;
-
-	while ((touched = rest->touched) != NULL && touched->syncs < number) {
-		HASH_DEL(rest->touched, touched);
-		free(touched);
-	}
+	if (number > rest->synced)
+		rest->synced = number;
+	while (rest->touched != NULL && rest->touched->newest <= rest->synced)
+		drop_touched(rest, rest->touched);
 }
 
 void
 rest_begin(const struct rest *rest, struct rest_block *block)
 {
-	block->is_open = find_touched(rest->failed, block->block) != NULL;
+	block->is_open = find_failed(rest, block->block) != NULL;
 }
 
 void
 rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok)
 {
-	for (uint64_t end = block + count; block < end; block++) {
-		add_touched(&rest->touched, block, rest->syncs);
-		if (ok)
-			remove_touched(&rest->failed, block);
-		else
-			add_touched(&rest->failed, block, 0);
+	struct group *group = NULL;
+
+	for (uint64_t i = block; i < block + count; i++) {
+		if (i == block || i % GROUP_SIZE == 0)
+			group = touch(rest, i / GROUP_SIZE);
+		group->writes[i % GROUP_SIZE] = group->newest;
+		set_failed(rest, i, !ok);
 	}
 }
 
