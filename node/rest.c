@@ -3,6 +3,7 @@
 // found without its bytes. Of others both are possible until the block is written again.
 #include "node/rest.h"
 
+#include "cache/sum.h"
 #include "core/check.h"
 #include "node/seals_io.h"
 
@@ -14,13 +15,20 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { CHUNK_SIZE = 1 << 20 };
+enum { CHUNK_SIZE = 1 << 20, GROUP_SIZE = 16 };
 
 enum { LIVE_NONE = -2, LIVE_INITIAL = -1 }; // else the number of the slot
 
-struct touched {
+// Neighbours: a write of many blocks finds them once.
+struct group {
+	uint64_t number;             // of its first block / GROUP_SIZE
+	uint64_t newest;             // of its marks
+	uint64_t writes[GROUP_SIZE]; // marks: 1 more than the syncs that had begun when the last write ended; 0: none
+	UT_hash_handle hh;
+};
+
+struct failed {
 	uint64_t block;
-	uint64_t syncs; // that had begun when its write ended
 	UT_hash_handle hh;
 };
 
@@ -32,9 +40,10 @@ struct rest {
 	const struct sealed_root *root;
 	struct seal_slots *slots;
 	// The loop's.
-	struct touched *touched; // in the order of ${syncs}
-	struct touched *failed;  // what is on the storage is not known
-	uint64_t syncs;          // that have begun
+	struct group *touched; // in the order of their newest mark
+	struct failed *failed; // what is on the storage is not known
+	uint64_t syncs;        // that have begun,
+	uint64_t synced;       // and the last that has ended well
 	// A thread's.
 	struct seal_cache *put_cache;
 	uint8_t *look; // a block
@@ -121,15 +130,17 @@ rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, c
 }
 
 static void
-drop(struct touched **table)
+drop_touched(struct rest *rest, struct group *group)
 {
-	struct touched *touched, *next;
+	HASH_DEL(rest->touched, group);
+	free(group);
+}
 
-	HASH_ITER (hh, *table, touched, next)
-	{
-		HASH_DEL(*table, touched);
-		free(touched);
-	}
+static void
+drop_failed(struct rest *rest, struct failed *failed)
+{
+	HASH_DEL(rest->failed, failed);
+	free(failed);
 }
 
 void
@@ -137,8 +148,10 @@ rest_close(struct rest *rest)
 {
 	if (rest == NULL)
 		return;
-	drop(&rest->touched);
-	drop(&rest->failed);
+	while (rest->touched != NULL)
+		drop_touched(rest, rest->touched);
+	while (rest->failed != NULL)
+		drop_failed(rest, rest->failed);
 	seal_slots_close(rest->slots);
 	seal_cache_destroy(rest->put_cache);
 	seal_cache_destroy(rest->get_cache);
@@ -156,47 +169,71 @@ rest_is_plain(const struct rest *rest)
 
 // ---- On the loop ----
 
-static struct touched *
-find_touched(struct touched *table, uint64_t block)
+static struct group *
+find_touched(const struct rest *rest, uint64_t number)
 {
-	struct touched *touched;
+	struct group *group;
 
-	HASH_FIND(hh, table, &block, sizeof(block), touched);
-	return touched;
-}
-
-static void
-remove_touched(struct touched **table, uint64_t block)
-{
-	struct touched *touched = find_touched(*table, block);
-
-	if (touched == NULL)
-		return;
-	HASH_DEL(*table, touched);
-	free(touched);
+	HASH_FIND(hh, rest->touched, &number, sizeof(number), group);
+	return group;
 }
 
 // At the end, where the newest are.
-static void
-add_touched(struct touched **table, uint64_t block, uint64_t syncs)
+static struct group *
+touch(struct rest *rest, uint64_t number)
 {
-	struct touched *touched = find_touched(*table, block);
+	struct group *group = find_touched(rest, number);
 
-	if (touched != NULL)
-		HASH_DEL(*table, touched);
+	if (group != NULL && group->newest == rest->syncs + 1)
+		return group;
+	if (group != NULL)
+		HASH_DEL(rest->touched, group);
 	else
-		touched = malloc(sizeof(*touched));
-	CHECK(touched != NULL);
-	*touched = (struct touched){.block = block, .syncs = syncs};
-	HASH_ADD(hh, *table, block, sizeof(touched->block), touched);
+		group = calloc(1, sizeof(*group));
+	CHECK(group != NULL);
+	group->number = number;
+	group->newest = rest->syncs + 1;
+	HASH_ADD(hh, rest->touched, number, sizeof(group->number), group);
+	return group;
+}
+
+static struct failed *
+find_failed(const struct rest *rest, uint64_t block)
+{
+	struct failed *failed;
+
+	HASH_FIND(hh, rest->failed, &block, sizeof(block), failed);
+	return failed;
+}
+
+static void
+set_failed(struct rest *rest, uint64_t block, bool has_failed)
+{
+	struct failed *failed = find_failed(rest, block);
+
+	if (has_failed == (failed != NULL))
+		return;
+	if (!has_failed) {
+		drop_failed(rest, failed);
+		return;
+	}
+	failed = calloc(1, sizeof(*failed));
+	CHECK(failed != NULL);
+	failed->block = block;
+	HASH_ADD(hh, rest->failed, block, sizeof(failed->block), failed);
 }
 
 bool
 rest_needs_sync(const struct rest *rest, uint64_t block, uint32_t count)
 {
-	for (uint64_t end = block + count; block < end; block++)
-		if (find_touched(rest->touched, block) != NULL)
+	const struct group *group = NULL;
+
+	for (uint64_t i = block; i < block + count; i++) {
+		if (i == block || i % GROUP_SIZE == 0)
+			group = find_touched(rest, i / GROUP_SIZE);
+		if (group != NULL && group->writes[i % GROUP_SIZE] > rest->synced)
 			return true;
+	}
 	return false;
 }
 
@@ -209,29 +246,28 @@ rest_sync_began(struct rest *rest)
 void
 rest_synced(struct rest *rest, uint64_t number)
 {
-	struct touched *touched;
-
-	while ((touched = rest->touched) != NULL && touched->syncs < number) {
-		HASH_DEL(rest->touched, touched);
-		free(touched);
-	}
+	if (number > rest->synced)
+		rest->synced = number;
+	while (rest->touched != NULL && rest->touched->newest <= rest->synced)
+		drop_touched(rest, rest->touched);
 }
 
 void
 rest_begin(const struct rest *rest, struct rest_block *block)
 {
-	block->is_open = find_touched(rest->failed, block->block) != NULL;
+	block->is_open = find_failed(rest, block->block) != NULL;
 }
 
 void
 rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok)
 {
-	for (uint64_t end = block + count; block < end; block++) {
-		add_touched(&rest->touched, block, rest->syncs);
-		if (ok)
-			remove_touched(&rest->failed, block);
-		else
-			add_touched(&rest->failed, block, 0);
+	struct group *group = NULL;
+
+	for (uint64_t i = block; i < block + count; i++) {
+		if (i == block || i % GROUP_SIZE == 0)
+			group = touch(rest, i / GROUP_SIZE);
+		group->writes[i % GROUP_SIZE] = group->newest;
+		set_failed(rest, i, !ok);
 	}
 }
 
@@ -282,19 +318,21 @@ place_of(const struct rest *rest, const struct rest_block *block, version_t vers
 	return (struct seal_place){.block = block->block, .version = version, .block_size = rest->block_size};
 }
 
+// What a root has in the clear of zeros it seals itself, so that their verifier has to be right. Of ciphertext that is seen
+// to by whoever decrypts it, or gets it.
 static bool
 fits(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block, const struct seal_slot *slot,
-     uint8_t *bytes, bool opens)
+     const uint8_t *bytes)
 {
 	const struct seal_verifier *verifier = &slot->verifier;
 	struct seal_place place = place_of(rest, block, 0);
-	bool zeros = seal_is_of_zeros(verifier->bytes, verifier->size);
 
-	if (slot->turn == 0 || (zeros && !is_zero(bytes, rest->block_size)))
+	if (slot->turn == 0)
 		return false;
-	if (!zeros && opens)
-		return seal_open(rest->key, cache, &place, bytes, verifier->bytes, verifier->size, bytes) == SEAL_OK;
-	return seal_check(rest->key, cache, &place, zeros ? NULL : bytes, verifier->bytes, verifier->size) == SEAL_OK;
+	if (!seal_is_of_zeros(verifier->bytes, verifier->size))
+		return slot->cipher == sum64(bytes, rest->block_size, block->block);
+	return is_zero(bytes, rest->block_size) &&
+	       seal_check(rest->key, cache, &place, NULL, verifier->bytes, verifier->size) == SEAL_OK;
 }
 
 // Was it never written, though a write may have begun? Not if ${sealed}, that is known to be on stable storage, is newer.
@@ -309,18 +347,18 @@ is_initial(const struct rest *rest, const struct seal_record *record, version_t 
 }
 
 // Which slot has the verifier of ${bytes}, which are on the storage? ${sealed}: as which version that was sealed which is known to
-// be on stable storage. ${opens}: where only one is possible they are decrypted at once.
+// be on stable storage.
 static int
 find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_block *block,
-	  const struct seal_record *record, version_t sealed, uint8_t *bytes, bool opens, const char **ret_why)
+	  const struct seal_record *record, version_t sealed, const uint8_t *bytes, const char **ret_why)
 {
 	int newest = newest_of(record), live = LIVE_NONE;
 	bool open = is_open(rest, record, block);
 
 	*ret_why = "it is not what a writer of the volume has sealed: it was changed, or a crash has torn it";
-	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes, opens && !open))
+	if (newest >= 0 && fits(rest, cache, block, &record->slots[newest], bytes))
 		live = newest;
-	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes, false))
+	else if (newest >= 0 && open && fits(rest, cache, block, &record->slots[!newest], bytes))
 		live = !newest;
 	else if ((newest < 0 || open) && is_initial(rest, record, sealed, bytes))
 		return LIVE_INITIAL;
@@ -412,7 +450,7 @@ find_free(struct rest *rest, const struct rest_block *block, const struct seal_r
 	if (is_open(rest, record, block)) {
 		live = seals_read_at(rest->fd, rest->look, rest->block_size, offset) != 0
 			       ? LIVE_NONE
-			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, false, &why);
+			       : find_live(rest, rest->put_cache, block, record, 0, rest->look, &why);
 		if (live == LIVE_INITIAL)
 			return newest < 0 ? 0 : newest; // what had begun there has come to nothing
 	}
@@ -425,11 +463,16 @@ put_slot(struct rest *rest, const struct rest_block *block, struct seal_record *
 {
 	int newest = newest_of(record);
 	uint64_t turn = newest >= 0 ? record->slots[newest].turn : 0;
+	const uint8_t *cipher = block->seals ? block->sealed : block->bytes;
+	struct seal_slot *slot;
 
 	if (block->bytes == NULL && newest < 0)
 		return false;
-	record->slots[find_free(rest, block, record)] = (struct seal_slot){
-		.turn = turn + 1, .session = seal_slots_session(rest->slots), .verifier = block->verifier};
+	slot = &record->slots[find_free(rest, block, record)];
+	slot->turn = turn + 1;
+	slot->session = seal_slots_session(rest->slots);
+	slot->cipher = cipher != NULL ? sum64(cipher, rest->block_size, block->block) : 0;
+	slot->verifier = block->verifier;
 	return true;
 }
 
@@ -477,23 +520,31 @@ rest_put_sync(struct rest *rest)
 // ---- Back ----
 
 static void
-get_block(struct rest *rest, struct rest_block *block, const struct seal_record *record, version_t sealed)
+open_block(struct rest *rest, struct rest_block *block)
 {
 	struct seal_place place = place_of(rest, block, 0);
+	enum seal_result result = seal_open(rest->key, rest->get_cache, &place, block->bytes, block->verifier.bytes,
+					    block->verifier.size, block->bytes);
+
+	if (result != SEAL_OK)
+		block->why = seal_result_text(result);
+}
+
+static void
+get_block(struct rest *rest, struct rest_block *block, const struct seal_record *record, version_t sealed)
+{
+	const struct seal_verifier *verifier;
 	const char *why;
-	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, rest->is_plain, &why);
+	int live = find_live(rest, rest->get_cache, block, record, sealed, block->bytes, &why);
 
 	block->verifier.size = 0;
 	block->why = live == LIVE_NONE ? why : NULL;
 	if (live < 0)
 		return;
-	block->verifier = record->slots[live].verifier;
-	if (!rest->is_plain || !is_open(rest, record, block) ||
-	    seal_is_of_zeros(block->verifier.bytes, block->verifier.size))
-		return;
-	if (seal_open(rest->key, rest->get_cache, &place, block->bytes, block->verifier.bytes, block->verifier.size,
-		      block->bytes) != SEAL_OK)
-		block->why = seal_result_text(SEAL_UNREADABLE);
+	verifier = &record->slots[live].verifier;
+	block->verifier = *verifier;
+	if (rest->is_plain && !seal_is_of_zeros(verifier->bytes, verifier->size))
+		open_block(rest, block);
 }
 
 int

@@ -77,7 +77,7 @@ int rest_put(struct rest *rest, struct rest_block *blocks, uint32_t count);
 int rest_put_sync(struct rest *rest);
 
 // ${count} neighbours were read: find their verifiers, and decrypt them if they are in the clear in memory. Those that are not
-// right have a reason. By one thread. Returns 0 or an errno value.
+// right have a reason; ciphertext that stays such has only its sum looked at. By one thread. Returns 0 or an errno value.
 int rest_get(struct rest *rest, struct rest_block *blocks, uint32_t count);
 
 #endif

@@ -3,6 +3,7 @@
 // are the same before and after is the same.
 #include "node/seal_slots.h"
 
+#include "cache/sum.h"
 #include "core/check.h"
 #include "node/seals_io.h"
 
@@ -15,12 +16,13 @@ enum {
 	PAGE_SIZE = 4096,
 	STATE_SIZE = 512, // of a sector: it is written whole or not at all
 	SLOT_SIZE = 512,
-	SUM_SIZE = 32,
+	SUM_SIZE = 8,
 	SUMMED_SIZE = SLOT_SIZE - SUM_SIZE,
+	CIPHER_OFFSET = SUMMED_SIZE - SUM_SIZE,
 	MAGIC_SIZE = 8,
 };
 
-static_assert(8 + 8 + 2 + SEAL_VERIFIER_SIZE_MAX <= SUMMED_SIZE, "a verifier fits a slot");
+static_assert(8 + 8 + 2 + SEAL_VERIFIER_SIZE_MAX <= CIPHER_OFFSET, "a verifier fits a slot");
 
 static const uint8_t magic[MAGIC_SIZE] = {'h', 'v', 'f', 's', 's', 'l', 'o', 't'};
 
@@ -43,7 +45,7 @@ write_state(const struct seal_slots *slots, bool settled)
 	seals_put(state + 16, slots->settled_from);
 	state[24] = settled;
 	seals_put(state + 32, slots->epoch);
-	crypto_generichash(state + STATE_SIZE - SUM_SIZE, SUM_SIZE, state, STATE_SIZE - SUM_SIZE, NULL, 0);
+	seals_put(state + STATE_SIZE - SUM_SIZE, sum64(state, STATE_SIZE - SUM_SIZE, 0));
 	sys_errno = seals_write_at(slots->fd, state, STATE_SIZE, slots->offset);
 	return sys_errno != 0 ? sys_errno : seal_slots_sync(slots);
 }
@@ -52,7 +54,7 @@ static int
 read_state(struct seal_slots *slots)
 {
 	static const uint8_t nothing[STATE_SIZE];
-	uint8_t state[STATE_SIZE], sum[SUM_SIZE];
+	uint8_t state[STATE_SIZE];
 	int sys_errno = seals_read_at(slots->fd, state, STATE_SIZE, slots->offset);
 
 	if (sys_errno != 0)
@@ -60,8 +62,8 @@ read_state(struct seal_slots *slots)
 	slots->settled_from = 1;
 	if (memcmp(state, nothing, STATE_SIZE) == 0) // it is new
 		return 0;
-	crypto_generichash(sum, SUM_SIZE, state, STATE_SIZE - SUM_SIZE, NULL, 0);
-	if (memcmp(state, magic, MAGIC_SIZE) != 0 || memcmp(sum, state + STATE_SIZE - SUM_SIZE, SUM_SIZE) != 0)
+	if (memcmp(state, magic, MAGIC_SIZE) != 0 ||
+	    seals_get(state + STATE_SIZE - SUM_SIZE) != sum64(state, STATE_SIZE - SUM_SIZE, 0))
 		return EBADMSG;
 	slots->session = seals_get(state + 8);
 	slots->settled_from = state[24] == 1 ? seals_get(state + 16) : slots->session + 1;
@@ -132,19 +134,6 @@ seal_slots_sync(const struct seal_slots *slots)
 // ---- Records ----
 
 static void
-make_sum(uint64_t block, const uint8_t *bytes, uint8_t ret[SUM_SIZE])
-{
-	crypto_generichash_state state;
-	uint8_t number[8];
-
-	seals_put(number, block);
-	crypto_generichash_init(&state, NULL, 0, SUM_SIZE);
-	crypto_generichash_update(&state, number, sizeof(number));
-	crypto_generichash_update(&state, bytes, SUMMED_SIZE);
-	crypto_generichash_final(&state, ret, SUM_SIZE);
-}
-
-static void
 print_slot(uint64_t block, const struct seal_slot *slot, uint8_t bytes[SLOT_SIZE])
 {
 	memset(bytes, 0, SLOT_SIZE);
@@ -155,23 +144,22 @@ print_slot(uint64_t block, const struct seal_slot *slot, uint8_t bytes[SLOT_SIZE
 	bytes[16] = (uint8_t)(slot->verifier.size >> 8);
 	bytes[17] = (uint8_t)slot->verifier.size;
 	memcpy(bytes + 18, slot->verifier.bytes, slot->verifier.size);
-	make_sum(block, bytes, bytes + SUMMED_SIZE);
+	seals_put(bytes + CIPHER_OFFSET, slot->cipher);
+	seals_put(bytes + SUMMED_SIZE, sum64(bytes, SUMMED_SIZE, block));
 }
 
 static void
 parse_slot(uint64_t block, const uint8_t bytes[SLOT_SIZE], struct seal_slot *ret)
 {
-	uint8_t sum[SUM_SIZE];
 	uint16_t size = (uint16_t)(bytes[16] << 8 | bytes[17]);
 
 	ret->turn = 0;
-	if (seals_get(bytes) == 0 || size > SEAL_VERIFIER_SIZE_MAX)
-		return;
-	make_sum(block, bytes, sum);
-	if (memcmp(sum, bytes + SUMMED_SIZE, SUM_SIZE) != 0)
+	if (seals_get(bytes) == 0 || size > SEAL_VERIFIER_SIZE_MAX ||
+	    seals_get(bytes + SUMMED_SIZE) != sum64(bytes, SUMMED_SIZE, block))
 		return;
 	ret->turn = seals_get(bytes);
 	ret->session = seals_get(bytes + 8);
+	ret->cipher = seals_get(bytes + CIPHER_OFFSET);
 	ret->verifier.size = size;
 	memcpy(ret->verifier.bytes, bytes + 18, size);
 }

@@ -9,9 +9,11 @@
 //	size      2         of the verifier
 //	verifier  0 to 377  (crypto/seal.h)
 //	zeros     up to
-//	sum       32        BLAKE2b-256 of block number (8) and the 480 bytes before
+//	cipher    8         XXH64 of the ciphertext, with the block number as its seed; of zeros: 0
+//	sum       8         XXH64 of the 504 bytes before, with the same seed
 //
-// Which slot is the right one: node/rest.h. Functions block, and may be called on any thread; of one block not on two at the
+// The sums find what is damaged; what somebody has changed on purpose only the verifier tells. Which slot is the right one:
+// node/rest.h. Functions block, and may be called on any thread; of one block not on two at the
 // same time.
 #ifndef HVFS_NODE_SEAL_SLOTS_H
 #define HVFS_NODE_SEAL_SLOTS_H
@@ -23,6 +25,7 @@ enum { SEAL_SLOTS = 2, SEAL_SLOTS_RUN = 64 };
 struct seal_slot {
 	uint64_t turn;    // 0: there is none, or it is damaged
 	uint64_t session;
+	uint64_t cipher; // sum of the ciphertext
 	struct seal_verifier verifier;
 };
 

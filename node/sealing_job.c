@@ -5,6 +5,8 @@
 // decrypted where it is.
 #include "node/sealing_job.h"
 
+#include <string.h>
+
 enum { TOGETHER_MAX = 64 }; // blocks that are checked at once
 
 bool
@@ -78,6 +80,7 @@ static void
 make_proofs(struct job *job, const uint32_t *which, uint32_t count)
 {
 	struct seal_block blocks[SEAL_BLOCKS_MAX];
+	struct seal_verifier *made = job->parts[which[0]].made;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct item *item = &job->message->items[which[i]];
@@ -86,8 +89,9 @@ make_proofs(struct job *job, const uint32_t *which, uint32_t count)
 
 		blocks[i] = (struct seal_block){place_of(job, which[i]), part->other != NULL ? buf_bytes(plain) : NULL,
 						part->other != NULL ? buf_bytes(part->other) : NULL};
+		part->made = &made[i]; // there may be some between that do not need one
 	}
-	seal_make(job->maker, blocks, count, job->parts[which[0]].made);
+	seal_make(job->maker, blocks, count, made);
 }
 
 static bool
@@ -101,16 +105,20 @@ seal_item_again(struct job *job, uint32_t i)
 	return result == SEAL_OK || sealing_job_fail(job, i, seal_result_text(result));
 }
 
-// In memory it is ciphertext, sealed as an older version.
-static bool
+// In memory it is ciphertext, sealed as an older version. What is not right there (it came from a storage that somebody has
+// changed) is not sealed anew: it goes as it is, and whoever gets it refuses it.
+static void
 open_item(struct job *job, uint32_t i)
 {
-	const struct proof *old = job->parts[i].old;
+	struct part *part = &job->parts[i];
+	const struct proof *old = part->old;
 	struct seal_place place = place_of(job, i);
-	enum seal_result result = seal_open(job->maker, job->cache, &place, buf_bytes(job->message->items[i].buf),
-					    old->bytes, old->size, buf_bytes(job->parts[i].other));
+	const uint8_t *cipher = buf_bytes(job->message->items[i].buf);
 
-	return result == SEAL_OK || sealing_job_fail(job, i, seal_result_text(result));
+	if (seal_open(job->maker, job->cache, &place, cipher, old->bytes, old->size, buf_bytes(part->other)) == SEAL_OK)
+		return;
+	memcpy(buf_bytes(part->other), cipher, job->block_size);
+	part->before = old;
 }
 
 // What is to be sent: seal it, or seal it again.
@@ -128,8 +136,8 @@ seal_all(struct job *job)
 			continue;
 		if (part->before != NULL && part->other != NULL && !seal_item_again(job, i))
 			return;
-		if (part->old != NULL && !open_item(job, i))
-			return;
+		if (part->old != NULL)
+			open_item(job, i);
 		if (part->before == NULL)
 			which[count++] = i;
 		if (count == SEAL_BLOCKS_MAX) {

@@ -377,6 +377,112 @@ def changed(lab):
     expect(lab, {first + number: data for number, data in enumerate(new)}, ())
 
 
+# ---- With the sums, too ----
+
+PRIMES = 0x9e3779b185ebca87, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9, 0x85ebca77c2b2ae63, 0x27d4eb2f165667c5
+WORD = (1 << 64) - 1
+
+
+def rotate(value, bits):
+    return (value << bits | value >> (64 - bits)) & WORD
+
+
+def take_in(lane, value):
+    return rotate((lane + value * PRIMES[1]) & WORD, 31) * PRIMES[0] & WORD
+
+
+def xxh64(data, seed):
+    """Of at least 32 bytes, a multiple of 8."""
+    words = [int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 8)]
+    lanes = [(seed + PRIMES[0] + PRIMES[1]) & WORD, (seed + PRIMES[1]) & WORD, seed, (seed - PRIMES[0]) & WORD]
+    for i in range(len(words) // 4 * 4):
+        lanes[i % 4] = take_in(lanes[i % 4], words[i])
+    total = sum(rotate(lane, bits) for lane, bits in zip(lanes, (1, 7, 12, 18))) & WORD
+    for lane in lanes:
+        total = ((total ^ take_in(0, lane)) * PRIMES[0] + PRIMES[3]) & WORD
+    total = (total + len(data)) & WORD
+    for word in words[len(words) // 4 * 4:]:
+        total = (rotate(total ^ take_in(0, word), 27) * PRIMES[0] + PRIMES[3]) & WORD
+    total = (total ^ total >> 33) * PRIMES[1] & WORD
+    total = (total ^ total >> 29) * PRIMES[2] & WORD
+    return total ^ total >> 32
+
+
+def put(number, cipher, slot):
+    """The ciphertext, and its verifier in the first slot, with sums that are right at this place."""
+    slot = slot[:496] + xxh64(cipher, number).to_bytes(8, "big")
+    at("disk.img", number * BLOCK, cipher)
+    at(SEALS, RECORDS + number * 1024, slot + xxh64(slot, number).to_bytes(8, "big"))
+
+
+def refuses(disk, numbers):
+    for number in numbers:
+        for _ in range(2):
+            try:
+                disk.read(number)
+                raise AssertionError(f"block {number} is read")
+            except OSError as error:
+                check(error.errno == errno.EIO, error)
+
+
+def log_of(name):
+    with open(f"{name}.log", encoding="utf-8") as log:
+        return log.read()
+
+
+def changed_with_sums(lab):
+    """A root that has ciphertext in memory passes it on; who gets it refuses it, time and again, and the links stay."""
+    first, data = 3000, [content(number, 3) for number in range(8)]
+    wrong, right = range(first + 2, first + 5), (*range(first, first + 2), *range(first + 5, first + 8))
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    write_at(nodes[-1].image(), first * BLOCK, b"".join(data), sync=True)
+    stop(*reversed(nodes))
+    cipher, slots = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024)
+    cipher = [cipher[i * BLOCK:(i + 1) * BLOCK] for i in range(8)]
+    slots = [slots[i * 1024:i * 1024 + 512] for i in range(8)]
+    put(first + 1, cipher[1], slots[1])
+    check(slots[1] == at(SEALS, RECORDS + (first + 1) * 1024, size=512), "these are other sums than the root's")
+    put(first + 2, bytes([cipher[2][0] ^ 1]) + cipher[2][1:], slots[2])  # a bit
+    put(first + 3, cipher[4], slots[4])  # swapped
+    put(first + 4, cipher[3], slots[3])
+
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    for crash in False, True:
+        if crash:  # what it has now gets another number, and is sealed anew
+            nodes[0].kill()
+            nodes[0] = root(lab)
+        connects = [log_of(name).count("connect") for name in ("proxy", "leaf")]
+        disk = Direct(nodes[-1].image())
+        refuses(disk, wrong)
+        for number in right:
+            check(disk.read(number) == data[number - first], "block", number, "is something else")
+        disk.close()
+        check(nodes[0].volume()["damaged_blocks"] == 0, nodes[0].volume())
+        check("with a block that is not one of the volume's: block 300" in log_of("proxy"), "the log says nothing")
+        if not crash:
+            check(connects == [log_of(name).count("connect") for name in ("proxy", "leaf")], "a link was closed")
+    stop(*reversed(nodes))
+
+    top = root(lab, mount=True)
+    disk = Direct(top.image())
+    refuses(disk, wrong)
+    disk.close()
+    check(top.volume()["damaged_blocks"] > 0 and "the verifier is not that of this block" in log_of("root"), top.volume())
+    top.stop()
+
+    nodes = [root(lab), proxy(lab), leaf(lab)]
+    disk = Direct(nodes[-1].image())
+    refuses(disk, wrong[:1])
+    for number in wrong:
+        disk.write(number, data[number - first])
+    disk.sync()
+    for number in wrong:
+        check(disk.read(number) == data[number - first], "block", number, "is something else")
+    disk.close()
+    stop(*reversed(nodes))
+    expect(lab, {first + number: one for number, one in enumerate(data)}, ())
+
+
 def test(lab):
     need_fuse()
     need_loop()
@@ -384,7 +490,8 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed:
+    for part in (forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed,
+                 changed_with_sums):
         part(lab)
         print(part.__name__, flush=True)
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A sealed storage after a crash, at any point, that leaves of what was not synced whatever it likes: each block can be read, and
 // is what a sync had promised or newer. And what somebody has changed is not used.
+#include "cache/sum.h"
+#include "node/seals_io.h"
 #include "tests/unit/rest_disk.h"
 #include "tests/unit/seal_help.h"
 
@@ -336,6 +338,55 @@ START_TEST(changed_or_swapped)
 }
 END_TEST
 
+// Who changes bytes and their sums is not noticed by a root that has ciphertext in memory, but by whoever has the block decrypted:
+// such a root, or the first who gets it.
+START_TEST(changed_with_sums)
+{
+	uint8_t one[SIZE], record[RECORD_SIZE], bytes[SIZE];
+	struct seal_cache *cache = seal_cache_create();
+	struct rest_block block;
+
+	begin_with_data();
+	rest_disk_read(&disk, 1, one);
+	one[100] ^= 1;
+	rest_disk_write(&disk, 1, one);
+	seals(false, record_offset(1), record, RECORD_SIZE);
+	seals_put(record + 496, sum64(one, SIZE, 1));
+	seals_put(record + 504, sum64(record, 504, 1));
+	seals(true, record_offset(1), record, RECORD_SIZE);
+	check_refused(1, "the verifier is not that of this block");
+	rest_disk_close(&disk);
+	rest_disk_open(&disk, key, false, true);
+	read_block(1, &block, bytes);
+	ck_assert_ptr_null(block.why);
+	ck_assert_int_eq(seal_check(key, cache, &(struct seal_place){.block = 1, .block_size = SIZE}, bytes, block.verifier.bytes,
+				    block.verifier.size),
+			 SEAL_FORGED);
+	rest_disk_close(&disk);
+	seal_cache_destroy(cache);
+}
+END_TEST
+
+// Zeros are what a writer has sealed as such, whoever reads: a root seals them anew.
+START_TEST(zeros_with_sums)
+{
+	uint8_t record[RECORD_SIZE];
+
+	begin_with_data();
+	rest_disk_zero(&disk, 1);
+	seals(false, record_offset(1), record, RECORD_SIZE);
+	record[18] = 2; // kind
+	record[17] = (uint8_t)(record[17] - SEAL_NONCE_SIZE - SEAL_TAG_SIZE);
+	seals_put(record + 504, sum64(record, 504, 1));
+	seals(true, record_offset(1), record, RECORD_SIZE);
+	check_refused(1, "not what a writer");
+	rest_disk_close(&disk);
+	rest_disk_open(&disk, key, false, true);
+	check_refused(1, "not what a writer");
+	rest_disk_close(&disk);
+}
+END_TEST
+
 // An old content, with its verifier: it is noticed as long as the versions are not put back, too.
 START_TEST(put_back)
 {
@@ -486,6 +537,8 @@ main(void)
 	tcase_add_loop_test(tcase, crashes, 0, 6);
 	tcase_add_loop_test(tcase, each_step, 0, 6);
 	tcase_add_test(tcase, changed_or_swapped);
+	tcase_add_test(tcase, changed_with_sums);
+	tcase_add_test(tcase, zeros_with_sums);
 	tcase_add_test(tcase, put_back);
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);

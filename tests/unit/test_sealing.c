@@ -426,6 +426,36 @@ passed_on_as(version_t version)
 	return two.sealed;
 }
 
+// Of three blocks under another number one is not what a writer has sealed: it goes as it is, the others are sealed anew.
+static void
+one_is_not_right(void)
+{
+	struct seal_cache *cache = seal_cache_create();
+	const struct proof *proof = buf_proof(two.first[1]);
+	struct buf *bufs[3] = {two.first[1], buf_alloc(pool), buf_zero()};
+
+	memcpy(buf_bytes(bufs[1]), buf_bytes(two.first[1]), BLOCK);
+	buf_set_proof(bufs[1], proof->bytes, proof->size); // that of another block
+	two.peer = NULL;
+	send_bufs(&two, 1, version_make(6, 0), bufs, 3);
+	while (two.sent[1] == NULL)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct item *item = &two.sent[1]->items[i];
+		struct seal_place place = {.block = 1 + i, .version = version_make(6, 0), .block_size = BLOCK};
+
+		ck_assert_int_eq(seal_check(proxy_key, cache, &place, i == 2 ? NULL : buf_bytes(item->buf), item->verifier.bytes,
+					    item->verifier.size),
+				 i == 1 ? SEAL_FORGED : SEAL_OK);
+	}
+	two.peer = &one;
+	sealing_received(one.link, &one.volume, two.sent[1]);
+	run_until(&one, one.count + 1);
+	ck_assert_uint_eq(one.refused, 1);
+	buf_unref(bufs[1]);
+	seal_cache_destroy(cache);
+}
+
 // A root that has ciphertext in memory, with proofs that it got when it came, passes it on as it is: what has another number
 // then is content whose number was forgotten. But not if it came with one that it was not sealed as; nor in an epoch that
 // began since, unless that is the one of a start in order. And where there is no proof there are zeros.
@@ -472,6 +502,7 @@ START_TEST(test_root_with_ciphertext)
 	run_until(&one, one.count + 1);
 	ck_assert_int_eq(two.kind, ITEM_ZERO);
 	ck_assert_uint_eq(one.refused, 0);
+	one_is_not_right();
 	end_close(&one);
 	end_close(&two);
 	sealed_root_close(root);
