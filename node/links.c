@@ -225,7 +225,7 @@ note_raised(struct raised *raised, const struct message *message)
 		const struct proof *proof = item->kind == ITEM_DATA ? buf_proof(item->buf) : NULL;
 
 		if (proof != NULL)
-			raised_set(raised, message->block + i, seal_version(proof->bytes, proof->size) != item->version);
+			raised_came(raised, message->block + i, seal_version(proof->bytes, proof->size), item->version);
 	}
 }
 

@@ -57,8 +57,8 @@ find(const struct raised *raised, uint64_t block)
 	return one;
 }
 
-void
-raised_set(struct raised *raised, uint64_t block, bool is_raised)
+static void
+set(struct raised *raised, uint64_t block, bool is_raised)
 {
 	struct one *one = find(raised, block);
 
@@ -78,6 +78,19 @@ raised_set(struct raised *raised, uint64_t block, bool is_raised)
 	CHECK(one != NULL);
 	one->block = block;
 	HASH_ADD(hh, raised->blocks, block, sizeof(one->block), one);
+}
+
+void
+raised_came(struct raised *raised, uint64_t block, version_t sealed, version_t version)
+{
+	if (sealed != version)
+		set(raised, block, true);
+}
+
+void
+raised_stored(struct raised *raised, uint64_t block, version_t sealed, version_t version)
+{
+	set(raised, block, sealed != version);
 }
 
 bool

@@ -4,6 +4,8 @@
 #ifndef HVFS_NODE_RAISED_H
 #define HVFS_NODE_RAISED_H
 
+#include "core/types.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,8 +16,15 @@ struct raised *raised_create(void);
 // NULL does nothing.
 void raised_destroy(struct raised *raised);
 
-// What has come of ${block} is so, or is not. There are hardly any; of too many nothing is known any more, and all are.
-void raised_set(struct raised *raised, uint64_t block, bool is_raised);
+// There are hardly any; of too many nothing is known any more, and all are.
+
+// Content of ${block} has come, sealed as ${sealed} and told to be ${version}. The core may not take it: what is here stays
+// what it was.
+void raised_came(struct raised *raised, uint64_t block, version_t sealed, version_t version);
+
+// Such content is being written to the storage, in place of what was there.
+void raised_stored(struct raised *raised, uint64_t block, version_t sealed, version_t version);
+
 bool raised_has(const struct raised *raised, uint64_t block);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "cache/sum.h"
 #include "core/check.h"
+#include "node/log.h"
 #include "node/seals_io.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ rest_has_data(const char *spec)
 {
 	int fd = open(spec, O_RDONLY | O_CLOEXEC), result = fd < 0 ? -errno : 0;
 	uint8_t *chunk = malloc(CHUNK_SIZE);
+	bool told = false;
 	size_t size = 1;
 
 	CHECK(chunk != NULL);
@@ -85,9 +87,14 @@ rest_has_data(const char *spec)
 
 		if (data < 0 && errno == ENXIO)
 			break; // holes up to its end
+		if (data < 0 && !told) // a device: that can take long, but once
+			log_info("%s: is read, to see whether there is something on it", spec);
+		told |= data < 0;
 		if (data > 0)
 			offset = (uint64_t)data;
 		result = look_at(fd, chunk, offset, &size);
+		if (told)
+			posix_fadvise(fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
 	}
 	free(chunk);
 	if (fd >= 0)

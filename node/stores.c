@@ -275,6 +275,8 @@ note_sealed(struct node *node, struct volume *volume, struct store_job *job)
 
 		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
 		news_log_add(volume->news_log, job->block + i, entry.sealed);
+		if (volume->raised != NULL)
+			raised_stored(volume->raised, job->block + i, entry.sealed, entry.protocol);
 		if (volume->rest != NULL || proof == NULL || !seal_is_of_zeros(proof->bytes, proof->size))
 			continue; // the verifier is needed
 		buf_unref(job->bufs[i]);
