@@ -25,6 +25,7 @@ void raised_came(struct raised *raised, uint64_t block, version_t sealed, versio
 // Such content is being written to the storage, in place of what was there.
 void raised_stored(struct raised *raised, uint64_t block, version_t sealed, version_t version);
 
+// Is what is here of ${block} so?
 bool raised_has(const struct raised *raised, uint64_t block);
 
 #endif
