@@ -175,7 +175,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->connect_flags |= !resumed && child->forwarded ? CONNECT_KNOWN : 0;
 	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
-	child->told_read_only = child->read_only;
+	child->told_read_only = (message->connect_flags & CONNECT_READ_ONLY) != 0;
 	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;
 	message->hb_ttl_ms = hb_ttl;
 	message->session = child->session;

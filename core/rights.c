@@ -250,6 +250,18 @@ child_changed(struct core *core, struct child *child, enum right right)
 }
 
 void
+rights_volume_changed(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == volume->index && child->link >= 0 && child->told_read_only &&
+		    !child->read_only && !volume->read_only)
+			outbox_close_link(core, (uint32_t)child->link, "a volume can be written from now on, and it has to connect anew");
+	}
+}
+
+void
 rights_changed(struct core *core)
 {
 	for (uint32_t i = 0; i < core->child_count; i++) {

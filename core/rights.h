@@ -14,6 +14,9 @@ void rights_set(struct core *core, struct child *child, enum right right);
 // A claim of ${child} was granted, which it had made before its right was lowered.
 void rights_granted_claim(struct core *core, struct child *child);
 
+// A parent has said whether ${volume} can be written: children that were told that it can not, and may, connect anew.
+void rights_volume_changed(struct core *core, const struct volume *volume);
+
 // Rights may have changed: ask again about all who are connected.
 void rights_changed(struct core *core);
 

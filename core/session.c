@@ -288,6 +288,7 @@ volume_ready(struct core *core, struct volume *volume, const struct message *mes
 	volume->blocks = volume->size / volume->block_size;
 	volume->pool = core_pool(core, volume->block_size);
 	volume->read_only = volume->configured_read_only || (message->connect_flags & CONNECT_READ_ONLY);
+	rights_volume_changed(core, volume);
 	volume->state = VOLUME_READY;
 	core->copies.ops->set_volume(core->copies.self, volume->index, volume->name, volume->pool);
 	if (!volume->announced) {

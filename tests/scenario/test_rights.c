@@ -120,6 +120,26 @@ START_TEST(a_proxy_may_only_read)
 }
 END_TEST
 
+// A child that comes to a proxy which may only read is told so. When the proxy may write again, so may the child.
+START_TEST(a_proxy_may_write_again)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *write;
+
+	steps_right(scenario, "P", RIGHT_READ);
+	scenario_run(scenario, 500);
+	steps_child(scenario, "F", "P", true);
+	write = scenario_write(scenario, "F", 7, 'x');
+	scenario_run(scenario, 500);
+	request_expect_error(write, ERR_READ_ONLY);
+	steps_right(scenario, "P", RIGHT_WRITE);
+	scenario_run(scenario, 1000);
+	steps_write(scenario, "F", 'f');
+	steps_read(scenario, "B", 'f');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // B does not answer: within a lease it is cut off, and then treated as one who fell silent.
 START_TEST(who_gives_nothing_back_is_evicted)
 {
@@ -346,7 +366,7 @@ main(void)
 		a_reader_may_write,		   a_put_whose_answer_is_lost,
 		taken_away_while_away,		   nothing_more_is_granted,
 		a_read_that_asks_for_too_much,	   a_read_that_crosses,
-		a_proxy_is_shut_out,
+		a_proxy_is_shut_out,		   a_proxy_may_write_again,
 	};
 	Suite *suite = suite_create("rights");
 	TCase *tcase = tcase_create("rights");
