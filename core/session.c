@@ -7,6 +7,7 @@
 // plus a margin. Twenty-four heartbeats fit into one lease, so the lease shrinks by at most a twenty-fourth at each
 // hop. A lease that has ended is not renewed by a late answer: the link is closed and the session taken up anew.
 #include "core/session.h"
+#include "core/rights.h"
 #include "core/sealed.h"
 #include "core/admission.h"
 #include "core/check.h"
