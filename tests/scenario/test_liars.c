@@ -41,6 +41,23 @@ last_xid(struct scenario *scenario, const char *name, enum opcode opcode)
 	return 0;
 }
 
+// What a parent answers who gives ${perm} of block 7, and no bytes: ${nothing} has the version. Without the number of what it answers.
+static struct message
+grant_without_bytes(enum perm perm, struct item *nothing)
+{
+	return (struct message){.opcode = OP_OK_REPLY,
+				.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) |
+					   PRESENT(GRANT) | PRESENT(EPOCH),
+				.block = 7,
+				.count = 1,
+				.perm = perm,
+				.ttl_ms = 20000,
+				.hb_ttl_ms = STEPS_HB_TTL_MS,
+				.grant = 1000,
+				.epoch = 1,
+				.items = nothing};
+}
+
 // Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
 // after somebody has read the new.
 START_TEST(who_reads_stops_before_newer_bytes_come)
@@ -195,17 +212,7 @@ START_TEST(a_sealed_copy_gets_no_lower_version)
 	struct scenario *scenario = steps_create();
 	const struct liar_config obeys = {.seed = 1};
 	struct item nothing = {.kind = ITEM_EMPTY, .version = 5};
-	struct message answer = {.opcode = OP_OK_REPLY,
-				 .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) |
-					    PRESENT(GRANT) | PRESENT(EPOCH),
-				 .block = 7,
-				 .count = 1,
-				 .perm = PERM_READ,
-				 .ttl_ms = 20000,
-				 .hb_ttl_ms = STEPS_HB_TTL_MS,
-				 .grant = 1000,
-				 .epoch = 1,
-				 .items = &nothing};
+	struct message answer = grant_without_bytes(PERM_READ, &nothing);
 	struct request *read;
 	version_t version;
 
@@ -240,17 +247,7 @@ START_TEST(a_version_that_can_not_be_ends_the_link)
 	struct scenario *scenario = steps_create();
 	const struct liar_config obeys = {.seed = 1};
 	struct item nothing = {.kind = ITEM_EMPTY, .version = VERSION_MAX};
-	struct message answer = {.opcode = OP_OK_REPLY,
-				 .present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) |
-					    PRESENT(GRANT) | PRESENT(EPOCH),
-				 .block = 7,
-				 .count = 1,
-				 .perm = PERM_WRITE,
-				 .ttl_ms = 20000,
-				 .hb_ttl_ms = STEPS_HB_TTL_MS,
-				 .grant = 1000,
-				 .epoch = 1,
-				 .items = &nothing};
+	struct message answer = grant_without_bytes(PERM_WRITE, &nothing);
 	struct request *write;
 
 	seals_begin(scenario->world);
