@@ -218,7 +218,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
 	// A parent that gives less than we had breaks the protocol; what is below goes all the same.
-	if (recall_revoke(core, entry))
+	if (recall_revoke(core, entry, message->perm))
 		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
 }
 
@@ -475,7 +475,9 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 {
 	uint64_t block = message->block + i;
 	struct entry *entry = table_find(&core->table, block_key_make(volume->index, block));
-	bool recovery = (message->flags & FLAG_RECOVERY_OP) != 0;
+	bool named = (message->present & PRESENT(NODE_ID)) != 0, recovery = (message->flags & FLAG_RECOVERY_OP) != 0 && named;
+	// Those above have lost the block: nobody is evicted for it, and it is not claimed below.
+	bool revoked = (message->flags & FLAG_RECOVERY_OP) != 0 && !named && message->perm == PERM_NO;
 	// Who brings bytes may have readers below him, who had the block from us: so READ is left for him, where he was.
 	bool readers = recovery && message->perm != PERM_NO && entry != NULL && directory_writer(&core->directory, entry) != NULL;
 	enum perm left = recovery && !readers ? PERM_NO : message->perm;
@@ -504,6 +506,12 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
+	if (revoked) {
+		claimant_release(core, work->recall_mover);
+		work->recall_mover = 0;
+		work->recall_bytes = work->recall_live = false;
+		recall_revoke(core, entry, PERM_NO);
+	}
 }
 
 void

@@ -18,6 +18,7 @@ struct dir_record {
 	uint8_t recall_perm;  // what the open INVALIDATE leaves
 	bool recall_open : 1; // an INVALIDATE is out and not answered (R18)
 	bool recall_moves : 1; // it names a claimant (RECOVERY_OP)
+	bool recall_revokes : 1; // it says that the block is revoked (RECOVERY_OP without a name)
 	bool revoked : 1; // the permission that it was given under is gone: it ends with the answer or with the lease
 	bool used : 1;    // the child has asked for the block again, or brought it up, since it was last looked at (R17)
 	bool pushed : 1;  // sent ahead of demand, and not asked for since

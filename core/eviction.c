@@ -129,8 +129,8 @@ eviction_send(struct core *core, struct eviction *eviction)
 		action->store_cookie = eviction->number;
 		return;
 	}
-	if (eviction->up_xid != 0 || !client_parent_usable(core, volume))
-		return;
+	if (eviction->up_xid != 0 || !client_parent_usable(core, volume) || volume->claims > 0)
+		return; // who is missed may have claimed what we have lost: those below have to hear that first
 	message = outbox_message(core, (uint32_t)core->parent.link, OP_RECOVER, 0);
 	message->flags = FLAG_RECOVERY_OP;
 	message->present = PRESENT(VOLUME_ID) | PRESENT(NODE_ID) | PRESENT(SESSION);
@@ -418,7 +418,7 @@ eviction_link_down(struct core *core)
 }
 
 void
-eviction_connected(struct core *core, struct volume *volume)
+eviction_resume(struct core *core, struct volume *volume)
 {
 	for (struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
 		if (eviction->volume == volume->index)

@@ -31,7 +31,7 @@ void eviction_stored(struct core *core, uint64_t cookie, enum hvfs_error error);
 
 // The link to the parent is gone; ${volume}'s session goes on: what waits is sent again.
 void eviction_link_down(struct core *core);
-void eviction_connected(struct core *core, struct volume *volume);
+void eviction_resume(struct core *core, struct volume *volume);
 
 // Claims under the name of ${node_id} are void from now on.
 void eviction_remember(struct core *core, uint32_t volume, uint64_t node_id);

@@ -25,17 +25,30 @@ overrides(const struct dir_record *record, enum perm allowed)
 	return record->recall_perm == PERM_READ && allowed == PERM_NO;
 }
 
+// Does the open INVALIDATE of ${record} have to be answered before there can be another one? A claim takes the place of a plain
+// recall, and so does it that the block is revoked, for which nothing that is granted meanwhile may be waited for (F3).
+static bool
+holds_back(const struct dir_record *record, enum perm allowed, const struct claimant *claimant)
+{
+	if (!record->recall_open)
+		return false;
+	if (record->recall_moves)
+		return claimant == NULL || !overrides(record, allowed);
+	return claimant == NULL && (!record->revoked || record->recall_revokes);
+}
+
 static uint32_t
 invalidate(struct core *core, struct entry *entry, struct dir_record *record, enum perm allowed,
 	   const struct claimant *claimant, bool live)
 {
 	struct child *child = core->children[record->child];
+	bool revokes = claimant == NULL && record->revoked;
 	struct saying say = {
 		.link = (uint32_t)child->link,
 		.volume = child->volume,
 		.volume_id = core->volumes[child->volume]->id,
 		.opcode = OP_INVALIDATE,
-		.flags = claimant != NULL ? FLAG_RECOVERY_OP : 0,
+		.flags = claimant != NULL || revokes ? FLAG_RECOVERY_OP : 0,
 		.block = block_key_block(entry->key),
 		.perm = allowed,
 		.hops_left = LIMIT_HOPS,
@@ -49,13 +62,14 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 			eviction_begin(core, child);
 		return 0;
 	}
-	if (record->recall_open && (claimant == NULL || (record->recall_moves && !overrides(record, allowed))))
+	if (holds_back(record, allowed, claimant))
 		return 0;
 	directory_set_recall(&core->directory, &child->dir, record, true);
 	if (child->dir.open_recalls == 1)
 		child->answered_at = core->now;
 	core_wake(core, child->answered_at + recall_limit_us(core));
 	record->recall_moves = claimant != NULL;
+	record->recall_revokes = revokes;
 	if (claimant != NULL)
 		table_work_make(&core->table, entry)->asked_for = claimant->node_id;
 	record->recall_perm = (uint8_t)allowed;
@@ -105,7 +119,7 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 }
 
 bool
-recall_revoke(struct core *core, struct entry *entry)
+recall_revoke(struct core *core, struct entry *entry, enum perm left)
 {
 	struct dir_record *record = directory_first(&core->directory, entry), *next;
 	bool any = false;
@@ -114,7 +128,7 @@ recall_revoke(struct core *core, struct entry *entry)
 		struct child *child = core->children[record->child];
 
 		next = directory_next(&core->directory, record);
-		if (record->perm <= entry->held || record->revoked)
+		if (record->perm <= left || record->revoked)
 			continue;
 		any = true;
 		directory_set_revoked(&child->dir, record, true);

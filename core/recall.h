@@ -8,10 +8,9 @@
 // Recall what is more than ${allowed} from all children but ${except} (-1: from all), once. True when nothing is.
 bool recall_children(struct core *core, struct entry *entry, int except, enum perm allowed);
 
-// What children have of the block, beyond what this node holds of it now, rests on a permission that is gone: it is
-// recalled, and its records are kept until the children have answered or their leases are over. Nobody can claim it.
-// True when there was anything.
-bool recall_revoke(struct core *core, struct entry *entry);
+// What children have of the block, beyond ${left}, rests on a permission that is gone, here or above: it is recalled, and its
+// records are kept until the children have answered or their leases are over. Nobody can claim it. True when there was anything.
+bool recall_revoke(struct core *core, struct entry *entry, enum perm left);
 
 // The lease of ${child} is over, and ${record} is revoked: it ends.
 void recall_revoked_lapsed(struct core *core, struct child *child, struct dir_record *record);

@@ -13,6 +13,7 @@
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
+#include "core/eviction.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -101,6 +102,8 @@ claim_end(struct core *core, struct entry *entry, struct work *work)
 	work->claim_xid = 0;
 	volume->claims--;
 	table_touch(&core->table, entry);
+	if (volume->claims == 0)
+		eviction_resume(core, volume);
 }
 
 static void
@@ -123,7 +126,7 @@ void
 recovery_give_back(struct core *core, struct entry *entry)
 {
 	entry_set_held(core, entry, PERM_NO); // a clean copy stays as a hint
-	recall_revoke(core, entry);
+	recall_revoke(core, entry, PERM_NO);
 }
 
 // What is not covered by a permission any more is sent again.

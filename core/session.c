@@ -378,7 +378,7 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	journaled_author_changed(core, volume);
 	if (!refresh)
 		client_connected(core, volume, resumed, lapsed);
-	eviction_connected(core, volume);
+	eviction_resume(core, volume);
 	if (!volume->claims_end_due)
 		session_recovered(core, volume);
 	core->parent.heartbeat_at = core->now;

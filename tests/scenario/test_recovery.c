@@ -420,7 +420,7 @@ START_TEST(readers_below_a_new_session)
 	scenario_hold(scenario, "Q", "C", true);
 	scenario_forget(scenario);
 	scenario_run(scenario, 200);
-	ck_assert_uint_eq(scenario_count(scenario, "Q -> C  INVALIDATE volume=3 block=7"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> C  INVALIDATE RECOVERY_OP volume=3 block=7"), 1);
 	write = scenario_write(scenario, "B", 7, 'b');
 	scenario_run(scenario, 200);
 	request_expect_waiting(write);

@@ -351,6 +351,39 @@ START_TEST(permission_without_bytes_over_unstable_ones)
 }
 END_TEST
 
+// F2: C goes to the root that was started anew, and has there what it held below Q. P, cut off from that root, goes on under its
+// lease, and does not know. It says what it holds before it asks for the eviction of C, whom Q misses: else Q would have taken
+// the block back, and have others read it, beside C. Nor does Q bring up the bytes that it has of it, as newer ones. (seed 541033)
+START_TEST(evicted_by_who_does_not_know_of_the_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "Q", 'q');
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "A", LEASE_MS / 2 + 100);
+	scenario_run(scenario, LEASE_MS / 2);
+	steps_cut(scenario, "P", "A", LEASE_MS * 3 / 4);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 300);
+	steps_write(scenario, "C", 'd');
+	read = scenario_read(scenario, _i == 0 ? "P" : "Q", 7);
+	scenario_run(scenario, 3 * LEASE_MS);
+	request_expect_letter(read, 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
+	steps_read_at_last(scenario, "Q", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -371,6 +404,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
 	tcase_add_loop_test(tcase, bytes_from_below_who_claimed_and_died, 0, 2);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_loop_test(tcase, evicted_by_who_does_not_know_of_the_claim, 0, 2);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
