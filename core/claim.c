@@ -323,9 +323,16 @@ take(struct core *core, struct entry *entry, const struct want *want)
 
 // ---- deciding ----
 
+// What has gone past us may be newer than what is here. (What we only read is recalled by those who have taken it.)
 static void
-taken_above(struct core *core, const struct entry *entry, const struct want *want)
+taken_above(struct core *core, struct entry *entry, const struct want *want)
 {
+	if (entry->held == PERM_WRITE && want->version > entry->version) {
+		if (entry->copy == COPY_DIRTY)
+			dirty_superseded(core, entry);
+		entry->stale |= entry->copy != COPY_ABSENT;
+		client_learn_version(entry, want->version);
+	}
 	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
 }
