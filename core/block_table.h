@@ -133,6 +133,7 @@ struct work {
 	uint8_t failed_status; // enum status: the first want in the queue ends with it, if it has asked
 	version_t gap;         // a writer below fell silent: it may have used versions up to this; what comes next is beyond. 0: none
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
+	bool put_late;         // it may still come to the root, which we have left: who asked waits (recovery_put_late)
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;
 	moment_us ask_at;
