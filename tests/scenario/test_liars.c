@@ -58,16 +58,13 @@ grant_without_bytes(enum perm perm, struct item *nothing)
 				.items = nothing};
 }
 
-// Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
-// after somebody has read the new.
-START_TEST(who_reads_stops_before_newer_bytes_come)
+// B brings bytes of block 7 to A that it has written before it was cut off: ${item}.
+static struct message
+bytes_brought(struct scenario *scenario, struct item *item)
 {
-	struct scenario *scenario = steps_tree();
-	uint8_t bytes[SCENARIO_BLOCK_SIZE];
-	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
-	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
-	struct node *b = scenario_node(scenario, "B");
-	struct message message = {
+	uint64_t b = scenario_node(scenario, "B")->config.node_id;
+
+	return (struct message){
 		.opcode = OP_RECOVER,
 		.flags = FLAG_RECOVERY_OP,
 		.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) |
@@ -75,17 +72,26 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 		.xid = 77,
 		.block = 7,
 		.count = 1,
-		.node_id = b->config.node_id,
+		.node_id = b,
 		.link_number = 1,
-		.path = {b->config.node_id, scenario_node(scenario, "A")->config.node_id},
+		.path = {b, scenario_node(scenario, "A")->config.node_id},
 		.path_count = 2,
 		.epoch = 1,
-		.items = &item,
+		.items = item,
 	};
+}
+
+// Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
+// after somebody has read the new.
+START_TEST(who_reads_stops_before_newer_bytes_come)
+{
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct message message = bytes_brought(scenario, &item);
 	struct request *read;
 
-	memset(bytes, 'x', sizeof bytes);
-	memcpy(buf_bytes(item.buf), bytes, sizeof bytes);
+	memset(buf_bytes(item.buf), 'x', SCENARIO_BLOCK_SIZE);
 	steps_write(scenario, "C", 'c');
 	steps_read(scenario, "C", 'c');
 	steps_read(scenario, "A", 'c');
@@ -99,6 +105,38 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 	scenario_hold(scenario, "A", "P", false);
 	scenario_run(scenario, 500);
 	steps_read(scenario, "A", 'x');
+	steps_read(scenario, "C", 'x');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
+// The block is being read when its newer bytes come. They are not written while it is, since a storage may look again at what was
+// read (node/rest.h); and that what was there can not be read is nothing to anybody any more.
+START_TEST(what_could_not_be_read_is_brought_meanwhile)
+{
+	enum { SLOW = 1000 }; // seconds
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .version = version_make(1, 1), .buf = buf_alloc(pool)};
+	struct message message = bytes_brought(scenario, &item);
+	struct request *read, *sync;
+
+	memset(buf_bytes(item.buf), 'x', SCENARIO_BLOCK_SIZE);
+	scenario->disk->slow = SLOW;
+	scenario->disk->fail_reads = 100;
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 1);
+	scenario->disk->slow = 0;
+	say(scenario, "B", "A", &message);
+	sync = scenario_sync(scenario, "A");
+	scenario_run(scenario, 100);
+	request_expect_letter(read, 'x');
+	ck_assert(!sync->ended && scenario_stored(scenario, 7) != 'x');
+	scenario_run(scenario, SLOW * 10);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'x');
 	steps_read(scenario, "C", 'x');
 	buf_unref(item.buf);
 	scenario_destroy(scenario);
@@ -312,6 +350,7 @@ main(void)
 {
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
+		what_could_not_be_read_is_brought_meanwhile,
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
