@@ -144,6 +144,51 @@ START_TEST(what_could_not_be_read_is_brought_meanwhile)
 }
 END_TEST
 
+// One block of an answer is none of the volume's. The others are asked for once more, each alone, and are right; who wants that one
+// hears that it can not be read, however often it does.
+START_TEST(one_wrong_block_is_nothing_to_others_of_its_answer)
+{
+	enum { COUNT = 4 };
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	struct message refusal = {.opcode = OP_ERR_REPLY, .present = PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT) | PRESENT(STATUS),
+				  .status = STATUS_BAD_VERIFIER};
+	struct request *read;
+
+	seals_begin(scenario->world);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	steps_child(scenario, "B", "A", true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	for (refusal.block = 0; refusal.block < 2 * COUNT; refusal.block += COUNT) {
+		scenario_hold(scenario, "B", "A", true);
+		read = scenario_read_run(scenario, "B", refusal.block, COUNT);
+		scenario_run(scenario, 20);
+		refusal.count = COUNT;
+		refusal.xid = last_xid(scenario, "B", OP_GET);
+		scenario_node(scenario, "B")->distrusted = true; // A knows nothing of this
+		scenario_forget(scenario);
+		say(scenario, "A", "B", &refusal);
+		request_expect_waiting(read);
+		ck_assert_uint_eq(scenario_count(scenario, "B -> A  GET "), COUNT);
+		if (refusal.block > 0) {
+			refusal.xid = last_xid(scenario, "B", OP_GET);
+			refusal.block += COUNT - 1;
+			refusal.count = 1;
+			say(scenario, "A", "B", &refusal);
+		}
+		scenario_hold(scenario, "B", "A", false);
+		scenario_run(scenario, 100);
+		if (refusal.count == COUNT)
+			request_expect_ok(read);
+		else
+			request_expect_error(read, ERR_IO);
+	}
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // B hears of an epoch that is not. With a parent that knows better it, and who is below it, write as before.
 START_TEST(an_epoch_that_is_not_is_forgotten)
 {
@@ -351,6 +396,7 @@ main(void)
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
 		what_could_not_be_read_is_brought_meanwhile,
+		one_wrong_block_is_nothing_to_others_of_its_answer,
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
