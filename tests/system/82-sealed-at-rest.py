@@ -7,6 +7,8 @@ import itertools
 import os
 import random
 import secrets
+import shutil
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import wire
 from between import Between
-from lab import BLOCK, Direct, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at, write_tree
+from lab import (BLOCK, Direct, Opener, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at,
+                 write_tree)
 
 MIB = 1 << 20
 SIZE = 64 * MIB
@@ -306,6 +309,45 @@ def full(lab):
     lab.unmount("small")
 
 
+# ---- Syncs that fail ----
+
+def syncs_fail(lab):
+    """A sync of the storage, or of the file of its verifiers, fails once. No fsync succeeds from then on, though the system would
+    say so; what was promised before is there when the root is started again, and it goes on."""
+    if shutil.which("strace") is None:
+        print("strace is not installed", flush=True)
+        return
+    os.environ["HVFS_STORE_ENGINE"] = "threads"  # so that there is a system call
+    for number, path, says in (3500, "disk.img", "no fsync succeeds until this node"), (3501, SEALS, "verifiers can not be synced"):
+        nodes = [root(lab), leaf(lab, parent="root")]
+        opener = Opener(lab, nodes[1].image())
+        opener.write(number * BLOCK, b"a", BLOCK)
+        check(opener.do("os.fsync(fd)") == "ok", "a fsync fails")
+        tracer = lab.popen("strace", "-f", "-o", "trace", "-P", os.path.abspath(path), "-e", "trace=fdatasync", "-e",
+                           "inject=fdatasync:error=EIO:when=1", "-p", str(nodes[0].pid), stderr=subprocess.PIPE, text=True)
+        check("attached" in (line := tracer.stderr.readline()), line)
+        opener.write(number * BLOCK, b"b", BLOCK)
+        check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync succeeds though a sync has failed")
+        tracer.terminate()
+        tracer.wait()
+        for _ in range(2):
+            opener.write((number + 10) * BLOCK, b"c", BLOCK)
+            check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync succeeds though one before has failed")
+        check(says in log_of("root"), "the log says nothing")
+        for node in reversed(nodes):
+            node.kill()
+        opener.process.kill()
+        nodes = [root(lab), leaf(lab, parent="root")]
+        disk = Direct(nodes[1].image())
+        check(disk.read(number) in (b"a" * BLOCK, b"b" * BLOCK), "something else is there")
+        disk.write(number, content(number, 5))
+        disk.sync()
+        disk.close()
+        stop(*reversed(nodes))
+        expect(lab, {number: content(number, 5)}, ())
+    del os.environ["HVFS_STORE_ENGINE"]
+
+
 # ---- What somebody changes there ----
 
 def at(path, offset, data=None, size=BLOCK):
@@ -533,8 +575,8 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in (forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed,
-                 changed_with_sums, around):
+    for part in (forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, syncs_fail,
+                 changed, changed_with_sums, around):
         part(lab)
         print(part.__name__, flush=True)
 
