@@ -259,24 +259,27 @@ def passed_on(lab):
 
 
 def asked_while_read_only(lab):
-    """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that."""
+    """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that. It
+    does not say of what it gives itself that it is."""
     number = 3100
-    nodes = [root(lab), leaf(lab, "wa", parent="root")]
-    for turn in range(2):
-        write_at(nodes[-1].image(), number * BLOCK, content(number, turn), sync=True)
-    stop(*reversed(nodes))
-    for mount in (False, True):
-        nodes = [root(lab, "--read-only", mount=mount)]
-        between = Between(f"between{mount}.sock", "root.sock")
-        nodes.append(leaf(lab, f"ra{mount}", parent=f"between{mount}"))
-        check(read_at(nodes[-1].image(), number * BLOCK, BLOCK) == content(number, 1), "it reads something else")
-        answer = next(message for message in between.passed["down"] if message.blocks and number in message.numbers())
-        sealed = wire.part_of(answer.blocks[number - answer.block].verifier, "version")
-        for version, older in (sealed, 0), (sealed - 1, 1):
-            question = b"\3" + bytes(16) + bytes(8) + b"\xff" * 8 + (1).to_bytes(2, "big") + number.to_bytes(6, "big") + (1).to_bytes(2, "big")
-            news = between.ask("up", wire.Message(wire.GET_COOKIES, volume_id=answer.volume_id, cookie=question + version.to_bytes(8, "big")))
-            check(news.cookie and int.from_bytes(news.cookie[43:45], "big") == older, "of what was sealed as", version, "it says", news.cookie)
+    lab.create("asked.img", "16M")
+    for store, flags in ("disk.img", ()), ("asked.img", ("--at-rest", "plain")):
+        nodes = [root(lab, *flags, store=store), leaf(lab, "wa", parent="root")]
+        for turn in range(2):
+            write_at(nodes[-1].image(), number * BLOCK, content(number, turn), sync=True)
         stop(*reversed(nodes))
+        for mount in (False, True):
+            nodes = [root(lab, "--read-only", store=store, mount=mount)]
+            between = Between(f"between{mount}{len(flags)}.sock", "root.sock")
+            nodes.append(leaf(lab, "ra", parent=f"between{mount}{len(flags)}"))
+            check(read_at(nodes[-1].image(), number * BLOCK, BLOCK) == content(number, 1), "it reads something else")
+            answer = next(message for message in between.passed["down"] if message.blocks and number in message.numbers())
+            sealed = wire.part_of(answer.blocks[number - answer.block].verifier, "version")
+            for version, older in (sealed, 0), (sealed - 1, 1):
+                question = b"\3" + bytes(16) + bytes(8) + b"\xff" * 8 + (1).to_bytes(2, "big") + number.to_bytes(6, "big") + (1).to_bytes(2, "big")
+                news = between.ask("up", wire.Message(wire.GET_COOKIES, volume_id=answer.volume_id, cookie=question + version.to_bytes(8, "big")))
+                check(news.cookie and int.from_bytes(news.cookie[43:45], "big") == older, store, "of what was sealed as", hex(version), "it says", news.cookie)
+            stop(*reversed(nodes))
 
 
 # ---- No room ----

@@ -578,6 +578,47 @@ START_TEST(epochs)
 }
 END_TEST
 
+// Which blocks wait for a sync, or may be either of two, is found by groups: as if each was looked at alone.
+START_TEST(groups)
+{
+	enum { COUNT = 70, STEPS = 4000 };
+	uint64_t written[COUNT] = {0}, began = 0, synced = 0; // 1 more than the syncs that had begun
+	bool failed[COUNT] = {false};
+
+	rest_disk_open(&disk, key, true, false);
+	seed = 3;
+	for (uint32_t step = 0; step < STEPS; step++) {
+		uint64_t first = draw() % COUNT;
+		uint32_t count = 1 + draw() % (uint32_t)(COUNT - first), what = draw() % 8;
+		bool needs = false;
+
+		if (what == 0) {
+			ck_assert_uint_eq(rest_sync_began(disk.rest), ++began);
+		} else if (what == 1) {
+			synced += draw() % (uint32_t)(began - synced + 1);
+			rest_synced(disk.rest, synced);
+		} else if (what == 2) {
+			count = count % 20 + 1 < COUNT - first ? count % 20 + 1 : 1;
+			rest_wrote(disk.rest, first, count, step % 3 != 0);
+			for (uint64_t i = first; i < first + count; i++) {
+				written[i] = began + 1;
+				failed[i] = step % 3 == 0;
+			}
+		}
+		for (uint64_t i = first; i < first + count; i++) {
+			struct rest_block block = {.block = i};
+
+			needs |= written[i] > synced;
+			rest_begin(disk.rest, &block);
+			ck_assert(block.is_open == failed[i]);
+			ck_assert(rest_needs_sync(disk.rest, i, 1) == (written[i] > synced));
+		}
+		ck_assert(rest_needs_sync(disk.rest, first, count) == needs);
+	}
+	rest_disk_close(&disk);
+}
+END_TEST
+
 START_TEST(other_forms)
 {
 	char error[512];
@@ -637,6 +678,7 @@ main(void)
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);
 	tcase_add_test(tcase, epochs);
+	tcase_add_test(tcase, groups);
 	tcase_add_test(tcase, other_forms);
 	tcase_add_test(tcase, said_to_be_plain);
 	suite_add_tcase(suite, tcase);
