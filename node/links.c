@@ -185,6 +185,7 @@ sealing_volume(struct node *node, int index)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
 	ret.pool = core_pool(node->core, ret.block_size);
 	ret.root = volume->sealed_root;
+	ret.record = volume->rest_root;
 	return ret;
 }
 

@@ -113,6 +113,17 @@ failed(struct rest *rest, const char *spec, int sys_errno, char *error, size_t e
 	return NULL;
 }
 
+// What can be read need not be on stable storage: where a write of the system has failed it keeps the page, as if it were there, and
+// has told so only the session before. What that has not left in order is read anew.
+static void
+forget_pages(const struct rest *rest, int seals)
+{
+	if (seal_slots_settled_from(rest->slots) < seal_slots_session(rest->slots))
+		return;
+	posix_fadvise(rest->fd, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(seals, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 struct rest *
 rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, const struct sealed_root *root,
 	  bool is_plain, bool read_only, char *error, size_t error_size)
@@ -133,6 +144,7 @@ rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, c
 	rest->slots = seal_slots_open(file, end, read_only, &sys_errno);
 	if (rest->slots == NULL)
 		return failed(rest, spec, sys_errno, error, error_size);
+	forget_pages(rest, file);
 	return rest;
 }
 
@@ -294,7 +306,7 @@ rest_settled_epoch(const struct rest *rest)
 int
 rest_finish(struct rest *rest)
 {
-	return rest->failed == NULL ? seal_slots_settle(rest->slots) : 0;
+	return rest->failed == NULL && rest->touched == NULL && rest->put_errno == 0 ? seal_slots_settle(rest->slots) : 0;
 }
 
 // ---- Which slot ----

@@ -23,6 +23,7 @@ struct rest_store {
 	struct store_io sync;
 	uint64_t sync_number;
 	int sys_errno;
+	bool has_failed; // for good, and it was told
 	struct telling told;
 };
 
@@ -159,6 +160,10 @@ put_done(struct task *task)
 {
 	struct rest_store *store = (struct rest_store *)((uint8_t *)task - offsetof(struct rest_store, task));
 
+	if (store->sys_errno != 0 && !store->has_failed)
+		log_error("%s: the file of its verifiers can not be synced: %s; nothing is written to it until this node is started again",
+			  store->volume->store_name, strerror(store->sys_errno));
+	store->has_failed |= store->sys_errno != 0;
 	batch_over(store);
 	store_kick(store->volume);
 }

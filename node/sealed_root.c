@@ -36,6 +36,7 @@ struct changes {
 
 struct sealed_root {
 	int fd;
+	int verifiers_fd; // of the same file
 	uint64_t end; // of its part of the file
 	struct changes writing; // not there yet, or not known to be
 	struct changes now;     // since the sync that began last
@@ -160,14 +161,19 @@ sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key
 	CHECK(root != NULL);
 	root->fd = fd;
 	root->end = (offset_of(blocks) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-	return root;
+	root->verifiers_fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (root->verifiers_fd >= 0)
+		return root;
+	explain(path, errno, error, error_size);
+	sealed_root_close(root);
+	return NULL;
 }
 
 int
 sealed_root_file(const struct sealed_root *root, uint64_t *ret_end)
 {
 	*ret_end = root->end;
-	return root->fd;
+	return root->verifiers_fd;
 }
 
 static void
@@ -192,6 +198,8 @@ sealed_root_close(struct sealed_root *root)
 	drop(&root->now);
 	drop(&root->apart);
 	close(root->fd);
+	if (root->verifiers_fd >= 0)
+		close(root->verifiers_fd);
 	free(root);
 }
 

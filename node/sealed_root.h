@@ -36,7 +36,8 @@ enum rest_form sealed_root_form(const char *spec);
 struct sealed_root *sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key, enum rest_form form,
 				     bool read_only, char *error, size_t error_size);
 
-// The file, which stays its own, and from where on it is somebody else's.
+// The file, and from where on it is somebody else's. It is opened once more for that: the system tells of a write that it could
+// not do to one sync of each open file, and each part has to hear of it. It stays this one's to close.
 int sealed_root_file(const struct sealed_root *root, uint64_t *ret_end);
 
 // What is in memory only is lost. NULL does nothing.
@@ -74,7 +75,7 @@ int sealed_root_finish(struct sealed_root *root);
 // What the file says of ${count} blocks from ${block} on. Returns 0 or an errno value.
 int sealed_root_read(const struct sealed_root *root, uint64_t block, uint32_t count, struct sealed_entry *ret);
 
-// Write what was put apart to the file, durably. Returns 0 or an errno value.
+// Write what was put apart to the file, durably. Returns 0 or an errno value; after that it is to be written once more.
 int sealed_root_save(struct sealed_root *root);
 
 #endif

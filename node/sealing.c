@@ -84,13 +84,18 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct part *part = &job->parts[i];
 
+		struct blob verifier = {0};
+
 		items[i] = message->items[i];
-		if (part->before != NULL && seal_version(part->before->bytes, part->before->size) > items[i].version)
-			items[i].version = seal_version(part->before->bytes, part->before->size); // a root that can not write has no new epoch
 		if (part->before != NULL)
-			sealing_give(&items[i], (struct blob){part->before->bytes, part->before->size}, part->other);
+			verifier = (struct blob){part->before->bytes, part->before->size};
 		else if (part->made != NULL)
-			sealing_give(&items[i], (struct blob){part->made->bytes, part->made->size}, part->other);
+			verifier = (struct blob){part->made->bytes, part->made->size};
+		if (verifier.size == 0)
+			continue;
+		if (seal_version(verifier.bytes, verifier.size) > items[i].version)
+			items[i].version = seal_version(verifier.bytes, verifier.size); // a root that can not write has no new epoch
+		sealing_give(&items[i], verifier, part->other);
 	}
 }
 
@@ -431,6 +436,11 @@ prepare(struct job *job, const struct sealing_volume *volume)
 	if (!computes || job->why != NULL)
 		return true;
 	prepare_proofs(job);
+	if (job->made != NULL && volume->record != NULL) {
+		job->root = volume->record;
+		job->filed = calloc(job->message->count, sizeof(*job->filed));
+		CHECK(job->filed != NULL);
+	}
 	return false;
 }
 

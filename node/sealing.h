@@ -50,6 +50,9 @@ struct sealing_volume {
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
 	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key
+	// This node is its root, and can not write: what is on record of the storage; or NULL. It goes on with the epoch of the one
+	// before, whose numbers it does not know: no block gets one below what is on record.
+	const struct sealed_root *record;
 };
 
 // Threads start with the first message that needs one. Returns NULL when the system does not give what it needs.

@@ -46,9 +46,12 @@ store_job_log(const struct store_job *job)
 
 	if (job->sys_errno != 0 && job->sys_errno != volume->last_errno) {
 		core_volume_info(job->node->core, (uint32_t)(volume - job->node->volumes), node_now(), &info);
-		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s", info.name,
+		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s%s", info.name,
 			  verbs[job->type - ACTION_STORE_READ], job->count, job->block, volume->store_name,
-			  strerror(job->sys_errno));
+			  strerror(job->sys_errno),
+			  job->type == ACTION_STORE_SYNC && node_error_of_errno(job->sys_errno) == ERR_IO
+				  ? "; no fsync succeeds until this node is started again"
+				  : "");
 	}
 	if (job->sys_errno != 0 || job->type != ACTION_STORE_READ)
 		volume->last_errno = job->sys_errno;
