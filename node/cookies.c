@@ -44,10 +44,10 @@ about_cookie(enum opcode opcode, uint32_t xid, uint32_t volume_id, const uint8_t
 
 // An answer without bytes: it is not burnt.
 void
-cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size)
+cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *answer, size_t size)
 {
 	uint32_t id = core_volume_id(cookies->node->core, request->volume);
-	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
+	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, answer, size);
 
 	if (request->child == NULL)
 		return;
@@ -133,10 +133,11 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 	}
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
+		struct cookie_entry entry = {.block = message->block + i, .version = seal_version(verifier->bytes, verifier->size)};
 
+		seal_digest(verifier->bytes, verifier->size, entry.digest);
 		if (verifier->size != 0)
-			note(sent, &(struct cookie_entry){.block = message->block + i,
-							  .version = seal_version(verifier->bytes, verifier->size)});
+			note(sent, &entry);
 	}
 }
 
@@ -199,6 +200,16 @@ let_go(struct held **at, enum hvfs_error error)
 	event_free(held->patience);
 	node_answer_io(held->cookies->node, held->io, error);
 	free(held);
+}
+
+static bool
+holds_any(const struct cookies *cookies, uint32_t volume)
+{
+	const struct held *held = cookies->held;
+
+	while (held != NULL && held->io->volume != volume)
+		held = held->next;
+	return held != NULL;
 }
 
 // Those of ${volume} that wait for nothing that was sent after ${end} end.
@@ -303,6 +314,44 @@ drop_ours(struct cookies *cookies, uint32_t volume)
 	}
 }
 
+// What ${map} says of ${request} can not come any more, and is not asked for again.
+static void
+give_up_lost(struct sent *sent, const struct request *request, const uint8_t *map)
+{
+	uint32_t count = cookie_count(request->size), lost = 0;
+	struct cookie_entry *entries = &sent->entries[sent->first + (request->end - count - sent->gone)];
+	uint64_t block = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!cookie_map_has(map, i) || entries[i].version == 0)
+			continue;
+		block = lost++ == 0 ? entries[i].block : block;
+		entries[i] = (struct cookie_entry){.block = entries[i].block};
+	}
+	log_warnx("block %" PRIu64 " of a sealed volume: its root has another content of the version that was written here, by somebody "
+		  "else; what was written here is lost, and fsync fails (%" PRIu32 " such blocks)",
+		  block, lost);
+}
+
+static void
+not_burnt(struct cookies *cookies, struct request *request, const struct message *message)
+{
+	uint32_t volume = request->volume;
+	struct sent *sent = &cookies->sent[volume];
+	const uint8_t *map = cookie_lost(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
+					 message->cookie.size);
+
+	if (map != NULL && holds_any(cookies, volume)) // else the next fsync hears it
+		give_up_lost(sent, request, map);
+	else if (map == NULL && !sent->failed)
+		log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
+			  "fsync fails");
+	drop_ours(cookies, volume);
+	sent->asked = sent->gone;
+	sent->failed = true;
+	let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
+}
+
 // It is one of the list. Who passes answers on may do so in another order: what is proven is proven from the beginning.
 static void
 ours_answered(struct cookies *cookies, struct request *request, const struct message *message)
@@ -314,13 +363,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					    message->cookie.size);
 	if (!request->is_burnt) {
-		if (!sent->failed)
-			log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
-				  "fsync fails");
-		drop_ours(cookies, volume);
-		sent->asked = sent->gone;
-		sent->failed = true;
-		let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
+		not_burnt(cookies, request, message);
 		return;
 	}
 	while (*at != NULL) {

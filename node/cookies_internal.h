@@ -19,7 +19,8 @@ struct request {
 	bool sent;
 	uint64_t end; // ours: what was sent before this is proven by it
 	bool is_burnt;
-	uint8_t burnt[COOKIE_BURNT_SIZE];
+	uint8_t answer[COOKIE_LOST_SIZE]; // at the root: it is burnt, or why it never will be
+	size_t answer_size;               // 0: it is not there, or not yet
 	struct news_work *news; // at the root, while it is served: it is a question
 	size_t size;
 	uint8_t baked[];
@@ -73,7 +74,9 @@ struct cookies {
 void cookies_add(struct request **list, struct request *request);
 
 // Answer the child that has asked, if it is still there. Without bytes: it is not burnt.
-void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size);
+void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *answer, size_t size);
+
+static_assert((int)COOKIE_BURNT_SIZE <= (int)COOKIE_LOST_SIZE, "there is room for either");
 
 // ---- Of a root ----
 

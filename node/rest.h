@@ -21,6 +21,7 @@ struct rest_block {
 	uint64_t block;
 	version_t version;  // to the storage: of the protocol
 	bool is_open;       // rest_begin: only the bytes can tell which slot is right
+	bool had_proof;     // to the storage: in memory, when it was put; the caller's
 	bool seals;         // to the storage: ${sealed} is to be written in the place of ${bytes}
 	uint8_t *bytes;     // as in memory; to the storage NULL: zeros. Back: as read, then as in memory
 	uint8_t *sealed;    // to the storage: as many bytes for ciphertext; NULL: zeros, or they are sealed as this version

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the root of a sealed volume knows of the content of its storage: as which version each block was sealed, and which
-// version the protocol gave it. So a write of former times is told from a new one (S35), also after a restart, and a
-// cookie is burnt for what is really there (S34).
+// What the root of a sealed volume knows of the content of its storage: as which version each block was sealed, which
+// version the protocol gave it, and which content of that version it is. So a write of former times is told from a new one
+// (S35), also after a restart, as is another of the same version; and a cookie is burnt for what is really there (S34).
 //
-// It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 16 bytes for each block (then, of
+// It is a sparse file beside the storage, ${metadata}.seals: a page that says whose it is, then 32 bytes for each block (then, of
 // a storage that has ciphertext, the verifiers: node/seal_slots.h). What
 // is in it is on stable storage: what was written since the last sync of the storage is in memory, and goes to the file
 // with the next, before anybody hears that this has ended. So a crash forgets only what nobody was promised.
@@ -11,20 +11,22 @@
 #define HVFS_NODE_SEALED_ROOT_H
 
 #include "core/types.h"
+#include "crypto/seal.h"
 #include "crypto/volume_key.h"
 
 struct sealed_entry {
 	version_t sealed;   // as which version; 0: nothing is known
 	version_t protocol; // which version that content has in messages: not below
+	uint8_t digest[SEAL_DIGEST_SIZE]; // which content (seal_digest); all zeros: that is not known yet
 };
 
 struct sealed_root;
 
-// How the storage has its blocks. The file says it from its beginning.
+// How the storage has its blocks. The file says it from its beginning, as the number of its format; 1 and 2 had no digests.
 enum rest_form {
 	REST_UNKNOWN = 0, // there is no file yet
-	REST_PLAIN = 1,   // as a raw image
-	REST_SEALED = 2,  // as ciphertext, with verifiers in the file (node/rest.h)
+	REST_PLAIN = 3,   // as a raw image
+	REST_SEALED = 4,  // as ciphertext, with verifiers in the file (node/rest.h)
 };
 
 // As what ${spec} was begun; REST_UNKNOWN also where that can not be found: sealed_root_open tells why.

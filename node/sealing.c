@@ -133,7 +133,6 @@ send_job(struct job *job)
 static void
 check_age(struct job *job)
 {
-	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
 	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
@@ -141,13 +140,12 @@ check_age(struct job *job)
 		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
+		struct sealed_entry coming = sealing_entry(item->version, item->verifier.bytes, item->verifier.size);
 
-		if (item->kind == ITEM_EMPTY ||
-		    !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
-					     seal_version(item->verifier.bytes, item->verifier.size),
-					     job->filed != NULL ? &job->filed[i] : &nothing))
+		if (item->kind == ITEM_EMPTY || !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, &coming,
+									 job->filed != NULL ? &job->filed[i] : NULL))
 			continue;
-		sealing_job_fail(job, i, "it was sealed before what is here, or known of it");
+		sealing_job_fail(job, i, "it was sealed before what is here, or known of it, or in its place");
 		job->old = true;
 	}
 }

@@ -13,7 +13,7 @@ struct reg {
 	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
 	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
-	bool tied;
+	bool again;
 };
 
 struct claim {
@@ -261,9 +261,9 @@ history_lies(struct history *history, const bool *trusted)
 }
 
 void
-history_tied(struct history *history, uint64_t reg)
+history_came_again(struct history *history, uint64_t reg)
 {
-	history->regs[reg].tied = true;
+	history->regs[reg].again = true;
 }
 
 void
@@ -507,7 +507,7 @@ reg_check_among_liars(const struct history *history, uint64_t index)
 	free(undone);
 	if (!good)
 		return false;
-	if (!reg->tied && !reg_check_trusted(history, index)) {
+	if (!reg->again && !reg_check_trusted(history, index)) {
 		fprintf(stderr, "    to nodes that are trusted\n");
 		return false;
 	}
@@ -579,7 +579,7 @@ claims_check(const struct history *history, const struct claim *claims, size_t c
 	struct register_op *ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
 	struct linearizable_order *order = linearizable_order_create(ops, count);
 
-	for (size_t i = 0; i < claim_count && !whole->tied; i++)
+	for (size_t i = 0; i < claim_count && !whole->again; i++)
 		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
 			good = claim_check(&claims[i], reg, order) && good;
 	linearizable_order_destroy(order);

@@ -254,6 +254,7 @@ enum world_break {
 	BREAK_SHARED,    // nor that children may have them
 	BREAK_SEALS,     // nobody looks at verifiers
 	BREAK_AGE,       // nothing is too old
+	BREAK_TIES,      // a root takes another content of a version that it has
 	BREAK_COUNT
 };
 

@@ -24,7 +24,7 @@ MIB = 1 << 20
 SIZE = 64 * MIB
 BLOCKS = SIZE // BLOCK
 SEALS = "disk.img.hvfs.seals"
-RECORDS = -(-(BLOCK + BLOCKS * 16) // 4096) * 4096 + 4096  # where the verifiers begin; 1 KiB each
+RECORDS = -(-(BLOCK + BLOCKS * 32) // 4096) * 4096 + 4096  # where the verifiers begin; 1 KiB each
 MARK = f"<<{secrets.token_hex(14)}>>".encode()
 NUMBER, CRASHES = 12, 8  # of blocks that are written all the time; of rounds
 
@@ -389,7 +389,7 @@ def changed(lab):
     nodes = [root(lab), proxy(lab), leaf(lab)]
     write_at(nodes[-1].image(), first * BLOCK, b"".join(old), sync=True)
     stop(*reversed(nodes))
-    kept = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024), at(SEALS, BLOCK + first * 16, size=8 * 16)
+    kept = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024), at(SEALS, BLOCK + first * 32, size=8 * 32)
 
     one = at("disk.img", first * BLOCK)
     at("disk.img", first * BLOCK + 77, bytes([one[77] ^ 1]))  # a bit
@@ -410,7 +410,7 @@ def changed(lab):
     at(SEALS, RECORDS + (first + 1) * 1024, kept[1][1024:2048])  # those with their verifier,
     at("disk.img", (first + 2) * BLOCK, kept[0][2 * BLOCK:3 * BLOCK])  # and with all that is known of them, which nobody notices
     at(SEALS, RECORDS + (first + 2) * 1024, kept[1][2 * 1024:3 * 1024])
-    at(SEALS, BLOCK + (first + 2) * 16, kept[2][32:48])
+    at(SEALS, BLOCK + (first + 2) * 32, kept[2][64:96])
     expect(lab, {first + 2: old[2], first + 3: new[3]}, (first, first + 1))
 
     # What can not be read can be written.

@@ -114,7 +114,7 @@ write_blocks(uint64_t first, uint32_t count, bool fails)
 		block->sealed = zeros ? NULL : sealed[i];
 		rest_begin(disk.rest, block);
 		writes[write_count++] = (struct written){block->block, version, zeros, fails, rest_disk_steps(), SIZE_MAX};
-		sealed_root_wrote(disk.root, block->block, &(struct sealed_entry){version, version});
+		sealed_root_wrote(disk.root, block->block, &(struct sealed_entry){version, version, {0}});
 	}
 	ck_assert_int_eq(rest_put(disk.rest, blocks, count), 0);
 	if (rest_put_sync(disk.rest) != 0) {
