@@ -295,7 +295,7 @@ START_TEST(each_part_hears_of_a_failed_sync)
 		rest_set_epoch(disk.rest, epoch, false);
 		pattern(0, 1, plain);
 		ck_assert_int_eq(rest_put(disk.rest, &block, 1), 0);
-		sealed_root_wrote(disk.root, 1, &(struct sealed_entry){1, 1});
+		sealed_root_wrote(disk.root, 1, &(struct sealed_entry){1, 1, {0}});
 		sealed_root_stored(disk.root, 1, 1);
 		sealed_root_begin(disk.root);
 		rest_disk_fail_sync(true);
@@ -323,7 +323,7 @@ START_TEST(what_was_not_saved_is_not_read)
 	struct sealed_entry entry;
 
 	rest_disk_open(&disk, key, true, true);
-	sealed_root_wrote(disk.root, 1, &(struct sealed_entry){7, 7});
+	sealed_root_wrote(disk.root, 1, &(struct sealed_entry){7, 7, {0}});
 	sealed_root_stored(disk.root, 1, 1);
 	sealed_root_begin(disk.root);
 	rest_disk_fail_sync(true);
