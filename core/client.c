@@ -494,6 +494,11 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	struct work *work;
 
 	volume->recalled++;
+	// Nothing is here any more: the answer that it has been let go was lost, if it was asked before.
+	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0))) {
+		say_recalled(core, entry, block, volume, message->xid);
+		return;
+	}
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
 		// There is one open for each child: this one took the place of that which we have not answered yet. It will be
 		// sent again if it is still needed.

@@ -585,6 +585,31 @@ START_TEST(asked_while_the_writer_has_to_claim_anew)
 }
 END_TEST
 
+// F5: P has let the block go for C, who has left it; that answer is lost with the link. Asked again, in the session that goes on, P has
+// nothing any more, and does not say that it keeps what it has: C's claim would be refused. (seed 623819)
+START_TEST(asked_again_as_the_answer_was_lost)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "A", 10);
+	while (scenario_count(scenario, "A -> P  INVALIDATE") == 0)
+		scenario_run(scenario, 1);
+	steps_cut(scenario, "P", "A", 100);
+	scenario_run(scenario, 50);
+	world_cut(scenario_node(scenario, "P"), 0, 1000 * 1000, 10 * 1000); // A has not noticed when P is back
+	scenario_forget(scenario);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  INVALIDATE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  ERR_REPLY"), 0);
+	steps_write(scenario, "C", 'C');
+	steps_read(scenario, "B", 'C');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -598,6 +623,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_of_who_does_not_know_what_went_past, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, asked_while_the_writer_has_to_claim_anew);
+	tcase_add_test(tcase, asked_again_as_the_answer_was_lost);
 	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
