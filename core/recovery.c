@@ -422,9 +422,25 @@ new_name(struct core *core, struct volume *volume)
 {
 	uint64_t id = (volume->node_id ^ (volume->node_id >> 31)) * UINT64_C(0x9e3779b97f4a7c15) + volume->index + 1;
 
+	volume->names[volume->names_count++ % NAMES_KEPT] = volume->node_id;
 	volume->name_before = volume->node_id;
 	volume->node_id = id != 0 ? id : 1;
 	session_renamed(core, volume);
+}
+
+void
+recovery_add_later_names(const struct volume *volume, struct claimant *claimant)
+{
+	uint32_t first = volume->names_count > NAMES_KEPT ? volume->names_count - NAMES_KEPT : 0;
+	bool was_below = false;
+
+	for (uint32_t i = first; i < volume->names_count; i++) {
+		if (was_below)
+			claimant_add_name(claimant, volume->names[i % NAMES_KEPT]);
+		was_below |= claimant_names(claimant, volume->names[i % NAMES_KEPT]);
+	}
+	if (was_below && volume->claims_end_due)
+		claimant_add_name(claimant, volume->node_id);
 }
 
 // May anybody below still use what was held under the old session and not claimed?

@@ -33,6 +33,10 @@ void recovery_claim(struct core *core, struct entry *entry);
 // that may be evicted (F2), and an epoch that may be void (F6)? Until the claims have ended a node asks for none then.
 bool recovery_is_doubtful(const struct volume *volume, moment_us now);
 
+// A claim, or bytes, that name an earlier name of this node are passed on with the later ones, too: what the claimant had was claimed
+// under these, and may have been taken back under them, while he was away.
+void recovery_add_later_names(const struct volume *volume, struct claimant *claimant);
+
 // May claims be sent? Not for a while after the parent had no room for one, or could not decide.
 bool recovery_may_claim(struct core *core, struct volume *volume);
 

@@ -42,6 +42,7 @@
 #include "core/stream.h"
 
 enum {
+	NAMES_KEPT = 8,        // earlier ones of a node, for each volume
 	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
@@ -176,6 +177,8 @@ struct volume {
 	uint64_t session;   // 0: none
 	uint64_t node_id;   // ours as the parent knows it: another one after each recovery (F2)
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
+	uint64_t names[NAMES_KEPT]; // all that it had, as a ring: children that were away may know it by an earlier one
+	uint32_t names_count;
 	uint64_t parent_before; // another name that the parent, the same process, had before; 0: none
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded

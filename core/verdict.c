@@ -49,6 +49,7 @@ static enum verdict
 pass_on(struct core *core, struct entry *entry, struct want *want)
 {
 	struct volume *volume = entry_volume(core, entry);
+	struct claimant names;
 	struct saying say;
 
 	if (want->up_xid != 0 || !client_parent_usable(core, volume) || is_behind(core, entry, want))
@@ -59,6 +60,8 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_WAITS;
 	if (!server_wait_room(core, entry, (uint32_t)core->parent.link))
 		return CLAIM_WAITS;
+	names = *claimant_get(core, want->claimant);
+	recovery_add_later_names(volume, &names);
 	say = (struct saying){
 		.link = (uint32_t)core->parent.link,
 		.volume = volume->index,
@@ -69,7 +72,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.perm = want->perm,
 		.hops_left = (uint8_t)(want->hops_left - 1),
 		.origin = (uint32_t)core->config.node_id,
-		.claimant = claimant_get(core, want->claimant),
+		.claimant = &names,
 		.live_ms = want->live_until > core->now ? (uint32_t)((want->live_until - core->now + 999) / 1000) : 0,
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,

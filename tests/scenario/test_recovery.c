@@ -794,6 +794,35 @@ START_TEST(claims_beyond_the_credits)
 }
 END_TEST
 
+// F2, F4: P has got another name while C, below it, was away; under that it is evicted, with what C had. C knows P by its name before.
+// What it brings by way of P is void all the same, and told. (seed 630073)
+START_TEST(below_who_was_evicted_under_a_later_name)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "P", 2 * EVICTED_MS);
+	steps_cut(scenario, "C", "Q", 100 * EVICTED_MS);
+	steps_cut(scenario, "C", "A", 100 * EVICTED_MS);
+	steps_leave(scenario, "P", "A", 10);
+	scenario_run(scenario, 500);
+	steps_cut(scenario, "P", "A", EVICTED_MS);
+	steps_cut(scenario, "P", "Q", 100 * EVICTED_MS);
+	steps_read_at_last(scenario, "B", '.');
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read_at_last(scenario, "C", '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -803,6 +832,7 @@ main(void)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, below_who_was_evicted_under_a_later_name);
 	tcase_add_test(tcase, leaves_move_to_the_grandparent);
 	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 3);
