@@ -57,7 +57,7 @@ lies_begin(void *context, void *arg, uint64_t number)
 		struct node *node = run->world->nodes[i];
 
 		node->distrusted = !run->trusted[i];
-		if (node->liar != NULL && !node->stopped)
+		if (node->liar != NULL)
 			liar_begin(node->liar);
 	}
 }
@@ -111,12 +111,15 @@ lies_end(void *context, void *arg, uint64_t number)
 	for (int i = 0; i < run->world->node_count; i++) {
 		struct node *node = run->world->nodes[i];
 
-		if (node->liar == NULL || node->stopped)
+		if (node->liar == NULL)
 			continue;
 		trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s, a liar, is taken away", node->name);
-		run_died(run, node);
-		world_kill(node);
-		workload_died(run, node);
+		run->loads[i].returns = false;
+		if (!node->stopped) {
+			run_died(run, node);
+			world_kill(node);
+			workload_died(run, node);
+		}
 		workload_retire(run, node);
 	}
 	// What they had for writing is free when they have been evicted.

@@ -30,6 +30,8 @@ disk_destroy(struct disk *disk)
 	free(disk->log);
 	free(disk->log_bytes);
 	free(disk->sealed);
+	free(disk->filed);
+	free(disk->log_sealed);
 	versions_fini(&disk->versions);
 	free(disk);
 }
@@ -65,8 +67,11 @@ log_add(struct disk *disk, uint64_t block)
 		disk->log_size = disk->log_size ? disk->log_size * 2 : 64;
 		disk->log = realloc(disk->log, disk->log_size * sizeof *disk->log);
 		disk->log_bytes = realloc(disk->log_bytes, disk->log_size * disk->block_size);
-		CHECK(disk->log != NULL && disk->log_bytes != NULL);
+		disk->log_sealed = realloc(disk->log_sealed, disk->log_size * sizeof *disk->log_sealed);
+		CHECK(disk->log != NULL && disk->log_bytes != NULL && disk->log_sealed != NULL);
 	}
+	if (disk->sealed != NULL)
+		disk->log_sealed[disk->log_count] = disk->sealed[block];
 	disk->log[disk->log_count] = block;
 	memcpy(log_entry(disk, disk->log_count++), block_in(disk, disk->image, block), disk->block_size);
 }
@@ -81,6 +86,7 @@ log_drop(struct disk *disk, size_t count)
 	disk->log_first += count;
 	memmove(disk->log, disk->log + count, disk->log_count * sizeof *disk->log);
 	memmove(disk->log_bytes, log_entry(disk, count), disk->log_count * disk->block_size);
+	memmove(disk->log_sealed, disk->log_sealed + count, disk->log_count * sizeof *disk->log_sealed);
 }
 
 static void
@@ -164,8 +170,11 @@ disk_sync_end(struct disk *disk, uint64_t until, bool told)
 	size_t count = covered(disk, until);
 
 	log_apply(disk, count);
-	for (size_t i = 0; i < count && told; i++)
+	for (size_t i = 0; i < count && told; i++) {
+		if (disk->sealed != NULL)
+			disk->filed[disk->log[i]] = disk->log_sealed[i];
 		tell_durable(disk, disk->log[i]);
+	}
 	log_drop(disk, count);
 	versions_sync_end(&disk->versions);
 }
@@ -234,6 +243,9 @@ disk_reopen(struct disk *disk, struct rng *rng)
 		if (disk->on_reverted != NULL)
 			disk->on_reverted(disk->arg, disk, block);
 	}
+	// The file of the seals is written with a sync, by the process that has asked for it (node/sealed_root.h).
+	if (disk->sealed != NULL)
+		memcpy(disk->sealed, disk->filed, disk->block_count * sizeof *disk->sealed);
 	disk->sync_broken = disk->fail_syncs = false;
 	log_apply(disk, disk->log_count);
 	log_drop(disk, disk->log_count);

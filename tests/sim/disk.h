@@ -26,7 +26,8 @@ struct disk {
 	size_t log_count, log_size;
 	uint64_t log_first;  // entries that have left the log: the number of its first one
 	struct versions versions;
-	struct sealed_entry *sealed; // by block: what the root of a sealed volume remembers; or NULL
+	struct sealed_entry *sealed, *filed; // by block: what the root of a sealed volume remembers, and what outlives it; or NULL
+	struct sealed_entry *log_sealed;     // of each entry of the log, the former
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	// With one head, if block_us is not 0: operations go one after another, in the order in which they come.

@@ -314,6 +314,8 @@ world_restart(struct node *node, moment_us dial_us)
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;
+	if (node->liar != NULL)
+		liar_restarted(node->liar);
 	world_step(node, &(struct event){.type = EVENT_TIMER});
 	if (node->home != WORLD_NO_NODE)
 		node->parent = node->home; // it knows of nobody else

@@ -431,7 +431,8 @@ seals_stored(struct disk *disk, uint64_t block, version_t version, const struct 
 {
 	if (disk->sealed == NULL) {
 		disk->sealed = calloc(disk->block_count, sizeof *disk->sealed);
-		CHECK(disk->sealed != NULL);
+		disk->filed = calloc(disk->block_count, sizeof *disk->filed);
+		CHECK(disk->sealed != NULL && disk->filed != NULL);
 	}
 	disk->sealed[block] = sealing_entry(version, buf_proof(buf));
 }

@@ -507,8 +507,12 @@ workload_left(struct run *run, struct node *node)
 {
 	struct load *load = &run->loads[node->index];
 
-	for (int i = 0; i < run->plan->volume_count; i++)
-		promises_keep(run, &load->promises[i], promises_until(&load->promises[i]));
+	for (int i = 0; i < run->plan->volume_count; i++) {
+		if (byzantine_believes(run, node) || run->calm)
+			promises_keep(run, &load->promises[i], promises_until(&load->promises[i]));
+		else
+			promises_drop(&load->promises[i], promises_until(&load->promises[i]));
+	}
 }
 
 void
