@@ -62,14 +62,19 @@ lies_begin(void *context, void *arg, uint64_t number)
 	}
 }
 
-// Whoever was configured with a liar is configured with the next node above that is none.
+// Whoever was configured with a liar is configured with the next node above that is none; and not with one that is gone for ever,
+// since of others he knows only what liars have told him.
 static void
-give_home(struct run *run, struct node *node)
+give_homes(struct run *run)
 {
 	const struct plan *plan = run->plan;
 
-	while (node->home != WORLD_NO_NODE && plan->nodes[node->home].liar.lies != 0)
-		node->home = plan->nodes[node->home].parent;
+	for (int i = 1; i < run->world->node_count; i++) {
+		struct node *node = run->world->nodes[i];
+
+		while (plan->nodes[node->home].liar.lies != 0 || run->loads[node->home].retired)
+			node->home = plan->nodes[node->home].parent;
+	}
 }
 
 // Whatever they said, nothing has grown without end.
@@ -95,6 +100,7 @@ liars_forgotten(void *context, void *arg, uint64_t number)
 {
 	struct run *run = arg;
 
+	give_homes(run); // somebody may have left for ever since
 	run->lies_over = true;
 }
 
@@ -106,8 +112,6 @@ lies_end(void *context, void *arg, uint64_t number)
 	for (int i = 0; i < run->world->node_count; i++)
 		if (!run->world->nodes[i]->stopped)
 			check_bounds(run, run->world->nodes[i]);
-	for (int i = 0; i < run->world->node_count; i++)
-		give_home(run, run->world->nodes[i]);
 	for (int i = 0; i < run->world->node_count; i++) {
 		struct node *node = run->world->nodes[i];
 
@@ -122,6 +126,7 @@ lies_end(void *context, void *arg, uint64_t number)
 		}
 		workload_retire(run, node);
 	}
+	give_homes(run);
 	// What they had for writing is free when they have been evicted.
 	world_at(run->world, run->world->now + 2 * (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000, liars_forgotten, run, 0);
 }

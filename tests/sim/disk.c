@@ -14,6 +14,7 @@ disk_create(uint32_t block_size, uint64_t block_count)
 	CHECK(disk != NULL && block_size % DISK_SECTOR_SIZE == 0);
 	disk->block_size = block_size;
 	disk->block_count = block_count;
+	disk->sector_size = DISK_SECTOR_SIZE;
 	disk->image = calloc(block_count, block_size);
 	disk->durable = calloc(block_count, block_size);
 	CHECK(disk->image != NULL && disk->durable != NULL);
@@ -100,9 +101,9 @@ tell_durable(struct disk *disk, uint64_t block)
 static void
 copy_sectors(const struct disk *disk, uint8_t *to, const uint8_t *from, struct rng *rng)
 {
-	for (uint32_t at = 0; at < disk->block_size; at += DISK_SECTOR_SIZE)
+	for (uint32_t at = 0; at < disk->block_size; at += disk->sector_size)
 		if (rng_chance(rng, 50))
-			memcpy(to + at, from + at, DISK_SECTOR_SIZE);
+			memcpy(to + at, from + at, disk->sector_size);
 }
 
 void

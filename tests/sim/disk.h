@@ -28,6 +28,7 @@ struct disk {
 	struct versions versions;
 	struct sealed_entry *sealed, *filed; // by block: what the root of a sealed volume remembers, and what outlives it; or NULL
 	struct sealed_entry *log_sealed;     // of each entry of the log, the former
+	uint32_t sector_size; // what is written whole, or not at all
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	// With one head, if block_us is not 0: operations go one after another, in the order in which they come.

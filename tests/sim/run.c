@@ -513,6 +513,8 @@ run_disk(struct run *run, int volume)
 	const struct plan *plan = run->plan;
 	struct disk *disk = disk_create(plan->block_size, plan->block_count);
 
+	if (plan->register_size > disk->sector_size) // a block that is torn has no verifier (docs/security.md, "At rest")
+		disk->sector_size = plan->register_size;
 	disk->latency_us = plan->store_latency_us;
 	disk->sync_us = plan->store_sync_us;
 	disk->versions.size_max = plan->versions_size;
