@@ -150,6 +150,49 @@ count_asked(const struct cookies *cookies, uint32_t volume)
 	return count;
 }
 
+static void
+forget_lost(struct sent *sent)
+{
+	struct lost *lost, *next;
+
+	HASH_ITER (hh, sent->lost, lost, next) {
+		HASH_DEL(sent->lost, lost);
+		free(lost);
+	}
+}
+
+void
+cookies_lost(struct cookies *cookies, uint32_t volume, uint64_t block, version_t version)
+{
+	struct sent *sent = &cookies->sent[volume];
+	struct lost *lost;
+
+	if (sent->count == 0)
+		return;
+	HASH_FIND(hh, sent->lost, &block, sizeof(block), lost);
+	if (lost == NULL) {
+		lost = calloc(1, sizeof(*lost));
+		CHECK(lost != NULL);
+		lost->block = block;
+		HASH_ADD(hh, sent->lost, block, sizeof(lost->block), lost);
+	}
+	if (lost->version < version)
+		lost->version = version;
+}
+
+// Of what is lost any version will do.
+static void
+leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count)
+{
+	for (uint64_t i = 0; i < count && sent->lost != NULL; i++) {
+		const struct lost *lost;
+
+		HASH_FIND(hh, sent->lost, &entries[i].block, sizeof(entries[i].block), lost);
+		if (lost != NULL && entries[i].version <= lost->version)
+			entries[i].version = 0;
+	}
+}
+
 // Bake cookies for what is covered.
 static void
 ask(struct cookies *cookies, uint32_t volume)
@@ -159,12 +202,13 @@ ask(struct cookies *cookies, uint32_t volume)
 
 	for (; sent->asked < sent->covered && under_way < ASKED_MAX; under_way++) {
 		struct request *request = request_new(cookies, volume, COOKIE_BAKED_SIZE_MAX);
+		struct cookie_entry *entries = &sent->entries[sent->first + (sent->asked - sent->gone)];
 		uint64_t count = sent->covered - sent->asked;
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->first + (sent->asked - sent->gone)], (uint32_t)count,
-					    request->baked);
+		leave_out_lost(sent, entries, count);
+		request->size = cookie_bake(key_of(cookies, volume), entries, (uint32_t)count, request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
 		cookies_add(&cookies->requests, request);
@@ -185,6 +229,7 @@ forget_sent(struct sent *sent, uint64_t end)
 	free(sent->entries);
 	sent->entries = NULL;
 	sent->first = sent->capacity = 0;
+	forget_lost(sent);
 }
 
 // ---- What is held ----
@@ -546,6 +591,7 @@ cookies_destroy(struct cookies *cookies)
 		}
 		free(cookies->rounds[i]);
 		free(cookies->sent[i].entries);
+		forget_lost(&cookies->sent[i]);
 	}
 	free(cookies);
 }

@@ -9,6 +9,8 @@
 #include "node/news.h"
 #include "node/news_root.h"
 
+#include <uthash.h>
+
 // A cookie that is on the way up, from here or from a child; or a child's question for news, which is none but goes the same way.
 struct request {
 	struct request *next;
@@ -33,6 +35,13 @@ struct held {
 	struct cookies *cookies;
 };
 
+// Up to which version the bytes of a block are lost, as who asked for a fsync has been told.
+struct lost {
+	uint64_t block;
+	version_t version;
+	UT_hash_handle hh;
+};
+
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
@@ -40,6 +49,7 @@ struct sent {
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	struct lost *lost; // of these; at most as many as were kept
 	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves
 };

@@ -377,6 +377,23 @@ find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_b
 	return LIVE_NONE;
 }
 
+bool
+rest_sealed_as(struct rest *rest, uint64_t number, version_t sealed, version_t *ret)
+{
+	struct rest_block block = {.block = number};
+	struct seal_record record;
+	const char *why;
+	int live;
+
+	rest_begin(rest, &block);
+	if (seal_slots_read(rest->slots, number, 1, &record) != 0 ||
+	    seals_read_at(rest->fd, rest->look, rest->block_size, number * rest->block_size) != 0)
+		return false;
+	live = find_live(rest, rest->get_cache, &block, &record, sealed, rest->look, &why);
+	*ret = live < 0 ? 0 : seal_version(record.slots[live].verifier.bytes, record.slots[live].verifier.size);
+	return live != LIVE_NONE;
+}
+
 // ---- To the storage ----
 
 // Has it a verifier that says it is sealed as the version that it has?

@@ -77,6 +77,40 @@ open_sealed(struct node *node, const struct node_volume *config, struct volume *
 	return form == REST_SEALED ? open_rest(node, config, opened, error, error_size) : 0;
 }
 
+// A root that was killed has brought to the storage what the file of its seals does not have: its version log tells of that. Who
+// brings it once more hears that it is there (protocol.md, F6), and it is not written again; so the file gets it now, or its author
+// could never prove a fsync. Of what has no verifier it is not known as which version it was sealed, but that is not above the one
+// that it has.
+static int
+note_stored(const struct node_volume *config, const struct volume *opened, char *error, size_t error_size)
+{
+	const struct stored_versions *versions = opened->store->versions;
+	struct sealed_root *root = opened->sealed_root;
+	int sys_errno = 0;
+
+	for (size_t i = 0; i < versions->count && sys_errno == 0; i++) {
+		const struct stored_version *stored = &versions->list[i];
+		struct sealed_entry entry = {0};
+		version_t sealed = 0;
+
+		sys_errno = sealed_root_read(root, stored->block, 1, &entry);
+		if (sys_errno != 0 || stored->low <= entry.protocol)
+			continue;
+		if (opened->rest != NULL && !rest_sealed_as(opened->rest, stored->block, entry.sealed, &sealed))
+			continue;
+		entry.sealed = sealed != 0 ? sealed : stored->low;
+		entry.protocol = stored->low > entry.sealed ? stored->low : entry.sealed;
+		sealed_root_wrote(root, stored->block, &entry);
+		sealed_root_stored(root, stored->block, 1);
+	}
+	if (sys_errno == 0)
+		sys_errno = sealed_root_finish(root);
+	if (sys_errno == 0)
+		return 0;
+	snprintf(error, error_size, "%s: what is known of its seals: %s", config->store, strerror(sys_errno));
+	return -1;
+}
+
 // Storage is opened before there is a core: its epochs and block sizes are the core's configuration.
 int
 node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *error, size_t error_size)
@@ -92,7 +126,8 @@ node_volumes_open(struct node *node, struct volume opened[LIMIT_VOLUMES], char *
 		if (volume->key == NULL)
 			continue;
 		opened[i].news_log = news_log_create(opened[i].may_write ? NEWS_LOG_RUNS : 1);
-		if (open_sealed(node, volume, &opened[i], error, error_size) != 0)
+		if (open_sealed(node, volume, &opened[i], error, error_size) != 0 ||
+		    (opened[i].sealed_root != NULL && note_stored(volume, &opened[i], error, error_size) != 0))
 			return -1;
 	}
 	return 0;
