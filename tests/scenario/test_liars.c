@@ -307,6 +307,58 @@ START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
 }
 END_TEST
 
+// The parent leaves, and answers a CONNECT after that: what was sent meanwhile may be on its way on that link yet.
+START_TEST(after_a_farewell_no_session_begins)
+{
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	const uint8_t key[SEALED_KEY_ID_SIZE] = "of the world"; // as seals.c has it
+	struct message farewell = {.opcode = OP_DISCONNECT, .xid = 77};
+	struct message answer = {
+		.opcode = OP_OK_REPLY,
+		.present = PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(HB_TTL) | PRESENT(SESSION) | PRESENT(EPOCH) | PRESENT(KEY),
+		.key = {key, sizeof key},
+		.volume_size = 16 * SCENARIO_BLOCK_SIZE,
+		.block_size = SCENARIO_BLOCK_SIZE,
+		.hb_ttl_ms = STEPS_HB_TTL_MS,
+		.session = 4711,
+		.epoch = 2,
+	};
+	struct request *sync;
+
+	seals_begin(scenario->world);
+	steps_keep_dirty(scenario, true);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk_create(SCENARIO_BLOCK_SIZE, 16), false);
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	world_add_child_volume(scenario_node(scenario, "B"), "other", false);
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	scenario_connect(scenario, "B");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "A");
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	scenario_restart(scenario, "A");
+	for (unsigned ms = 0; ms < 2000 && scenario_count(scenario, "B -> A  FLUSH") == 0; ms++)
+		scenario_run(scenario, 1);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT name=" SCENARIO_VOLUME), 2); // the second one with its new name
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  FLUSH"), 1);
+	scenario_hold(scenario, "B", "A", true);
+	answer.xid = last_xid(scenario, "B", OP_CONNECT);
+	say(scenario, "A", "B", &farewell);
+	say(scenario, "A", "B", &answer);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_error(sync, ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,6 +370,7 @@ main(void)
 		a_sealed_copy_gets_no_lower_version,
 		a_version_that_can_not_be_ends_the_link,
 		after_a_farewell_nothing_is_asked_on_that_link,
+		after_a_farewell_no_session_begins,
 	};
 	Suite *suite = suite_create("liars");
 	TCase *tcase = tcase_create("liars");
