@@ -76,6 +76,7 @@ process_destroy(struct node *node)
 {
 	drive_close(node);
 	journal_file_close(node);
+	proofs_forget(node);
 	core_destroy(node->core);
 	stack_destroy(node->cache);
 	node->core = NULL;
@@ -268,6 +269,8 @@ versions_give(struct node *node, struct disk *disk, int index)
 		const struct stored_version *stored = &versions.list[i];
 
 		world->doubts += stored->low != stored->high;
+		if (disk->sealed != NULL && stored->low > disk->sealed[stored->block].protocol) // node/volumes.c, note_stored
+			disk->sealed[stored->block] = disk->filed[stored->block] = (struct sealed_entry){stored->low, stored->low};
 		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
 	}
 	if (versions.complete)

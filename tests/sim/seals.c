@@ -258,6 +258,16 @@ item_seal(struct node *node, uint64_t place, struct item *item, bool *ret_failed
 }
 
 static void
+send(struct node *node, uint32_t link, uint32_t volume, const struct message *message)
+{
+	const struct conn *conn = node->links[link];
+
+	if (conn != NULL && conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link)
+		proofs_sent(node, volume, message);
+	pipe_send(node, link, message);
+}
+
+static void
 items_seal(struct node *node, uint32_t link, uint32_t volume, const struct message *message)
 {
 	static struct item items[LIMIT_RUN_BLOCKS];
@@ -273,7 +283,7 @@ items_seal(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (failed)
 		pipe_close_link(node, link, "what it is to have can not be proven");
 	else
-		pipe_send(node, link, &sealed);
+		send(node, link, volume, &sealed);
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct buf *buf = message->items[i].kind == ITEM_DATA ? message->items[i].buf : NULL;
 
@@ -289,7 +299,7 @@ seals_send(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (sealing_has_content(message))
 		items_seal(node, link, volume, message);
 	else
-		pipe_send(node, link, message);
+		send(node, link, volume, message);
 }
 
 // ---- What comes ----
@@ -397,6 +407,8 @@ seals_receive(struct conn *conn, unsigned end, struct message *message)
 	enum seals_refusal why;
 	uint64_t block = message->block;
 
+	if (end == PIPE_UP)
+		proofs_heard(node, message);
 	if (volume < 0 || !sealing_has_content(message))
 		return true;
 	why = message_check(node, (uint32_t)volume, message, &block);

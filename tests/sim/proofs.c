@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/proofs.h"
+
+#include "core/check.h"
+#include "crypto/seal.h"
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct proofs_entry {
+	uint64_t block;
+	version_t sealed; // 0: it is lost
+};
+
+static struct proofs *
+proofs_of(struct node *node, uint32_t volume)
+{
+	return volume < WORLD_VOLUMES && node->parent != WORLD_NO_NODE && node->seal_role >= VOLUME_ROLE_WRITER ? &node->proofs[volume]
+														 : NULL;
+}
+
+void
+proofs_sent(struct node *node, uint32_t volume, const struct message *message)
+{
+	struct proofs *proofs = proofs_of(node, volume);
+
+	if (proofs == NULL)
+		return;
+	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
+		proofs->barrier_xid = message->xid;
+		proofs->barrier_end = proofs->count;
+		proofs->barrier_runs = true;
+	}
+	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
+		const struct blob *verifier = &message->items[i].verifier;
+
+		if (verifier->size == 0)
+			continue;
+		proofs->entries = realloc(proofs->entries, (proofs->count + 1) * sizeof *proofs->entries);
+		CHECK(proofs->entries != NULL);
+		proofs->entries[proofs->count++] =
+			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size)};
+	}
+}
+
+void
+proofs_heard(struct node *node, const struct message *message)
+{
+	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_OK_REPLY; i++) {
+		struct proofs *proofs = &node->proofs[i];
+
+		if (!proofs->barrier_runs || proofs->barrier_xid != message->xid)
+			continue;
+		proofs->barrier_runs = false;
+		proofs->covered = proofs->barrier_end;
+	}
+}
+
+void
+proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t version)
+{
+	struct proofs *proofs = proofs_of(node, volume);
+
+	for (size_t i = 0; proofs != NULL && i < proofs->count; i++)
+		if (proofs->entries[i].block == block && proofs->entries[i].sealed <= version)
+			proofs->entries[i].sealed = 0;
+}
+
+static const struct disk *
+root_disk(const struct node *node, uint32_t volume)
+{
+	const struct node *root = node->world->nodes[0];
+
+	for (int i = 0; i < root->volume_count; i++)
+		if (strcmp(root->volumes[i].name, node->volumes[volume].name) == 0)
+			return root->volumes[i].disk;
+	return NULL;
+}
+
+static bool
+is_there(const struct disk *disk, const struct proofs_entry *entry)
+{
+	return entry->sealed == 0 || (disk->filed != NULL && disk->filed[entry->block].sealed >= entry->sealed);
+}
+
+bool
+proofs_prove(struct node *node, uint32_t volume)
+{
+	struct proofs *proofs = proofs_of(node, volume);
+	const struct disk *disk;
+	bool all = true;
+
+	if (proofs == NULL)
+		return true;
+	if (core_is_all_durable(node->core, volume))
+		proofs->covered = proofs->count;
+	disk = root_disk(node, volume);
+	for (size_t i = 0; i < proofs->covered; i++)
+		all &= is_there(disk, &proofs->entries[i]);
+	proofs->count -= proofs->covered;
+	proofs->barrier_end -= proofs->barrier_end < proofs->covered ? proofs->barrier_end : proofs->covered;
+	if (proofs->count > 0)
+		memmove(proofs->entries, proofs->entries + proofs->covered, proofs->count * sizeof *proofs->entries);
+	proofs->covered = 0;
+	return all;
+}
+
+void
+proofs_forget(struct node *node)
+{
+	for (int i = 0; i < WORLD_VOLUMES; i++) {
+		free(node->proofs[i].entries);
+		node->proofs[i] = (struct proofs){0};
+	}
+}
