@@ -34,6 +34,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
 	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 	[BREAK_SEALS] = "seals",         [BREAK_AGE] = "age",
+	[BREAK_PROOFS] = "proofs",
 };
 
 enum { LISTED_MAX = 1000 };

@@ -103,7 +103,7 @@ proofs_prove(struct node *node, uint32_t volume)
 	if (proofs->count > 0)
 		memmove(proofs->entries, proofs->entries + proofs->covered, proofs->count * sizeof *proofs->entries);
 	proofs->covered = 0;
-	return all;
+	return all || node->world->broken == BREAK_PROOFS;
 }
 
 void

@@ -266,6 +266,7 @@ enum world_break {
 	BREAK_SHARED,    // nor that children may have them
 	BREAK_SEALS,     // nobody looks at verifiers
 	BREAK_AGE,       // nothing is too old
+	BREAK_PROOFS,    // of a fsync the root is not asked
 	BREAK_COUNT
 };
 
