@@ -19,6 +19,7 @@ enum {
 	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
 	AT_ONCE = COOKIES_AT_ONCE - 2 * NEWS_AT_ONCE, // to the parent; questions that nobody waits for any more may still be there, too
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
+	ANY_VERSION = 0,       // of a block: it is not asked for any more
 	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
@@ -103,17 +104,35 @@ request_new(struct cookies *cookies, uint32_t volume, size_t size)
 // ---- What was sent ----
 
 static void
-note(struct sent *sent, const struct cookie_entry *entry)
+note(struct sent *sent, uint32_t xid, const struct cookie_entry *entry)
 {
 	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
 		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
+		memcpy(sent->xids, sent->xids + sent->first, sent->count * sizeof(*sent->xids));
 		sent->first = 0;
 	} else if (sent->first + sent->count == sent->capacity) {
 		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
 		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-		CHECK(sent->entries != NULL);
+		sent->xids = realloc(sent->xids, sent->capacity * sizeof(*sent->xids));
+		CHECK(sent->entries != NULL && sent->xids != NULL);
 	}
+	sent->xids[sent->first + sent->count] = xid;
 	sent->entries[sent->first + sent->count++] = *entry;
+}
+
+// What the parent has refused is none of what has to arrive: the core sends it again, or tells that it is lost; or it is a child's, who
+// hears that it was refused.
+static void
+refused(struct cookies *cookies, const struct message *message)
+{
+	for (uint32_t i = 0; i < LIMIT_VOLUMES && (message->present & PRESENT(BLOCK_NUM)); i++) {
+		struct sent *sent = &cookies->sent[i];
+
+		for (size_t k = sent->first; k < sent->first + sent->count; k++)
+			if (sent->xids[k] == message->xid && sent->entries[k].block >= message->block &&
+			    sent->entries[k].block - message->block < message->count)
+				sent->entries[k].version = ANY_VERSION;
+	}
 }
 
 void
@@ -135,8 +154,9 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 		const struct blob *verifier = &message->items[i].verifier;
 
 		if (verifier->size != 0)
-			note(sent, &(struct cookie_entry){.block = message->block + i,
-							  .version = seal_version(verifier->bytes, verifier->size)});
+			note(sent, message->xid,
+			     &(struct cookie_entry){.block = message->block + i,
+						    .version = seal_version(verifier->bytes, verifier->size)});
 	}
 }
 
@@ -180,7 +200,6 @@ cookies_lost(struct cookies *cookies, uint32_t volume, uint64_t block, version_t
 		lost->version = version;
 }
 
-// Of what is lost any version will do.
 static void
 leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count)
 {
@@ -189,7 +208,7 @@ leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t c
 
 		HASH_FIND(hh, sent->lost, &entries[i].block, sizeof(entries[i].block), lost);
 		if (lost != NULL && entries[i].version <= lost->version)
-			entries[i].version = 0;
+			entries[i].version = ANY_VERSION;
 	}
 }
 
@@ -227,7 +246,9 @@ forget_sent(struct sent *sent, uint64_t end)
 	if (sent->count > 0)
 		return;
 	free(sent->entries);
+	free(sent->xids);
 	sent->entries = NULL;
+	sent->xids = NULL;
 	sent->first = sent->capacity = 0;
 	forget_lost(sent);
 }
@@ -506,6 +527,8 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 		return answered(cookies, message);
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
+	if (message->opcode == OP_ERR_REPLY)
+		refused(cookies, message);
 	return false;
 }
 
@@ -591,6 +614,7 @@ cookies_destroy(struct cookies *cookies)
 		}
 		free(cookies->rounds[i]);
 		free(cookies->sent[i].entries);
+		free(cookies->sent[i].xids);
 		forget_lost(&cookies->sent[i]);
 	}
 	free(cookies);

@@ -45,6 +45,7 @@ struct lost {
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
+	uint32_t *xids; // of the message that each went in
 	size_t first, count, capacity; // those that are kept begin at ${first}
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;

@@ -10,7 +10,8 @@
 
 struct proofs_entry {
 	uint64_t block;
-	version_t sealed; // 0: it is lost
+	version_t sealed; // 0: it is lost, or was refused
+	uint32_t xid;
 };
 
 static struct proofs *
@@ -40,13 +41,24 @@ proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 		proofs->entries = realloc(proofs->entries, (proofs->count + 1) * sizeof *proofs->entries);
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
-			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size)};
+			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid};
 	}
+}
+
+static void
+refused(struct proofs *proofs, const struct message *message)
+{
+	for (size_t i = 0; i < proofs->count; i++)
+		if (proofs->entries[i].xid == message->xid && proofs->entries[i].block - message->block < message->count)
+			proofs->entries[i].sealed = 0;
 }
 
 void
 proofs_heard(struct node *node, const struct message *message)
 {
+	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_ERR_REPLY; i++)
+		if (message->present & PRESENT(BLOCK_NUM))
+			refused(&node->proofs[i], message);
 	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_OK_REPLY; i++) {
 		struct proofs *proofs = &node->proofs[i];
 

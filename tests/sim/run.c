@@ -62,7 +62,7 @@ run_fail(struct run *run, const char *format, ...)
 	vfprintf(stderr, format, args);
 	fprintf(stderr, "\n");
 	va_end(args);
-	fflush(stderr);
+	fflush(NULL);
 	totals_add(run);
 	_exit(1);
 }
