@@ -153,7 +153,13 @@ byzantine_judge(struct run *run)
 	// Who was shown an old block, and writes a part of it, makes the rest of it the newest.
 	bool parts = plan->register_size < plan->block_size;
 
-	for (uint64_t reg = 0; reg < (uint64_t)plan->volume_count * per_volume; reg++)
-		if (parts || seals_are_tied(run->world, run_volume_name((int)(reg / per_volume)), reg % per_volume / run->registers_per_block))
+	for (uint64_t reg = 0; reg < (uint64_t)plan->volume_count * per_volume; reg++) {
+		const char *volume = run_volume_name((int)(reg / per_volume));
+		uint64_t block = reg % per_volume / run->registers_per_block;
+
+		if (parts || seals_are_tied(run->world, volume, block))
 			history_tied(run->history, reg);
+		if (proofs_misled(run->world, volume, block))
+			history_misled(run->history, reg);
+	}
 }

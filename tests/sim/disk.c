@@ -33,6 +33,7 @@ disk_destroy(struct disk *disk)
 	free(disk->sealed);
 	free(disk->filed);
 	free(disk->log_sealed);
+	free(disk->misled);
 	versions_fini(&disk->versions);
 	free(disk);
 }

@@ -27,6 +27,7 @@ struct disk {
 	uint64_t log_first;  // entries that have left the log: the number of its first one
 	struct versions versions;
 	struct sealed_entry *sealed, *filed; // by block: what the root of a sealed volume remembers, and what outlives it; or NULL
+	bool *misled;                        // proofs.h; or NULL
 	struct sealed_entry *log_sealed;     // of each entry of the log, the former
 	uint32_t sector_size; // what is written whole, or not at all
 	unsigned latency_us; // mean of one operation

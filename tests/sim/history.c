@@ -13,7 +13,7 @@ struct reg {
 	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
 	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
-	bool tied;
+	bool tied, misled;
 };
 
 struct claim {
@@ -268,6 +268,12 @@ void
 history_tied(struct history *history, uint64_t reg)
 {
 	history->regs[reg].tied = true;
+}
+
+void
+history_misled(struct history *history, uint64_t reg)
+{
+	history->regs[reg].misled = true;
 }
 
 void
@@ -640,6 +646,14 @@ claim_check(const struct claim *claim, const struct reg *reg, struct linearizabl
 	return false;
 }
 
+static bool
+claim_counts(const struct history *history, const struct reg *reg, const struct claim *claim)
+{
+	bool trusted = history->trusted == NULL || history->trusted[claim->tag] || claim->at < history->lies_at;
+
+	return !reg->tied && (trusted || !reg->misled);
+}
+
 // All claims about one register; what was claimed often is looked at once.
 static bool
 claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
@@ -658,8 +672,10 @@ claims_check(const struct history *history, const struct claim *claims, size_t c
 	ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
 	order = linearizable_order_create(ops, count);
 
-	for (size_t i = 0; i < claim_count && !whole->tied; i++)
-		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
+	for (size_t i = 0; i < claim_count; i++)
+		if (claim_counts(history, whole, &claims[i]) &&
+		    (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written ||
+		     !claim_counts(history, whole, &claims[i - 1])))
 			good = claim_check(&claims[i], reg, order) && good;
 	linearizable_order_destroy(order);
 	free(ops);

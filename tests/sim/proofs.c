@@ -21,6 +21,46 @@ proofs_of(struct node *node, uint32_t volume)
 														 : NULL;
 }
 
+static struct disk *
+root_disk(const struct node *node, uint32_t volume, int *ret_index)
+{
+	const struct node *root = node->world->nodes[0];
+
+	for (*ret_index = 0; *ret_index < root->volume_count; ++*ret_index)
+		if (strcmp(root->volumes[*ret_index].name, node->volumes[volume].name) == 0)
+			return root->volumes[*ret_index].disk;
+	return NULL;
+}
+
+static void
+look_at_root(const struct node *node, uint32_t volume, uint64_t block, version_t sealed)
+{
+	struct node *root = node->world->nodes[0];
+	int index;
+	struct disk *disk = root_disk(node, volume, &index);
+	struct block_info info = {0};
+
+	if (!root->stopped)
+		core_block_info(root->core, (uint32_t)index, block, world_clock(root), &info);
+	if (sealed >= info.version && (disk->sealed == NULL || sealed >= disk->sealed[block].sealed))
+		return;
+	if (disk->misled == NULL)
+		disk->misled = calloc(disk->block_count, sizeof *disk->misled);
+	CHECK(disk->misled != NULL);
+	disk->misled[block] = true;
+}
+
+bool
+proofs_misled(const struct world *world, const char *volume, uint64_t block)
+{
+	const struct node *root = world->nodes[0];
+
+	for (int i = 0; i < root->volume_count; i++)
+		if (strcmp(root->volumes[i].name, volume) == 0)
+			return root->volumes[i].disk->misled != NULL && root->volumes[i].disk->misled[block];
+	return false;
+}
+
 void
 proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 {
@@ -42,6 +82,7 @@ proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
 			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid};
+		look_at_root(node, volume, message->block + i, proofs->entries[proofs->count - 1].sealed);
 	}
 }
 
@@ -79,17 +120,6 @@ proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t versio
 			proofs->entries[i].sealed = 0;
 }
 
-static const struct disk *
-root_disk(const struct node *node, uint32_t volume)
-{
-	const struct node *root = node->world->nodes[0];
-
-	for (int i = 0; i < root->volume_count; i++)
-		if (strcmp(root->volumes[i].name, node->volumes[volume].name) == 0)
-			return root->volumes[i].disk;
-	return NULL;
-}
-
 static bool
 is_there(const struct disk *disk, const struct proofs_entry *entry)
 {
@@ -102,12 +132,13 @@ proofs_prove(struct node *node, uint32_t volume)
 	struct proofs *proofs = proofs_of(node, volume);
 	const struct disk *disk;
 	bool all = true;
+	int index;
 
 	if (proofs == NULL)
 		return true;
 	if (core_is_all_durable(node->core, volume))
 		proofs->covered = proofs->count;
-	disk = root_disk(node, volume);
+	disk = root_disk(node, volume, &index);
 	for (size_t i = 0; i < proofs->covered; i++)
 		all &= is_there(disk, &proofs->entries[i]);
 	proofs->count -= proofs->covered;

@@ -8,7 +8,9 @@
 #include "core/message.h"
 #include "core/types.h"
 
+struct disk;
 struct node;
+struct world;
 
 // ${message} of ${node}, sealed, goes to its parent.
 void proofs_sent(struct node *node, uint32_t volume, const struct message *message);
@@ -18,6 +20,10 @@ void proofs_heard(struct node *node, const struct message *message);
 
 // It has given bytes up.
 void proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t version);
+
+// Was something sent of ${block} that was sealed before what the root had then? Only who was lied to does: the root takes what it has
+// for what was written over that.
+bool proofs_misled(const struct world *world, const char *volume, uint64_t block);
 
 // A fsync that the core of ${node} has done: is what it covers at the root?
 bool proofs_prove(struct node *node, uint32_t volume);
