@@ -104,35 +104,87 @@ request_new(struct cookies *cookies, uint32_t volume, size_t size)
 // ---- What was sent ----
 
 static void
-note(struct sent *sent, uint32_t xid, const struct cookie_entry *entry)
+note(struct sent *sent, const struct cookie_entry *entry)
 {
 	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
 		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
-		memcpy(sent->xids, sent->xids + sent->first, sent->count * sizeof(*sent->xids));
 		sent->first = 0;
 	} else if (sent->first + sent->count == sent->capacity) {
 		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
 		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-		sent->xids = realloc(sent->xids, sent->capacity * sizeof(*sent->xids));
-		CHECK(sent->entries != NULL && sent->xids != NULL);
+		CHECK(sent->entries != NULL);
 	}
-	sent->xids[sent->first + sent->count] = xid;
 	sent->entries[sent->first + sent->count++] = *entry;
 }
 
-// What the parent has refused is none of what has to arrive: the core sends it again, or tells that it is lost; or it is a child's, who
-// hears that it was refused.
 static void
-refused(struct cookies *cookies, const struct message *message)
+forget_going(struct sent *sent, struct going *going)
 {
-	for (uint32_t i = 0; i < LIMIT_VOLUMES && (message->present & PRESENT(BLOCK_NUM)); i++) {
-		struct sent *sent = &cookies->sent[i];
+	HASH_DEL(sent->going, going);
+	free(going);
+}
 
-		for (size_t k = sent->first; k < sent->first + sent->count; k++)
-			if (sent->xids[k] == message->xid && sent->entries[k].block >= message->block &&
-			    sent->entries[k].block - message->block < message->count)
-				sent->entries[k].version = ANY_VERSION;
+// Number ${number}, if it is not proven, need not arrive.
+static void
+leave_out(struct sent *sent, uint64_t number)
+{
+	if (number >= sent->gone)
+		sent->entries[sent->first + (number - sent->gone)].version = ANY_VERSION;
+}
+
+// What was not answered will not be: the core sends it again, or tells that it is lost.
+static void
+link_gone(struct sent *sent)
+{
+	struct going *going, *next;
+
+	HASH_ITER (hh, sent->going, going, next) {
+		for (uint32_t i = 0; i < going->count; i++)
+			if (!going->blocks[i].is_answered)
+				leave_out(sent, going->from + i);
+		forget_going(sent, going);
 	}
+}
+
+// The last ${count} entries went in the message ${xid}, which will be answered.
+static void
+note_going(struct sent *sent, uint32_t xid, uint32_t count)
+{
+	struct going *going;
+
+	HASH_FIND(hh, sent->going, &xid, sizeof(xid), going);
+	if (going != NULL)
+		forget_going(sent, going);
+	going = calloc(1, sizeof(*going) + count * sizeof(*going->blocks));
+	CHECK(going != NULL);
+	going->xid = xid;
+	going->count = going->left = count;
+	going->from = sent->gone + sent->count - count;
+	for (uint32_t i = 0; i < count; i++)
+		going->blocks[i].block = sent->entries[sent->first + sent->count - count + i].block;
+	HASH_ADD(hh, sent->going, xid, sizeof(going->xid), going);
+}
+
+// The parent answers what was sent of some blocks; no other answer counts. What it refuses need not arrive: the core sends it again,
+// or tells that it is lost; or it is a child's, who hears of it.
+static void
+blocks_answered(struct sent *sent, const struct message *message)
+{
+	struct going *going;
+
+	HASH_FIND(hh, sent->going, &message->xid, sizeof(message->xid), going);
+	for (uint32_t i = 0; going != NULL && i < going->count; i++) {
+		uint64_t block = going->blocks[i].block;
+
+		if (going->blocks[i].is_answered || block < message->block || block - message->block >= message->count)
+			continue;
+		if (message->opcode == OP_ERR_REPLY)
+			leave_out(sent, going->from + i);
+		going->blocks[i].is_answered = true;
+		going->left--;
+	}
+	if (going != NULL && going->left == 0)
+		forget_going(sent, going);
 }
 
 void
@@ -140,6 +192,7 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 {
 	int volume = core_message_volume(cookies->node->core, link->slot, message);
 	struct sent *sent;
+	uint32_t count = 0;
 
 	if (volume < 0 || key_of(cookies, (uint32_t)volume) == NULL ||
 	    volume_key_role(key_of(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
@@ -153,11 +206,14 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
-		if (verifier->size != 0)
-			note(sent, message->xid,
-			     &(struct cookie_entry){.block = message->block + i,
-						    .version = seal_version(verifier->bytes, verifier->size)});
+		if (verifier->size == 0)
+			continue;
+		note(sent, &(struct cookie_entry){.block = message->block + i,
+						  .version = seal_version(verifier->bytes, verifier->size)});
+		count++;
 	}
+	if (count > 0)
+		note_going(sent, message->xid, count);
 }
 
 static uint32_t
@@ -246,9 +302,7 @@ forget_sent(struct sent *sent, uint64_t end)
 	if (sent->count > 0)
 		return;
 	free(sent->entries);
-	free(sent->xids);
 	sent->entries = NULL;
-	sent->xids = NULL;
 	sent->first = sent->capacity = 0;
 	forget_lost(sent);
 }
@@ -527,8 +581,8 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 		return answered(cookies, message);
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
-	if (message->opcode == OP_ERR_REPLY)
-		refused(cookies, message);
+	for (uint32_t i = 0; is_answer && (message->present & PRESENT(BLOCK_NUM)) && i < LIMIT_VOLUMES; i++)
+		blocks_answered(&cookies->sent[i], message);
 	return false;
 }
 
@@ -560,8 +614,10 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 		for (struct request *request = cookies->requests; request != NULL; request = request->next)
 			request->sent = false;
 		cookies->under_way = 0;
-		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 			cookies->sent[i].barrier_runs = false;
+			link_gone(&cookies->sent[i]);
+		}
 		return;
 	}
 	cookies_drop_of(&cookies->requests, link);
@@ -613,8 +669,8 @@ cookies_destroy(struct cookies *cookies)
 			cookies_free_all(cookies->rounds[i]->served);
 		}
 		free(cookies->rounds[i]);
+		link_gone(&cookies->sent[i]);
 		free(cookies->sent[i].entries);
-		free(cookies->sent[i].xids);
 		forget_lost(&cookies->sent[i]);
 	}
 	free(cookies);

@@ -42,14 +42,25 @@ struct lost {
 	UT_hash_handle hh;
 };
 
+// A message with blocks that the parent has not answered yet, or not all; ${from} is the number of the first one's entry.
+struct going {
+	uint32_t xid, count, left;
+	uint64_t from;
+	UT_hash_handle hh;
+	struct {
+		uint64_t block;
+		bool is_answered;
+	} blocks[];
+};
+
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
-	uint32_t *xids; // of the message that each went in
 	size_t first, count, capacity; // those that are kept begin at ${first}
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	struct going *going;
 	struct lost *lost; // of these; at most as many as were kept
 	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves

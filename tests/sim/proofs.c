@@ -12,6 +12,7 @@ struct proofs_entry {
 	uint64_t block;
 	version_t sealed; // 0: it is lost, or was refused
 	uint32_t xid;
+	const struct conn *conn; // that it went over; NULL: it was answered
 };
 
 static struct proofs *
@@ -62,7 +63,7 @@ proofs_misled(const struct world *world, const char *volume, uint64_t block)
 }
 
 void
-proofs_sent(struct node *node, uint32_t volume, const struct message *message)
+proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const struct message *message)
 {
 	struct proofs *proofs = proofs_of(node, volume);
 
@@ -81,25 +82,33 @@ proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 		proofs->entries = realloc(proofs->entries, (proofs->count + 1) * sizeof *proofs->entries);
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
-			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid};
+			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid, conn};
 		look_at_root(node, volume, message->block + i, proofs->entries[proofs->count - 1].sealed);
 	}
 }
 
+// What is refused need not arrive; the first answer counts.
 static void
-refused(struct proofs *proofs, const struct message *message)
+blocks_answered(struct proofs *proofs, const struct conn *conn, const struct message *message)
 {
-	for (size_t i = 0; i < proofs->count; i++)
-		if (proofs->entries[i].xid == message->xid && proofs->entries[i].block - message->block < message->count)
-			proofs->entries[i].sealed = 0;
+	for (size_t i = 0; i < proofs->count; i++) {
+		struct proofs_entry *entry = &proofs->entries[i];
+
+		if (entry->conn != conn || entry->xid != message->xid || entry->block - message->block >= message->count)
+			continue;
+		if (message->opcode == OP_ERR_REPLY)
+			entry->sealed = 0;
+		entry->conn = NULL;
+	}
 }
 
 void
-proofs_heard(struct node *node, const struct message *message)
+proofs_heard(struct node *node, const struct conn *conn, const struct message *message)
 {
-	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_ERR_REPLY; i++)
-		if (message->present & PRESENT(BLOCK_NUM))
-			refused(&node->proofs[i], message);
+	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
+
+	for (int i = 0; i < WORLD_VOLUMES && is_answer && (message->present & PRESENT(BLOCK_NUM)); i++)
+		blocks_answered(&node->proofs[i], conn, message);
 	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_OK_REPLY; i++) {
 		struct proofs *proofs = &node->proofs[i];
 
@@ -138,6 +147,10 @@ proofs_prove(struct node *node, uint32_t volume)
 		return true;
 	if (core_is_all_durable(node->core, volume))
 		proofs->covered = proofs->count;
+	// What was not answered when its link broke is sent again, or told to be lost.
+	for (size_t i = 0; i < proofs->count; i++)
+		if (proofs->entries[i].conn != NULL && proofs->entries[i].conn != node->uplink)
+			proofs->entries[i].sealed = 0;
 	disk = root_disk(node, volume, &index);
 	for (size_t i = 0; i < proofs->covered; i++)
 		all &= is_there(disk, &proofs->entries[i]);

@@ -8,15 +8,15 @@
 #include "core/message.h"
 #include "core/types.h"
 
-struct disk;
+struct conn;
 struct node;
 struct world;
 
-// ${message} of ${node}, sealed, goes to its parent.
-void proofs_sent(struct node *node, uint32_t volume, const struct message *message);
+// ${message} of ${node}, sealed, goes to its parent over ${conn}.
+void proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const struct message *message);
 
 // ${message} has come from there.
-void proofs_heard(struct node *node, const struct message *message);
+void proofs_heard(struct node *node, const struct conn *conn, const struct message *message);
 
 // It has given bytes up.
 void proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t version);

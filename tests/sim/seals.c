@@ -258,12 +258,13 @@ item_seal(struct node *node, uint64_t place, struct item *item, bool *ret_failed
 }
 
 static void
-send(struct node *node, uint32_t link, uint32_t volume, const struct message *message)
+send(struct node *node, uint32_t link, const struct message *message)
 {
 	const struct conn *conn = node->links[link];
+	int volume = core_message_volume(node->core, link, message);
 
-	if (conn != NULL && conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link)
-		proofs_sent(node, volume, message);
+	if (volume >= 0 && conn != NULL && conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link)
+		proofs_sent(node, conn, (uint32_t)volume, message);
 	pipe_send(node, link, message);
 }
 
@@ -283,7 +284,7 @@ items_seal(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (failed)
 		pipe_close_link(node, link, "what it is to have can not be proven");
 	else
-		send(node, link, volume, &sealed);
+		send(node, link, &sealed);
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct buf *buf = message->items[i].kind == ITEM_DATA ? message->items[i].buf : NULL;
 
@@ -299,7 +300,7 @@ seals_send(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (sealing_has_content(message))
 		items_seal(node, link, volume, message);
 	else
-		send(node, link, volume, message);
+		send(node, link, message);
 }
 
 // ---- What comes ----
@@ -408,7 +409,7 @@ seals_receive(struct conn *conn, unsigned end, struct message *message)
 	uint64_t block = message->block;
 
 	if (end == PIPE_UP)
-		proofs_heard(node, message);
+		proofs_heard(node, conn, message);
 	if (volume < 0 || !sealing_has_content(message))
 		return true;
 	why = message_check(node, (uint32_t)volume, message, &block);
