@@ -383,6 +383,8 @@ on_evicted(void *arg, uint64_t node_id)
 	struct run *run = arg;
 	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
 
+	if (node == run->world->nodes[0] || gone == run->world->nodes[0]) // a liar has said so: a root is nobody's child
+		return;
 	if (node != NULL && node->journal != NULL)
 		failure_ends(run, node, history_evicted(run->history, (uint32_t)node->index));
 	else if (node != NULL)
