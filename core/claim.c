@@ -323,9 +323,16 @@ take(struct core *core, struct entry *entry, const struct want *want)
 
 // ---- deciding ----
 
+// What has gone past us may be newer than what is here. (What we only read is recalled by those who have taken it.)
 static void
-taken_above(struct core *core, const struct entry *entry, const struct want *want)
+taken_above(struct core *core, struct entry *entry, const struct want *want)
 {
+	if (entry->held == PERM_WRITE && want->version > entry->version) {
+		if (entry->copy == COPY_DIRTY)
+			dirty_superseded(core, entry);
+		entry->stale |= entry->copy != COPY_ABSENT;
+		client_learn_version(entry, want->version);
+	}
 	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
 }
@@ -454,6 +461,7 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	struct work *work = table_work_make(&core->table, entry);
 	struct dir_record *record = directory_writer(&core->directory, entry);
 	struct child *child = record != NULL ? core->children[record->child] : NULL;
+	bool here = child != NULL && child->link >= 0 && !core->links[child->link]->closing; // else it can not be asked
 	bool is_mover = child != NULL && child->node_id == message->node_id, named = is_mover;
 	bool bytes = message->perm != PERM_NO;
 
@@ -462,17 +470,17 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	// Claims are passed on, and recorded, along other ways than their PATH: whoever is here is asked.
 	if (child == NULL)
 		return bytes;
-	if (child->link < 0 && !named)
+	if (!here && !named)
 		return bytes && recall_named(core, work, message, bytes);
-	if (child->link < 0 && !is_mover && message->ttl_ms == 0) {
+	if (!here && !is_mover && message->ttl_ms == 0) {
 		child->moved = true; // it may have the block by right; but has to say so
 		return bytes && recall_named(core, work, message, bytes);
 	}
 	if (is_mover && child->number >= message->link_number) // it has come back since, though it may be away again
 		return bytes && recall_named(core, work, message, bytes);
-	if (is_mover || child->link < 0) {
+	if (is_mover || !here) {
 		child->moved = true;
-		if (child->link >= 0)
+		if (here)
 			outbox_close_link(core, (uint32_t)child->link, "the child has moved to another parent");
 		// Below who brings bytes they may still be read, until that is revoked or its lease is over (F3).
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,

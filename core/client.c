@@ -68,6 +68,8 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 
 	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
 		return; // the claim, and bytes that were sent before, come first
+	if (perm == PERM_WRITE && entry->held != PERM_WRITE && recovery_is_doubtful(volume, core->now))
+		return; // looked at again when the claims have ended
 	if (core->parent.outstanding >= core->parent.credits) {
 		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
 		return;

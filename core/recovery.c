@@ -256,6 +256,12 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 }
 
 bool
+recovery_is_doubtful(const struct volume *volume, moment_us now)
+{
+	return volume->claims_end_due && volume->claim_lease_end <= now;
+}
+
+bool
 recovery_may_claim(struct core *core, struct volume *volume)
 {
 	if (volume->claims_retry_at > core->now)

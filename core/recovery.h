@@ -25,6 +25,10 @@ void recovery_give_back(struct core *core, struct entry *entry);
 // Send the claim of a block, unless that is done; the claim waits for room on the link by itself.
 void recovery_claim(struct core *core, struct entry *entry);
 
+// Would what is granted for writing now be claimed after another loss as what was held before, of a lease that is over, under a name
+// that may be evicted (F2), and an epoch that may be void (F6)? Until the claims have ended a node asks for none then.
+bool recovery_is_doubtful(const struct volume *volume, moment_us now);
+
 // May claims be sent? Not for a while after the parent had no room for one, or could not decide.
 bool recovery_may_claim(struct core *core, struct volume *volume);
 

@@ -179,9 +179,10 @@ tell_way_up(struct core *core, struct volume *volume)
 		    core->links[child->link]->closing)
 			continue;
 		message = outbox_message(core, (uint32_t)child->link, OP_HEARTBEAT, 0);
-		message->present = PRESENT(VOLUME_ID) | PRESENT(EPOCH);
+		message->present = PRESENT(VOLUME_ID) | PRESENT(EPOCH) | PRESENT(CONNECT_FLAGS);
 		message->volume_id = volume->id;
-		message->epoch = volume->held_epoch;
+		message->epoch = volume->epoch;
+		message->connect_flags = volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
 		session_way_up(core, volume, message);
 	}
 	memcpy(volume->told_path, volume->above, sizeof(volume->told_path));
@@ -237,7 +238,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 	learn_way_up(core, volume, message);
 	volume->keeper_gone |= volume->keeper != 0 && !volume_is_below(volume, volume->keeper);
 	if (message->present & PRESENT(EPOCH))
-		volume->parent_epoch = message->epoch;
+		volume->parent_epoch = message->connect_flags & CONNECT_RECOVERING ? 0 : message->epoch;
 	volume_told_epoch(volume, message->epoch, true);
 	journaled_author_changed(core, volume);
 	if (volume->claims_end_due)

@@ -356,12 +356,13 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 }
 
 // A proxy may not know what has come of bytes that are not newer than what it knows of. The version of a block that it neither
-// has nor holds may be that of another, which it has forgotten (R11), or of bytes that were refused; and what it has been given
-// by a root that was started anew may be what was there before them.
+// has nor holds may be that of another, which it has forgotten (R11), or of bytes that were refused; that of a clean copy which it
+// does not hold, of bytes that were lost above since; and what it has been given by a root that was started anew may be what was
+// there before them.
 static bool
 has_as_new(const struct entry *entry, const struct want *want)
 {
-	return (entry->copy != COPY_ABSENT || entry->held >= PERM_READ) &&
+	return (entry->copy >= COPY_UNSTABLE || entry->held >= PERM_READ) &&
 	       version_epoch(want->version) == version_epoch(entry->version);
 }
 

@@ -28,6 +28,8 @@ struct driver_callbacks {
 	void (*batch_end)(void *arg);
 	// SEEK_DATA / SEEK_HOLE: the next offset >= ${offset} of data (or hole); the size when there is none.
 	uint64_t (*seek)(void *arg, uint32_t volume, uint64_t offset, bool data);
+	// Does each write of ${volume} end with a synchronisation, as if its opener had O_DSYNC? May be NULL: none does.
+	bool (*syncs_writes)(void *arg, uint32_t volume);
 	// The mount went away without driver_unmount (umount, fusermount3 -u).
 	void (*unmounted)(void *arg);
 	// During driver_create: on ${directory} was the dead mount of a killed node, and has been taken away. May be

@@ -97,7 +97,8 @@ struct request {
 	enum reply reply;
 	uint64_t count;    // write: bytes, to be answered
 	uint64_t zero_end; // zeroing: goes on to here, piece by piece
-	bool sync_after;   // a write that is only done when it is on the root's stable storage
+	bool sync_after;   // a write that is only done when it is on the root's stable storage,
+	bool sync_forced;  // whatever else the user said of that (driver_callbacks.syncs_writes)
 	bool parked;       // submit returned without an answer
 	bool interrupted;  // on the driver's list of these: its client is to be looked at
 	bool cancelled;    // the client is being killed

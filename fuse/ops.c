@@ -17,6 +17,16 @@ opener_of(const struct fuse_file_info *fi)
 	return fi == NULL ? NULL : (struct opener *)(uintptr_t)fi->fh;
 }
 
+// A write, or zeroing, ends with a synchronisation if the opener asks for it, or the volume does.
+static void
+request_ends_with_sync(struct request *request, bool synchronous)
+{
+	const struct driver *driver = request->driver;
+
+	request->sync_forced = driver->callbacks.syncs_writes != NULL && driver->callbacks.syncs_writes(driver->arg, request->io.volume);
+	request->sync_after = synchronous || request->sync_forced;
+}
+
 static void
 request_set_opener(struct request *request, struct opener *opener)
 {
@@ -80,7 +90,7 @@ op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
 	if (request->io.offset + size > file->written_end)
 		file->written_end = request->io.offset + size;
 	// The flags are of this write: O_SYNC and O_DSYNC openers and RWF_DSYNC alike.
-	request->sync_after = (fi->flags & O_DSYNC) != 0;
+	request_ends_with_sync(request, (fi->flags & O_DSYNC) != 0);
 	request_set_opener(request, opener_of(fi));
 	request_submit(request);
 }
@@ -133,10 +143,9 @@ submit_zero(struct request *request, struct opener *opener, uint64_t offset, uin
 	request->io.offset = offset;
 	request->io.size = end - offset < REQUEST_ZERO_MAX ? end - offset : REQUEST_ZERO_MAX;
 	request->zero_end = end;
-	if (opener != NULL) {
-		request->sync_after = opener->synchronous;
+	request_ends_with_sync(request, opener != NULL && opener->synchronous);
+	if (opener != NULL)
 		request_set_opener(request, opener);
-	}
 	request_submit(request);
 }
 

@@ -63,7 +63,7 @@ request_create(struct driver *driver, fuse_req_t req, struct file *file, enum io
 	request->reply = reply;
 	request->count = 0;
 	request->zero_end = 0;
-	request->sync_after = false;
+	request->sync_after = request->sync_forced = false;
 	request->parked = false;
 	request->interrupted = false;
 	request->cancelled = false;
@@ -373,8 +373,10 @@ request_go_on(struct request *request)
 			next.size = REQUEST_ZERO_MAX;
 	} else {
 		next.kind = IO_SYNC;
+		next.force_sync = request->sync_forced;
 		request->sync_after = false;
-		request->opener->written = false;
+		if (request->opener != NULL)
+			request->opener->written = false;
 	}
 	request->io = next;
 	if (request->cancelled)

@@ -281,6 +281,17 @@ has_children(struct node *node)
 	return false;
 }
 
+// A parent that belongs to somebody else may say that the root has what was written. Only a burnt cookie tells (S34), and one
+// is burnt for what is on stable storage.
+static bool
+on_syncs_writes(void *arg, uint32_t index)
+{
+	const struct node *node = arg;
+	const struct volume *volume = &node->volumes[index];
+
+	return node->config.settings.write_mode == WRITE_SYNC && volume->key != NULL && node->cookies != NULL;
+}
+
 static void
 on_unmounted(void *arg)
 {
@@ -310,6 +321,7 @@ node_mount(struct node *node, char *error, size_t error_size)
 		.cancel = on_cancel,
 		.batch_end = on_batch_end,
 		.seek = on_seek,
+		.syncs_writes = on_syncs_writes,
 		.unmounted = on_unmounted,
 		.detached = on_detached,
 	};

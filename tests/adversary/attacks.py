@@ -536,6 +536,27 @@ def epoch_that_is_not(tree):
     tree.stored(first, 3)
 
 
+def kept_from_root_when_synchronous(tree):
+    """the same, and the leaf writes synchronously: the write itself is not believed, without a fsync"""
+    hvfs("set", "--control", "leaf.ctl", "write-mode=sync")
+    first = tree.fresh()
+    tree.below.up = keeper = Keeper(tree.below)
+    try:
+        tree.disks["leaf"].write(first // RUN, run_content(first, 1))
+    except OSError:
+        pass
+    else:
+        raise Unrefused("a synchronous write says that it was stored")
+    finally:
+        tree.below.honest()
+    check(keeper.kept > 1, "nothing was kept")
+    tree.stored(first, 0)
+    tree.renew(tree.below)
+    tree.disks["leaf"].write(first // RUN, run_content(first, 2))
+    tree.stored(first, 2)
+    hvfs("set", "--control", "leaf.ctl", "write-mode=async")
+
+
 def cookies_of_nobody(tree):
     """cookies that nobody has baked, old ones, and those of another volume: not burnt, but for those that are as they were"""
     first = tree.fresh()
@@ -798,8 +819,8 @@ def flood_of_links(tree):
 
 ATTACKS = [
     own_requests, forged_push, forged_recall_answer, unasked_answers, no_bytes, volume_ids, other_volumes_requests, old_writes,
-    old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, epoch_that_is_not,
-    cookies_of_nobody,
+    old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, kept_from_root_when_synchronous,
+    epoch_that_is_not, cookies_of_nobody,
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]

@@ -640,6 +640,35 @@ START_TEST(newer_bytes_for_who_may_only_read)
 }
 END_TEST
 
+// R13: P has passed C's bytes on to the root, and has read them there; the root dies with them. When C brings them again, P may not
+// say that it has them: what it has is clean, and nobody will bring it up. (seed 545726)
+START_TEST(bytes_that_a_proxy_has_read_are_brought_again)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "A", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	steps_leave(scenario, "C", "P", 200);
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	steps_read(scenario, "P", 'c');
+	steps_read(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read(scenario, "A", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -649,6 +678,7 @@ main(void)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, bytes_that_a_proxy_has_read_are_brought_again);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
 	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);

@@ -154,6 +154,36 @@ START_TEST(an_epoch_of_a_child_is_for_the_root_to_know)
 }
 END_TEST
 
+// The same, and the epoch is one that the root has given: P, which knows of an older one, passes C's bytes on. Its own are not
+// the newest then. (seed 542203)
+START_TEST(bytes_of_an_epoch_go_past_who_does_not_know_it)
+{
+	struct scenario *scenario;
+	struct message news = {.opcode = OP_HEARTBEAT, .xid = 77, .present = PRESENT(EPOCH) | PRESENT(PATH), .epoch = 1};
+
+	scenario = steps_create();
+	scenario->config.epoch = 2;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "P", 'p');
+	if (_i == 1)
+		steps_sync(scenario, "P", ERR_OK);
+	steps_write(scenario, "C", 'c');
+	news.path[0] = 1;
+	news.path_count = 1;
+	say(scenario, "A", "P", &news);
+	scenario_forget(scenario);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER"), 1);
+	steps_read(scenario, "P", 'c');
+	steps_sync(scenario, "P", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 static struct message
 too_old(uint32_t xid)
 {
@@ -379,6 +409,7 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tcase_add_test(tcase, cases[i]);
+	tcase_add_loop_test(tcase, bytes_of_an_epoch_go_past_who_does_not_know_it, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -540,6 +540,51 @@ START_TEST(answer_to_the_question_is_lost)
 }
 END_TEST
 
+// F5: P has been granted its claim, with older bytes than C has, below it: so C has to claim anew, and its link is closed. D, whom
+// P had left long ago, claims the block, too, of a lease that is over: P is asked while that link is on its way out. C is not to
+// be found gone, for D, then. (seed 544363)
+START_TEST(asked_while_the_writer_has_to_claim_anew)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", false);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "P", "D", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_cut(scenario, "D", "Q", 100 * LEASE_MS);
+	steps_cut(scenario, "D", "P", 100 * LEASE_MS);
+	steps_leave(scenario, "P", "Q", 10);
+	steps_leave(scenario, "D", "A", LEASE_MS * 3 / 2);
+	scenario_run(scenario, LEASE_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 200);
+	scenario_hold(scenario, "Q", "A", true);
+	steps_write(scenario, "C", 'e');
+	scenario_sync(scenario, "C");
+	scenario_run(scenario, 50);
+	world_cut(scenario_node(scenario, "C"), 0, 100 * LEASE_MS * 1000, 100 * LEASE_MS * 1000); // P does not notice
+	steps_leave(scenario, "P", "A", LEASE_MS / 2);
+	write = scenario_write_half(scenario, "P", 7, 'p');
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "P -> A  RECOVER") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 20);
+	world_cut(scenario_node(scenario, "Q"), 100 * LEASE_MS * 1000, 0, 100 * LEASE_MS * 1000);
+	read = scenario_read(scenario, "D", 7);
+	scenario_run(scenario, 4 * LEASE_MS);
+	request_expect_ok(write);
+	request_expect_letter(read, 'e'); // before P wrote, who waited behind
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -552,6 +597,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_move_while_they_are_read, 0, 2);
 	tcase_add_loop_test(tcase, claim_of_who_does_not_know_what_went_past, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
+	tcase_add_test(tcase, asked_while_the_writer_has_to_claim_anew);
 	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);

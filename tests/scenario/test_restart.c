@@ -384,6 +384,74 @@ START_TEST(evicted_by_who_does_not_know_of_the_claim)
 }
 END_TEST
 
+// R11: P waits for X before it has recovered; Q, which has come to P, has already. What Q says to R of its way up must not make R
+// forget the epoch of the new root, under which C, below it, writes: else R would refuse C's bytes. (seed 542203)
+START_TEST(news_of_who_is_below_one_that_recovers)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "X", "P", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "R", "Q", true);
+	steps_child(scenario, "C", "R", true);
+	steps_read_block(scenario, "X", 5, '.');
+	steps_write_block(scenario, "Q", 9, 'q');
+	steps_sync(scenario, "Q", ERR_OK);
+	steps_cut(scenario, "P", "X", 10 * LEASE_MS);
+	scenario_forget(scenario);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	steps_leave(scenario, "Q", "P", 500);
+	while (scenario_count(scenario, "Q -> P  RECOVER") == 0)
+		scenario_run(scenario, 1);
+	write = scenario_write(scenario, "C", 9, 'c');
+	scenario_run(scenario, 200);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> R  RECOVER"), 0);
+	ck_assert_int_eq(scenario_stored(scenario, 9), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F6: P has been away for longer than its lease, and has missed a root. As long as its claims are not answered, what it is granted
+// would be claimed, at the next root, as what it held before: of a lease that is over, and confirmed by a root before the last. So
+// it asks for nothing to write, until it knows. (seed 613944)
+START_TEST(writes_while_claims_wait)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_write(scenario, "P", 'p');
+	steps_sync(scenario, "P", ERR_OK);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	steps_leave(scenario, "P", "A", 2 * LEASE_MS);
+	scenario_run(scenario, 2 * LEASE_MS - 100);
+	steps_cut(scenario, "Q", "A", 100 * LEASE_MS);
+	scenario_run(scenario, 300);
+	write = scenario_write(scenario, "P", 9, 'P');
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "P", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 9), 'P');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -404,6 +472,8 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
 	tcase_add_loop_test(tcase, bytes_from_below_who_claimed_and_died, 0, 2);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_test(tcase, writes_while_claims_wait);
+	tcase_add_test(tcase, news_of_who_is_below_one_that_recovers);
 	tcase_add_loop_test(tcase, evicted_by_who_does_not_know_of_the_claim, 0, 2);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
 	suite_add_tcase(suite, tcase);

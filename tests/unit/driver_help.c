@@ -167,8 +167,12 @@ on_detached(void *arg, const char *directory)
 	snprintf(f->detached, sizeof(f->detached), "%s", directory);
 }
 
-static const struct driver_callbacks callbacks = {on_submit, on_cancel,    on_batch_end,
-						  on_seek,   on_unmounted, on_detached};
+static const struct driver_callbacks callbacks = {.submit = on_submit,
+						  .cancel = on_cancel,
+						  .batch_end = on_batch_end,
+						  .seek = on_seek,
+						  .unmounted = on_unmounted,
+						  .detached = on_detached};
 
 // The loop's thread.
 
