@@ -106,6 +106,59 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 }
 END_TEST
 
+// The same, when the bytes are said to have been held to the end under the root before: it has served others since.
+START_TEST(so_it_does_when_they_are_of_an_epoch_before)
+{
+	struct scenario *scenario = steps_tree();
+	uint8_t bytes[SCENARIO_BLOCK_SIZE];
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct node *b = scenario_node(scenario, "B");
+	struct message message = {
+		.opcode = OP_RECOVER,
+		.flags = FLAG_RECOVERY_OP,
+		.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) |
+			   PRESENT(EPOCH) | PRESENT(TTL),
+		.xid = 77,
+		.block = 7,
+		.count = 1,
+		.perm = PERM_READ,
+		.ttl_ms = STEPS_HB_TTL_MS,
+		.node_id = b->config.node_id,
+		.link_number = 1,
+		.path = {b->config.node_id, scenario_node(scenario, "A")->config.node_id},
+		.path_count = 2,
+		.epoch = 1,
+		.items = &item,
+	};
+	struct request *read;
+
+	memset(bytes, 'x', sizeof bytes);
+	memcpy(buf_bytes(item.buf), bytes, sizeof bytes);
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * STEPS_HB_TTL_MS);
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "A", 'c');
+	message.path[1] = inside_name(scenario_node(scenario, "A")->core);
+	item.version = inside_version(scenario_node(scenario, "A")->core, 7) + 1;
+	scenario_hold(scenario, "A", "P", true);
+	say(scenario, "B", "A", &message);
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 100);
+	if (read->ended)
+		request_expect_letter(read, 'c'); // C still does so
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 500);
+	steps_read(scenario, "A", 'x');
+	steps_read(scenario, "C", 'x');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
 // B hears of an epoch that is not. With a parent that knows better it, and who is below it, write as before.
 START_TEST(an_epoch_that_is_not_is_forgotten)
 {
@@ -394,6 +447,7 @@ main(void)
 {
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
+		so_it_does_when_they_are_of_an_epoch_before,
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,
