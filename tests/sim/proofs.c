@@ -33,8 +33,16 @@ root_disk(const struct node *node, uint32_t volume, int *ret_index)
 	return NULL;
 }
 
+// Is it another content of the version that the root has?
+static bool
+is_other(const struct world *world, const struct block_info *root, const struct item *item, version_t sealed)
+{
+	return sealed == root->version && root->copy != NULL && item->kind == ITEM_DATA &&
+	       memcmp(buf_bytes(root->copy), buf_bytes(item->buf), world->block_size) != 0;
+}
+
 static void
-look_at_root(const struct node *node, uint32_t volume, uint64_t block, version_t sealed)
+look_at_root(const struct node *node, uint32_t volume, uint64_t block, const struct item *item, version_t sealed)
 {
 	struct node *root = node->world->nodes[0];
 	int index;
@@ -43,7 +51,7 @@ look_at_root(const struct node *node, uint32_t volume, uint64_t block, version_t
 
 	if (!root->stopped)
 		core_block_info(root->core, (uint32_t)index, block, world_clock(root), &info);
-	if (sealed >= info.version && (disk->sealed == NULL || sealed >= disk->sealed[block].sealed))
+	if (sealed >= info.version && !is_other(node->world, &info, item, sealed) && (disk->sealed == NULL || sealed >= disk->sealed[block].sealed))
 		return;
 	if (disk->misled == NULL)
 		disk->misled = calloc(disk->block_count, sizeof *disk->misled);
@@ -83,7 +91,7 @@ proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const s
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
 			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid, conn};
-		look_at_root(node, volume, message->block + i, proofs->entries[proofs->count - 1].sealed);
+		look_at_root(node, volume, message->block + i, &message->items[i], proofs->entries[proofs->count - 1].sealed);
 	}
 }
 
