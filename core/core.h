@@ -242,8 +242,9 @@ void core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_
 // come with that number are taken for it. (Of epochs before the version log speaks, which may know of more than is on record.)
 bool core_storage_has(struct core *core, uint32_t volume, uint64_t block, version_t version);
 
-// The next block of ${volume} whose copy is in memory; *${at} is 0 for the first, and steps may be between. False when there are
-// no more.
-bool core_next_copy(struct core *core, uint32_t volume, uint32_t *at, uint64_t *ret_block);
+// The next block of ${volume} whose copy is in memory; *${at} is 0 for the first, and steps may be between. At most *${looks}
+// entries of the block table, of whatever volume, are looked at, and it is less by those. False when there are no more, or when it
+// is 0 then.
+bool core_next_copy(struct core *core, uint32_t volume, uint32_t *at, uint32_t *looks, uint64_t *ret_block);
 
 #endif

@@ -109,14 +109,17 @@ sealed_outdated(struct core *core, uint32_t index, uint64_t block)
 }
 
 bool
-core_next_copy(struct core *core, uint32_t index, uint32_t *at, uint64_t *ret_block)
+core_next_copy(struct core *core, uint32_t index, uint32_t *at, uint32_t *looks, uint64_t *ret_block)
 {
-	for (uint32_t i = *at > 0 ? *at : 1; i < core->table.entries.next; i++) {
-		const struct entry *entry = table_entry(&core->table, i);
+	if (*at == 0)
+		*at = 1;
+	for (; *at < core->table.entries.next && *looks > 0; (*at)++, (*looks)--) {
+		const struct entry *entry = table_entry(&core->table, *at);
 
-		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != index || !entry_in_memory(core, entry))
+		if (!pool_is_used(&core->table.entries, *at) || block_key_volume(entry->key) != index || !entry_in_memory(core, entry))
 			continue;
-		*at = i + 1;
+		(*at)++;
+		(*looks)--;
 		*ret_block = block_key_block(entry->key);
 		return true;
 	}

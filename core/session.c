@@ -464,6 +464,7 @@ session_parent_left(struct core *core, struct volume *volume)
 	volume->lease_end = volume->cut_off_at = core->now;
 	volume->children_leave = true;
 	volume->connected = false; // nothing is asked, or taken, on this link any more
+	volume->connect_xid = 0;   // nor does a session begin there
 	volume->left = true;
 	leave_link(core);
 }

@@ -384,7 +384,7 @@ goes_past_readers(struct core *core, struct entry *entry, const struct want *wan
 {
 	const struct volume *volume = entry_volume(core, entry);
 
-	return volume->is_root && !want->early && version_epoch(want->version) == volume->epoch && want->version > entry->version &&
+	return volume->is_root && !want->early && want->version > entry->version &&
 	       directory_writer(&core->directory, entry) == NULL && !want->heeds &&
 	       !recall_children(core, entry, want->child, PERM_NO);
 }

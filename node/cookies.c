@@ -9,8 +9,6 @@
 // (COOKIES_AT_ONCE); others wait where they are.
 #include "node/cookies_internal.h"
 
-#include "crypto/seal.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +17,6 @@ enum {
 	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
 	AT_ONCE = COOKIES_AT_ONCE - 2 * NEWS_AT_ONCE, // to the parent; questions that nobody waits for any more may still be there, too
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
@@ -100,46 +97,7 @@ request_new(struct cookies *cookies, uint32_t volume, size_t size)
 	return request;
 }
 
-// ---- What was sent ----
-
-static void
-note(struct sent *sent, const struct cookie_entry *entry)
-{
-	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
-		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
-		sent->first = 0;
-	} else if (sent->first + sent->count == sent->capacity) {
-		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
-		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-		CHECK(sent->entries != NULL);
-	}
-	sent->entries[sent->first + sent->count++] = *entry;
-}
-
-void
-cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
-{
-	int volume = core_message_volume(cookies->node->core, link->slot, message);
-	struct sent *sent;
-
-	if (volume < 0 || key_of(cookies, (uint32_t)volume) == NULL ||
-	    volume_key_role(key_of(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
-		return;
-	sent = &cookies->sent[volume];
-	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
-		sent->barrier_xid = message->xid;
-		sent->barrier_end = sent->gone + sent->count;
-		sent->barrier_runs = true;
-	}
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
-		const struct blob *verifier = &message->items[i].verifier;
-		struct cookie_entry entry = {.block = message->block + i, .version = seal_version(verifier->bytes, verifier->size)};
-
-		seal_digest(verifier->bytes, verifier->size, entry.digest);
-		if (verifier->size != 0)
-			note(sent, &entry);
-	}
-}
+// ---- Ours ----
 
 static uint32_t
 count_asked(const struct cookies *cookies, uint32_t volume)
@@ -160,32 +118,18 @@ ask(struct cookies *cookies, uint32_t volume)
 
 	for (; sent->asked < sent->covered && under_way < ASKED_MAX; under_way++) {
 		struct request *request = request_new(cookies, volume, COOKIE_BAKED_SIZE_MAX);
+		struct cookie_entry *entries = &sent->entries[sent->first + (sent->asked - sent->gone)];
 		uint64_t count = sent->covered - sent->asked;
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		request->size = cookie_bake(key_of(cookies, volume), &sent->entries[sent->first + (sent->asked - sent->gone)], (uint32_t)count,
-					    request->baked);
+		sent_leave_out_lost(sent, entries, count);
+		request->size = cookie_bake(key_of(cookies, volume), entries, (uint32_t)count, request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
 		cookies_add(&cookies->requests, request);
 		send_up(cookies, request);
 	}
-}
-
-static void
-forget_sent(struct sent *sent, uint64_t end)
-{
-	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
-
-	sent->gone += count;
-	sent->first += count;
-	sent->count -= count;
-	if (sent->count > 0)
-		return;
-	free(sent->entries);
-	sent->entries = NULL;
-	sent->first = sent->capacity = 0;
 }
 
 // ---- What is held ----
@@ -323,11 +267,13 @@ give_up_lost(struct sent *sent, const struct request *request, const uint8_t *ma
 	uint64_t block = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!cookie_map_has(map, i) || entries[i].version == 0)
+		if (!cookie_map_has(map, i) || entries[i].version == ANY_VERSION)
 			continue;
 		block = lost++ == 0 ? entries[i].block : block;
 		entries[i] = (struct cookie_entry){.block = entries[i].block};
 	}
+	if (lost == 0) // that is known here by now
+		return;
 	log_warnx("block %" PRIu64 " of a sealed volume: its root has another content of the version that was written here, by somebody "
 		  "else; what was written here is lost, and fsync fails (%" PRIu32 " such blocks)",
 		  block, lost);
@@ -375,7 +321,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 		if (!request->is_burnt)
 			break;
 		*at = request->next;
-		forget_sent(sent, request->end);
+		sent_forget(sent, request->end);
 		free(request);
 	}
 	let_go_until(cookies, volume, sent->gone, ERR_OK);
@@ -504,6 +450,8 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 		return answered(cookies, message);
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
+	for (uint32_t i = 0; is_answer && (message->present & PRESENT(BLOCK_NUM)) && i < LIMIT_VOLUMES; i++)
+		sent_answered(&cookies->sent[i], message);
 	return false;
 }
 
@@ -535,8 +483,10 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 		for (struct request *request = cookies->requests; request != NULL; request = request->next)
 			request->sent = false;
 		cookies->under_way = 0;
-		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 			cookies->sent[i].barrier_runs = false;
+			sent_link_gone(&cookies->sent[i]);
+		}
 		return;
 	}
 	cookies_drop_of(&cookies->requests, link);
@@ -588,7 +538,7 @@ cookies_destroy(struct cookies *cookies)
 			cookies_free_all(cookies->rounds[i]->served);
 		}
 		free(cookies->rounds[i]);
-		free(cookies->sent[i].entries);
+		sent_fini(&cookies->sent[i]);
 	}
 	free(cookies);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a node that asks for cookies, or passes them on (cookies.c), and a root that burns them (cookies_root.c) share.
+// What a node that asks for cookies, or passes them on (cookies.c), for what it has sent (cookies_sent.c), and a root that burns them (cookies_root.c) share.
 #ifndef HVFS_NODE_COOKIES_INTERNAL_H
 #define HVFS_NODE_COOKIES_INTERNAL_H
 
@@ -8,6 +8,8 @@
 #include "node/internal.h"
 #include "node/news.h"
 #include "node/news_root.h"
+
+#include <uthash.h>
 
 // A cookie that is on the way up, from here or from a child; or a child's question for news, which is none but goes the same way.
 struct request {
@@ -34,6 +36,24 @@ struct held {
 	struct cookies *cookies;
 };
 
+// Up to which version the bytes of a block are lost, as who asked for a fsync has been told.
+struct lost {
+	uint64_t block;
+	version_t version;
+	UT_hash_handle hh;
+};
+
+// A message with blocks that the parent has not answered yet, or not all; ${from} is the number of the first one's entry.
+struct going {
+	uint32_t xid, count, left;
+	uint64_t from;
+	UT_hash_handle hh;
+	struct {
+		uint64_t block;
+		bool is_answered;
+	} blocks[];
+};
+
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
 struct sent {
 	struct cookie_entry *entries;
@@ -41,9 +61,31 @@ struct sent {
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
+	struct going *going;
+	struct lost *lost; // of these; at most as many as were kept
 	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves
 };
+
+enum { ANY_VERSION = 0 }; // of a block: it need not arrive
+
+// ---- cookies_sent.c ----
+
+// The parent has answered ${message}, of some blocks.
+void sent_answered(struct sent *sent, const struct message *message);
+
+// The parent's link is gone, or never was.
+void sent_link_gone(struct sent *sent);
+
+// Of ${count} entries, of ${sent}, those that are lost need not arrive.
+void sent_leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count);
+
+// What was sent before ${end} is proven.
+void sent_forget(struct sent *sent, uint64_t end);
+
+void sent_fini(struct sent *sent);
+
+// ---- cookies_root.c ----
 
 // A root's.
 struct round {

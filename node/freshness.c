@@ -38,6 +38,7 @@ struct freshness {
 	struct node *node;
 	struct node_link *link; // the parent's; NULL: there is none
 	uint32_t next_xid, turn;
+	struct event *more; // is to be asked, in another step
 	uint32_t heartbeat_xid; // 0: none is under way
 	bool is_kept;
 	struct message heartbeat; // its answer, if that is kept
@@ -110,11 +111,11 @@ drop_copy(void *arg, uint64_t block, version_t sealed, version_t newest)
 }
 
 static bool
-next_copy(void *arg, uint32_t *at, uint64_t *ret_block)
+next_copy(void *arg, uint32_t *at, uint32_t *looks, uint64_t *ret_block)
 {
 	const struct fresh *fresh = arg;
 
-	return core_next_copy(fresh->freshness->node->core, fresh->volume, at, ret_block);
+	return core_next_copy(fresh->freshness->node->core, fresh->volume, at, looks, ret_block);
 }
 
 static const struct news_callbacks news_callbacks = {.find = find_copy, .drop = drop_copy, .next = next_copy};
@@ -169,13 +170,13 @@ fresh_of(struct freshness *freshness, struct blob name)
 }
 
 static void
-ask_for(struct fresh *fresh, uint32_t *under_way)
+ask_for(struct fresh *fresh, uint32_t *under_way, uint32_t *looks)
 {
 	struct freshness *freshness = fresh->freshness;
 	uint8_t question[NEWS_QUESTION_SIZE_MAX];
 	size_t size;
 
-	while (*under_way < NEWS_AT_ONCE && (size = news_next(fresh->news, freshness->next_xid, question)) > 0) {
+	while (*under_way < NEWS_AT_ONCE && (size = news_next(fresh->news, freshness->next_xid, looks, question)) > 0) {
 		struct message message = {.opcode = OP_GET_COOKIES,
 					  .hops_left = LIMIT_HOPS,
 					  .xid = freshness->next_xid,
@@ -189,11 +190,11 @@ ask_for(struct fresh *fresh, uint32_t *under_way)
 	}
 }
 
-// What there is to be asked, of all volumes: they take turns.
+// What there is to be asked, of all volumes: they take turns. What this step does not get to is for another one.
 static void
 ask(struct freshness *freshness)
 {
-	uint32_t under_way = 0;
+	uint32_t under_way = 0, looks = NEWS_LOOKS;
 
 	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 		under_way += freshness->volumes[i] != NULL ? news_under_way(freshness->volumes[i]->news) : 0;
@@ -202,8 +203,10 @@ ask(struct freshness *freshness)
 		struct fresh *fresh = freshness->volumes[(freshness->turn + i) % LIMIT_VOLUMES];
 
 		if (fresh != NULL && fresh->has_id)
-			ask_for(fresh, &under_way);
+			ask_for(fresh, &under_way, &looks);
 	}
+	if (looks == 0)
+		evtimer_add(freshness->more, &(struct timeval){.tv_sec = 0});
 }
 
 static void
@@ -372,6 +375,26 @@ freshness_go_on(struct freshness *freshness)
 
 // ---- Answers ----
 
+// A round may be over with that.
+static void
+ask_on(struct freshness *freshness)
+{
+	ask(freshness);
+	for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
+		if (freshness->volumes[i] != NULL)
+			deliver_kept(freshness->volumes[i]);
+	freshness_go_on(freshness);
+}
+
+static void
+more(evutil_socket_t fd, short what, void *arg)
+{
+	struct freshness *freshness = arg;
+
+	if (freshness->link != NULL)
+		ask_on(freshness);
+}
+
 static void
 answered(struct freshness *freshness, const struct message *message)
 {
@@ -392,11 +415,7 @@ answered(struct freshness *freshness, const struct message *message)
 			node_link_close(node, freshness->link->slot, "it tells news that the root of a volume has not signed");
 			return;
 		}
-		ask(freshness);
-		for (i = 0; i < LIMIT_VOLUMES; i++)
-			if (freshness->volumes[i] != NULL)
-				deliver_kept(freshness->volumes[i]);
-		freshness_go_on(freshness);
+		ask_on(freshness);
 		return;
 	}
 }
@@ -539,6 +558,8 @@ freshness_create(struct node *node)
 	CHECK(freshness != NULL);
 	freshness->node = node;
 	freshness->next_xid = FIRST_XID;
+	freshness->more = evtimer_new(node->base, more, freshness);
+	CHECK(freshness->more != NULL);
 	return freshness;
 }
 
@@ -559,5 +580,7 @@ freshness_destroy(struct freshness *freshness)
 		news_destroy(freshness->volumes[i]->news);
 		free(freshness->volumes[i]);
 	}
+	if (freshness != NULL)
+		event_free(freshness->more);
 	free(freshness);
 }

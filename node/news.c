@@ -137,15 +137,18 @@ news_came(struct news *news, uint64_t block, version_t version)
 	wait_for_round(news, &(struct news_run){.block = block, .count = 1, .version = version});
 }
 
+// What has no copy in memory, which may be most of the table, is passed by: how much of it in one step is bounded.
 static bool
-walk_on(struct news *news, struct news_run *ret)
+walk_on(struct news *news, uint32_t *looks, struct news_run *ret)
 {
 	uint64_t block;
 	version_t sealed = 0;
 
-	while (news->walks) {
-		news->walks = news->callbacks->next(news->arg, &news->walk_at, &block);
-		if (news->walks && news->callbacks->find(news->arg, block, &sealed) != NEWS_NO_COPY) {
+	while (news->walks && *looks > 0) {
+		bool is_found = news->callbacks->next(news->arg, &news->walk_at, looks, &block);
+
+		news->walks = is_found || *looks == 0;
+		if (is_found && news->callbacks->find(news->arg, block, &sealed) != NEWS_NO_COPY) {
 			*ret = (struct news_run){.block = block, .count = 1, .version = sealed};
 			return true;
 		}
@@ -261,7 +264,7 @@ needs_log(const struct news *news)
 
 // Put into ${question} what it has room for.
 static void
-fill(struct news *news, struct news_question *question)
+fill(struct news *news, uint32_t *looks, struct news_question *question)
 {
 	struct runs mine = {.list = question->asked, .capacity = NEWS_ASKED_MAX};
 	struct news_run walked;
@@ -276,7 +279,7 @@ fill(struct news *news, struct news_question *question)
 		runs_add(&mine, next);
 		runs_pop(&news->asking);
 	}
-	while (news->asking.count == 0 && mine.count < NEWS_ASKED_MAX && blocks < NEWS_ASKED_BLOCKS_MAX && walk_on(news, &walked)) {
+	while (news->asking.count == 0 && mine.count < NEWS_ASKED_MAX && blocks < NEWS_ASKED_BLOCKS_MAX && walk_on(news, looks, &walked)) {
 		blocks++;
 		runs_add(&mine, &walked);
 	}
@@ -284,7 +287,7 @@ fill(struct news *news, struct news_question *question)
 }
 
 size_t
-news_next(struct news *news, uint32_t xid, uint8_t ret[NEWS_QUESTION_SIZE_MAX])
+news_next(struct news *news, uint32_t xid, uint32_t *looks, uint8_t ret[NEWS_QUESTION_SIZE_MAX])
 {
 	struct asked *asked = news->asked;
 	bool asks_log = needs_log(news);
@@ -293,7 +296,7 @@ news_next(struct news *news, uint32_t xid, uint8_t ret[NEWS_QUESTION_SIZE_MAX])
 		return 0;
 	while (asked->is_used)
 		asked++;
-	fill(news, &asked->question);
+	fill(news, looks, &asked->question);
 	if (!asks_log && asked->question.count == 0) {
 		round_ends(news); // the walk may have come to its end
 		return 0;

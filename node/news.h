@@ -23,6 +23,7 @@ enum {
 	NEWS_AT_ONCE = 16,           // questions that are under way, of all volumes of a node
 	NEWS_WAITING_MAX = 64 << 10, // runs that wait for the next round; when there are more, all copies are asked about
 	NEWS_FLOORS = 64 << 10,      // blocks whose floors are remembered
+	NEWS_LOOKS = 16 << 10,       // entries of the node's table that one step of a walk looks at
 };
 
 enum news_copy {
@@ -37,8 +38,9 @@ struct news_callbacks {
 	enum news_copy (*find)(void *arg, uint64_t block, version_t *ret_sealed);
 	// The copy is not the newest: it is not to be used any more.
 	void (*drop)(void *arg, uint64_t block, version_t sealed, version_t newest);
-	// The next block with a copy in memory; ${*at} is 0 for the first. False: there are no more.
-	bool (*next)(void *arg, uint32_t *at, uint64_t *ret_block);
+	// The next block with a copy in memory; ${*at} is 0 for the first. Of ${*looks} it takes what it has looked at. False: there are
+	// no more, or ${*looks} is 0.
+	bool (*next)(void *arg, uint32_t *at, uint32_t *looks, uint64_t *ret_block);
 };
 
 struct news;
@@ -58,8 +60,9 @@ bool news_is_old(const struct news *news, uint64_t block, version_t version);
 // A round begins at ${now}, if none runs. A link is there.
 void news_begin(struct news *news, moment_us now);
 
-// The next question to be asked, which is called ${xid} from now on. Its size; 0: none now.
-size_t news_next(struct news *news, uint32_t xid, uint8_t ret[NEWS_QUESTION_SIZE_MAX]);
+// The next question to be asked, which is called ${xid} from now on. Its size; 0: none now. ${*looks} is what may be looked at in
+// this step still; 0 then: there may be more in another step.
+size_t news_next(struct news *news, uint32_t xid, uint32_t *looks, uint8_t ret[NEWS_QUESTION_SIZE_MAX]);
 
 // How many are under way.
 uint32_t news_under_way(const struct news *news);

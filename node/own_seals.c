@@ -6,6 +6,7 @@
 
 #include "crypto/seal.h"
 #include "node/sealing_rules.h"
+#include "node/seals_io.h"
 
 #include <stdlib.h>
 
@@ -99,4 +100,22 @@ own_seals_make(struct store_job *job)
 		job->made[i].size = has_none(job, i);
 	job->task = (struct task){.run = make_all, .done = all_made};
 	worker_submit(job->volume->own_sealer, &job->task);
+}
+
+bool
+own_seals_find(const struct volume_key *key, int fd, uint32_t block_size, uint64_t block, struct sealed_entry *entry)
+{
+	uint8_t *bytes = malloc(block_size);
+	struct seal_block whole = {.place = {.block = block, .version = entry->sealed, .block_size = block_size}, .plain = bytes, .cipher = bytes};
+	struct seal_verifier made;
+	bool is_read;
+
+	CHECK(bytes != NULL);
+	is_read = seals_read_at(fd, bytes, block_size, block * block_size) == 0;
+	if (is_read && volume_key_role(key) >= VOLUME_ROLE_WRITER) {
+		seal_make(key, &whole, 1, &made);
+		seal_digest(made.bytes, made.size, entry->digest);
+	}
+	free(bytes);
+	return is_read;
 }

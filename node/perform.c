@@ -153,6 +153,8 @@ perform(struct node *node, const struct action *action)
 		break;
 	case ACTION_RESCUE:
 		node_rescue(node, action);
+		if (node->cookies != NULL)
+			cookies_lost(node->cookies, action->volume, action->block, action->version);
 		break;
 	case ACTION_LOST:
 		node_tell_lost(node, action);

@@ -389,6 +389,28 @@ find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_b
 	return LIVE_NONE;
 }
 
+bool
+rest_sealed_as(struct rest *rest, uint64_t number, struct sealed_entry *entry)
+{
+	struct rest_block block = {.block = number};
+	struct seal_record record;
+	const char *why;
+	int live;
+
+	rest_begin(rest, &block);
+	if (seal_slots_read(rest->slots, number, 1, &record) != 0 ||
+	    seals_read_at(rest->fd, rest->look, rest->block_size, number * rest->block_size) != 0)
+		return false;
+	live = find_live(rest, rest->get_cache, &block, &record, entry->sealed, rest->look, &why);
+	entry->sealed = 0;
+	seal_digest_of_zeros(entry->digest);
+	if (live >= 0) {
+		entry->sealed = seal_version(record.slots[live].verifier.bytes, record.slots[live].verifier.size);
+		seal_digest(record.slots[live].verifier.bytes, record.slots[live].verifier.size, entry->digest);
+	}
+	return live != LIVE_NONE;
+}
+
 // ---- To the storage ----
 
 // Has it a verifier that says it is sealed as the version that it has?

@@ -65,6 +65,10 @@ void rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok);
 void rest_set_epoch(struct rest *rest, uint32_t epoch, bool in_order);
 uint32_t rest_settled_epoch(const struct rest *rest);
 
+// Before anything is read or written: as which version is ${block} sealed that is on the storage (0: zeros without a verifier), and
+// which content is it? *${entry} is what is known, and gets that. False: it is not right, or was sealed before what is known. Blocks.
+bool rest_sealed_as(struct rest *rest, uint64_t block, struct sealed_entry *entry);
+
 // All that was written is on stable storage, and the node leaves in order. Returns 0 or an errno value.
 int rest_finish(struct rest *rest);
 

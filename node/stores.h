@@ -60,6 +60,9 @@ void rest_store_opens(struct rest_store *store, struct store_job *job);
 // Has ${job}, a write, a block of which nobody knows which content it is?
 bool own_seals_needed(const struct store_job *job);
 
+// Of ${block} of a plain storage, open as ${fd}: which content of the version ${entry} says is there? False: it can not be read. Blocks.
+bool own_seals_find(const struct volume_key *key, int fd, uint32_t block_size, uint64_t block, struct sealed_entry *entry);
+
 // ${job} is begun when that is known.
 void own_seals_make(struct store_job *job);
 

@@ -515,6 +515,30 @@ def kept_from_root(tree):
         tree.stored(first, 2)
 
 
+def epoch_that_is_not(tree):
+    """CONNECT is answered with an epoch that is not, and what is sealed under that is kept: a later version than the root ever has"""
+    first = tree.fresh()
+    tree.below.down = hook = Hook(lambda message: message.session is not None and message.epoch is not None,
+                                  lambda message: message.fields.update(epoch=1000000))
+    tree.renew(tree.below)
+    check(hook.count > 0, "nothing was changed")
+    tree.below.up = Keeper(tree.below, b"")
+    try:
+        tree.write("leaf", first, 1)
+    except OSError:
+        pass
+    else:
+        raise Unrefused("fsync says that it was stored")
+    tree.below.honest()
+    tree.renew(tree.below)
+    try:
+        tree.write("leaf", first, 2)
+    except OSError:
+        pass  # the root does not take that version, nor what is written over it there: it is lost, and told
+    tree.write("leaf", first, 3)
+    tree.stored(first, 3)
+
+
 def other_content(tree):
     """a write that the proxy keeps, until somebody else has made another content of that version: it takes no place, and fsync tells"""
     for _ in range(2):
@@ -829,7 +853,7 @@ def flood_of_links(tree):
 ATTACKS = [
     own_requests, forged_push, forged_recall_answer, unasked_answers, no_bytes, volume_ids, other_volumes_requests, old_writes,
     old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, kept_from_root_when_synchronous,
-    other_content, cookies_of_nobody,
+    epoch_that_is_not, other_content, cookies_of_nobody,
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]

@@ -23,6 +23,12 @@ inside_claimants(struct core *core, bool full)
 	}
 }
 
+uint64_t
+inside_name(const struct core *core)
+{
+	return core->volumes[0]->node_id;
+}
+
 version_t
 inside_version(struct core *core, uint64_t block)
 {

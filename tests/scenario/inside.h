@@ -15,6 +15,9 @@ void inside_claimants(struct core *core, bool full);
 // The version of ${block} of its first volume.
 version_t inside_version(struct core *core, uint64_t block);
 
+// Under which name its children know it with its first volume.
+uint64_t inside_name(const struct core *core);
+
 // Something that came from all its children, of its first volume, is lost here.
 void inside_loss(struct core *core);
 

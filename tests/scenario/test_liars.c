@@ -112,6 +112,59 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 }
 END_TEST
 
+// The same, when the bytes are said to have been held to the end under the root before: it has served others since.
+START_TEST(so_it_does_when_they_are_of_an_epoch_before)
+{
+	struct scenario *scenario = steps_tree();
+	uint8_t bytes[SCENARIO_BLOCK_SIZE];
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct node *b = scenario_node(scenario, "B");
+	struct message message = {
+		.opcode = OP_RECOVER,
+		.flags = FLAG_RECOVERY_OP,
+		.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) |
+			   PRESENT(EPOCH) | PRESENT(TTL),
+		.xid = 77,
+		.block = 7,
+		.count = 1,
+		.perm = PERM_READ,
+		.ttl_ms = STEPS_HB_TTL_MS,
+		.node_id = b->config.node_id,
+		.link_number = 1,
+		.path = {b->config.node_id, scenario_node(scenario, "A")->config.node_id},
+		.path_count = 2,
+		.epoch = 1,
+		.items = &item,
+	};
+	struct request *read;
+
+	memset(bytes, 'x', sizeof bytes);
+	memcpy(buf_bytes(item.buf), bytes, sizeof bytes);
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * STEPS_HB_TTL_MS);
+	steps_read(scenario, "C", 'c');
+	steps_read(scenario, "A", 'c');
+	message.path[1] = inside_name(scenario_node(scenario, "A")->core);
+	item.version = inside_version(scenario_node(scenario, "A")->core, 7) + 1;
+	scenario_hold(scenario, "A", "P", true);
+	say(scenario, "B", "A", &message);
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 100);
+	if (read->ended)
+		request_expect_letter(read, 'c'); // C still does so
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 500);
+	steps_read(scenario, "A", 'x');
+	steps_read(scenario, "C", 'x');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
 // The block is being read when its newer bytes come. They are not written while it is, since a storage may look again at what was
 // read (node/rest.h); and that what was there can not be read is nothing to anybody any more.
 START_TEST(what_could_not_be_read_is_brought_meanwhile)
@@ -420,11 +473,64 @@ START_TEST(after_a_farewell_nothing_is_asked_on_that_link)
 }
 END_TEST
 
+// The parent leaves, and answers a CONNECT after that: what was sent meanwhile may be on its way on that link yet.
+START_TEST(after_a_farewell_no_session_begins)
+{
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	const uint8_t key[SEALED_KEY_ID_SIZE] = "of the world"; // as seals.c has it
+	struct message farewell = {.opcode = OP_DISCONNECT, .xid = 77};
+	struct message answer = {
+		.opcode = OP_OK_REPLY,
+		.present = PRESENT(VOLUME_SIZE) | PRESENT(BLOCK_SIZE) | PRESENT(HB_TTL) | PRESENT(SESSION) | PRESENT(EPOCH) | PRESENT(KEY),
+		.key = {key, sizeof key},
+		.volume_size = 16 * SCENARIO_BLOCK_SIZE,
+		.block_size = SCENARIO_BLOCK_SIZE,
+		.hb_ttl_ms = STEPS_HB_TTL_MS,
+		.session = 4711,
+		.epoch = 2,
+	};
+	struct request *sync;
+
+	seals_begin(scenario->world);
+	steps_keep_dirty(scenario, true);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	world_add_root_volume(scenario_node(scenario, "A"), "other", disk_create(SCENARIO_BLOCK_SIZE, 16), false);
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	world_add_child_volume(scenario_node(scenario, "B"), "other", false);
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	scenario_connect(scenario, "B");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "A");
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 100);
+	scenario_forget(scenario);
+	scenario_restart(scenario, "A");
+	for (unsigned ms = 0; ms < 2000 && scenario_count(scenario, "B -> A  FLUSH") == 0; ms++)
+		scenario_run(scenario, 1);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  CONNECT name=" SCENARIO_VOLUME), 2); // the second one with its new name
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  FLUSH"), 1);
+	scenario_hold(scenario, "B", "A", true);
+	answer.xid = last_xid(scenario, "B", OP_CONNECT);
+	say(scenario, "A", "B", &farewell);
+	say(scenario, "A", "B", &answer);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_error(sync, ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
+		so_it_does_when_they_are_of_an_epoch_before,
 		what_could_not_be_read_is_brought_meanwhile,
 		one_wrong_block_is_nothing_to_others_of_its_answer,
 		an_epoch_that_is_not_is_forgotten,
@@ -433,6 +539,7 @@ main(void)
 		a_sealed_copy_gets_no_lower_version,
 		a_version_that_can_not_be_ends_the_link,
 		after_a_farewell_nothing_is_asked_on_that_link,
+		after_a_farewell_no_session_begins,
 	};
 	Suite *suite = suite_create("liars");
 	TCase *tcase = tcase_create("liars");

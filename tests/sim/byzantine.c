@@ -57,19 +57,24 @@ lies_begin(void *context, void *arg, uint64_t number)
 		struct node *node = run->world->nodes[i];
 
 		node->distrusted = !run->trusted[i];
-		if (node->liar != NULL && !node->stopped)
+		if (node->liar != NULL)
 			liar_begin(node->liar);
 	}
 }
 
-// Whoever was configured with a liar is configured with the next node above that is none.
+// Whoever was configured with a liar is configured with the next node above that is none; and not with one that is gone for ever,
+// since of others he knows only what liars have told him.
 static void
-give_home(struct run *run, struct node *node)
+give_homes(struct run *run)
 {
 	const struct plan *plan = run->plan;
 
-	while (node->home != WORLD_NO_NODE && plan->nodes[node->home].liar.lies != 0)
-		node->home = plan->nodes[node->home].parent;
+	for (int i = 1; i < run->world->node_count; i++) {
+		struct node *node = run->world->nodes[i];
+
+		while (plan->nodes[node->home].liar.lies != 0 || run->loads[node->home].retired)
+			node->home = plan->nodes[node->home].parent;
+	}
 }
 
 // Whatever they said, nothing has grown without end.
@@ -95,6 +100,7 @@ liars_forgotten(void *context, void *arg, uint64_t number)
 {
 	struct run *run = arg;
 
+	give_homes(run); // somebody may have left for ever since
 	run->lies_over = true;
 }
 
@@ -106,19 +112,21 @@ lies_end(void *context, void *arg, uint64_t number)
 	for (int i = 0; i < run->world->node_count; i++)
 		if (!run->world->nodes[i]->stopped)
 			check_bounds(run, run->world->nodes[i]);
-	for (int i = 0; i < run->world->node_count; i++)
-		give_home(run, run->world->nodes[i]);
 	for (int i = 0; i < run->world->node_count; i++) {
 		struct node *node = run->world->nodes[i];
 
-		if (node->liar == NULL || node->stopped)
+		if (node->liar == NULL)
 			continue;
 		trace_add(&run->world->trace, TRACE_WORLD, run->world->now, "%s, a liar, is taken away", node->name);
-		run_died(run, node);
-		world_kill(node);
-		workload_died(run, node);
+		run->loads[i].returns = false;
+		if (!node->stopped) {
+			run_died(run, node);
+			world_kill(node);
+			workload_died(run, node);
+		}
 		workload_retire(run, node);
 	}
+	give_homes(run);
 	// What they had for writing is free when they have been evicted.
 	world_at(run->world, run->world->now + 2 * (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000, liars_forgotten, run, 0);
 }
@@ -145,7 +153,13 @@ byzantine_judge(struct run *run)
 	// Who was shown an old block, and writes a part of it, makes the rest of it the newest; so does who leaves a gap.
 	bool parts = plan->register_size < plan->block_size;
 
-	for (uint64_t reg = 0; reg < (uint64_t)plan->volume_count * per_volume; reg++)
-		if (parts || seals_came_again(run->world, run_volume_name((int)(reg / per_volume)), reg % per_volume / run->registers_per_block))
+	for (uint64_t reg = 0; reg < (uint64_t)plan->volume_count * per_volume; reg++) {
+		const char *volume = run_volume_name((int)(reg / per_volume));
+		uint64_t block = reg % per_volume / run->registers_per_block;
+
+		if (parts || seals_came_again(run->world, volume, block))
 			history_came_again(run->history, reg);
+		if (proofs_misled(run->world, volume, block))
+			history_misled(run->history, reg);
+	}
 }

@@ -32,6 +32,9 @@ enum chaos_kind {
 		CHAOS_COUNT
 };
 
+#define CHAOS_BIT(kind) (UINT32_C(1) << CHAOS_##kind)
+#define CHAOS_ALL ((UINT32_C(1) << CHAOS_COUNT) - 1)
+
 // Its name on the command line.
 const char *chaos_name(enum chaos_kind kind);
 

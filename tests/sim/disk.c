@@ -14,6 +14,7 @@ disk_create(uint32_t block_size, uint64_t block_count)
 	CHECK(disk != NULL && block_size % DISK_SECTOR_SIZE == 0);
 	disk->block_size = block_size;
 	disk->block_count = block_count;
+	disk->sector_size = DISK_SECTOR_SIZE;
 	disk->image = calloc(block_count, block_size);
 	disk->durable = calloc(block_count, block_size);
 	CHECK(disk->image != NULL && disk->durable != NULL);
@@ -32,6 +33,7 @@ disk_destroy(struct disk *disk)
 	free(disk->sealed);
 	free(disk->sealed_filed);
 	free(disk->log_sealed);
+	free(disk->misled);
 	versions_fini(&disk->versions);
 	free(disk);
 }
@@ -99,9 +101,9 @@ tell_durable(struct disk *disk, uint64_t block)
 static void
 copy_sectors(const struct disk *disk, uint8_t *to, const uint8_t *from, struct rng *rng)
 {
-	for (uint32_t at = 0; at < disk->block_size; at += DISK_SECTOR_SIZE)
+	for (uint32_t at = 0; at < disk->block_size; at += disk->sector_size)
 		if (rng_chance(rng, 50))
-			memcpy(to + at, from + at, DISK_SECTOR_SIZE);
+			memcpy(to + at, from + at, disk->sector_size);
 }
 
 void
@@ -242,9 +244,10 @@ disk_reopen(struct disk *disk, struct rng *rng)
 		if (disk->on_reverted != NULL)
 			disk->on_reverted(disk->arg, disk, block);
 	}
-	disk->sync_broken = disk->fail_syncs = false;
+	// The file of the seals is written with a sync, by the process that has asked for it (node/sealed_root.h).
 	if (disk->sealed != NULL)
 		memcpy(disk->sealed, disk->sealed_filed, disk->block_count * sizeof *disk->sealed);
+	disk->sync_broken = disk->fail_syncs = false;
 	log_apply(disk, disk->log_count);
 	log_drop(disk, disk->log_count);
 }

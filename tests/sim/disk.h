@@ -29,6 +29,8 @@ struct disk {
 	// By block: what the root of a sealed volume remembers, and what of that is on record beside the disk; NULL: nothing.
 	struct sealed_entry *sealed, *sealed_filed;
 	struct sealed_entry *log_sealed; // of what is in the log
+	bool *misled;                    // proofs.h; or NULL
+	uint32_t sector_size; // what is written whole, or not at all
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync
 	// With one head, if block_us is not 0: operations go one after another, in the order in which they come.

@@ -13,7 +13,7 @@ struct reg {
 	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
 	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
-	bool again;
+	bool again, misled;
 };
 
 struct claim {
@@ -126,8 +126,12 @@ history_set_tree(struct history *history, const int *parents)
 void
 history_write_synced(struct history *history, uint64_t reg, uint32_t index)
 {
-	if (history->regs[reg].reverted == 0)
-		history->regs[reg].fates[index].durable = true;
+	struct fate *fate = &history->regs[reg].fates[index];
+
+	if (history->regs[reg].reverted != 0 || fate->durable)
+		return;
+	fate->durable = true;
+	fate->durable_at = history->now;
 }
 
 void
@@ -256,7 +260,7 @@ history_failure_over(struct history *history, size_t number)
 void
 history_lies(struct history *history, const bool *trusted)
 {
-	history->trusted = trusted;
+	history->trusted = history->losses.trusted = trusted;
 	history->lies_at = history_now(history);
 }
 
@@ -264,6 +268,12 @@ void
 history_came_again(struct history *history, uint64_t reg)
 {
 	history->regs[reg].again = true;
+}
+
+void
+history_misled(struct history *history, uint64_t reg)
+{
+	history->regs[reg].misled = true;
 }
 
 void
@@ -340,11 +350,37 @@ failures_print(const struct history *history, const struct linearizable_verdict 
 static uint64_t *
 reg_undone(const struct history *history, const struct reg *reg)
 {
-	uint64_t *undone = malloc((reg_count(reg) + 1) * sizeof *undone);
+	uint64_t *undone = malloc(2 * (reg_count(reg) + 1) * sizeof *undone);
 
 	CHECK(undone != NULL);
 	losses_find(&history->losses, reg->ops, reg->fates, reg_count(reg), undone);
 	return undone;
+}
+
+static bool
+is_read(const struct reg *reg, const uint64_t *undone, uint64_t value)
+{
+	for (uint32_t i = 0; i < reg->count; i++)
+		if (!reg->ops[i].write && reg->ops[i].value == value && undone[i] == LINEARIZABLE_UNKNOWN)
+			return true;
+	return false;
+}
+
+// What has been undone and is read later was brought again in between (losses.h). ${view} has room for as many as it has.
+static void
+bring_back(struct reg *view, uint64_t *undone)
+{
+	for (uint32_t i = 0, count = view->count; i < count; i++) {
+		struct register_op *op = &view->ops[i];
+
+		if (!op->write || undone[i] == LINEARIZABLE_UNKNOWN || !is_read(view, undone, op->value))
+			continue;
+		view->ops[view->count] = *op;
+		view->ops[view->count].invoked = undone[i];
+		view->ops[view->count].returned = LINEARIZABLE_UNKNOWN;
+		view->fates[view->count] = view->fates[i];
+		undone[view->count++] = LINEARIZABLE_UNKNOWN;
+	}
 }
 
 // The operations of a register that count at ${moment}. The caller frees them.
@@ -388,14 +424,22 @@ is_moment(const uint64_t *undone, size_t count, uint64_t moment)
 
 // Judged as it was just before each failure that may have undone something first, and in the end.
 static bool
-reg_check_all(const struct history *history, uint64_t index, const struct reg *reg)
+reg_check_undone(const struct history *history, uint64_t index, const struct reg *reg, const uint64_t *undone)
 {
-	uint64_t *undone = reg_undone(history, reg);
 	bool good = reg_check_at(history, index, reg, undone, LINEARIZABLE_UNKNOWN);
 
 	for (size_t i = 0; i < history->losses.failure_count && good; i++)
 		if (is_moment(undone, reg_count(reg), history->failures[i].at))
 			good = reg_check_at(history, index, reg, undone, history->failures[i].at);
+	return good;
+}
+
+static bool
+reg_check_all(const struct history *history, uint64_t index, const struct reg *reg)
+{
+	uint64_t *undone = reg_undone(history, reg);
+	bool good = reg_check_undone(history, index, reg, undone);
+
 	free(undone);
 	return good;
 }
@@ -405,7 +449,8 @@ reg_check_all(const struct history *history, uint64_t index, const struct reg *r
 static struct reg
 reg_empty(const struct reg *reg)
 {
-	struct reg ret = {.ops = malloc((reg->count + 1) * sizeof *ret.ops), .fates = malloc((reg->count + 1) * sizeof *ret.fates)};
+	size_t size = 2 * ((size_t)reg->count + 1); // bring_back
+	struct reg ret = {.ops = malloc(size * sizeof *ret.ops), .fates = malloc(size * sizeof *ret.fates)};
 
 	CHECK(ret.ops != NULL && ret.fates != NULL);
 	return ret;
@@ -428,6 +473,40 @@ reg_free(struct reg *reg)
 	free(reg->fates);
 }
 
+static bool
+view_check(const struct history *history, uint64_t index, struct reg *view)
+{
+	uint64_t *undone = reg_undone(history, view);
+	bool good;
+
+	bring_back(view, undone);
+	good = reg_check_undone(history, index, view, undone);
+	free(undone);
+	return good;
+}
+
+// What everybody saw before.
+static bool
+reg_check_before(const struct history *history, uint64_t index)
+{
+	const struct reg *reg = &history->regs[index];
+	struct reg view = reg_empty(reg);
+	bool good;
+
+	for (uint32_t i = 0; i < reg->count; i++) {
+		const struct register_op *op = &reg->ops[i];
+		bool ended = op->returned < history->lies_at;
+
+		if (op->invoked >= history->lies_at || (!op->write && !ended))
+			continue;
+		reg_copy_op(&view, reg, i, ended);
+		view.fates[view.count - 1].durable &= reg->fates[i].durable_at < history->lies_at;
+	}
+	good = view_check(history, index, &view);
+	reg_free(&view);
+	return good;
+}
+
 // What trusted nodes saw. What others wrote may have taken effect at any time since.
 static struct reg
 reg_trusted(const struct history *history, const struct reg *reg)
@@ -447,7 +526,7 @@ static bool
 reg_check_trusted(const struct history *history, uint64_t index)
 {
 	struct reg view = reg_trusted(history, &history->regs[index]);
-	bool good = reg_check_all(history, index, &view);
+	bool good = view_check(history, index, &view);
 
 	reg_free(&view);
 	return good;
@@ -469,7 +548,7 @@ reg_check_settled(const struct history *history, uint64_t index)
 			reg_copy_op(&view, reg, i, i == 0 || since);
 	}
 	if (written && history->settled_at != 0)
-		good = reg_check_all(history, index, &view);
+		good = view_check(history, index, &view);
 	reg_free(&view);
 	return good;
 }
@@ -501,12 +580,13 @@ static bool
 reg_check_among_liars(const struct history *history, uint64_t index)
 {
 	const struct reg *reg = &history->regs[index];
-	uint64_t *undone = reg_undone(history, reg);
-	bool good = reg_check_integrity(reg, index) && reg_check_at(history, index, reg, undone, history->lies_at);
 
-	free(undone);
-	if (!good)
+	if (!reg_check_integrity(reg, index))
 		return false;
+	if (!reg_check_before(history, index)) {
+		fprintf(stderr, "    before anybody lied\n");
+		return false;
+	}
 	if (!reg->again && !reg_check_trusted(history, index)) {
 		fprintf(stderr, "    to nodes that are trusted\n");
 		return false;
@@ -566,6 +646,14 @@ claim_check(const struct claim *claim, const struct reg *reg, struct linearizabl
 	return false;
 }
 
+static bool
+claim_counts(const struct history *history, const struct reg *reg, const struct claim *claim)
+{
+	bool trusted = history->trusted == NULL || history->trusted[claim->tag] || claim->at < history->lies_at;
+
+	return !reg->again && (trusted || !reg->misled);
+}
+
 // All claims about one register; what was claimed often is looked at once.
 static bool
 claims_check(const struct history *history, const struct claim *claims, size_t claim_count)
@@ -574,13 +662,20 @@ claims_check(const struct history *history, const struct claim *claims, size_t c
 	struct reg view = history->trusted != NULL ? reg_trusted(history, whole) : (struct reg){0};
 	const struct reg *reg = history->trusted != NULL ? &view : whole;
 	uint64_t *undone = reg_undone(history, reg);
+	struct linearizable_order *order;
+	struct register_op *ops;
 	bool good = true;
 	size_t count;
-	struct register_op *ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
-	struct linearizable_order *order = linearizable_order_create(ops, count);
 
-	for (size_t i = 0; i < claim_count && !whole->again; i++)
-		if (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written)
+	if (reg == &view)
+		bring_back(&view, undone);
+	ops = reg_ops(reg, undone, LINEARIZABLE_UNKNOWN, &count);
+	order = linearizable_order_create(ops, count);
+
+	for (size_t i = 0; i < claim_count; i++)
+		if (claim_counts(history, whole, &claims[i]) &&
+		    (i == 0 || claims[i].found != claims[i - 1].found || claims[i].written != claims[i - 1].written ||
+		     !claim_counts(history, whole, &claims[i - 1])))
 			good = claim_check(&claims[i], reg, order) && good;
 	linearizable_order_destroy(order);
 	free(ops);

@@ -61,6 +61,10 @@ void history_lies(struct history *history, const bool *trusted);
 // An old content of a register's block may have been made the newest: of trusted nodes it is only judged that what they read was written.
 void history_came_again(struct history *history, uint64_t reg);
 
+// Somebody who was lied to has written to a register's block as if what there was was older: of what nodes that are not trusted were
+// promised nothing is judged there.
+void history_misled(struct history *history, uint64_t reg);
+
 // The liars are gone, and everybody has written since: what is written from now on is seen by everybody.
 void history_settled(struct history *history);
 

@@ -370,11 +370,11 @@ unasked_due(void *context, void *arg, uint64_t number)
 
 	if (rng_chance(&liar->rng, 30) && liar->config.lies >> LIAR_REPLAY & 1)
 		lie = LIAR_REPLAY;
-	if (node->stopped || world_defer(node, unasked_due, arg, number))
+	if (node->stopped || number != node->starts || world_defer(node, unasked_due, arg, number))
 		return;
 	if (lie != LIAR_LIE_COUNT && say_unasked(liar, lie))
 		liar->told[lie]++;
-	world_at(node->world, node->world->now + 1 + rng_exponential(&liar->rng, liar->config.unasked_us), unasked_due, liar, 0);
+	world_at(node->world, node->world->now + 1 + rng_exponential(&liar->rng, liar->config.unasked_us), unasked_due, liar, number);
 }
 
 // ---- Life ----
@@ -414,5 +414,14 @@ liar_begin(struct liar *liar)
 
 	liar->lies = true;
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s lies from now on", liar->node->name);
-	world_at(world, world->now, unasked_due, liar, 0);
+	liar_restarted(liar);
+}
+
+void
+liar_restarted(struct liar *liar)
+{
+	struct node *node = liar->node;
+
+	if (liar->lies && !node->stopped)
+		world_at(node->world, node->world->now, unasked_due, liar, node->starts);
 }

@@ -65,6 +65,9 @@ void liar_destroy(struct liar *liar);
 // It lies from now on.
 void liar_begin(struct liar *liar);
 
+// A new process of its node begins: it goes on with what it knows.
+void liar_restarted(struct liar *liar);
+
 // ${message}, sealed, is about to go from ${end} of ${conn}, which is the liar's. True: he has seen to it.
 bool liar_says(struct liar *liar, struct conn *conn, unsigned end, const struct message *message);
 

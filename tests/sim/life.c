@@ -76,6 +76,7 @@ process_destroy(struct node *node)
 {
 	drive_close(node);
 	journal_file_close(node);
+	proofs_forget(node);
 	core_destroy(node->core);
 	stack_destroy(node->cache);
 	node->core = NULL;
@@ -268,6 +269,7 @@ versions_give(struct node *node, struct disk *disk, int index)
 		const struct stored_version *stored = &versions.list[i];
 
 		world->doubts += stored->low != stored->high;
+		seals_found(node, (uint32_t)index, stored);
 		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
 	}
 	if (versions.complete)
@@ -314,6 +316,8 @@ world_restart(struct node *node, moment_us dial_us)
 	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
 	node->metadata.clean = false;
+	if (node->liar != NULL)
+		liar_restarted(node->liar);
 	world_step(node, &(struct event){.type = EVENT_TIMER});
 	if (node->home != WORLD_NO_NODE)
 		node->parent = node->home; // it knows of nobody else

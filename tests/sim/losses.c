@@ -81,6 +81,8 @@ window_find(const struct losses *losses, const struct register_op *write, bool k
 	}
 	if (write->tag == 0) // it has nobody above
 		window.above = window.own;
+	if (losses->trusted != NULL && !losses->trusted[write->tag])
+		window.own = window.own || window.root;
 	return window;
 }
 
@@ -105,9 +107,17 @@ read_may_be_undone(const struct losses *losses, const struct window *window, con
 	       (window->above || losses_is_below(losses, (int)read->tag, (int)write->tag));
 }
 
-// When ${ops}[i], a write, may first be undone.
+// May ${read} have seen what was undone, and brought again?
+static bool
+may_be_back(const struct losses *losses, const struct window *window, const struct register_op *read)
+{
+	return losses->trusted != NULL && window->root && read->invoked >= window->until;
+}
+
+// When ${ops}[i], a write, may first be undone, and those who have read it before ${*ret_until} with it.
 static uint64_t
-undone_at(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i)
+undone_at(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count, size_t i,
+	  uint64_t *ret_until)
 {
 	struct window window = window_find(losses, &ops[i], fates[i].kept);
 
@@ -115,8 +125,9 @@ undone_at(const struct losses *losses, const struct register_op *ops, const stru
 		return LINEARIZABLE_UNKNOWN;
 	for (size_t k = 0; k < count; k++)
 		if (!ops[k].write && ops[k].value == ops[i].value &&
-		    !read_may_be_undone(losses, &window, &ops[i], &ops[k]))
+		    !read_may_be_undone(losses, &window, &ops[i], &ops[k]) && !may_be_back(losses, &window, &ops[k]))
 			return LINEARIZABLE_UNKNOWN;
+	*ret_until = losses->trusted != NULL && window.root ? window.until : LINEARIZABLE_UNKNOWN;
 	return window.first;
 }
 
@@ -127,10 +138,11 @@ losses_find(const struct losses *losses, const struct register_op *ops, const st
 	for (size_t i = 0; i < count; i++)
 		ret[i] = LINEARIZABLE_UNKNOWN;
 	for (size_t i = 0; i < count && losses->failure_count > 0; i++) {
-		uint64_t at = ops[i].write ? undone_at(losses, ops, fates, count, i) : LINEARIZABLE_UNKNOWN;
+		uint64_t until = LINEARIZABLE_UNKNOWN;
+		uint64_t at = ops[i].write ? undone_at(losses, ops, fates, count, i, &until) : LINEARIZABLE_UNKNOWN;
 
 		for (size_t k = 0; k < count && at != LINEARIZABLE_UNKNOWN; k++)
-			if (ops[k].value == ops[i].value)
+			if (ops[k].value == ops[i].value && (ops[k].write || ops[k].invoked < until))
 				ret[k] = at;
 	}
 }

@@ -15,6 +15,11 @@
 // What a fsync has said to be in its author's journal comes back with it: a death of the author undoes it only if he stays dead.
 // When what he has is given to others meanwhile, that does, but he has to be told.
 //
+// Where some lie (${lies}), a liar may have had all that was brought up by way of it from its author, and nobody may bring it again:
+// the root's failure alone undoes what nodes that are not trusted wrote. And he may bring later what the root has lost, as long as
+// nothing newer is there: a write that the root's failure may undo may be there again after that, once (losses_find leaves
+// those who read it then; the caller adds a write).
+//
 // Up to the first of these failures nothing was undone yet: the history until then is judged with the write in it. So a
 // failure does not excuse that somebody read something old before.
 #ifndef HVFS_TESTS_SIM_LOSSES_H
@@ -28,6 +33,7 @@ enum place { PLACE_NODE, PLACE_PARENT, PLACE_ROOT };
 struct fate {
 	enum place place; // where it is at least, from its acknowledgement on
 	bool durable;     // a sync of the disk has covered it, or that was promised
+	uint64_t durable_at; // since then
 	bool kept;        // it is in its author's journal
 };
 
@@ -54,10 +60,12 @@ struct losses {
 	const int *parents; // by node; -1 for the root, which is node 0. NULL: there are no failures
 	const struct failure *failures;
 	size_t failure_count;
+	const bool *trusted; // by node; NULL: nobody lies
 };
 
 // Since when may each of ${ops} be undone? To ${ret}: a moment of its first failure, LINEARIZABLE_UNKNOWN if it counts for
-// ever. Tags are nodes, ${fates} belong to the writes among ${ops}.
+// ever. Tags are nodes, ${fates} belong to the writes among ${ops}. Where some lie, a read that counts may have no write that does:
+// then that one has been undone, and is there again since.
 void losses_find(const struct losses *losses, const struct register_op *ops, const struct fate *fates, size_t count,
 		 uint64_t *ret);
 

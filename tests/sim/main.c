@@ -33,7 +33,8 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_SINCE] = "since",
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
 	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
-	[BREAK_SEALS] = "seals",         [BREAK_AGE] = "age",       [BREAK_TIES] = "ties",
+	[BREAK_SEALS] = "seals",         [BREAK_AGE] = "age",
+	[BREAK_PROOFS] = "proofs",       [BREAK_TIES] = "ties",
 };
 
 enum { LISTED_MAX = 1000 };

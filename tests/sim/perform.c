@@ -80,6 +80,11 @@ io_done(struct node *node, const struct action *action)
 	CHECK(action->error != ERR_LOST || node->has_told_of_loss);
 	io->done = true;
 	io->error = action->error;
+	if (io->error == ERR_OK && io->io.kind == IO_SYNC && world->seals != NULL &&
+	    (io->io.force_sync || node->config.durability == DURABILITY_ROOT) && !proofs_prove(node, io->io.volume)) {
+		trace_add(&world->trace, TRACE_WORLD, world->now, "%s: what was written is not at the root", node->name);
+		io->error = ERR_IO;
+	}
 	io->valid_until = action->valid_until;
 	if (node->answer_late_us == 0)
 		io_answer(world, io, io->serial);
@@ -92,16 +97,20 @@ io_done(struct node *node, const struct action *action)
 static void
 node_stopped(struct node *node, const struct action *action)
 {
-	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has stopped: %s", node->name,
-		  hvfs_error_text(action->error));
-	if (action->error == ERR_OK && node->in_order) {
+	enum hvfs_error error = action->error;
+
+	for (uint32_t i = 0; node->world->seals != NULL && i < (uint32_t)node->volume_count; i++)
+		if (!proofs_prove(node, i) && error == ERR_OK)
+			error = ERR_IO;
+	trace_add(&node->world->trace, TRACE_WORLD, node->world->now, "%s has stopped: %s", node->name, hvfs_error_text(error));
+	if (error == ERR_OK && node->in_order) {
 		node->metadata.clean = true;
 		node->metadata.eviction_count = 0;
 	}
 	journal_file_leave(node);
 	world_kill(node);
 	if (node->world->hooks.stopped != NULL)
-		node->world->hooks.stopped(node->world->hooks.arg, node, action->error);
+		node->world->hooks.stopped(node->world->hooks.arg, node, error);
 }
 
 // Here who is asked is the only one who could give it: with others, node/ asks them first.

@@ -223,7 +223,7 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 	if (options->recovery)
 		plan_draw_recovery(ret, options);
 	if (options->byzantine)
-		plan_draw_byzantine(ret);
+		plan_draw_byzantine(ret, options);
 	else if (options->sealed)
 		plan_draw_sealed(ret);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;

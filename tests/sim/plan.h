@@ -11,7 +11,7 @@ enum { PLAN_NODES_MAX = 200, PLAN_DEPTH_MAX = 8, PLAN_BLOCK_SIZE = 512 };
 // What the user of the simulator asks for. Zeroed: the seed decides.
 struct plan_options {
 	int nodes;  // 0: drawn
-	int faults; // -1: none; 0: drawn; 1: all classes
+	int faults; // -1: none; 0: drawn; 1: all classes (byzantine runs: all have some)
 	enum core_bug bug;
 	bool recovery;      // another plan: nodes die, ways are blocked for long, disks fail (plan_recovery.c)
 	uint32_t kinds_off; // of enum chaos_kind, one bit each: never drawn
@@ -98,11 +98,13 @@ void plan_draw(uint64_t seed, const struct plan_options *options, struct plan *r
 // Turn a drawn plan into one of a recovery run, by chance of its own.
 void plan_draw_recovery(struct plan *plan, const struct plan_options *options);
 
+// Give it about ${wanted} faults, of half of the kinds ${drawn} (bits) without those that are ${off}.
+void plan_draw_chaos(struct rng *rng, struct plan *plan, uint64_t wanted, uint32_t drawn, uint32_t off);
 // Some nodes have no key that writes, by chance of its own.
 void plan_draw_sealed(struct plan *plan);
 
 // Turn that into one of a byzantine run, by chance of its own.
-void plan_draw_byzantine(struct plan *plan);
+void plan_draw_byzantine(struct plan *plan, const struct plan_options *options);
 
 // One line about it, for reports.
 void plan_describe(const struct plan *plan, char *text, size_t size);

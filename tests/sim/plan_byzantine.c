@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Plans of byzantine runs: a recovery run whose volumes are sealed, and where some of the proxies, which have no key that could
-// write, lie for a while. What they tell is swarm testing, too: half of the lies are off.
+// write, lie for a while. What they tell is swarm testing, too: half of the lies are off. In half of the later seeds there are
+// faults besides; those below FAULTS_FROM are as they were when there were none, so that what they have found can be compared.
 #include "tests/sim/plan.h"
 
 #include <string.h>
+
+enum { FAULTS_FROM = 5000, FAULTS_PERCENT = 50 };
 
 static bool
 has_children(const struct plan *plan, int index)
@@ -68,6 +71,22 @@ draw_roles(struct rng *rng, struct plan *plan)
 	}
 }
 
+// Nodes die and leave, and ways are blocked, at a quarter of the rate of other recovery runs.
+static void
+draw_faults(struct plan *plan, const struct plan_options *options)
+{
+	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 10};
+	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+	uint64_t wanted = plan->span_us / lease_us * rng_between(&rng, 2, 8) / 16 + 1;
+	uint32_t kinds = CHAOS_BIT(CUT) | CHAOS_BIT(HALF_OPEN) | CHAOS_BIT(CLOG) | CHAOS_BIT(ONE_WAY) | CHAOS_BIT(PARTITION) |
+			 CHAOS_BIT(LEAF) | CHAOS_BIT(PROXY) | CHAOS_BIT(ROOT) | CHAOS_BIT(LEAVE);
+	bool has_some = plan->seed >= FAULTS_FROM && rng_chance(&rng, FAULTS_PERCENT);
+
+	if (options->faults < 0 || (options->faults == 0 && !has_some))
+		return;
+	plan_draw_chaos(&rng, plan, wanted, kinds, options->kinds_off);
+}
+
 void
 plan_draw_sealed(struct plan *plan)
 {
@@ -78,7 +97,7 @@ plan_draw_sealed(struct plan *plan)
 }
 
 void
-plan_draw_byzantine(struct plan *plan)
+plan_draw_byzantine(struct plan *plan, const struct plan_options *options)
 {
 	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 9};
 	unsigned liars = (unsigned)rng_between(&rng, 10, 90);
@@ -107,4 +126,5 @@ plan_draw_byzantine(struct plan *plan)
 	}
 	if (rng_chance(&rng, 50))
 		plan->nodes[0].has_driver = plan->nodes[0].core.has_driver = true;
+	draw_faults(plan, options);
 }

@@ -72,28 +72,37 @@ draw_nodes_again(struct rng *rng, struct plan *plan)
 	}
 }
 
-static void
-draw_chaos(struct rng *rng, struct plan *plan, const struct plan_options *options)
+void
+plan_draw_chaos(struct rng *rng, struct plan *plan, uint64_t wanted, uint32_t drawn, uint32_t off)
 {
 	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
-	uint64_t wanted = plan->span_us / lease_us * rng_between(rng, 2, 8) / 4;
 	unsigned on[CHAOS_COUNT], kinds = 0;
 
-	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++) {
-		bool skip = (options->kinds_off >> kind & 1) ||
-			    (plan->fair && (kind == CHAOS_DISK_ERROR || kind == CHAOS_SYNC_ERROR || kind == CHAOS_RIGHT));
-
-		if ((kind == CHAOS_ABORT && !options->aborts) || (kind == CHAOS_RIGHT && !options->rights) ||
-		    kind == CHAOS_JOURNAL) // so that they change no seed
-			continue;
-		if (rng_chance(rng, 50) && !skip)
+	for (unsigned kind = 0; kind < CHAOS_COUNT; kind++)
+		if ((drawn >> kind & 1) && rng_chance(rng, 50) && !(off >> kind & 1))
 			on[kinds++] = kind;
-	}
 	for (uint64_t i = 0; i < wanted && kinds > 0; i++)
 		plan->chaos.count[on[rng_below(rng, kinds)]]++;
 	plan->chaos.shortest_us = plan->fair ? 1 : lease_us / 10;
 	plan->chaos.longest_us = plan->fair ? lease_us / 8 : lease_us * 3;
 	plan->chaos.stay_dead_percent = rng_chance(rng, 50) ? 20 : 0;
+}
+
+static void
+draw_chaos(struct rng *rng, struct plan *plan, const struct plan_options *options)
+{
+	moment_us lease_us = (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+	uint64_t wanted = plan->span_us / lease_us * rng_between(rng, 2, 8) / 4;
+	uint32_t drawn = CHAOS_ALL & ~CHAOS_BIT(JOURNAL), off = options->kinds_off;
+
+	// So that they change no seed.
+	if (!options->aborts)
+		drawn &= ~CHAOS_BIT(ABORT);
+	if (!options->rights)
+		drawn &= ~CHAOS_BIT(RIGHT);
+	if (plan->fair)
+		off |= CHAOS_BIT(DISK_ERROR) | CHAOS_BIT(SYNC_ERROR) | CHAOS_BIT(RIGHT);
+	plan_draw_chaos(rng, plan, wanted, drawn, off);
 }
 
 // By chances of their own, too: the rest of the plan is as without.

@@ -62,7 +62,7 @@ run_fail(struct run *run, const char *format, ...)
 	vfprintf(stderr, format, args);
 	fprintf(stderr, "\n");
 	va_end(args);
-	fflush(stderr);
+	fflush(NULL);
 	totals_add(run);
 	_exit(1);
 }
@@ -383,6 +383,8 @@ on_evicted(void *arg, uint64_t node_id)
 	struct run *run = arg;
 	const struct node *node = world_find_id(run->world, node_id), *gone = world_find_gone(run->world, node_id);
 
+	if (node == run->world->nodes[0] || gone == run->world->nodes[0]) // a liar has said so: a root is nobody's child
+		return;
 	if (node != NULL && node->journal != NULL)
 		failure_ends(run, node, history_evicted(run->history, (uint32_t)node->index));
 	else if (node != NULL)
@@ -513,6 +515,8 @@ run_disk(struct run *run, int volume)
 	const struct plan *plan = run->plan;
 	struct disk *disk = disk_create(plan->block_size, plan->block_count);
 
+	if (plan->register_size > disk->sector_size) // a block that is torn has no verifier (docs/security.md, "At rest")
+		disk->sector_size = plan->register_size;
 	disk->latency_us = plan->store_latency_us;
 	disk->sync_us = plan->store_sync_us;
 	disk->versions.size_max = plan->versions_size;

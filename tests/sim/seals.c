@@ -273,6 +273,17 @@ item_seal(struct node *node, uint64_t place, struct item *item, bool *ret_failed
 }
 
 static void
+send(struct node *node, uint32_t link, const struct message *message)
+{
+	const struct conn *conn = node->links[link];
+	int volume = core_message_volume(node->core, link, message);
+
+	if (volume >= 0 && conn != NULL && conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link)
+		proofs_sent(node, conn, (uint32_t)volume, message);
+	pipe_send(node, link, message);
+}
+
+static void
 items_seal(struct node *node, uint32_t link, uint32_t volume, const struct message *message)
 {
 	static struct item items[LIMIT_RUN_BLOCKS];
@@ -288,7 +299,7 @@ items_seal(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (failed)
 		pipe_close_link(node, link, "what it is to have can not be proven");
 	else
-		pipe_send(node, link, &sealed);
+		send(node, link, &sealed);
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct buf *buf = message->items[i].kind == ITEM_DATA ? message->items[i].buf : NULL;
 
@@ -304,7 +315,7 @@ seals_send(struct node *node, uint32_t link, uint32_t volume, const struct messa
 	if (sealing_has_content(message))
 		items_seal(node, link, volume, message);
 	else
-		pipe_send(node, link, message);
+		send(node, link, message);
 }
 
 // ---- What comes ----
@@ -422,6 +433,8 @@ seals_receive(struct conn *conn, unsigned end, struct message *message)
 	enum seals_refusal why;
 	uint64_t block = message->block;
 
+	if (end == PIPE_UP)
+		proofs_heard(node, conn, message);
 	if (volume < 0 || !sealing_has_content(message))
 		return true;
 	why = message_check(node, (uint32_t)volume, message, &block);
@@ -469,4 +482,22 @@ seals_stored(struct node *node, uint32_t volume, uint64_t block, version_t versi
 		free(made);
 	}
 	disk->sealed[block] = sealing_stored(version, buf);
+}
+
+// As note_stored does (node/volumes.c), of a plain storage.
+void
+seals_found(struct node *node, uint32_t volume, const struct stored_version *stored)
+{
+	struct disk *disk = node->disks[volume];
+	struct sealed_entry entry = {.sealed = stored->low, .protocol = stored->low};
+	struct proof *made;
+
+	if (disk->sealed == NULL || stored->low <= disk->sealed[stored->block].protocol)
+		return;
+	if (stored->low == stored->high) {
+		made = proof_make(node, hash_place(volume_name(node, volume), stored->block), stored->low, disk_read(disk, stored->block));
+		entry = sealing_entry(stored->low, made->bytes, made->size);
+		free(made);
+	}
+	disk->sealed[stored->block] = disk->sealed_filed[stored->block] = entry;
 }

@@ -12,6 +12,7 @@ struct conn;
 struct disk;
 struct node;
 struct seals;
+struct stored_version;
 struct world;
 
 // Why messages were refused.
@@ -51,6 +52,9 @@ void seals_malformed(struct conn *conn, unsigned end, const struct message *head
 
 // ${node}, a root, writes ${buf} to its disk of ${volume}.
 void seals_stored(struct node *node, uint32_t volume, uint64_t block, version_t version, struct buf *buf);
+
+// Its version log has told ${stored} of that, when it begins.
+void seals_found(struct node *node, uint32_t volume, const struct stored_version *stored);
 
 // Has somebody other than the root sealed a content of ${block} of the volume anew as a later version? He has taken the block back
 // from somebody (R11: a gap), and may have been shown an old content by a liar.

@@ -382,11 +382,15 @@ sync_ended(struct client *client)
 	struct run *run = client->run;
 	struct promises *promises = &run->loads[client->node->index].promises[client->volume];
 
-	if (!byzantine_believes(run, client->node)) {
-		promises_drop(promises, client->promised); // by whom it was told so is not known
+	enum durability durability =
+		client->io.io.force_sync ? DURABILITY_ROOT : run->plan->nodes[client->node->index].core.durability;
+
+	// That the root has it the root has said itself (proofs.h); whoever has said anything else is not known.
+	if (!byzantine_believes(run, client->node) && durability != DURABILITY_ROOT) {
+		promises_drop(promises, client->promised);
 		return;
 	}
-	switch (client->io.io.force_sync ? DURABILITY_ROOT : run->plan->nodes[client->node->index].core.durability) {
+	switch (durability) {
 	case DURABILITY_ROOT:
 		promises_keep(run, promises, client->promised);
 		break;
@@ -507,8 +511,12 @@ workload_left(struct run *run, struct node *node)
 {
 	struct load *load = &run->loads[node->index];
 
-	for (int i = 0; i < run->plan->volume_count; i++)
-		promises_keep(run, &load->promises[i], promises_until(&load->promises[i]));
+	for (int i = 0; i < run->plan->volume_count; i++) {
+		if (byzantine_believes(run, node) || run->calm)
+			promises_keep(run, &load->promises[i], promises_until(&load->promises[i]));
+		else
+			promises_drop(&load->promises[i], promises_until(&load->promises[i]));
+	}
 }
 
 void

@@ -9,6 +9,7 @@
 //	dial.c      whom a node dials, and what is in the way
 //	drive.c     the disk below a cache               journal_file.c  a node's journal
 //	seals.c     volumes that are sealed              liar.c     a node that says what it likes
+//	proofs.c    whether what was sent up has arrived
 #ifndef HVFS_TESTS_SIM_WORLD_H
 #define HVFS_TESTS_SIM_WORLD_H
 
@@ -19,6 +20,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/heap.h"
 #include "tests/sim/liar.h"
+#include "tests/sim/proofs.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/seals.h"
 #include "tests/sim/trace.h"
@@ -129,6 +131,15 @@ struct journal_config {
 };
 
 struct fsync_wait;
+struct proofs_entry;
+
+// What a node has sent up of a volume, and not been told by the root that it is there.
+struct proofs {
+	struct proofs_entry *entries;
+	size_t count, covered, barrier_end; // so many are covered by a barrier that was answered; by the one that runs
+	uint32_t barrier_xid;
+	bool barrier_runs;
+};
 
 struct journal_file {
 	struct journal_config config;
@@ -186,6 +197,7 @@ struct node {
 	bool has_had_children; // since the world began
 	enum right right;      // what its parents let it do
 	enum volume_role seal_role; // which key it has, where volumes are sealed
+	struct proofs proofs[WORLD_VOLUMES]; // by volume index
 	struct liar *liar;     // or NULL
 	bool distrusted;       // it is one, or may have been lied to: the oracle does not look at it
 	moment_us paused_until;      // the process does not run
@@ -254,6 +266,7 @@ enum world_break {
 	BREAK_SHARED,    // nor that children may have them
 	BREAK_SEALS,     // nobody looks at verifiers
 	BREAK_AGE,       // nothing is too old
+	BREAK_PROOFS,    // of a fsync the root is not asked
 	BREAK_TIES,      // a root takes another content of a version that it has
 	BREAK_COUNT
 };

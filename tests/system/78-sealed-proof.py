@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a fsync of a sealed volume is worth. The root is killed when what was written is on its storage: it still knows that it
-is. What a parent says when it leaves proves nothing. A fsync that has failed fails again, until what was written is there."""
+is. What a parent says when it leaves proves nothing. A fsync that has failed fails again, until what was written is there, or is
+known to be lost."""
 import errno
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import signal
 import socket
 
-from lab import BLOCK, Direct, check, hvfs, main, need_fuse
+from lab import BLOCK, Direct, Opener, check, hvfs, main, need_fuse
 
 SEALS = "disk.img.hvfs.seals"
 BLOCKS = 4096  # more than a leaf keeps without knowing that they are at the root
@@ -84,10 +85,69 @@ def write(leaf, fill):
     return writer
 
 
+def begin(lab, name, form="sealed"):
+    return lab.serve(f"root-{name}", "--volume", f"v={name}.img", "--listen", f"unix:{name}.sock", "--volume-key", "v=owner.key",
+                     "--at-rest", form, "--hb-ttl", "1s", "--writeback", "50ms", mount=False)
+
+
+def begin_leaf(lab, name, leaf):
+    return lab.serve(f"{leaf}-{name}", "--volume", "v", "--volume-key", "v=writer.key", "--parent", f"unix:{name}.sock",
+                     "--writeback", "50ms")
+
+
+def told_once(lab):
+    """A root is killed and has served others when a writer is back: what was not synced is not taken from it any more, and a fsync
+    says so. One: the cookies are not asked for it for ever."""
+    lab.create("late.img")
+    root, leaf = begin(lab, "late"), begin_leaf(lab, "late", "leaf")
+    opener = Opener(lab, leaf.image())
+    opener.write(0, b"x", BLOCK)
+    until(lambda: volume(leaf)["unstable_bytes"] == BLOCK, "nothing is sent")
+    os.kill(leaf.pid, signal.SIGSTOP)
+    root.kill()
+    root = begin(lab, "late")
+    until(lambda: volume(root)["phase"] == "serving", "the grace time does not end")
+    os.kill(leaf.pid, signal.SIGCONT)
+    until(lambda: volume(leaf)["rescued"]["bytes"] == BLOCK, "nothing is rescued")
+    check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync does not tell that something is lost")
+    check(opener.do("os.fsync(fd)") == "ok", "it is told again")
+    opener.write(0, b"y", BLOCK)
+    check(opener.do("os.fsync(fd)") == "ok", "it is told again")
+    opener.close()
+
+
+def in_a_sync(lab, form):
+    """A root is killed when a sync has ended, but the versions are not in the file yet. What was synced has taken the place of what
+    somebody brings who lives: the root has to know as which version that was sealed."""
+    versions = 4096 + 16 * (64 << 20) // BLOCK
+    name = "sync-" + form
+    lab.create(name + ".img")
+    root, one, two = begin(lab, name, form), begin_leaf(lab, name, "one"), begin_leaf(lab, name, "two")
+    with open(name + ".img.hvfs.seals", "rb") as file:
+        before = file.read(versions)
+    first, second = Opener(lab, one.image()), Opener(lab, two.image())
+    first.write(0, b"x", BLOCK)
+    until(lambda: volume(one)["unstable_bytes"] == BLOCK, "nothing is sent")
+    second.write(0, b"y", BLOCK)
+    check(second.do("os.fsync(fd)") == "ok", "a fsync fails")
+    check(volume(one)["unstable_bytes"] == BLOCK, "the other does not keep what it has sent")
+    two.kill()
+    root.kill()
+    with open(name + ".img.hvfs.seals", "r+b") as file:
+        file.write(before)
+    until(lambda: volume(one)["phase"] == "lapsed", "the lease does not end")
+    begin(lab, name, form)
+    check(first.do("os.fsync(fd)") == "ok", form + ": what was written over what was sent is at the root, and it does not know")
+    first.close()
+
+
 def test(lab):
     need_fuse()
     hvfs("volume-key", "new", "owner.key")
     hvfs("volume-key", "export", "owner.key", "writer.key", "--role", "writer")
+    told_once(lab)
+    for form in "sealed", "plain":
+        in_a_sync(lab, form)
     lab.create()
     root = start(lab)
     leaf = lab.leaf("one", "--volume-key", "v=writer.key", "--cache", "mem:8M", "--writeback", "50ms")

@@ -176,7 +176,7 @@ story_make(struct rng *rng, struct story *story)
 			.durable = rng_chance(rng, 20),
 		};
 	}
-	story->losses = (struct losses){parents, story->failures, rng_below(rng, FAILURES_MAX + 1)};
+	story->losses = (struct losses){parents, story->failures, rng_below(rng, FAILURES_MAX + 1), NULL};
 	for (size_t i = 0; i < story->losses.failure_count; i++) {
 		uint64_t at = 1 + rng_below(rng, span + span / 4);
 
@@ -255,7 +255,7 @@ good_after(struct story story, const struct failure *failures, size_t count)
 {
 	size_t undone;
 
-	story.losses = (struct losses){parents, failures, count};
+	story.losses = (struct losses){parents, failures, count, NULL};
 	return story_is_good(&story, &undone);
 }
 

@@ -21,7 +21,7 @@ static struct {
 	version_t sealed;
 } copies[BLOCKS];
 static struct news *news;
-static uint32_t next_xid, dropped;
+static uint32_t next_xid, dropped, looked;
 static moment_us now;
 
 // ---- The reader ----
@@ -43,12 +43,17 @@ drop(void *arg, uint64_t block, version_t sealed, version_t version)
 }
 
 static bool
-next(void *arg, uint32_t *at, uint64_t *ret_block)
+next(void *arg, uint32_t *at, uint32_t *looks, uint64_t *ret_block)
 {
-	while (*at < BLOCKS && copies[*at].copy == NEWS_NO_COPY)
-		(*at)++;
-	*ret_block = *at;
-	return (*at)++ < BLOCKS;
+	for (; *at < BLOCKS && *looks > 0; (*at)++) {
+		(*looks)--;
+		looked++;
+		if (copies[*at].copy == NEWS_NO_COPY)
+			continue;
+		*ret_block = (*at)++;
+		return true;
+	}
+	return false;
 }
 
 static const struct news_callbacks callbacks = {.find = find, .drop = drop, .next = next};
@@ -112,8 +117,10 @@ struct asked {
 static bool
 ask(struct asked *ret)
 {
+	uint32_t looks = NEWS_LOOKS;
+
 	ret->xid = next_xid++;
-	ret->size = news_next(news, ret->xid, ret->bytes);
+	ret->size = news_next(news, ret->xid, &looks, ret->bytes);
 	return ret->size > 0;
 }
 
@@ -241,6 +248,38 @@ START_TEST(root_starts_anew)
 	ck_assert(copies[3000].copy == NEWS_NO_COPY && copies[2999].copy == NEWS_COPY);
 	ck_assert(given(1, 19));
 	ck_assert_uint_eq(dropped, 2);
+}
+END_TEST
+
+// Of a table where hardly anything has a copy no step looks at more than it may, and the round goes on in the next one.
+START_TEST(a_walk_takes_steps)
+{
+	enum { STEP = 100 };
+	uint8_t bytes[NEWS_QUESTION_SIZE_MAX];
+	struct asked asked;
+	uint32_t steps = 0, looks;
+	size_t size = 0;
+
+	ck_assert(given(BLOCKS - 1, 10));
+	hear();
+	newest[BLOCKS - 1] = 11;
+	restart_root();
+	now++;
+	news_begin(news, now);
+	ck_assert(ask(&asked));
+	ck_assert_int_eq(reply(&asked), NEWS_TAKEN); // that it is another root
+	for (; size == 0; steps++) {
+		looks = STEP;
+		looked = 0;
+		size = news_next(news, next_xid, &looks, bytes);
+		ck_assert_uint_le(looked, STEP);
+		ck_assert_uint_ne(news_heard_at(news), now);
+		ck_assert(size > 0 || looks == 0);
+	}
+	ck_assert_uint_eq(steps, BLOCKS / STEP);
+	news_lost(news); // the next round looks at all again
+	hear();
+	ck_assert_uint_eq(dropped, 1);
 }
 END_TEST
 
@@ -436,8 +475,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		what_was_given_is_asked_about, what_is_written_later_is_told, what_is_its_own_stays, root_starts_anew, list_has_forgotten,
-		runs, much_comes, floors_are_bounded, only_a_whole_round_counts, nothing_is_left_out, every_byte_counts,
+		what_was_given_is_asked_about, what_is_written_later_is_told, what_is_its_own_stays, root_starts_anew, a_walk_takes_steps,
+		list_has_forgotten, runs, much_comes, floors_are_bounded, only_a_whole_round_counts, nothing_is_left_out, every_byte_counts,
 		old_keys_do_not_come_back, no_questions};
 	Suite *suite = suite_create("news");
 	TCase *tcase = tcase_create("news");
