@@ -75,7 +75,7 @@ check_empty(struct opening *opening, uint8_t *bytes)
 static int
 check_whole(struct opening *opening)
 {
-	if (disk_end(&opening->found) <= medium_size(opening))
+	if (opening->anew || disk_end(&opening->found) <= medium_size(opening))
 		return 0;
 	return refuse(opening, "is a cache of hvfs that was cut: it has %" PRIu64 " of %" PRIu64
 			       " bytes; remove it, and it is made anew",
@@ -117,21 +117,25 @@ find_superblock(struct opening *opening, uint8_t *bytes)
 }
 
 static int
-format(struct opening *opening, uint8_t *bytes)
+grow(struct opening *opening, uint64_t size)
+{
+	int sys_errno = 0;
+
+	if (size > medium_size(opening))
+		sys_errno = opening->level->medium.ops->grow(opening->level->medium.self, size);
+	if (sys_errno == 0)
+		return 0;
+	return refuse(opening, "has %" PRIu64 " bytes, and %" PRIu64 " are needed: %s; ask for less", medium_size(opening),
+		      disk_end(&opening->level->superblock), strerror(sys_errno));
+}
+
+// Both: else the other one might be taken for ours.
+static int
+write_superblocks(struct opening *opening, uint8_t *bytes)
 {
 	struct disk_superblock *superblock = &opening->level->superblock;
-	int sys_errno;
 
-	randombytes_buf(superblock->id, DISK_ID_SIZE);
-	superblock->filling = opening->anew;
-	superblock->generation = opening->ours ? opening->found.generation : 0;
-	if (disk_end(superblock) > medium_size(opening)) {
-		sys_errno = opening->level->medium.ops->grow(opening->level->medium.self, disk_end(superblock));
-		if (sys_errno != 0)
-			return refuse(opening, "has %" PRIu64 " bytes, and %" PRIu64 " are needed: %s; ask for less",
-				      medium_size(opening), disk_end(superblock), strerror(sys_errno));
-	}
-	for (int i = 0; i < DISK_SUPERBLOCKS; i++) { // both: else the other one might be taken for ours
+	for (int i = 0; i < DISK_SUPERBLOCKS; i++) {
 		superblock->generation++;
 		disk_superblock_write(superblock, bytes);
 		if (perform(opening, true, disk_superblock_offset(superblock->generation % DISK_SUPERBLOCKS), bytes,
@@ -139,6 +143,24 @@ format(struct opening *opening, uint8_t *bytes)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+format(struct opening *opening, uint8_t *bytes)
+{
+	struct disk_superblock *superblock = &opening->level->superblock;
+	bool says_first = opening->anew && medium_size(opening) == 0;
+
+	randombytes_buf(superblock->id, DISK_ID_SIZE);
+	superblock->filling = opening->anew;
+	superblock->generation = opening->ours ? opening->found.generation : 0;
+	// What a change has made says so before it has its size: if the node is killed, it is not taken for somebody else's
+	// (node/cache_left.h).
+	if (says_first && (grow(opening, disk_superblock_offset(DISK_SUPERBLOCKS)) != 0 || write_superblocks(opening, bytes) != 0))
+		return -1;
+	if (grow(opening, disk_end(superblock)) != 0)
+		return -1;
+	return says_first ? 0 : write_superblocks(opening, bytes);
 }
 
 static void

@@ -130,9 +130,11 @@ struct work {
 	uint8_t ask_perm;
 	uint8_t ask_opcode;
 	bool ask_digest;       // the digest of our hint went along
+	bool ask_alone;        // not with others: an answer with it and others had something that is none of the volume's
 	uint8_t failed_status; // enum status: the first want in the queue ends with it, if it has asked
 	version_t gap;         // a writer below fell silent: it may have used versions up to this; what comes next is beyond. 0: none
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
+	bool put_late;         // it may still come to the root, which we have left: who asked waits (recovery_put_late)
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;
 	moment_us ask_at;

@@ -82,6 +82,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
 	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data, below), perm);
 	say.hops_left = want->hops_left;
+	say.alone = work->ask_alone;
 	if (say.opcode == OP_PUT && buf != NULL) {
 		say.flags = FLAG_FORCE_SYNC;
 		say.item = true;
@@ -246,6 +247,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 		head->version = item->kind == ITEM_EMPTY ? entry->version : 0; // 0: others have written since
 	}
 	work->fresh = true;
+	work->ask_alone = false;
 	ask_end(core, work);
 }
 
@@ -287,9 +289,15 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	case STATUS_ACCESS_DENIED: // as if cut off, which comes next (A4)
 		retry_later(core, entry);
 		return;
+	case STATUS_BAD_VERIFIER:
+		if (message->count == 1 || work->ask_alone)
+			break;
+		work->ask_alone = true; // it may be another block that is wrong
+		return;
 	default:
 		break;
 	}
+	work->ask_alone = false;
 	core_trace(core, "volume %s block %llu: the parent answers %s", volume->name, (unsigned long long)block_key_block(entry->key),
 		   message_status_text(message->status));
 	work->failed_status = (uint8_t)message->status;

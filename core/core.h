@@ -238,6 +238,10 @@ struct block_info {
 };
 void core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us now, struct block_info *ret);
 
+// A root: is what is on its storage, of which there is no copy in memory, told to be ${version}, of its own epoch? Then bytes that
+// come with that number are taken for it. (Of epochs before the version log speaks, which may know of more than is on record.)
+bool core_storage_has(struct core *core, uint32_t volume, uint64_t block, version_t version);
+
 // The next block of ${volume} whose copy is in memory; *${at} is 0 for the first, and steps may be between. At most *${looks}
 // entries of the block table, of whatever volume, are looked at, and it is less by those. False when there are no more, or when it
 // is 0 then.

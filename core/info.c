@@ -184,6 +184,20 @@ core_block_info(struct core *core, uint32_t volume, uint64_t block, moment_us no
 	core->now = before;
 }
 
+// Who is not known has the floor (R11), but while claims come.
+bool
+core_storage_has(struct core *core, uint32_t index, uint64_t block, version_t version)
+{
+	const struct volume *volume = core->volumes[index];
+	const struct entry *entry = table_find(&core->table, block_key_make(index, block));
+
+	if (!volume->is_root || version_epoch(version) != volume->epoch)
+		return false;
+	if (entry == NULL)
+		return version == volume->version_floor && !claim_in_grace(core, volume);
+	return entry->version == version && entry->copy == COPY_ABSENT && !entry->claimed;
+}
+
 // ---- invariants ----
 
 // I2: one writer; R18 apart, a record says nothing that the node does not hold (I1).

@@ -147,7 +147,7 @@ outbox_say(struct core *core, const struct saying *say)
 	struct message *message = link->open;
 
 	CHECK(link->in_use);
-	if (message == NULL || !joins(core, message, say))
+	if (message == NULL || say->alone || !joins(core, message, say))
 		message = outbox_begin_run(core, say);
 	if (say->opcode == OP_RECOVER)
 		link->queued += claim_size(message, say);
@@ -164,6 +164,8 @@ outbox_say(struct core *core, const struct saying *say)
 		if (say->kind == ITEM_DATA)
 			link->queued += core->volumes[say->volume]->block_size;
 	}
+	if (say->alone)
+		link->open = NULL;
 	return message;
 }
 

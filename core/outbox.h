@@ -25,6 +25,7 @@ struct saying {
 	const struct claimant *claimant; // RECOVER, or a recall for one; NULL
 	uint32_t live_ms;                // RECOVER, INVALIDATE with RECOVERY_OP: what is left of the claimant's lease
 	const uint8_t *digest;           // GET: of the bytes that are here; NULL: none are
+	bool alone;                      // a message of its own
 	bool item;          // bytes, zeros or at least a version go along:
 	enum item_kind kind;
 	version_t version;

@@ -155,14 +155,41 @@ give_up_claim(struct core *core, struct entry *entry)
 }
 
 // What was sent to the root itself on a link that broke can still arrive there when we have left it for another node, behind
-// what others write meanwhile. (A root that we come back to closes that link; one that is dead takes nothing.)
+// what others write meanwhile. (A root that we come back to closes that link, if we still have the name (${is_known}) that it knows;
+// one that is dead takes nothing.)
 static bool
-may_come_late(const struct volume *volume)
+may_come_late(const struct volume *volume, bool is_known)
 {
-	for (uint32_t i = 1; i < volume->above_count; i++) // it need not be the last: names of before come behind it
+	for (uint32_t i = is_known ? 1 : 0; i < volume->above_count; i++) // it need not be the last: names of before come behind it
 		if (claimant_names(&volume->own, volume->above[i]))
 			return true;
 	return false;
+}
+
+// A PUT with bytes was under way when the session was lost: it was done or not.
+static void
+put_unknown(struct core *core, struct volume *volume, struct work *work)
+{
+	if (volume->claim_lease_end <= core->now) {
+		work->failed_status = STATUS_STORE_ERROR; // others may have written since
+		return;
+	}
+	work->put_late = may_come_late(volume, true);
+	if (work->put_late && volume->puts_until == 0)
+		volume->puts_until = volume->claim_lease_end;
+}
+
+void
+recovery_put_late(struct core *core, struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+	struct work *work = table_work(&core->table, entry);
+
+	if (volume->puts_until <= core->now)
+		work->failed_status = STATUS_STORE_ERROR; // others may have written since, or write before
+	else if (may_come_late(volume, false))
+		return;
+	work->put_late = false;
 }
 
 void
@@ -171,12 +198,11 @@ recovery_block(struct core *core, struct entry *entry)
 	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 	bool below = directory_max(&core->directory, entry, -1) == PERM_WRITE;
-	bool lapsed = volume->claim_lease_end <= core->now;
 
 	if (entry->copy == COPY_DIRTY)
 		dirty_before_barriers(core, entry);
-	if (work != NULL && work->put_unknown && (lapsed || may_come_late(volume)))
-		work->failed_status = STATUS_STORE_ERROR; // written or not, and others may have written since, or write before
+	if (work != NULL && work->put_unknown)
+		put_unknown(core, volume, work);
 	if (below)
 		entry_drop_unless_in_memory(core, entry);
 	// What is clean and not in memory is no more than a hint: what the parent may have lost could not be sent again.
@@ -420,6 +446,12 @@ recovery_pump(struct core *core, struct volume *volume)
 	if (volume->claims_retry_at != 0 && volume->claims_retry_at <= core->now) {
 		volume->claims_retry_at = 0;
 		table_touch_works(&core->table, volume->index); // gone through at the end of this step
+	}
+	if (volume->puts_until > core->now) {
+		core_wake(core, volume->puts_until);
+	} else if (volume->puts_until != 0) {
+		volume->puts_until = 0;
+		table_touch_works(&core->table, volume->index);
 	}
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
 	    is_used_below(core, volume) || (volume->comes_back && volume->owed > 0))

@@ -12,6 +12,10 @@ void recovery_remember(struct core *core, struct volume *volume);
 // The block was held under the old session: what this node may claim is claimed, the rest is given up.
 void recovery_block(struct core *core, struct entry *entry);
 
+// A PUT with bytes may still come to the root that we have left, if that lives: who asked for it waits until another root is above,
+// or fails with the lease of then.
+void recovery_put_late(struct core *core, struct entry *entry);
+
 // What children had brought and this node had passed on without a copy may be lost above: they have to bring it again.
 void recovery_below(struct core *core, const struct volume *volume);
 

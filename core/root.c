@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes of adjacent blocks in one step become one store operation. Two writes of one block are never under
-// way together, nor is a read taken over a write: what was read while the block was overwritten is thrown away.
+// Reads and writes of adjacent blocks in one step become one store operation. Of one block there is one under way at a time, as
+// store/store.h and node/rest.h count on: what is being read is not written before that has ended, and what is being written
+// is in memory. What was read while the copy in memory was overwritten is thrown away, and so is that it could not be read.
 #include "core/root.h"
 #include "core/check.h"
 #include "core/dirty.h"
@@ -66,6 +67,7 @@ root_read(struct core *core, struct entry *entry, struct want *want)
 
 	if (work->store_reading)
 		return;
+	CHECK(!work->flushing);
 	if (volume->reading >= READ_WINDOW) { // whoever asked may have left, and ask for others
 		key_list_wait(core, &volume->read_wait, entry, WAIT_READ);
 		return;
@@ -86,7 +88,7 @@ root_write(struct core *core, struct entry *entry)
 	struct volume *volume = entry_volume(core, entry);
 	struct buf *buf = core->copies.ops->get(core->copies.self, entry->key);
 
-	CHECK(entry->copy == COPY_DIRTY && buf != NULL);
+	CHECK(entry->copy == COPY_DIRTY && buf != NULL && !table_work(&core->table, entry)->store_reading);
 	actions_add_buf(core->actions, store_action(core, volume, ACTION_STORE_WRITE, block_key_block(entry->key)),
 			buf, entry->version);
 	dirty_sent(core, entry);
@@ -111,10 +113,10 @@ root_read_block(struct core *core, const struct store_op *op, uint32_t i, struct
 	core->volumes[op->volume]->reading--;
 	core->volumes[op->volume]->read_at = core->now;
 	work->store_reading = false;
-	if (buf == NULL)
-		work->failed_status = STATUS_STORE_ERROR;
-	else if (!work->read_stale && entry->copy == COPY_ABSENT)
+	if (buf != NULL && !work->read_stale && entry->copy == COPY_ABSENT)
 		entry_put_copy(core, entry, buf, COPY_CLEAN);
+	else if (buf == NULL && !work->read_stale)
+		work->failed_status = STATUS_STORE_ERROR;
 	work->read_stale = false;
 	table_touch(&core->table, entry);
 }

@@ -241,6 +241,8 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 		volume->parent_epoch = message->connect_flags & CONNECT_RECOVERING ? 0 : message->epoch;
 	volume_told_epoch(volume, message->epoch, true);
 	journaled_author_changed(core, volume);
+	if (volume->puts_until != 0)
+		table_touch_works(&core->table, volume->index); // another root may be above
 	if (volume->claims_end_due)
 		return;
 	epoch_confirmed(volume);

@@ -185,6 +185,7 @@ struct volume {
 	uint64_t claims;           // blocks whose claim has not been answered
 	moment_us claim_lease_end; // of the session that was lost
 	moment_us claims_retry_at; // the parent has no room for claims: not before
+	moment_us puts_until;      // PUTs that may come late fail then; 0: there are none
 	bool claims_end_due;       // once all are answered, and nothing is used below that was not claimed, the parent is told
 	// The nodes under whose names what is held is recorded, the parent first: the way up of the session. Other volumes may
 	// have other names there.

@@ -252,6 +252,8 @@ transaction_advance(struct core *core, struct entry *entry)
 
 	if (work->claim)
 		recovery_claim(core, entry);
+	if (work->put_late)
+		recovery_put_late(core, entry);
 	// Who claims a block that we hold has it: the recall has to reach him, too.
 	claimed = claim_advance(core, entry);
 	if (work->revoked)
@@ -287,8 +289,9 @@ transaction_advance(struct core *core, struct entry *entry)
 			want_end(core, entry);
 			continue;
 		}
-		if (ended_only && !want->applied)
+		if ((ended_only && !want->applied) || (work->put_late && want->asks))
 			break;
+		work->put_late = false;
 		if (is_frozen_for(core, entry, want)) {
 			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
 			want_end(core, entry);

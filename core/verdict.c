@@ -366,6 +366,14 @@ has_as_new(const struct entry *entry, const struct want *want)
 	       version_epoch(want->version) == version_epoch(entry->version);
 }
 
+// A proxy has these bytes, or newer ones, which those above have, too, or will get: nobody needs to let the block go for these.
+static bool
+is_here(const struct entry *entry, const struct want *want)
+{
+	return want->asked < 0 && want->version <= entry->version && entry->copy != COPY_ABSENT && !entry->stale &&
+	       has_as_new(entry, want);
+}
+
 // Bytes that are newer than what others may read here come from who has kept them too long: nobody was given the block before
 // all that was written had come home (R6). As with any write, who reads is asked to stop first.
 static bool
@@ -416,6 +424,8 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			if (verdict != CLAIM_TAKEN || want->version <= entry->version)
 				return verdict;
 		}
+		if (is_here(entry, want) && !volume->is_root)
+			return CLAIM_TAKEN;
 		if (!heed_record(core, entry, want))
 			return CLAIM_WAITS;
 		// There are newer bytes than ours, and we do not know their version (it was claimed, it may be): whether they

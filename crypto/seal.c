@@ -2,6 +2,8 @@
 // Each hash and each key is used with a domain of its own, so that nothing made for one purpose passes for another; all
 // that is hashed or authenticated has a fixed size, so that no two things have the same bytes.
 //
+//	nonce            block number / 256, version / 256, 12 bytes of BLAKE2b-256(symmetric key, header, sum)
+//	sum              tag of XAES-256-GCM(symmetric key, nonce of ones, no bytes, the block)
 //	ciphertext, tag  XAES-256-GCM(symmetric key, nonce, block, what the block is: struct header)
 //	leaf             SHA-256(header, nonce, tag, SHA-256(ciphertext)), or of zeros: SHA-256(header)
 //	inner node       SHA-256(domain, left, right)
@@ -31,15 +33,20 @@ enum {
 	TREE_NODES_MAX =
 		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
 	CACHE_WAYS = 4,
+	NEAR = 256, // neighbours of a block, and versions of it, whose nonces begin alike
+	NEAR_BLOCK_SIZE = 5, NEAR_VERSION_SIZE = 7,
+	OWN_NONCE_SIZE = SEAL_NONCE_SIZE - XAES_PREFIX_SIZE,
 };
 
 static_assert(SIGNATURE_AT + SEAL_SIGNATURE_SIZE == SEAL_HEAD_SIZE, "the sizes are those of the layout");
 static_assert(SEAL_CACHE_TREES % CACHE_WAYS == 0, "the cache is made of sets");
+static_assert(NEAR_BLOCK_SIZE + NEAR_VERSION_SIZE == XAES_PREFIX_SIZE, "blocks of one write are near each other, as a rule");
+static_assert((int)OWN_NONCE_SIZE <= (int)crypto_generichash_BYTES && (int)SEAL_DIGEST_SIZE == (int)SEAL_TAG_SIZE, "they fit");
 
 // Padded with zeros.
 static const char domain_cipher[DOMAIN_SIZE] = "hvfs/1 cipher", domain_leaf[DOMAIN_SIZE] = "hvfs/1 leaf",
 		  domain_zero[DOMAIN_SIZE] = "hvfs/1 zeros", domain_node[DOMAIN_SIZE] = "hvfs/1 node",
-		  domain_root[DOMAIN_SIZE] = "hvfs/1 root";
+		  domain_root[DOMAIN_SIZE] = "hvfs/1 root", domain_nonce[DOMAIN_SIZE] = "hvfs/1 nonce";
 
 // ---- What is authenticated ----
 
@@ -53,6 +60,11 @@ struct leaf {
 	uint8_t nonce[SEAL_NONCE_SIZE], tag[SEAL_TAG_SIZE], digest[SEAL_HASH_SIZE];
 };
 
+struct content {
+	struct header header;
+	uint8_t sum[XAES_TAG_SIZE]; // of what is in the clear: make_sum()
+};
+
 struct node {
 	char domain[DOMAIN_SIZE];
 	uint8_t left[SEAL_HASH_SIZE], right[SEAL_HASH_SIZE];
@@ -63,8 +75,8 @@ struct root {
 	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], leaves[4], hash[SEAL_HASH_SIZE];
 };
 
-static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct node) == 80 &&
-		      sizeof(struct root) == 72,
+static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct content) == 72 &&
+		      sizeof(struct node) == 80 && sizeof(struct root) == 72,
 	      "only bytes, and none between them");
 
 static void
@@ -218,6 +230,28 @@ seal_version(const uint8_t *verifier, size_t size)
 	return parse(verifier, size, &parts) ? parts.version : 0;
 }
 
+void
+seal_digest(const uint8_t *verifier, size_t size, uint8_t ret[SEAL_DIGEST_SIZE])
+{
+	struct parts parts;
+
+	memset(ret, 0, SEAL_DIGEST_SIZE);
+	if (!parse(verifier, size, &parts))
+		return;
+	if (parts.kind == KIND_DATA)
+		memcpy(ret, parts.tag, SEAL_DIGEST_SIZE);
+	else
+		seal_digest_of_zeros(ret);
+}
+
+void
+seal_digest_of_zeros(uint8_t ret[SEAL_DIGEST_SIZE])
+{
+	static const uint8_t zeros[SEAL_DIGEST_SIZE] = "zeros";
+
+	memcpy(ret, zeros, SEAL_DIGEST_SIZE);
+}
+
 uint32_t
 seal_write_of(const uint8_t *verifier, size_t size)
 {
@@ -286,28 +320,61 @@ write_path(const struct tree *tree, size_t leaf, uint8_t *bytes)
 	return bytes;
 }
 
-// Random ones. Those of a write have the first half in common, so that they share a derived key (crypto/xaes.h).
+// A sum of the content that only who has the key can foresee, and nobody is shown: so two contents have another one (a polynomial
+// over the block, as AES-GCM-SIV has it for the same purpose, RFC 8452), and it takes a fifth of the time of a hash. No block has
+// the nonce, which says of the version that its counter is all ones (protocol.md R11: that can not be).
 static void
-make_nonces(uint8_t nonces[][SEAL_NONCE_SIZE], size_t count)
+make_sum(const struct volume_key *key, uint32_t generation, const struct seal_block *block, uint8_t ret[XAES_TAG_SIZE])
 {
-	randombytes_buf(nonces, count * SEAL_NONCE_SIZE); // a system call: once
-	for (size_t i = 1; i < count; i++)
-		memcpy(nonces[i], nonces[0], XAES_PREFIX_SIZE);
+	uint8_t nonce[SEAL_NONCE_SIZE];
+	struct xaes how = {volume_key_symmetric(key, generation), nonce, block->plain, block->place.block_size};
+
+	memset(nonce, 0xff, sizeof(nonce));
+	xaes_encrypt(&how, block->plain, 0, ret, ret); // no bytes: where they would go does not matter
+}
+
+// It depends on the content and its place alone: so one content has one ciphertext, whoever seals it, and how often. The first
+// half is common to what is near: such blocks share a derived key (crypto/xaes.h).
+static void
+make_nonce(const struct volume_key *key, uint32_t generation, const struct seal_place *place,
+	   const uint8_t sum[XAES_TAG_SIZE], uint8_t ret[SEAL_NONCE_SIZE])
+{
+	struct content content;
+	uint8_t own[crypto_generichash_BYTES];
+
+	fill_header(&content.header, domain_nonce, key, generation, place);
+	memcpy(content.sum, sum, sizeof(content.sum));
+	put_be(ret, NEAR_BLOCK_SIZE, place->block / NEAR);
+	put_be(ret + NEAR_BLOCK_SIZE, NEAR_VERSION_SIZE, place->version / NEAR);
+	crypto_generichash(own, sizeof(own), (const uint8_t *)&content, sizeof(content), volume_key_symmetric(key, generation),
+			   VOLUME_KEY_SYMMETRIC_SIZE);
+	memcpy(ret + XAES_PREFIX_SIZE, own, OWN_NONCE_SIZE);
+}
+
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 // Encrypt a block: its nonce and tag into its verifier, its leaf.
 static void
-make_leaf(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t *nonce,
+make_data(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t sum[XAES_TAG_SIZE],
 	  struct seal_verifier *verifier, uint8_t ret_leaf[SEAL_HASH_SIZE])
 {
-	uint8_t *own_nonce = verifier->bytes + SEAL_HEAD_SIZE, *tag = own_nonce + SEAL_NONCE_SIZE;
+	uint8_t *nonce = verifier->bytes + SEAL_HEAD_SIZE, *tag = nonce + SEAL_NONCE_SIZE;
 
-	if (block->plain != NULL) {
-		memcpy(own_nonce, nonce, SEAL_NONCE_SIZE);
-		encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
-	}
-	hash_leaf(ret_leaf, key, generation, &block->place, block->plain != NULL ? block->cipher : NULL, own_nonce,
-		  tag);
+	make_nonce(key, generation, &block->place, sum, nonce);
+	encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
+	hash_leaf(ret_leaf, key, generation, &block->place, block->cipher, nonce, tag);
+}
+
+static void
+make_zeros(const struct volume_key *key, uint32_t generation, const struct seal_block *block, uint8_t ret_leaf[SEAL_HASH_SIZE])
+{
+	hash_leaf(ret_leaf, key, generation, &block->place, NULL, NULL, NULL);
+	if (block->plain != NULL)
+		memset(block->cipher, 0, block->place.block_size);
 }
 
 void
@@ -315,26 +382,36 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 	  struct seal_verifier *ret_verifiers)
 {
 	uint32_t generation = volume_key_newest(key);
-	uint8_t nonces[SEAL_BLOCKS_MAX][SEAL_NONCE_SIZE], signature[SEAL_SIGNATURE_SIZE];
+	uint8_t signature[SEAL_SIGNATURE_SIZE];
+	uint8_t sums[SEAL_BLOCKS_MAX][XAES_TAG_SIZE];
+	enum kind kinds[SEAL_BLOCKS_MAX];
 	struct tree tree;
 	struct root root;
 
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
-	make_nonces(nonces, count);
-	for (size_t i = 0; i < count; i++)
-		make_leaf(key, generation, &blocks[i], nonces[i], &ret_verifiers[i], tree.nodes[i]);
+	for (size_t i = 0; i < count; i++) { // all of them first, as they have a derived key in common
+		kinds[i] = blocks[i].plain == NULL || is_zero(blocks[i].plain, blocks[i].place.block_size) ? KIND_ZERO : KIND_DATA;
+		if (kinds[i] == KIND_DATA)
+			make_sum(key, generation, &blocks[i], sums[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (kinds[i] == KIND_DATA)
+			make_data(key, generation, &blocks[i], sums[i], &ret_verifiers[i], tree.nodes[i]);
+		else
+			make_zeros(key, generation, &blocks[i], tree.nodes[i]);
+	}
+	sodium_memzero(sums, sizeof(sums));
 	build_tree(&tree, count);
 	fill_root(&root, key, generation, (uint32_t)count, root_of(&tree));
 	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root),
 			     volume_key_signing(key, generation));
 	for (size_t i = 0; i < count; i++) {
 		struct seal_verifier *verifier = &ret_verifiers[i];
-		enum kind kind = blocks[i].plain != NULL ? KIND_DATA : KIND_ZERO;
 
-		write_head(verifier, kind, generation, blocks[i].place.version, i, count);
+		write_head(verifier, kinds[i], generation, blocks[i].place.version, i, count);
 		memcpy(verifier->bytes + SIGNATURE_AT, signature, SEAL_SIGNATURE_SIZE);
 		verifier->size =
-			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kind)) - verifier->bytes);
+			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kinds[i])) - verifier->bytes);
 	}
 }
 

@@ -32,6 +32,7 @@ enum {
 	SEAL_SIGNATURE_SIZE = crypto_sign_BYTES,
 	SEAL_HEAD_SIZE = 1 + 4 + 8 + 2 + 2 + SEAL_SIGNATURE_SIZE, // of a verifier, the signature included
 	SEAL_VERIFIER_SIZE_MAX = SEAL_HEAD_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE + SEAL_PATH_MAX * SEAL_HASH_SIZE,
+	SEAL_DIGEST_SIZE = 16, // of a content
 	SEAL_CACHE_TREES = 256, // verified signatures that are remembered
 };
 
@@ -56,7 +57,8 @@ struct seal_verifier {
 struct seal_block {
 	struct seal_place place;
 	const uint8_t *plain; // block_size bytes; NULL: zeros, of which there is no ciphertext
-	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}
+	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}. Blocks whose ciphertext is not wanted
+			      // may share it
 };
 
 // A block that is checked or opened.
@@ -85,12 +87,18 @@ void seal_cache_destroy(struct seal_cache *cache);
 uint64_t seal_cache_misses(const struct seal_cache *cache);
 
 // Seal the ${count} (1 to SEAL_BLOCKS_MAX) blocks of a write with the newest generation of a writer's ${key}: their
-// ciphertexts and, in the same order, their verifiers.
+// ciphertexts and, in the same order, their verifiers. One content of a place has one ciphertext, nonce and tag, also when it
+// is sealed once more, alone or among others. Zeros are sealed as such, also if they are in ${plain}; ${cipher} is zeros then.
 void seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t count,
 	       struct seal_verifier *ret_verifiers);
 
 // As which version a block was sealed, if the ${size} bytes are its verifier; 0: they are none.
 version_t seal_version(const uint8_t *verifier, size_t size);
+
+// Which content it is, of those that were sealed as one version of one block with one generation of keys: the tag of data, and a
+// digest of their own for zeros. All zeros, which no content has: the ${size} bytes are no verifier.
+void seal_digest(const uint8_t *verifier, size_t size, uint8_t ret[SEAL_DIGEST_SIZE]);
+void seal_digest_of_zeros(uint8_t ret[SEAL_DIGEST_SIZE]);
 
 // A number that the blocks of one write have in common, and hardly any others; of no use but to keep them together. 0:
 // the ${size} bytes are no verifier.

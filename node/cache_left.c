@@ -16,12 +16,24 @@
 
 enum { PAGE = 4096 };
 
+// As a change makes it, before the superblocks are there. Holes of any other size may be somebody's who has not written yet: the
+// image of a new disk, say.
+static bool
+is_begun(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (size == 0)
+		return true;
+	return size == (off_t)disk_superblock_offset(DISK_SUPERBLOCKS) && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
 enum cache_left
 cache_left_look(int fd, struct disk_superblock *ret)
 {
 	struct disk_superblock *superblock = calloc(1, sizeof(*superblock));
 	uint8_t *bytes = aligned_alloc(PAGE, DISK_SUPERBLOCK_SIZE);
-	enum cache_left left = lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO ? CACHE_LEFT_NOTHING : CACHE_LEFT_ELSE;
+	enum cache_left left = is_begun(fd) ? CACHE_LEFT_NOTHING : CACHE_LEFT_ELSE;
 
 	CHECK(superblock != NULL && bytes != NULL);
 	ret->generation = 0;

@@ -13,7 +13,7 @@
 
 enum cache_left {
 	CACHE_LEFT_ELSE,    // something else is in it
-	CACHE_LEFT_NOTHING, // nothing was written to it yet. (One that begins with zeros may be anything.)
+	CACHE_LEFT_NOTHING, // as one is that is begun: empty, or with room for the superblocks alone. (Other zeros may be anything.)
 	CACHE_LEFT_WHOLE,   // a cache; maybe of another version, or damaged
 	CACHE_LEFT_HALF,    // one that was to take the place of another, and has not everything
 };

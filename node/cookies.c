@@ -9,8 +9,6 @@
 // (COOKIES_AT_ONCE); others wait where they are.
 #include "node/cookies_internal.h"
 
-#include "crypto/seal.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,6 @@ enum {
 	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
 	AT_ONCE = COOKIES_AT_ONCE - 2 * NEWS_AT_ONCE, // to the parent; questions that nobody waits for any more may still be there, too
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	ANY_VERSION = 0,       // of a block: it is not asked for any more
-	SENT_MIN = 1024,
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
@@ -45,10 +41,10 @@ about_cookie(enum opcode opcode, uint32_t xid, uint32_t volume_id, const uint8_t
 
 // An answer without bytes: it is not burnt.
 void
-cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size)
+cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *answer, size_t size)
 {
 	uint32_t id = core_volume_id(cookies->node->core, request->volume);
-	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, burnt, size);
+	struct message message = about_cookie(OP_OK_REPLY, request->child_xid, id, answer, size);
 
 	if (request->child == NULL)
 		return;
@@ -101,120 +97,7 @@ request_new(struct cookies *cookies, uint32_t volume, size_t size)
 	return request;
 }
 
-// ---- What was sent ----
-
-static void
-note(struct sent *sent, const struct cookie_entry *entry)
-{
-	if (sent->first + sent->count == sent->capacity && sent->first > sent->capacity / 2) {
-		memcpy(sent->entries, sent->entries + sent->first, sent->count * sizeof(*sent->entries));
-		sent->first = 0;
-	} else if (sent->first + sent->count == sent->capacity) {
-		sent->capacity = sent->capacity == 0 ? SENT_MIN : 2 * sent->capacity;
-		sent->entries = realloc(sent->entries, sent->capacity * sizeof(*sent->entries));
-		CHECK(sent->entries != NULL);
-	}
-	sent->entries[sent->first + sent->count++] = *entry;
-}
-
-static void
-forget_going(struct sent *sent, struct going *going)
-{
-	HASH_DEL(sent->going, going);
-	free(going);
-}
-
-// Number ${number}, if it is not proven, need not arrive.
-static void
-leave_out(struct sent *sent, uint64_t number)
-{
-	if (number >= sent->gone)
-		sent->entries[sent->first + (number - sent->gone)].version = ANY_VERSION;
-}
-
-// What was not answered will not be: the core sends it again, or tells that it is lost.
-static void
-link_gone(struct sent *sent)
-{
-	struct going *going, *next;
-
-	HASH_ITER (hh, sent->going, going, next) {
-		for (uint32_t i = 0; i < going->count; i++)
-			if (!going->blocks[i].is_answered)
-				leave_out(sent, going->from + i);
-		forget_going(sent, going);
-	}
-}
-
-// The last ${count} entries went in the message ${xid}, which will be answered.
-static void
-note_going(struct sent *sent, uint32_t xid, uint32_t count)
-{
-	struct going *going;
-
-	HASH_FIND(hh, sent->going, &xid, sizeof(xid), going);
-	if (going != NULL)
-		forget_going(sent, going);
-	going = calloc(1, sizeof(*going) + count * sizeof(*going->blocks));
-	CHECK(going != NULL);
-	going->xid = xid;
-	going->count = going->left = count;
-	going->from = sent->gone + sent->count - count;
-	for (uint32_t i = 0; i < count; i++)
-		going->blocks[i].block = sent->entries[sent->first + sent->count - count + i].block;
-	HASH_ADD(hh, sent->going, xid, sizeof(going->xid), going);
-}
-
-// The parent answers what was sent of some blocks; no other answer counts. What it refuses need not arrive: the core sends it again,
-// or tells that it is lost; or it is a child's, who hears of it.
-static void
-blocks_answered(struct sent *sent, const struct message *message)
-{
-	struct going *going;
-
-	HASH_FIND(hh, sent->going, &message->xid, sizeof(message->xid), going);
-	for (uint32_t i = 0; going != NULL && i < going->count; i++) {
-		uint64_t block = going->blocks[i].block;
-
-		if (going->blocks[i].is_answered || block < message->block || block - message->block >= message->count)
-			continue;
-		if (message->opcode == OP_ERR_REPLY)
-			leave_out(sent, going->from + i);
-		going->blocks[i].is_answered = true;
-		going->left--;
-	}
-	if (going != NULL && going->left == 0)
-		forget_going(sent, going);
-}
-
-void
-cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
-{
-	int volume = core_message_volume(cookies->node->core, link->slot, message);
-	struct sent *sent;
-	uint32_t count = 0;
-
-	if (volume < 0 || key_of(cookies, (uint32_t)volume) == NULL ||
-	    volume_key_role(key_of(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
-		return;
-	sent = &cookies->sent[volume];
-	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {
-		sent->barrier_xid = message->xid;
-		sent->barrier_end = sent->gone + sent->count;
-		sent->barrier_runs = true;
-	}
-	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
-		const struct blob *verifier = &message->items[i].verifier;
-
-		if (verifier->size == 0)
-			continue;
-		note(sent, &(struct cookie_entry){.block = message->block + i,
-						  .version = seal_version(verifier->bytes, verifier->size)});
-		count++;
-	}
-	if (count > 0)
-		note_going(sent, message->xid, count);
-}
+// ---- Ours ----
 
 static uint32_t
 count_asked(const struct cookies *cookies, uint32_t volume)
@@ -224,48 +107,6 @@ count_asked(const struct cookies *cookies, uint32_t volume)
 	for (const struct request *request = cookies->requests; request != NULL; request = request->next)
 		count += request->child == NULL && request->volume == volume;
 	return count;
-}
-
-static void
-forget_lost(struct sent *sent)
-{
-	struct lost *lost, *next;
-
-	HASH_ITER (hh, sent->lost, lost, next) {
-		HASH_DEL(sent->lost, lost);
-		free(lost);
-	}
-}
-
-void
-cookies_lost(struct cookies *cookies, uint32_t volume, uint64_t block, version_t version)
-{
-	struct sent *sent = &cookies->sent[volume];
-	struct lost *lost;
-
-	if (sent->count == 0)
-		return;
-	HASH_FIND(hh, sent->lost, &block, sizeof(block), lost);
-	if (lost == NULL) {
-		lost = calloc(1, sizeof(*lost));
-		CHECK(lost != NULL);
-		lost->block = block;
-		HASH_ADD(hh, sent->lost, block, sizeof(lost->block), lost);
-	}
-	if (lost->version < version)
-		lost->version = version;
-}
-
-static void
-leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count)
-{
-	for (uint64_t i = 0; i < count && sent->lost != NULL; i++) {
-		const struct lost *lost;
-
-		HASH_FIND(hh, sent->lost, &entries[i].block, sizeof(entries[i].block), lost);
-		if (lost != NULL && entries[i].version <= lost->version)
-			entries[i].version = ANY_VERSION;
-	}
 }
 
 // Bake cookies for what is covered.
@@ -282,29 +123,13 @@ ask(struct cookies *cookies, uint32_t volume)
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		leave_out_lost(sent, entries, count);
+		sent_leave_out_lost(sent, entries, count);
 		request->size = cookie_bake(key_of(cookies, volume), entries, (uint32_t)count, request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
 		cookies_add(&cookies->requests, request);
 		send_up(cookies, request);
 	}
-}
-
-static void
-forget_sent(struct sent *sent, uint64_t end)
-{
-	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
-
-	sent->gone += count;
-	sent->first += count;
-	sent->count -= count;
-	if (sent->count > 0)
-		return;
-	free(sent->entries);
-	sent->entries = NULL;
-	sent->first = sent->capacity = 0;
-	forget_lost(sent);
 }
 
 // ---- What is held ----
@@ -319,6 +144,16 @@ let_go(struct held **at, enum hvfs_error error)
 	event_free(held->patience);
 	node_answer_io(held->cookies->node, held->io, error);
 	free(held);
+}
+
+static bool
+holds_any(const struct cookies *cookies, uint32_t volume)
+{
+	const struct held *held = cookies->held;
+
+	while (held != NULL && held->io->volume != volume)
+		held = held->next;
+	return held != NULL;
 }
 
 // Those of ${volume} that wait for nothing that was sent after ${end} end.
@@ -423,6 +258,46 @@ drop_ours(struct cookies *cookies, uint32_t volume)
 	}
 }
 
+// What ${map} says of ${request} can not come any more, and is not asked for again.
+static void
+give_up_lost(struct sent *sent, const struct request *request, const uint8_t *map)
+{
+	uint32_t count = cookie_count(request->size), lost = 0;
+	struct cookie_entry *entries = &sent->entries[sent->first + (request->end - count - sent->gone)];
+	uint64_t block = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!cookie_map_has(map, i) || entries[i].version == ANY_VERSION)
+			continue;
+		block = lost++ == 0 ? entries[i].block : block;
+		entries[i] = (struct cookie_entry){.block = entries[i].block};
+	}
+	if (lost == 0) // that is known here by now
+		return;
+	log_warnx("block %" PRIu64 " of a sealed volume: its root has another content of the version that was written here, by somebody "
+		  "else; what was written here is lost, and fsync fails (%" PRIu32 " such blocks)",
+		  block, lost);
+}
+
+static void
+not_burnt(struct cookies *cookies, struct request *request, const struct message *message)
+{
+	uint32_t volume = request->volume;
+	struct sent *sent = &cookies->sent[volume];
+	const uint8_t *map = cookie_lost(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
+					 message->cookie.size);
+
+	if (map != NULL && holds_any(cookies, volume)) // else the next fsync hears it
+		give_up_lost(sent, request, map);
+	else if (map == NULL && !sent->failed)
+		log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
+			  "fsync fails");
+	drop_ours(cookies, volume);
+	sent->asked = sent->gone;
+	sent->failed = true;
+	let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
+}
+
 // It is one of the list. Who passes answers on may do so in another order: what is proven is proven from the beginning.
 static void
 ours_answered(struct cookies *cookies, struct request *request, const struct message *message)
@@ -434,13 +309,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					    message->cookie.size);
 	if (!request->is_burnt) {
-		if (!sent->failed)
-			log_warnx("what was written to a sealed volume is not at its root, though the parent said so: until it is, "
-				  "fsync fails");
-		drop_ours(cookies, volume);
-		sent->asked = sent->gone;
-		sent->failed = true;
-		let_go_until(cookies, volume, UINT64_MAX, ERR_IO);
+		not_burnt(cookies, request, message);
 		return;
 	}
 	while (*at != NULL) {
@@ -452,7 +321,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 		if (!request->is_burnt)
 			break;
 		*at = request->next;
-		forget_sent(sent, request->end);
+		sent_forget(sent, request->end);
 		free(request);
 	}
 	let_go_until(cookies, volume, sent->gone, ERR_OK);
@@ -582,7 +451,7 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
 	for (uint32_t i = 0; is_answer && (message->present & PRESENT(BLOCK_NUM)) && i < LIMIT_VOLUMES; i++)
-		blocks_answered(&cookies->sent[i], message);
+		sent_answered(&cookies->sent[i], message);
 	return false;
 }
 
@@ -616,7 +485,7 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 		cookies->under_way = 0;
 		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
 			cookies->sent[i].barrier_runs = false;
-			link_gone(&cookies->sent[i]);
+			sent_link_gone(&cookies->sent[i]);
 		}
 		return;
 	}
@@ -669,9 +538,7 @@ cookies_destroy(struct cookies *cookies)
 			cookies_free_all(cookies->rounds[i]->served);
 		}
 		free(cookies->rounds[i]);
-		link_gone(&cookies->sent[i]);
-		free(cookies->sent[i].entries);
-		forget_lost(&cookies->sent[i]);
+		sent_fini(&cookies->sent[i]);
 	}
 	free(cookies);
 }

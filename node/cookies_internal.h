@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a node that asks for cookies, or passes them on (cookies.c), and a root that burns them (cookies_root.c) share.
+// What a node that asks for cookies, or passes them on (cookies.c), for what it has sent (cookies_sent.c), and a root that burns them (cookies_root.c) share.
 #ifndef HVFS_NODE_COOKIES_INTERNAL_H
 #define HVFS_NODE_COOKIES_INTERNAL_H
 
@@ -21,7 +21,8 @@ struct request {
 	bool sent;
 	uint64_t end; // ours: what was sent before this is proven by it
 	bool is_burnt;
-	uint8_t burnt[COOKIE_BURNT_SIZE];
+	uint8_t answer[COOKIE_LOST_SIZE]; // at the root: it is burnt, or why it never will be
+	size_t answer_size;               // 0: it is not there, or not yet
 	struct news_work *news; // at the root, while it is served: it is a question
 	size_t size;
 	uint8_t baked[];
@@ -66,6 +67,26 @@ struct sent {
 	struct io last; // before the node leaves
 };
 
+enum { ANY_VERSION = 0 }; // of a block: it need not arrive
+
+// ---- cookies_sent.c ----
+
+// The parent has answered ${message}, of some blocks.
+void sent_answered(struct sent *sent, const struct message *message);
+
+// The parent's link is gone, or never was.
+void sent_link_gone(struct sent *sent);
+
+// Of ${count} entries, of ${sent}, those that are lost need not arrive.
+void sent_leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count);
+
+// What was sent before ${end} is proven.
+void sent_forget(struct sent *sent, uint64_t end);
+
+void sent_fini(struct sent *sent);
+
+// ---- cookies_root.c ----
+
 // A root's.
 struct round {
 	struct task task;
@@ -95,7 +116,9 @@ struct cookies {
 void cookies_add(struct request **list, struct request *request);
 
 // Answer the child that has asked, if it is still there. Without bytes: it is not burnt.
-void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *burnt, size_t size);
+void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *answer, size_t size);
+
+static_assert((int)COOKIE_BURNT_SIZE <= (int)COOKIE_LOST_SIZE, "there is room for either");
 
 // ---- Of a root ----
 

@@ -4,6 +4,7 @@
 #include "node/cookies_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	UNSAVED_MAX = 65536, // blocks that wait for a sync before one is begun
@@ -35,20 +36,67 @@ run_length(const struct cookie_entry *entries, uint32_t count)
 	return length;
 }
 
-static bool
-is_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count)
+enum there {
+	THERE,
+	NOT_YET,
+	LOST, // another content of that version is
+};
+
+static enum there
+is_there(const struct sealed_entry *filed, const struct cookie_entry *entry)
+{
+	static const uint8_t unknown[SEAL_DIGEST_SIZE];
+
+	if (filed->sealed > entry->version || entry->version == 0)
+		return THERE;
+	if (filed->sealed < entry->version || memcmp(filed->digest, unknown, sizeof(unknown)) == 0)
+		return NOT_YET;
+	return memcmp(filed->digest, entry->digest, sizeof(filed->digest)) == 0 ? THERE : LOST;
+}
+
+// Of all that the cookie lists; ${map}: which are lost.
+static enum there
+are_there(const struct sealed_root *root, const struct cookie_entry *entries, uint32_t count, uint8_t map[COOKIE_LOST_MAP_SIZE])
 {
 	struct sealed_entry filed[COOKIE_ENTRIES_MAX];
+	enum there all = THERE;
 
-	for (uint32_t run; count > 0; entries += run, count -= run) {
-		run = run_length(entries, count);
-		if (sealed_root_read(root, entries[0].block, run, filed) != 0)
-			return false;
-		for (uint32_t i = 0; i < run; i++)
-			if (filed[i].sealed < entries[i].version)
-				return false;
+	for (uint32_t first = 0, run; first < count; first += run) {
+		run = run_length(&entries[first], count - first);
+		if (sealed_root_read(root, entries[first].block, run, filed) != 0)
+			return NOT_YET;
+		for (uint32_t i = 0; i < run; i++) {
+			enum there there = is_there(&filed[i], &entries[first + i]);
+
+			if (there == LOST)
+				cookie_map_add(map, first + i);
+			all = there > all ? there : all;
+		}
 	}
-	return true;
+	return all;
+}
+
+static void
+serve(const struct volume *volume, struct request *request)
+{
+	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
+	uint32_t count = cookie_open(volume->key, request->baked, request->size, entries);
+	uint8_t map[COOKIE_LOST_MAP_SIZE] = {0};
+
+	if (count == 0 || volume->sealed_root == NULL)
+		return;
+	switch (are_there(volume->sealed_root, entries, count, map)) {
+	case THERE:
+		cookie_burn(volume->key, request->baked, request->size, request->answer);
+		request->answer_size = COOKIE_BURNT_SIZE;
+		break;
+	case LOST:
+		cookie_tell_lost(volume->key, request->baked, request->size, map, request->answer);
+		request->answer_size = COOKIE_LOST_SIZE;
+		break;
+	case NOT_YET:
+		break;
+	}
 }
 
 // On the worker. What is in the file is on stable storage.
@@ -57,20 +105,12 @@ burn(struct task *task)
 {
 	const struct round *round = (const struct round *)task;
 	const struct volume *volume = &round->cookies->node->volumes[round->volume];
-	struct cookie_entry entries[COOKIE_ENTRIES_MAX];
 
-	for (struct request *request = round->served; request != NULL; request = request->next) {
-		uint32_t count;
-
-		if (request->news != NULL) {
+	for (struct request *request = round->served; request != NULL; request = request->next)
+		if (request->news != NULL)
 			news_root_make(request->news);
-			continue;
-		}
-		count = cookie_open(volume->key, request->baked, request->size, entries);
-		request->is_burnt = count > 0 && volume->sealed_root != NULL && is_there(volume->sealed_root, entries, count);
-		if (request->is_burnt)
-			cookie_burn(volume->key, request->baked, request->size, request->burnt);
-	}
+		else
+			serve(volume, request);
 }
 
 static void begin_round(struct round *round);
@@ -89,7 +129,7 @@ round_over(struct task *task)
 		if (news != NULL)
 			cookies_answer(cookies, request, news->made, news->is_made ? news->size : 0);
 		else
-			cookies_answer(cookies, request, request->burnt, request->is_burnt ? COOKIE_BURNT_SIZE : 0);
+			cookies_answer(cookies, request, request->answer, request->answer_size);
 		free(request->news);
 		free(request);
 	}

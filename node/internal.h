@@ -3,7 +3,7 @@
 //
 //   perform.c  a step: event in, actions out; the timer; flushing after a batch
 //   links.c    accepting, messages in and out;  sealing.c  those of sealed volumes;  freshness.c  whether they are the newest;  parent.c  dialling, and whom;  access.c  who may come in
-//   stores.c   the storage of root volumes;  rest_store.c  of those that have it sealed;  record.c  what is recorded beside it
+//   stores.c   the storage of root volumes;  rest_store.c  of those that have it sealed;  own_seals.c  of others;  record.c  what is recorded beside it
 //   rescue.c   what the core gives up becomes files
 //   worker.c   a thread for what is seldom and blocks
 //   cache.c    the cache changes while it is used;  cache_disk.c  its level on a disk;  cache_change.c  that comes and goes
@@ -94,6 +94,7 @@ struct volume {
 	struct sealed_root *sealed_root; // root of a sealed one that can be written, else NULL
 	struct rest *rest;            // root: its storage has ciphertext; or NULL
 	struct rest_store *rest_store; // the same
+	struct worker *own_sealer;    // root of a sealed one whose storage is plain: of what was written here (own_seals.c); or NULL
 	struct raised *raised;        // the same
 	struct sealed_root *rest_root; // root that can not write: what there is beside its storage, if anything; else NULL
 	struct news_log *news_log;    // root of a sealed one: what was written, for those who ask; else NULL

@@ -185,6 +185,7 @@ sealing_volume(struct node *node, int index)
 		return (struct sealing_volume){.index = -1, .block_size = LIMIT_BLOCK_SIZE_MIN};
 	ret.pool = core_pool(node->core, ret.block_size);
 	ret.root = volume->sealed_root;
+	ret.record = volume->rest_root;
 	return ret;
 }
 
@@ -245,18 +246,20 @@ on_checked(void *arg, const struct message *message, int volume)
 }
 
 static bool
-on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
+on_is_old(void *arg, int volume, uint64_t block, const struct sealed_entry *coming, const struct sealed_entry *filed)
 {
 	const struct node_link *link = arg;
 	struct node *node = link->node;
 	struct sealed_root *root = node->volumes[volume].sealed_root;
-	struct sealed_entry known = root != NULL ? sealed_root_find(root, block, filed) : *filed;
+	struct sealed_entry known = root != NULL && filed != NULL ? sealed_root_find(root, block, filed) : (struct sealed_entry){0};
 	struct block_info info;
 
-	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, sealed))
+	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, coming->sealed))
 		return true;
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
-	return sealing_is_old(version, sealed, &known, info.copy != NULL ? buf_proof(info.copy) : NULL, info.version);
+	return sealing_is_old(coming, root != NULL && filed != NULL ? &known : NULL,
+			      core_storage_has(node->core, (uint32_t)volume, block, coming->protocol), info.copy != NULL ? buf_proof(info.copy) : NULL,
+			      info.version);
 }
 
 bool

@@ -113,6 +113,17 @@ failed(struct rest *rest, const char *spec, int sys_errno, char *error, size_t e
 	return NULL;
 }
 
+// What can be read need not be on stable storage: where a write of the system has failed it keeps the page, as if it were there, and
+// has told so only the session before. What that has not left in order is read anew.
+static void
+forget_pages(const struct rest *rest, int seals)
+{
+	if (seal_slots_settled_from(rest->slots) < seal_slots_session(rest->slots))
+		return;
+	posix_fadvise(rest->fd, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(seals, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 struct rest *
 rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, const struct sealed_root *root,
 	  bool is_plain, bool read_only, char *error, size_t error_size)
@@ -133,6 +144,7 @@ rest_open(const char *spec, uint32_t block_size, const struct volume_key *key, c
 	rest->slots = seal_slots_open(file, end, read_only, &sys_errno);
 	if (rest->slots == NULL)
 		return failed(rest, spec, sys_errno, error, error_size);
+	forget_pages(rest, file);
 	return rest;
 }
 
@@ -294,7 +306,7 @@ rest_settled_epoch(const struct rest *rest)
 int
 rest_finish(struct rest *rest)
 {
-	return rest->failed == NULL ? seal_slots_settle(rest->slots) : 0;
+	return rest->failed == NULL && rest->touched == NULL && rest->put_errno == 0 ? seal_slots_settle(rest->slots) : 0;
 }
 
 // ---- Which slot ----
@@ -378,7 +390,7 @@ find_live(const struct rest *rest, struct seal_cache *cache, const struct rest_b
 }
 
 bool
-rest_sealed_as(struct rest *rest, uint64_t number, version_t sealed, version_t *ret)
+rest_sealed_as(struct rest *rest, uint64_t number, struct sealed_entry *entry)
 {
 	struct rest_block block = {.block = number};
 	struct seal_record record;
@@ -389,8 +401,13 @@ rest_sealed_as(struct rest *rest, uint64_t number, version_t sealed, version_t *
 	if (seal_slots_read(rest->slots, number, 1, &record) != 0 ||
 	    seals_read_at(rest->fd, rest->look, rest->block_size, number * rest->block_size) != 0)
 		return false;
-	live = find_live(rest, rest->get_cache, &block, &record, sealed, rest->look, &why);
-	*ret = live < 0 ? 0 : seal_version(record.slots[live].verifier.bytes, record.slots[live].verifier.size);
+	live = find_live(rest, rest->get_cache, &block, &record, entry->sealed, rest->look, &why);
+	entry->sealed = 0;
+	seal_digest_of_zeros(entry->digest);
+	if (live >= 0) {
+		entry->sealed = seal_version(record.slots[live].verifier.bytes, record.slots[live].verifier.size);
+		seal_digest(record.slots[live].verifier.bytes, record.slots[live].verifier.size, entry->digest);
+	}
 	return live != LIVE_NONE;
 }
 

@@ -21,6 +21,7 @@ struct rest_block {
 	uint64_t block;
 	version_t version;  // to the storage: of the protocol
 	bool is_open;       // rest_begin: only the bytes can tell which slot is right
+	bool had_proof;     // to the storage: in memory, when it was put; the caller's
 	bool seals;         // to the storage: ${sealed} is to be written in the place of ${bytes}
 	uint8_t *bytes;     // as in memory; to the storage NULL: zeros. Back: as read, then as in memory
 	uint8_t *sealed;    // to the storage: as many bytes for ciphertext; NULL: zeros, or they are sealed as this version
@@ -64,9 +65,9 @@ void rest_wrote(struct rest *rest, uint64_t block, uint32_t count, bool ok);
 void rest_set_epoch(struct rest *rest, uint32_t epoch, bool in_order);
 uint32_t rest_settled_epoch(const struct rest *rest);
 
-// Before anything is read or written: as which version is ${block} sealed that is on the storage (0: zeros without a verifier)? False:
-// it is not right, or was sealed before ${sealed}. Blocks.
-bool rest_sealed_as(struct rest *rest, uint64_t block, version_t sealed, version_t *ret);
+// Before anything is read or written: as which version is ${block} sealed that is on the storage (0: zeros without a verifier), and
+// which content is it? *${entry} is what is known, and gets that. False: it is not right, or was sealed before what is known. Blocks.
+bool rest_sealed_as(struct rest *rest, uint64_t block, struct sealed_entry *entry);
 
 // All that was written is on stable storage, and the node leaves in order. Returns 0 or an errno value.
 int rest_finish(struct rest *rest);

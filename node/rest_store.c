@@ -5,6 +5,7 @@
 #include "node/stores.h"
 
 #include "crypto/seal.h"
+#include "node/sealing_rules.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct rest_store {
 	struct store_io sync;
 	uint64_t sync_number;
 	int sys_errno;
+	bool has_failed; // for good, and it was told
 	struct telling told;
 };
 
@@ -79,6 +81,7 @@ prepare_block(struct store_job *job, uint32_t i)
 	const struct proof *proof = buf_proof(buf);
 
 	block->version = job->versions[i];
+	block->had_proof = proof != NULL;
 	if (proof != NULL) {
 		block->verifier.size = proof->size < SEAL_VERIFIER_SIZE_MAX ? proof->size : SEAL_VERIFIER_SIZE_MAX;
 		memcpy(block->verifier.bytes, proof->bytes, block->verifier.size);
@@ -93,6 +96,17 @@ prepare_block(struct store_job *job, uint32_t i)
 	block->sealed = buf_bytes(job->sealed[i]);
 }
 
+// Which content it is is known now.
+static void
+note_made(struct store_job *job, uint32_t i)
+{
+	const struct seal_verifier *made = &job->rest_blocks[i].verifier;
+	struct sealed_entry entry = sealing_entry(job->versions[i], made->bytes, made->size);
+
+	if (job->bufs[i] != buf_zero() && !job->rest_blocks[i].had_proof)
+		sealed_root_wrote(job->volume->sealed_root, job->block + i, &entry);
+}
+
 // What memory has in the clear keeps the proof that was made for it.
 static void
 take_sealed(struct store_job *job)
@@ -100,6 +114,7 @@ take_sealed(struct store_job *job)
 	for (uint32_t i = 0; i < job->count; i++) {
 		const struct rest_block *block = &job->rest_blocks[i];
 
+		note_made(job, i);
 		if (block->bytes == NULL) {
 			buf_unref(job->bufs[i]);
 			job->bufs[i] = buf_zero();
@@ -159,6 +174,10 @@ put_done(struct task *task)
 {
 	struct rest_store *store = (struct rest_store *)((uint8_t *)task - offsetof(struct rest_store, task));
 
+	if (store->sys_errno != 0 && !store->has_failed)
+		log_error("%s: the file of its verifiers can not be synced: %s; nothing is written to it until this node is started again",
+			  store->volume->store_name, strerror(store->sys_errno));
+	store->has_failed |= store->sys_errno != 0;
 	batch_over(store);
 	store_kick(store->volume);
 }

@@ -122,13 +122,22 @@ seal_slots_set_epoch(struct seal_slots *slots, uint64_t epoch)
 int
 seal_slots_settle(struct seal_slots *slots)
 {
-	return write_state(slots, true);
+	int sys_errno = write_state(slots, true);
+
+	if (sys_errno != 0)
+		write_state(slots, false); // else who comes next might read what is not there
+	return sys_errno;
 }
 
 int
 seal_slots_sync(const struct seal_slots *slots)
 {
-	return fdatasync(slots->fd) == 0 ? 0 : errno;
+	int result;
+
+	do
+		result = fdatasync(slots->fd);
+	while (result != 0 && errno == EINTR);
+	return result == 0 ? 0 : errno;
 }
 
 // ---- Records ----

@@ -17,7 +17,11 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { PAGE_SIZE = 4096, ENTRY_SIZE = 16, MAGIC_SIZE = 8, SUM_SIZE = 32, RUN_MAX = 4096, GROUP_SIZE = 16 };
+enum { PAGE_SIZE = 4096, ENTRY_SIZE = 16 + SEAL_DIGEST_SIZE, MAGIC_SIZE = 8, SUM_SIZE = 32, RUN_MAX = 2048, GROUP_SIZE = 16 };
+
+static_assert(PAGE_SIZE % ENTRY_SIZE == 0, "no entry is in two sectors");
+
+enum { OLD_PLAIN = 1, OLD_SEALED = 2 }; // formats that are not read any more
 
 static const char magic[MAGIC_SIZE] = {'h', 'v', 'f', 's', 's', 'e', 'a', 'l'};
 
@@ -36,6 +40,7 @@ struct changes {
 
 struct sealed_root {
 	int fd;
+	int verifiers_fd; // of the same file
 	uint64_t end; // of its part of the file
 	struct changes writing; // not there yet, or not known to be
 	struct changes now;     // since the sync that began last
@@ -70,6 +75,14 @@ offset_of(uint64_t block)
 
 // ---- Life ----
 
+static bool
+is_older(const uint8_t head[MAGIC_SIZE + 8])
+{
+	uint64_t format = seals_get(head + MAGIC_SIZE);
+
+	return memcmp(head, magic, MAGIC_SIZE) == 0 && (format == OLD_PLAIN || format == OLD_SEALED);
+}
+
 // The file's page is new, or says what it is to say.
 static int
 begin_file(int fd, const char *path, const uint8_t wanted[PAGE_SIZE], size_t wanted_size, bool read_only)
@@ -80,6 +93,8 @@ begin_file(int fd, const char *path, const uint8_t wanted[PAGE_SIZE], size_t wan
 
 	if (sys_errno != 0 || memcmp(page, wanted, wanted_size) == 0)
 		return sys_errno;
+	if (is_older(page))
+		return EPROTONOSUPPORT;
 	if (memcmp(page, nothing, PAGE_SIZE) != 0 || read_only)
 		return EBADMSG;
 	sys_errno = seals_write_at(fd, wanted, PAGE_SIZE, 0);
@@ -115,7 +130,7 @@ sealed_root_form(const char *spec)
 	if (fd < 0)
 		return form;
 	if (seals_read_at(fd, head, sizeof(head), 0) == 0 && memcmp(head, magic, MAGIC_SIZE) == 0)
-		form = seals_get(head + MAGIC_SIZE) == REST_SEALED ? REST_SEALED : REST_PLAIN;
+		form = seals_get(head + MAGIC_SIZE) == (is_older(head) ? OLD_SEALED : (uint64_t)REST_SEALED) ? REST_SEALED : REST_PLAIN;
 	else if (memcmp(head, nothing, sizeof(head)) != 0) // else it says nothing, and whoever opens it would begin it
 		form = REST_PLAIN; // it is damaged: whoever opens it hears so
 	close(fd);
@@ -130,6 +145,11 @@ explain(const char *path, int sys_errno, char *error, size_t error_size)
 			 "%s: is not of this volume and its key, or damaged; right would be the storage with its own files, or "
 			 "none of this name: then writes of former times are not told from new ones, and a storage that is "
 			 "sealed can not be read",
+			 path);
+	else if (sys_errno == EPROTONOSUPPORT)
+		snprintf(error, error_size,
+			 "%s: was made by an earlier hvfs, which did not note which content of a version there is, and can not "
+			 "be used any more; right would be to copy the volume, through a mount of that hvfs, into a new one",
 			 path);
 	else
 		snprintf(error, error_size, "%s: %s", path, strerror(sys_errno));
@@ -160,14 +180,19 @@ sealed_root_open(const char *spec, uint64_t blocks, const struct volume_key *key
 	CHECK(root != NULL);
 	root->fd = fd;
 	root->end = (offset_of(blocks) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-	return root;
+	root->verifiers_fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (root->verifiers_fd >= 0)
+		return root;
+	explain(path, errno, error, error_size);
+	sealed_root_close(root);
+	return NULL;
 }
 
 int
 sealed_root_file(const struct sealed_root *root, uint64_t *ret_end)
 {
 	*ret_end = root->end;
-	return root->fd;
+	return root->verifiers_fd;
 }
 
 static void
@@ -192,6 +217,8 @@ sealed_root_close(struct sealed_root *root)
 	drop(&root->now);
 	drop(&root->apart);
 	close(root->fd);
+	if (root->verifiers_fd >= 0)
+		close(root->verifiers_fd);
 	free(root);
 }
 
@@ -342,9 +369,12 @@ sealed_root_read(const struct sealed_root *root, uint64_t block, uint32_t count,
 		sys_errno = seals_read_at(root->fd, bytes, run * ENTRY_SIZE, offset_of(block));
 		if (sys_errno != 0)
 			return sys_errno;
-		for (uint32_t i = 0; i < run; i++)
-			ret[i] = (struct sealed_entry){.sealed = seals_get(bytes + i * ENTRY_SIZE),
-						       .protocol = seals_get(bytes + i * ENTRY_SIZE + 8)};
+		for (uint32_t i = 0; i < run; i++) {
+			const uint8_t *at = bytes + i * ENTRY_SIZE;
+
+			ret[i] = (struct sealed_entry){.sealed = seals_get(at), .protocol = seals_get(at + 8)};
+			memcpy(ret[i].digest, at + 16, SEAL_DIGEST_SIZE);
+		}
 	}
 	return 0;
 }
@@ -379,6 +409,7 @@ run_add(const struct sealed_root *root, struct run *run, uint64_t block, const s
 	at = run->bytes + run->count++ * ENTRY_SIZE;
 	seals_put(at, entry->sealed);
 	seals_put(at + 8, entry->protocol);
+	memcpy(at + 16, entry->digest, SEAL_DIGEST_SIZE);
 	return sys_errno;
 }
 

@@ -84,13 +84,18 @@ seal_items(struct job *job, const struct message *message, struct item *items)
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct part *part = &job->parts[i];
 
+		struct blob verifier = {0};
+
 		items[i] = message->items[i];
-		if (part->before != NULL && seal_version(part->before->bytes, part->before->size) > items[i].version)
-			items[i].version = seal_version(part->before->bytes, part->before->size); // a root that can not write has no new epoch
 		if (part->before != NULL)
-			sealing_give(&items[i], (struct blob){part->before->bytes, part->before->size}, part->other);
+			verifier = (struct blob){part->before->bytes, part->before->size};
 		else if (part->made != NULL)
-			sealing_give(&items[i], (struct blob){part->made->bytes, part->made->size}, part->other);
+			verifier = (struct blob){part->made->bytes, part->made->size};
+		if (verifier.size == 0)
+			continue;
+		if (seal_version(verifier.bytes, verifier.size) > items[i].version)
+			items[i].version = seal_version(verifier.bytes, verifier.size); // a root that can not write has no new epoch
+		sealing_give(&items[i], verifier, part->other);
 	}
 }
 
@@ -128,7 +133,6 @@ send_job(struct job *job)
 static void
 check_age(struct job *job)
 {
-	static const struct sealed_entry nothing;
 	struct sealing_link *link = job->owner;
 
 	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
@@ -136,13 +140,12 @@ check_age(struct job *job)
 		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
+		struct sealed_entry coming = sealing_entry(item->version, item->verifier.bytes, item->verifier.size);
 
-		if (item->kind == ITEM_EMPTY ||
-		    !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, item->version,
-					     seal_version(item->verifier.bytes, item->verifier.size),
-					     job->filed != NULL ? &job->filed[i] : &nothing))
+		if (item->kind == ITEM_EMPTY || !link->callbacks->is_old(link->arg, job->volume, job->message->block + i, &coming,
+									 job->filed != NULL ? &job->filed[i] : NULL))
 			continue;
-		sealing_job_fail(job, i, "it was sealed before what is here, or known of it");
+		sealing_job_fail(job, i, "it was sealed before what is here, or known of it, or in its place");
 		job->old = true;
 	}
 }
@@ -431,6 +434,11 @@ prepare(struct job *job, const struct sealing_volume *volume)
 	if (!computes || job->why != NULL)
 		return true;
 	prepare_proofs(job);
+	if (job->made != NULL && volume->record != NULL) {
+		job->root = volume->record;
+		job->filed = calloc(job->message->count, sizeof(*job->filed));
+		CHECK(job->filed != NULL);
+	}
 	return false;
 }
 

@@ -23,9 +23,8 @@ struct sealing_callbacks {
 	void (*receive)(void *arg, const struct message *message, int volume);
 	// It is not: it counts for nothing.
 	void (*refuse)(void *arg, const struct message *message, const struct sealing_fault *fault);
-	// Is what was sealed as ${sealed}, and is told to be ${version}, older than what is here? ${filed}: of its root's file.
-	bool (*is_old)(void *arg, int volume, uint64_t block, version_t version, version_t sealed,
-		       const struct sealed_entry *filed);
+	// Is ${coming} older than what is here (sealing_is_old)? ${filed}: of its root's file; NULL: this is not its root.
+	bool (*is_old)(void *arg, int volume, uint64_t block, const struct sealed_entry *coming, const struct sealed_entry *filed);
 	// Send ${message} now.
 	void (*send)(void *arg, const struct message *message, size_t block_size);
 	// That can not be sent, as there is no proof for its bytes, and no key to make one with.
@@ -50,6 +49,9 @@ struct sealing_volume {
 	struct buf_pool *pool;        // of its blocks
 	uint32_t block_size;
 	const struct sealed_root *root; // this node is its root: zeros have to have proofs, too. Lives as the key
+	// This node is its root, and can not write: what is on record of the storage; or NULL. It goes on with the epoch of the one
+	// before, whose numbers it does not know: no block gets one below what is on record.
+	const struct sealed_root *record;
 };
 
 // Threads start with the first message that needs one. Returns NULL when the system does not give what it needs.

@@ -20,9 +20,11 @@ sealing_job_fail(struct job *job, uint32_t i, const char *why)
 static struct seal_place
 place_of(const struct job *job, uint32_t i)
 {
-	return (struct seal_place){.block = job->message->block + i,
-				   .version = job->message->items[i].version,
-				   .block_size = job->block_size};
+	version_t version = job->message->items[i].version;
+
+	if (!job->comes && job->filed != NULL && job->filed[i].protocol > version)
+		version = job->filed[i].protocol; // what this number was given to is there, or what came later and nobody was promised
+	return (struct seal_place){.block = job->message->block + i, .version = version, .block_size = job->block_size};
 }
 
 static bool

@@ -61,27 +61,55 @@ sealing_take(struct item *item, bool forgets_zeros, struct buf_pool *pool, uint3
 	return item->buf != buf_zero();
 }
 
+static bool
+is_another(const uint8_t *digest, const uint8_t *other)
+{
+	static const uint8_t unknown[SEAL_DIGEST_SIZE];
+
+	return memcmp(digest, other, SEAL_DIGEST_SIZE) != 0 && memcmp(digest, unknown, SEAL_DIGEST_SIZE) != 0 &&
+	       memcmp(other, unknown, SEAL_DIGEST_SIZE) != 0;
+}
+
 // What has come later was sealed as a later version than any that the content before was told to have. Two contents never have
-// the same version; who has only the number in memory takes bytes of that version for those.
+// the same version; who has only the number in memory takes bytes of that version for those. But who was lied to may make
+// another one: what was at the root first stays. Elsewhere what comes from above is the one.
 bool
-sealing_is_old(version_t version, version_t sealed, const struct sealed_entry *known, const struct proof *proof,
+sealing_is_old(const struct sealed_entry *coming, const struct sealed_entry *known, bool on_storage, const struct proof *proof,
 	       version_t copy_version)
 {
-	struct sealed_entry newest = *known;
-	version_t copy = proof != NULL ? seal_version(proof->bytes, proof->size) : 0;
+	struct sealed_entry newest = known != NULL ? *known : (struct sealed_entry){0};
+	struct sealed_entry copy = proof != NULL ? sealing_entry(copy_version, proof->bytes, proof->size) : (struct sealed_entry){0};
 
-	if (copy > newest.sealed && copy != newest.protocol) // else that content was sealed once more (node/rest.h)
-		newest = (struct sealed_entry){copy, copy_version};
-	return sealed < newest.sealed && (version >= newest.protocol || version == 0);
+	if (known != NULL && (on_storage || (coming->protocol == known->protocol && coming->protocol != 0)) &&
+	    (coming->sealed != known->sealed || is_another(coming->digest, known->digest)))
+		return true;
+	if (copy.sealed > newest.sealed && copy.sealed != newest.protocol) // else that content was sealed once more (node/rest.h)
+		newest = copy;
+	if (coming->protocol < newest.protocol && coming->protocol != 0)
+		return false;
+	return coming->sealed < newest.sealed ||
+	       (known != NULL && coming->sealed == newest.sealed && is_another(coming->digest, newest.digest));
 }
 
 struct sealed_entry
-sealing_entry(version_t version, const struct proof *proof)
+sealing_entry(version_t version, const uint8_t *verifier, size_t size)
 {
+	struct sealed_entry entry = {.sealed = seal_version(verifier, size), .protocol = version};
+
+	seal_digest(verifier, size, entry.digest);
+	return entry;
+}
+
+struct sealed_entry
+sealing_stored(version_t version, const struct buf *buf)
+{
+	const struct proof *proof = buf_proof(buf);
 	struct sealed_entry entry = {.sealed = version, .protocol = version};
 
 	if (proof != NULL)
-		entry.sealed = seal_version(proof->bytes, proof->size);
+		return sealing_entry(version, proof->bytes, proof->size);
+	if (buf == buf_zero())
+		seal_digest_of_zeros(entry.digest);
 	return entry;
 }
 

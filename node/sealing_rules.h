@@ -28,20 +28,25 @@ const struct proof *sealing_proof_to_send(const struct item *item, bool is_root)
 // Make of ${item} what travels: with ${verifier}, and ${cipher} in the place of its bytes (NULL: as they are).
 void sealing_give(struct item *item, struct blob verifier, struct buf *cipher);
 
-// Was what is sealed as ${sealed}, and told to be ${version}, sealed before what is here? ${known} is what a root remembers of its
-// storage; ${proof} of the copy in memory (NULL: it has none, or there is no copy), which is told to be ${copy_version}.
-bool sealing_is_old(version_t version, version_t sealed, const struct sealed_entry *known, const struct proof *proof,
+// May what comes not take the place of what is here: was it sealed before that, or is it, at a root, another content of that
+// version? ${coming}: as which version it was sealed, which it is told to be (0: none), which content it is. ${known} is what a
+// root remembers of its storage, NULL: this is none; ${on_storage}: it would be taken for what is there (core_storage_has). ${proof}
+// of the copy in memory (NULL: it has none, or there is no copy), which is told to be ${copy_version}.
+bool sealing_is_old(const struct sealed_entry *coming, const struct sealed_entry *known, bool on_storage, const struct proof *proof,
 		    version_t copy_version);
 
+// What is said of content: told to be ${version}, with the verifier of ${size} bytes.
+struct sealed_entry sealing_entry(version_t version, const uint8_t *verifier, size_t size);
+
 // What a root remembers of content that goes to its storage as ${version}. What has no proof was written there, or had its proof
-// lost on the way: then it is at most as new as it is told to be.
-struct sealed_entry sealing_entry(version_t version, const struct proof *proof);
+// lost on the way: then it is at most as new as it is told to be; which content it is has to be added, if it is not zeros.
+struct sealed_entry sealing_stored(version_t version, const struct buf *buf);
 
 // What of a message could not be proven.
 struct sealing_fault {
 	const char *why; // a sentence's end, of the verifier
 	uint64_t block;
-	bool old;        // a writer has sealed it, before what is here
+	bool old;        // a writer has sealed it, before what is here, or in its place
 };
 
 // What is done with such a message: the link it came on is closed; *ret is taken in its place; *ret is sent back. ${value}: memory

@@ -46,9 +46,12 @@ store_job_log(const struct store_job *job)
 
 	if (job->sys_errno != 0 && job->sys_errno != volume->last_errno) {
 		core_volume_info(job->node->core, (uint32_t)(volume - job->node->volumes), node_now(), &info);
-		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s", info.name,
+		log_error("volume %s: cannot %s %" PRIu32 " blocks at block %" PRIu64 " of %s: %s%s", info.name,
 			  verbs[job->type - ACTION_STORE_READ], job->count, job->block, volume->store_name,
-			  strerror(job->sys_errno));
+			  strerror(job->sys_errno),
+			  job->type == ACTION_STORE_SYNC && node_error_of_errno(job->sys_errno) == ERR_IO
+				  ? "; no fsync succeeds until this node is started again"
+				  : "");
 	}
 	if (job->sys_errno != 0 || job->type != ACTION_STORE_READ)
 		volume->last_errno = job->sys_errno;
@@ -63,6 +66,7 @@ job_free(struct store_job *job)
 		buf_unref(job->sealed[i]);
 	free(job->sealed);
 	free(job->rest_blocks);
+	free(job->made);
 	free(job->bufs);
 	free(job->iov);
 	free(job->versions);
@@ -271,7 +275,7 @@ note_sealed(struct node *node, struct volume *volume, struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++) {
 		const struct proof *proof = buf_proof(job->bufs[i]);
-		struct sealed_entry entry = sealing_entry(job->versions[i], proof);
+		struct sealed_entry entry = sealing_stored(job->versions[i], job->bufs[i]);
 
 		sealed_root_wrote(volume->sealed_root, job->block + i, &entry);
 		news_log_add(volume->news_log, job->block + i, entry.sealed);
@@ -341,6 +345,8 @@ node_store_perform(struct node *node, const struct action *action)
 	node->store_operations++;
 	if (action->type == ACTION_STORE_WRITE && volume->rest != NULL)
 		rest_store_seals(volume->rest_store, job);
+	else if (action->type == ACTION_STORE_WRITE && own_seals_needed(job))
+		own_seals_make(job);
 	else
 		store_job_begin(job);
 }
@@ -447,6 +453,9 @@ node_store_watch(struct node *node, struct volume *volume)
 	if (volume->rest != NULL) {
 		volume->rest_store = rest_store_create(node, volume);
 		volume->raised = raised_create();
+	} else if (volume->sealed_root != NULL) {
+		volume->own_sealer = worker_create(node->base);
+		CHECK(volume->own_sealer != NULL);
 	}
 	volume->store_readable = event_new(node->base, volume->store->ops->poll_fd(volume->store), EV_READ | EV_PERSIST,
 					   store_reap, volume);
@@ -479,6 +488,8 @@ node_store_close(struct volume *volume)
 	volume->store = NULL;
 	rest_store_destroy(volume->rest_store);
 	volume->rest_store = NULL;
+	worker_destroy(volume->own_sealer);
+	volume->own_sealer = NULL;
 	raised_destroy(volume->raised);
 	volume->raised = NULL;
 	rest_close(volume->rest);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is done with the storage of a root, among the files that do it (stores.c, rest_store.c). Nobody else includes this.
+// What is done with the storage of a root, among the files that do it (stores.c, rest_store.c, own_seals.c). Nobody else includes this.
 #ifndef HVFS_NODE_STORES_H
 #define HVFS_NODE_STORES_H
 
@@ -30,6 +30,7 @@ struct store_job {
 	struct rest_block *rest_blocks; // count, of a sealed storage; or NULL
 	struct buf **sealed;            // the same: what is to be written in the place of bufs, where that is not NULL
 	uint64_t sync_number;           // the same
+	struct seal_verifier *made;     // count, of a plain one: what bufs without a proof get; or NULL
 	struct store_part parts[];
 };
 
@@ -53,5 +54,16 @@ void rest_store_seals(struct rest_store *store, struct store_job *job);
 
 // ${job}, a read, ends when its blocks are found to be right.
 void rest_store_opens(struct rest_store *store, struct store_job *job);
+
+// ---- own_seals.c: of a sealed volume whose storage is plain ----
+
+// Has ${job}, a write, a block of which nobody knows which content it is?
+bool own_seals_needed(const struct store_job *job);
+
+// Of ${block} of a plain storage, open as ${fd}: which content of the version ${entry} says is there? False: it can not be read. Blocks.
+bool own_seals_find(const struct volume_key *key, int fd, uint32_t block_size, uint64_t block, struct sealed_entry *entry);
+
+// ${job} is begun when that is known.
+void own_seals_make(struct store_job *job);
 
 #endif

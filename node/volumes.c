@@ -2,11 +2,15 @@
 // Volumes come from storage (this node is their root: size known at once) or from a parent (known when it answered).
 // Each becomes a file of the mount as soon as its size is known; the node is ready when that is so for all of them.
 #include "node/internal.h"
+#include "node/stores.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // As what the storage is to be opened, of which nothing is on record yet.
 static int
@@ -77,34 +81,55 @@ open_sealed(struct node *node, const struct node_volume *config, struct volume *
 	return form == REST_SEALED ? open_rest(node, config, opened, error, error_size) : 0;
 }
 
-// A root that was killed has brought to the storage what the file of its seals does not have: its version log tells of that. Who
-// brings it once more hears that it is there (protocol.md, F6), and it is not written again; so the file gets it now, or its author
-// could never prove a fsync. Of what has no verifier it is not known as which version it was sealed, but that is not above the one
-// that it has.
+// What is on the storage of ${block}, that the file of its seals does not know.
+static bool
+look_at_stored(const struct node_volume *config, const struct volume *opened, int fd, const struct stored_version *stored, struct sealed_entry *entry)
+{
+	if (opened->rest != NULL && !rest_sealed_as(opened->rest, stored->block, entry))
+		return false;
+	if (opened->rest == NULL)
+		*entry = (struct sealed_entry){.sealed = stored->low};
+	if (entry->sealed == 0)
+		entry->sealed = stored->low;
+	entry->protocol = stored->low > entry->sealed ? stored->low : entry->sealed;
+	// Else newer bytes may be there.
+	return opened->rest != NULL || stored->low != stored->high ||
+	       own_seals_find(config->key, fd, opened->store->block_size, stored->block, entry);
+}
+
 static int
-note_stored(const struct node_volume *config, const struct volume *opened, char *error, size_t error_size)
+note_all_stored(const struct node_volume *config, const struct volume *opened, int fd)
 {
 	const struct stored_versions *versions = opened->store->versions;
 	struct sealed_root *root = opened->sealed_root;
-	int sys_errno = 0;
 
-	for (size_t i = 0; i < versions->count && sys_errno == 0; i++) {
+	for (size_t i = 0; i < versions->count; i++) {
 		const struct stored_version *stored = &versions->list[i];
-		struct sealed_entry entry = {0};
-		version_t sealed = 0;
+		struct sealed_entry entry;
+		int sys_errno = sealed_root_read(root, stored->block, 1, &entry);
 
-		sys_errno = sealed_root_read(root, stored->block, 1, &entry);
-		if (sys_errno != 0 || stored->low <= entry.protocol)
+		if (sys_errno != 0)
+			return sys_errno;
+		if (stored->low <= entry.protocol || !look_at_stored(config, opened, fd, stored, &entry))
 			continue;
-		if (opened->rest != NULL && !rest_sealed_as(opened->rest, stored->block, entry.sealed, &sealed))
-			continue;
-		entry.sealed = sealed != 0 ? sealed : stored->low;
-		entry.protocol = stored->low > entry.sealed ? stored->low : entry.sealed;
 		sealed_root_wrote(root, stored->block, &entry);
 		sealed_root_stored(root, stored->block, 1);
 	}
-	if (sys_errno == 0)
-		sys_errno = sealed_root_finish(root);
+	return sealed_root_finish(root);
+}
+
+// A root that was killed has brought to the storage what the file of its seals does not have: its version log tells of that. Who
+// brings it once more hears that it is there (protocol.md, F6), and it is not written again; so the file gets it now, or its author
+// could never prove a fsync. Of what has no verifier it is not known as which version it was sealed, but that is not above the one
+// that it has; which content it would be as that is found by sealing it so.
+static int
+note_stored(const struct node_volume *config, const struct volume *opened, char *error, size_t error_size)
+{
+	int fd = open(config->store, O_RDONLY | O_CLOEXEC);
+	int sys_errno = fd >= 0 ? note_all_stored(config, opened, fd) : errno;
+
+	if (fd >= 0)
+		close(fd);
 	if (sys_errno == 0)
 		return 0;
 	snprintf(error, error_size, "%s: what is known of its seals: %s", config->store, strerror(sys_errno));

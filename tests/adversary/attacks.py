@@ -2,6 +2,7 @@
 """What malicious proxies and children do besides forging blocks: a function of the tree each, which raises when the attack
 gets further than it should."""
 import dataclasses
+import errno
 import os
 import select
 import socket
@@ -267,9 +268,10 @@ def replayed(tree, raised):
 
     def replace(message):
         message.blocks = [Block(new.version if raised else block.version, block.data, block.verifier)
-                          for new, block in zip(message.blocks, old)]
+                          for new, block in zip(message.blocks, old[message.block - first:])]
 
-    tree.below.down = hook = Hook(answer_of(first), replace)
+    tree.below.down = hook = Hook(lambda message: message.opcode == wire.OK and message.blocks and  # also when it asks for each alone
+                                  message.block in range(first, first + RUN), replace)
     found = ends(tree, first, [run_content(first)], tree.lease)
     check(found is None, "it reads", found and found[:64])
     check(hook.count > 0, "nothing was replayed")
@@ -474,13 +476,14 @@ class Keeper:
     asks for a burnt cookie it tells ${cookie}, or nothing at all."""
 
     def __init__(self, between, cookie=None):
-        self.between, self.cookie, self.kept = between, cookie, 0
+        self.between, self.cookie, self.kept, self.blocks = between, cookie, 0, []
 
     def __call__(self, message):
         is_cookie = message.opcode == wire.GET_COOKIES
         if not is_cookie and message.opcode != wire.FLUSH:
             return None
         self.kept += 1
+        self.blocks += message.blocks
         if is_cookie and self.cookie is None:
             return []
         fields = {name: message.fields[name] for name in ("volume_id", "block", "count") if name in message.fields}
@@ -536,11 +539,41 @@ def epoch_that_is_not(tree):
     tree.stored(first, 3)
 
 
+def other_content(tree):
+    """a write that the proxy keeps, until somebody else has made another content of that version: it takes no place, and fsync tells"""
+    for _ in range(2):
+        first = tree.fresh()
+        tree.below.up = keeper = Keeper(tree.below, b"")
+        try:
+            tree.write("leaf", first, 1)
+        except OSError:
+            pass
+        tree.below.honest()
+        check(len(keeper.blocks) == RUN, "not so many blocks were kept:", len(keeper.blocks))
+        tree.write("near", first, 2)
+        before = log_of("leaf").count("another content of the version")
+        bringing_it = request(wire.FLUSH, tree.ids[tree.above][0], first, keeper.blocks)
+        answer = tree.above.ask("up", bringing_it)
+        check(answer and answer.status == wire.BAD_VERIFIER, "it is answered", answer and answer.fields)
+        try:
+            tree.disks["leaf"].sync()
+        except OSError as error:
+            check(error.errno == errno.EIO, "fsync fails with", error)
+        else:
+            raise Unrefused("fsync says that it was stored")
+        check(log_of("leaf").count("another content of the version") == before + 1, "the log does not say why")
+        tree.disks["leaf"].sync()  # it is told once
+        for reader in ("leaf", "near", "far", "root"):
+            tree.reads(reader, first, 2)
+        tree.root.flush()
+        tree.stored(first, 2)
+
+
 def kept_from_root_when_synchronous(tree):
     """the same, and the leaf writes synchronously: the write itself is not believed, without a fsync"""
     hvfs("set", "--control", "leaf.ctl", "write-mode=sync")
     first = tree.fresh()
-    tree.below.up = keeper = Keeper(tree.below)
+    tree.below.up = keeper = Keeper(tree.below, b"")
     try:
         tree.disks["leaf"].write(first // RUN, run_content(first, 1))
     except OSError:
@@ -820,7 +853,7 @@ def flood_of_links(tree):
 ATTACKS = [
     own_requests, forged_push, forged_recall_answer, unasked_answers, no_bytes, volume_ids, other_volumes_requests, old_writes,
     old_write_of_what_is_not_in_memory, old_messages, old_answer, old_answer_as_newest, kept_from_root, kept_from_root_when_synchronous,
-    epoch_that_is_not, cookies_of_nobody,
+    epoch_that_is_not, other_content, cookies_of_nobody,
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]

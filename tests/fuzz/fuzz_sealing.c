@@ -216,10 +216,10 @@ on_refuse(void *arg, const struct message *message, const struct sealing_fault *
 }
 
 static bool
-on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
+on_is_old(void *arg, int volume, uint64_t block, const struct sealed_entry *coming, const struct sealed_entry *filed)
 {
 	(void)arg;
-	CHECK(volume >= 0 && sealed <= version && filed->sealed == 0);
+	CHECK(volume >= 0 && coming->sealed <= coming->protocol && filed == NULL);
 	return block == OLD_BLOCK;
 }
 

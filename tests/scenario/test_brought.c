@@ -669,6 +669,36 @@ START_TEST(bytes_that_a_proxy_has_read_are_brought_again)
 }
 END_TEST
 
+// F4: P has written over C's bytes, and Q has that. When P is dead, C brings them to Q: they are superseded, and Q says so. It does not
+// wait for R to evict P, in whose name they come, too; then they would be told lost. (seed 620197)
+START_TEST(bytes_that_are_superseded_do_not_wait)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "Q", "A", true);
+	steps_keep_dirty(scenario, false);
+	steps_child(scenario, "R", "Q", true);
+	steps_child(scenario, "P", "R", true);
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "P", 'p');
+	scenario_run(scenario, 1000);
+	scenario_kill(scenario, "P");
+	steps_leave(scenario, "C", "Q", 100);
+	scenario_run(scenario, 500);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 2 * STEPS_EVICTED_MS);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'p');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -679,6 +709,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, bytes_that_a_proxy_has_read_are_brought_again);
+	tcase_add_test(tcase, bytes_that_are_superseded_do_not_wait);
 	tcase_add_test(tcase, bytes_of_the_version_that_is_claimed);
 	tcase_add_loop_test(tcase, newest_bytes_below_a_claim_without_any, 0, 3);
 	tcase_add_loop_test(tcase, what_came_in_the_grace_time, 0, 2);

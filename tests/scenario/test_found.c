@@ -196,10 +196,55 @@ START_TEST(synchronous_write_that_may_come_late)
 	scenario_run(scenario, LATE_MS - 100);
 	ck_assert_int_eq(scenario_count(scenario, "B -> P  CONNECT") > 0, _i != 1);
 	if (_i != 1)
-		request_expect_error(write, ERR_IO);
+		request_expect_waiting(write);
 	else
 		request_expect_ok(write);
-	steps_read_at_last(scenario, "P", _i != 1 ? '.' : 'b');
+	steps_read(scenario, "P", _i != 1 ? '.' : 'b');
+	scenario_run(scenario, STEPS_HB_TTL_MS - LATE_MS);
+	request_expect_error(write, _i != 1 ? ERR_IO : ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but the root is dead, or dies: as soon as P says that another one is above, B writes again. (seed 565511) _i == 1: it
+// goes to that one itself, as it has lost P, too. _i == 2: the root lives, and B comes back to it, under another name: it does not
+// know that the old link is B's, and so the write still fails with the lease. _i == 3: it is given up before.
+START_TEST(synchronous_write_that_can_not_come_late_any_more)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *read;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_keep_dirty(scenario, true);
+	steps_child(scenario, "P", "A", true);
+	if (_i == 3)
+		scenario->config.io_timeout_ms = STEPS_HB_TTL_MS / 2;
+	steps_child(scenario, "B", "A", true);
+	steps_cut(scenario, "B", "A", STEPS_HB_TTL_MS / 4);
+	write = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "B -> A  PUT FORCE_SYNC"), 1);
+	steps_leave(scenario, "B", "P", 0);
+	scenario_run(scenario, STEPS_HB_TTL_MS / 4);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> B  OK_REPLY name"), 2);
+	request_expect_waiting(write);
+	read = scenario_read(scenario, "B", 7);
+	if (_i < 2) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+	}
+	if (_i == 1)
+		scenario_kill(scenario, "P");
+	if (_i == 2)
+		steps_leave(scenario, "B", "A", 0);
+	scenario_run(scenario, STEPS_HB_TTL_MS);
+	if (_i == 3)
+		request_expect_letter(read, '.');
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	request_expect_error(write, _i < 2 ? ERR_OK : _i == 2 ? ERR_IO : ERR_TIMED_OUT);
+	request_expect_letter(read, _i < 2 ? 'b' : '.');
+	steps_read(scenario, "B", _i < 2 ? 'b' : '.');
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -625,6 +670,7 @@ main(void)
 	tcase_add_loop_test(tcase, read_behind_a_synchronous_write_that_is_given_up, 0, 2);
 	tcase_add_test(tcase, write_behind_a_read_that_is_given_up);
 	tcase_add_loop_test(tcase, synchronous_write_that_may_come_late, 0, 3);
+	tcase_add_loop_test(tcase, synchronous_write_that_can_not_come_late_any_more, 0, 4);
 	tcase_add_loop_test(tcase, lost_writes_are_told_to_all_who_wait, 0, 2);
 	tcase_add_test(tcase, write_that_has_lost_a_part_fails);
 	tcase_add_test(tcase, flush_refused_after_the_permission_was_given_up);

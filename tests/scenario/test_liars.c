@@ -58,16 +58,13 @@ grant_without_bytes(enum perm perm, struct item *nothing)
 				.items = nothing};
 }
 
-// Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
-// after somebody has read the new.
-START_TEST(who_reads_stops_before_newer_bytes_come)
+// B brings bytes of block 7 to A that it has written before it was cut off: ${item}.
+static struct message
+bytes_brought(struct scenario *scenario, struct item *item)
 {
-	struct scenario *scenario = steps_tree();
-	uint8_t bytes[SCENARIO_BLOCK_SIZE];
-	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
-	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
-	struct node *b = scenario_node(scenario, "B");
-	struct message message = {
+	uint64_t b = scenario_node(scenario, "B")->config.node_id;
+
+	return (struct message){
 		.opcode = OP_RECOVER,
 		.flags = FLAG_RECOVERY_OP,
 		.present = PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) | PRESENT(LINK_NUMBER) | PRESENT(PATH) |
@@ -75,17 +72,26 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 		.xid = 77,
 		.block = 7,
 		.count = 1,
-		.node_id = b->config.node_id,
+		.node_id = b,
 		.link_number = 1,
-		.path = {b->config.node_id, scenario_node(scenario, "A")->config.node_id},
+		.path = {b, scenario_node(scenario, "A")->config.node_id},
 		.path_count = 2,
 		.epoch = 1,
-		.items = &item,
+		.items = item,
 	};
+}
+
+// Newer bytes come of a block that had been given back, and to others: who reads it stops first, so that nobody reads the old ones
+// after somebody has read the new.
+START_TEST(who_reads_stops_before_newer_bytes_come)
+{
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct message message = bytes_brought(scenario, &item);
 	struct request *read;
 
-	memset(bytes, 'x', sizeof bytes);
-	memcpy(buf_bytes(item.buf), bytes, sizeof bytes);
+	memset(buf_bytes(item.buf), 'x', SCENARIO_BLOCK_SIZE);
 	steps_write(scenario, "C", 'c');
 	steps_read(scenario, "C", 'c');
 	steps_read(scenario, "A", 'c');
@@ -156,6 +162,83 @@ START_TEST(so_it_does_when_they_are_of_an_epoch_before)
 	buf_unref(item.buf);
 	scenario_destroy(scenario);
 	buf_pool_destroy(pool);
+}
+END_TEST
+
+// The block is being read when its newer bytes come. They are not written while it is, since a storage may look again at what was
+// read (node/rest.h); and that what was there can not be read is nothing to anybody any more.
+START_TEST(what_could_not_be_read_is_brought_meanwhile)
+{
+	enum { SLOW = 1000 }; // seconds
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .version = version_make(1, 1), .buf = buf_alloc(pool)};
+	struct message message = bytes_brought(scenario, &item);
+	struct request *read, *sync;
+
+	memset(buf_bytes(item.buf), 'x', SCENARIO_BLOCK_SIZE);
+	scenario->disk->slow = SLOW;
+	scenario->disk->fail_reads = 100;
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 1);
+	scenario->disk->slow = 0;
+	say(scenario, "B", "A", &message);
+	sync = scenario_sync(scenario, "A");
+	scenario_run(scenario, 100);
+	request_expect_letter(read, 'x');
+	ck_assert(!sync->ended && scenario_stored(scenario, 7) != 'x');
+	scenario_run(scenario, SLOW * 10);
+	request_expect_ok(sync);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'x');
+	steps_read(scenario, "C", 'x');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
+// One block of an answer is none of the volume's. The others are asked for once more, each alone, and are right; who wants that one
+// hears that it can not be read, however often it does.
+START_TEST(one_wrong_block_is_nothing_to_others_of_its_answer)
+{
+	enum { COUNT = 4 };
+	struct scenario *scenario = steps_create();
+	const struct liar_config obeys = {.seed = 1};
+	struct message refusal = {.opcode = OP_ERR_REPLY, .present = PRESENT(BLOCK_NUM) | PRESENT(BLOCK_COUNT) | PRESENT(STATUS),
+				  .status = STATUS_BAD_VERIFIER};
+	struct request *read;
+
+	seals_begin(scenario->world);
+	scenario_root(scenario, "A");
+	scenario_node(scenario, "A")->seal_role = VOLUME_ROLE_WRITER;
+	steps_child(scenario, "B", "A", true);
+	scenario_node(scenario, "B")->seal_role = VOLUME_ROLE_WRITER;
+	liar_create(scenario_node(scenario, "B"), &obeys);
+	for (refusal.block = 0; refusal.block < 2 * COUNT; refusal.block += COUNT) {
+		scenario_hold(scenario, "B", "A", true);
+		read = scenario_read_run(scenario, "B", refusal.block, COUNT);
+		scenario_run(scenario, 20);
+		refusal.count = COUNT;
+		refusal.xid = last_xid(scenario, "B", OP_GET);
+		scenario_node(scenario, "B")->distrusted = true; // A knows nothing of this
+		scenario_forget(scenario);
+		say(scenario, "A", "B", &refusal);
+		request_expect_waiting(read);
+		ck_assert_uint_eq(scenario_count(scenario, "B -> A  GET "), COUNT);
+		if (refusal.block > 0) {
+			refusal.xid = last_xid(scenario, "B", OP_GET);
+			refusal.block += COUNT - 1;
+			refusal.count = 1;
+			say(scenario, "A", "B", &refusal);
+		}
+		scenario_hold(scenario, "B", "A", false);
+		scenario_run(scenario, 100);
+		if (refusal.count == COUNT)
+			request_expect_ok(read);
+		else
+			request_expect_error(read, ERR_IO);
+	}
+	scenario_destroy(scenario);
 }
 END_TEST
 
@@ -448,6 +531,8 @@ main(void)
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
 		so_it_does_when_they_are_of_an_epoch_before,
+		what_could_not_be_read_is_brought_meanwhile,
+		one_wrong_block_is_nothing_to_others_of_its_answer,
 		an_epoch_that_is_not_is_forgotten,
 		an_epoch_of_a_child_is_for_the_root_to_know,
 		what_is_too_old_is_not_sent_for_ever,

@@ -452,6 +452,56 @@ START_TEST(writes_while_claims_wait)
 }
 END_TEST
 
+// F4, F6: Q and P claim the same version; Q, who is granted it first, takes newer bytes of C's before it lets the block go for P,
+// whom C has gone past. P is told of them, as of what is here: else it would bring up its own, as newer ones, when it gives up R.
+// (seed 543569)
+START_TEST(newer_bytes_came_before_the_claim_is_granted)
+{
+	static const char *const others[] = {"P", "Q", "A"};
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "R", "P", true);
+	steps_child(scenario, "C", "R", true);
+	steps_write(scenario, "P", 'p');
+	steps_sync(scenario, "P", ERR_OK);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "R", 'c');
+	scenario_kill(scenario, "A");
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		steps_cut(scenario, "R", others[i], 4 * EVICTED_MS);
+		steps_cut(scenario, "C", others[i], 2 * LEASE_MS + 300);
+	}
+	steps_cut(scenario, "C", "R", 4 * EVICTED_MS);
+	scenario_run(scenario, LEASE_MS + 300);
+	scenario_restart(scenario, "A");
+	steps_leave(scenario, "Q", "A", 100);
+	steps_leave(scenario, "P", "A", 300);
+	scenario_run(scenario, LEASE_MS);
+	scenario_forget(scenario);
+	scenario_hold(scenario, "A", "Q", true);
+	steps_leave(scenario, "C", "Q", 50);
+	while (scenario_count(scenario, "A -> Q  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	while (scenario_count(scenario, "Q -> A  RECOVER") == 0) {
+		scenario_deliver(scenario, "A", "Q", 1);
+		scenario_run(scenario, 1);
+	}
+	while (scenario_count(scenario, "C -> Q  RECOVER") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 10);
+	scenario_hold(scenario, "A", "Q", false);
+	scenario_run(scenario, 300);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read_at_last(scenario, "Q", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -472,6 +522,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
 	tcase_add_loop_test(tcase, bytes_from_below_who_claimed_and_died, 0, 2);
 	tcase_add_test(tcase, evictions_outlive_the_root);
+	tcase_add_test(tcase, newer_bytes_came_before_the_claim_is_granted);
 	tcase_add_test(tcase, writes_while_claims_wait);
 	tcase_add_test(tcase, news_of_who_is_below_one_that_recovers);
 	tcase_add_loop_test(tcase, evicted_by_who_does_not_know_of_the_claim, 0, 2);

@@ -150,15 +150,15 @@ byzantine_judge(struct run *run)
 	const struct plan *plan = run->plan;
 	uint64_t per_volume = plan->block_count * run->registers_per_block;
 
-	// Who was shown an old block, and writes a part of it, makes the rest of it the newest.
+	// Who was shown an old block, and writes a part of it, makes the rest of it the newest; so does who leaves a gap.
 	bool parts = plan->register_size < plan->block_size;
 
 	for (uint64_t reg = 0; reg < (uint64_t)plan->volume_count * per_volume; reg++) {
 		const char *volume = run_volume_name((int)(reg / per_volume));
 		uint64_t block = reg % per_volume / run->registers_per_block;
 
-		if (parts || seals_are_tied(run->world, volume, block))
-			history_tied(run->history, reg);
+		if (parts || seals_came_again(run->world, volume, block))
+			history_came_again(run->history, reg);
 		if (proofs_misled(run->world, volume, block))
 			history_misled(run->history, reg);
 	}

@@ -31,7 +31,7 @@ disk_destroy(struct disk *disk)
 	free(disk->log);
 	free(disk->log_bytes);
 	free(disk->sealed);
-	free(disk->filed);
+	free(disk->sealed_filed);
 	free(disk->log_sealed);
 	free(disk->misled);
 	versions_fini(&disk->versions);
@@ -72,9 +72,8 @@ log_add(struct disk *disk, uint64_t block)
 		disk->log_sealed = realloc(disk->log_sealed, disk->log_size * sizeof *disk->log_sealed);
 		CHECK(disk->log != NULL && disk->log_bytes != NULL && disk->log_sealed != NULL);
 	}
-	if (disk->sealed != NULL)
-		disk->log_sealed[disk->log_count] = disk->sealed[block];
 	disk->log[disk->log_count] = block;
+	disk->log_sealed[disk->log_count] = disk->sealed != NULL ? disk->sealed[block] : (struct sealed_entry){0};
 	memcpy(log_entry(disk, disk->log_count++), block_in(disk, disk->image, block), disk->block_size);
 }
 
@@ -87,8 +86,8 @@ log_drop(struct disk *disk, size_t count)
 	disk->log_count -= count;
 	disk->log_first += count;
 	memmove(disk->log, disk->log + count, disk->log_count * sizeof *disk->log);
-	memmove(disk->log_bytes, log_entry(disk, count), disk->log_count * disk->block_size);
 	memmove(disk->log_sealed, disk->log_sealed + count, disk->log_count * sizeof *disk->log_sealed);
+	memmove(disk->log_bytes, log_entry(disk, count), disk->log_count * disk->block_size);
 }
 
 static void
@@ -174,7 +173,7 @@ disk_sync_end(struct disk *disk, uint64_t until, bool told)
 	log_apply(disk, count);
 	for (size_t i = 0; i < count && told; i++) {
 		if (disk->sealed != NULL)
-			disk->filed[disk->log[i]] = disk->log_sealed[i];
+			disk->sealed_filed[disk->log[i]] = disk->log_sealed[i];
 		tell_durable(disk, disk->log[i]);
 	}
 	log_drop(disk, count);
@@ -247,7 +246,7 @@ disk_reopen(struct disk *disk, struct rng *rng)
 	}
 	// The file of the seals is written with a sync, by the process that has asked for it (node/sealed_root.h).
 	if (disk->sealed != NULL)
-		memcpy(disk->sealed, disk->filed, disk->block_count * sizeof *disk->sealed);
+		memcpy(disk->sealed, disk->sealed_filed, disk->block_count * sizeof *disk->sealed);
 	disk->sync_broken = disk->fail_syncs = false;
 	log_apply(disk, disk->log_count);
 	log_drop(disk, disk->log_count);

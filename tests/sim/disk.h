@@ -26,9 +26,10 @@ struct disk {
 	size_t log_count, log_size;
 	uint64_t log_first;  // entries that have left the log: the number of its first one
 	struct versions versions;
-	struct sealed_entry *sealed, *filed; // by block: what the root of a sealed volume remembers, and what outlives it; or NULL
-	bool *misled;                        // proofs.h; or NULL
-	struct sealed_entry *log_sealed;     // of each entry of the log, the former
+	// By block: what the root of a sealed volume remembers, and what of that is on record beside the disk; NULL: nothing.
+	struct sealed_entry *sealed, *sealed_filed;
+	struct sealed_entry *log_sealed; // of what is in the log
+	bool *misled;                    // proofs.h; or NULL
 	uint32_t sector_size; // what is written whole, or not at all
 	unsigned latency_us; // mean of one operation
 	unsigned sync_us;    // mean of a sync

@@ -13,7 +13,7 @@ struct reg {
 	uint32_t reverted; // so many of them are judged; 0: all (history_reverted)
 	uint64_t reverted_at;
 	uint64_t durable; // the value last seen on the disk
-	bool tied, misled;
+	bool again, misled;
 };
 
 struct claim {
@@ -265,9 +265,9 @@ history_lies(struct history *history, const bool *trusted)
 }
 
 void
-history_tied(struct history *history, uint64_t reg)
+history_came_again(struct history *history, uint64_t reg)
 {
-	history->regs[reg].tied = true;
+	history->regs[reg].again = true;
 }
 
 void
@@ -587,7 +587,7 @@ reg_check_among_liars(const struct history *history, uint64_t index)
 		fprintf(stderr, "    before anybody lied\n");
 		return false;
 	}
-	if (!reg->tied && !reg_check_trusted(history, index)) {
+	if (!reg->again && !reg_check_trusted(history, index)) {
 		fprintf(stderr, "    to nodes that are trusted\n");
 		return false;
 	}
@@ -651,7 +651,7 @@ claim_counts(const struct history *history, const struct reg *reg, const struct 
 {
 	bool trusted = history->trusted == NULL || history->trusted[claim->tag] || claim->at < history->lies_at;
 
-	return !reg->tied && (trusted || !reg->misled);
+	return !reg->again && (trusted || !reg->misled);
 }
 
 // All claims about one register; what was claimed often is looked at once.

@@ -58,8 +58,8 @@ void history_told(struct history *history, uint32_t tag);
 // what they had done before; and that nobody reads what was never written there. Their writes may be lost, or arrive later, once.
 void history_lies(struct history *history, const bool *trusted);
 
-// Two contents of a register's block have the same version: of trusted nodes it is only judged that what they read was written.
-void history_tied(struct history *history, uint64_t reg);
+// An old content of a register's block may have been made the newest: of trusted nodes it is only judged that what they read was written.
+void history_came_again(struct history *history, uint64_t reg);
 
 // Somebody who was lied to has written to a register's block as if what there was was older: of what nodes that are not trusted were
 // promised nothing is judged there.

@@ -269,8 +269,7 @@ versions_give(struct node *node, struct disk *disk, int index)
 		const struct stored_version *stored = &versions.list[i];
 
 		world->doubts += stored->low != stored->high;
-		if (disk->sealed != NULL && stored->low > disk->sealed[stored->block].protocol) // node/volumes.c, note_stored
-			disk->sealed[stored->block] = disk->filed[stored->block] = (struct sealed_entry){stored->low, stored->low};
+		seals_found(node, (uint32_t)index, stored);
 		core_add_stored_version(node->core, (uint32_t)index, stored->block, stored->low, stored->high);
 	}
 	if (versions.complete)

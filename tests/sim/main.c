@@ -34,7 +34,7 @@ static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
 	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 	[BREAK_SEALS] = "seals",         [BREAK_AGE] = "age",
-	[BREAK_PROOFS] = "proofs",
+	[BREAK_PROOFS] = "proofs",       [BREAK_TIES] = "ties",
 };
 
 enum { LISTED_MAX = 1000 };
@@ -61,7 +61,7 @@ usage(void)
 		"usage: sim [--seed N | --seeds FROM:COUNT] [--list FILE] [--nodes N] [--faults none|all] "
 		"[--trace] [--twice] [--reshape]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
-		"           [--byzantine]\n"
+		"           [--byzantine | --sealed]\n"
 		"           [--recovery [--disk-level] [--journal [--rot]] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
@@ -157,8 +157,8 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
-			    plan->byzantine ? " --byzantine" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->byzantine ? " --byzantine" : "", plan->sealed ? " --sealed" : "",
 			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "",
 			    plan->rot ? " --rot" : "", plan->reshape ? " --reshape" : "",
 			    plan->broken != BREAK_NOTHING ? " --break " : "",
@@ -362,6 +362,7 @@ static const struct option option_names[] = {
 	{"list", required_argument, NULL, 'l'},
 	{"reshape", no_argument, NULL, 'R'},
 	{"byzantine", no_argument, NULL, 'y'},
+	{"sealed", no_argument, NULL, 'E'},
 	{0},
 };
 
@@ -414,6 +415,9 @@ options_parse(int argc, char **argv)
 			break;
 		case 'y':
 			options.plan.byzantine = options.plan.recovery = true;
+			break;
+		case 'E':
+			options.plan.sealed = options.plan.recovery = true;
 			break;
 		case 'R':
 			options.plan.reshape = true;

@@ -73,9 +73,6 @@ view_fail(struct oracle *oracle, const struct view *view, const char *format, ..
 	int used = snprintf(text, sizeof text, "volume %d block %" PRIu64 ": ", view->volume, view->block);
 	va_list args;
 
-	// Who was lied to may have made another content of that version (docs/security.md).
-	if (oracle->world->seals != NULL && seals_are_tied(oracle->world, oracle->volume_names[view->volume], view->block))
-		return;
 	va_start(args, format);
 	vsnprintf(text + used, sizeof text - (size_t)used, format, args);
 	va_end(args);

@@ -224,6 +224,8 @@ plan_draw(uint64_t seed, const struct plan_options *options, struct plan *ret)
 		plan_draw_recovery(ret, options);
 	if (options->byzantine)
 		plan_draw_byzantine(ret, options);
+	else if (options->sealed)
+		plan_draw_sealed(ret);
 	ret->oracle_every = ret->node_count <= 20 ? 1 : (unsigned)ret->node_count / 10;
 }
 

@@ -21,6 +21,7 @@ struct plan_options {
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
 	bool journal;    // recovery runs: some nodes have a journal
 	bool byzantine;  // recovery runs: some proxies lie for a while (byzantine.h)
+	bool sealed;     // recovery runs: volumes are sealed
 	bool rot;        // which is damaged now and then, or an old one is put in its place
 	bool reshape;    // caches change while they are used
 	int fair; // -1: no fault is longer than the leases allow; 0: drawn; 1: some are
@@ -51,7 +52,7 @@ struct plan_node {
 	moment_us timer_late_us, answer_late_us;
 	moment_us dial_after_us;
 	int64_t clock_offset_us, clock_drift_ppm;
-	enum volume_role seal_role; // byzantine runs only
+	enum volume_role seal_role; // of a sealed volume
 	struct liar_config liar;    // lies 0: it is none
 };
 
@@ -78,7 +79,8 @@ struct plan {
 	bool reshape;
 	bool journals; // some nodes have one
 	enum world_break broken;
-	bool byzantine;    // volumes are sealed, and some proxies lie
+	bool sealed;       // volumes are sealed
+	bool byzantine;    // and some proxies lie
 	moment_us lies_from_us, lies_until_us;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit
@@ -98,6 +100,8 @@ void plan_draw_recovery(struct plan *plan, const struct plan_options *options);
 
 // Give it about ${wanted} faults, of half of the kinds ${drawn} (bits) without those that are ${off}.
 void plan_draw_chaos(struct rng *rng, struct plan *plan, uint64_t wanted, uint32_t drawn, uint32_t off);
+// Some nodes have no key that writes, by chance of its own.
+void plan_draw_sealed(struct plan *plan);
 
 // Turn that into one of a byzantine run, by chance of its own.
 void plan_draw_byzantine(struct plan *plan, const struct plan_options *options);

@@ -88,13 +88,22 @@ draw_faults(struct plan *plan, const struct plan_options *options)
 }
 
 void
+plan_draw_sealed(struct plan *plan)
+{
+	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 10};
+
+	plan->sealed = true;
+	draw_roles(&rng, plan);
+}
+
+void
 plan_draw_byzantine(struct plan *plan, const struct plan_options *options)
 {
 	struct rng rng = {plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 9};
 	unsigned liars = (unsigned)rng_between(&rng, 10, 90);
 	bool any = false;
 
-	plan->byzantine = true;
+	plan->sealed = plan->byzantine = true;
 	plan->fair = false;
 	memset(plan->chaos.count, 0, sizeof plan->chaos.count);
 	if (rng_chance(&rng, 80))

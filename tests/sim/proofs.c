@@ -11,6 +11,7 @@
 struct proofs_entry {
 	uint64_t block;
 	version_t sealed; // 0: it is lost, or was refused
+	uint8_t digest[SEAL_DIGEST_SIZE];
 	uint32_t xid;
 	const struct conn *conn; // that it went over; NULL: it was answered
 };
@@ -33,16 +34,8 @@ root_disk(const struct node *node, uint32_t volume, int *ret_index)
 	return NULL;
 }
 
-// Is it another content of the version that the root has?
-static bool
-is_other(const struct world *world, const struct block_info *root, const struct item *item, version_t sealed)
-{
-	return sealed == root->version && root->copy != NULL && item->kind == ITEM_DATA &&
-	       memcmp(buf_bytes(root->copy), buf_bytes(item->buf), world->block_size) != 0;
-}
-
 static void
-look_at_root(const struct node *node, uint32_t volume, uint64_t block, const struct item *item, version_t sealed)
+look_at_root(const struct node *node, uint32_t volume, uint64_t block, version_t sealed)
 {
 	struct node *root = node->world->nodes[0];
 	int index;
@@ -51,7 +44,7 @@ look_at_root(const struct node *node, uint32_t volume, uint64_t block, const str
 
 	if (!root->stopped)
 		core_block_info(root->core, (uint32_t)index, block, world_clock(root), &info);
-	if (sealed >= info.version && !is_other(node->world, &info, item, sealed) && (disk->sealed == NULL || sealed >= disk->sealed[block].sealed))
+	if (sealed >= info.version && (disk->sealed == NULL || sealed >= disk->sealed[block].sealed))
 		return;
 	if (disk->misled == NULL)
 		disk->misled = calloc(disk->block_count, sizeof *disk->misled);
@@ -90,8 +83,12 @@ proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const s
 		proofs->entries = realloc(proofs->entries, (proofs->count + 1) * sizeof *proofs->entries);
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
-			(struct proofs_entry){message->block + i, seal_version(verifier->bytes, verifier->size), message->xid, conn};
-		look_at_root(node, volume, message->block + i, &message->items[i], proofs->entries[proofs->count - 1].sealed);
+			(struct proofs_entry){.block = message->block + i,
+					      .sealed = seal_version(verifier->bytes, verifier->size),
+					      .xid = message->xid,
+					      .conn = conn};
+		seal_digest(verifier->bytes, verifier->size, proofs->entries[proofs->count - 1].digest);
+		look_at_root(node, volume, message->block + i, proofs->entries[proofs->count - 1].sealed);
 	}
 }
 
@@ -140,7 +137,11 @@ proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t versio
 static bool
 is_there(const struct disk *disk, const struct proofs_entry *entry)
 {
-	return entry->sealed == 0 || (disk->filed != NULL && disk->filed[entry->block].sealed >= entry->sealed);
+	const struct sealed_entry *filed = disk->sealed_filed != NULL ? &disk->sealed_filed[entry->block] : NULL;
+
+	if (entry->sealed == 0 || (filed != NULL && filed->sealed > entry->sealed))
+		return true;
+	return filed != NULL && filed->sealed == entry->sealed && memcmp(filed->digest, entry->digest, sizeof filed->digest) == 0;
 }
 
 bool

@@ -483,7 +483,7 @@ run_add_node(struct run *run, int index)
 		world_add_drive(node, &plan->drive);
 	if (plan->journal.size > 0)
 		world_add_journal(node, &plan->journal);
-	if (run->plan->byzantine)
+	if (run->plan->sealed)
 		byzantine_add_node(run->plan, node);
 	node->timer_late_us = plan->timer_late_us;
 	node->answer_late_us = plan->answer_late_us;
@@ -536,7 +536,7 @@ run_build(struct run *run, bool traced)
 
 	run->world = world_create(plan->seed, plan->block_size);
 	run->world->trace.off = !traced;
-	if (plan->byzantine)
+	if (plan->sealed)
 		seals_begin(run->world);
 	run->rng.state = plan->seed ^ UINT64_C(0xa5a5a5a55a5a5a5a);
 	run->registers_per_block = plan->block_size / plan->register_size;

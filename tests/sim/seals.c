@@ -11,17 +11,18 @@
 
 enum { NONCE_AT = SEAL_HEAD_SIZE, DATA_SIZE = SEAL_HEAD_SIZE + SEAL_NONCE_SIZE + SEAL_TAG_SIZE };
 
-// Of all contents that were sealed: which one had this version of this block.
+// A content of a block, and the first version as which it was sealed.
 struct made {
-	uint64_t place, bytes;
+	uint64_t place;
+	version_t first;
 };
 
 struct seals {
-	uint64_t secret, nonce;
+	uint64_t secret;
 	struct made *made; // hashed, open addressing
 	size_t made_count, made_size;
-	uint64_t *tied; // places of blocks, without a version
-	size_t tied_count;
+	uint64_t *again; // places of blocks
+	size_t again_count;
 	uint64_t refused[SEALS_REFUSAL_COUNT];
 };
 
@@ -51,7 +52,7 @@ seals_destroy(struct seals *seals)
 	if (seals == NULL)
 		return;
 	free(seals->made);
-	free(seals->tied);
+	free(seals->again);
 	free(seals);
 }
 
@@ -180,42 +181,56 @@ made_grow(struct seals *seals)
 }
 
 bool
-seals_are_tied(const struct world *world, const char *volume, uint64_t block)
+seals_came_again(const struct world *world, const char *volume, uint64_t block)
 {
 	uint64_t place = hash_place(volume, block);
 
-	for (size_t i = 0; i < world->seals->tied_count; i++)
-		if (world->seals->tied[i] == place)
+	for (size_t i = 0; i < world->seals->again_count; i++)
+		if (world->seals->again[i] == place)
 			return true;
 	return false;
 }
 
 static void
-note_made(struct seals *seals, uint64_t place, version_t sealed, uint64_t bytes)
+note_made(struct seals *seals, uint64_t place, version_t sealed, uint64_t bytes, bool is_root)
 {
 	struct made *made;
 
 	if (seals->made_count * 2 >= seals->made_size)
 		made_grow(seals);
-	made = made_find(seals, mix(place, sealed) | 1);
+	made = made_find(seals, mix(place, bytes) | 1);
 	if (made->place == 0) {
-		*made = (struct made){mix(place, sealed) | 1, bytes};
+		*made = (struct made){mix(place, bytes) | 1, sealed};
 		seals->made_count++;
-	} else if (made->bytes != bytes) {
-		seals->tied = realloc(seals->tied, (seals->tied_count + 1) * sizeof *seals->tied);
-		CHECK(seals->tied != NULL);
-		seals->tied[seals->tied_count++] = place;
+	} else if (made->first < sealed && !is_root) {
+		seals->again = realloc(seals->again, (seals->again_count + 1) * sizeof *seals->again);
+		CHECK(seals->again != NULL);
+		seals->again[seals->again_count++] = place;
 	}
 }
 
-static struct proof *
-proof_make(struct seals *seals, uint64_t place, version_t sealed, uint32_t block_size, const uint8_t *bytes)
+static bool
+is_zero(const uint8_t *bytes, size_t size)
 {
-	struct proof *proof = malloc(sizeof *proof + DATA_SIZE);
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
 
+// One content has one proof; zeros are sealed as such.
+static struct proof *
+proof_make(const struct node *node, uint64_t place, version_t sealed, const uint8_t *bytes)
+{
+	struct seals *seals = node->world->seals;
+	uint32_t block_size = node->world->block_size;
+	struct proof *proof = malloc(sizeof *proof + DATA_SIZE);
+	uint64_t hash;
+
+	if (bytes != NULL && is_zero(bytes, block_size))
+		bytes = NULL;
+	hash = hash_bytes(bytes, block_size);
 	CHECK(proof != NULL);
-	proof->size = (uint16_t)verifier_make(seals, place, sealed, block_size, bytes, ++seals->nonce, proof->bytes);
-	note_made(seals, place, sealed, hash_bytes(bytes, block_size));
+	proof->size = (uint16_t)verifier_make(seals, place, sealed, block_size, bytes, mix(mix(mix(seals->secret, place), sealed), hash),
+					      proof->bytes);
+	note_made(seals, place, sealed, hash, node->parent == WORLD_NO_NODE);
 	return proof;
 }
 
@@ -252,7 +267,7 @@ item_seal(struct node *node, uint64_t place, struct item *item, bool *ret_failed
 		*ret_failed = true;
 		return NULL;
 	}
-	made = proof_make(node->world->seals, place, item->version, block_size, bytes);
+	made = proof_make(node, place, item->version, bytes);
 	sealing_give(item, (struct blob){made->bytes, made->size}, NULL);
 	return made;
 }
@@ -311,17 +326,27 @@ seals_refused(const struct world *world, enum seals_refusal refusal)
 	return world->seals != NULL ? world->seals->refused[refusal] : 0;
 }
 
-static bool
+// SEALS_OLD, SEALS_TIED, or SEALS_REFUSAL_COUNT: it is not.
+static enum seals_refusal
 is_old(struct node *node, uint32_t volume, uint64_t block, const struct item *item)
 {
 	const struct disk *disk = node->disks[volume];
 	bool is_known = disk != NULL && disk->sealed != NULL && block < disk->block_count;
 	struct sealed_entry known = is_known ? disk->sealed[block] : (struct sealed_entry){0};
+	struct sealed_entry coming = sealing_entry(item->version, item->verifier.bytes, item->verifier.size);
 	struct block_info info;
+	bool on_storage;
 
+	on_storage = node->world->broken != BREAK_TIES && core_storage_has(node->core, volume, block, item->version);
+	if (node->world->broken == BREAK_TIES)
+		memset(coming.digest, 0, sizeof coming.digest); // that is not known
 	core_block_info(node->core, volume, block, world_clock(node), &info);
-	return sealing_is_old(item->version, seal_version(item->verifier.bytes, item->verifier.size), &known,
-			      info.copy != NULL ? buf_proof(info.copy) : NULL, info.version);
+	if (!sealing_is_old(&coming, disk != NULL ? &known : NULL, on_storage, info.copy != NULL ? buf_proof(info.copy) : NULL, info.version))
+		return SEALS_REFUSAL_COUNT;
+	memset(coming.digest, 0, sizeof coming.digest);
+	return sealing_is_old(&coming, disk != NULL ? &known : NULL, false, info.copy != NULL ? buf_proof(info.copy) : NULL, info.version)
+		       ? SEALS_OLD
+		       : SEALS_TIED;
 }
 
 // Why ${message} is refused; SEALS_REFUSAL_COUNT: it is not.
@@ -350,8 +375,8 @@ message_check(struct node *node, uint32_t volume, const struct message *message,
 				       item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL, item->verifier.bytes,
 				       item->verifier.size))
 			return SEALS_FORGED;
-		if (node->world->broken != BREAK_AGE && is_old(node, volume, block, item))
-			old = SEALS_OLD;
+		if (node->world->broken != BREAK_AGE && is_old(node, volume, block, item) != SEALS_REFUSAL_COUNT)
+			old = is_old(node, volume, block, item);
 	}
 	return old;
 }
@@ -375,7 +400,7 @@ items_take(struct node *node, struct message *message)
 static bool
 refuse(struct conn *conn, unsigned end, struct message *message, enum seals_refusal why, uint64_t block)
 {
-	struct sealing_fault fault = {seals_refusal_text(why), block, why == SEALS_OLD};
+	struct sealing_fault fault = {seals_refusal_text(why), block, why == SEALS_OLD || why == SEALS_TIED};
 	static uint8_t value[8];
 	struct node *node = conn->world->nodes[conn->node[end]];
 	struct message refusal;
@@ -439,13 +464,40 @@ seals_malformed(struct conn *conn, unsigned end, const struct message *header, e
 
 // ---- At the root ----
 
+// What was written here is sealed first (node/own_seals.c).
 void
-seals_stored(struct disk *disk, uint64_t block, version_t version, const struct buf *buf)
+seals_stored(struct node *node, uint32_t volume, uint64_t block, version_t version, struct buf *buf)
 {
+	struct disk *disk = node->disks[volume];
+	struct proof *made;
+
 	if (disk->sealed == NULL) {
 		disk->sealed = calloc(disk->block_count, sizeof *disk->sealed);
-		disk->filed = calloc(disk->block_count, sizeof *disk->filed);
-		CHECK(disk->sealed != NULL && disk->filed != NULL);
+		disk->sealed_filed = calloc(disk->block_count, sizeof *disk->sealed_filed);
+		CHECK(disk->sealed != NULL && disk->sealed_filed != NULL);
 	}
-	disk->sealed[block] = sealing_entry(version, buf_proof(buf));
+	if (buf != buf_zero() && buf_proof(buf) == NULL) {
+		made = proof_make(node, hash_place(volume_name(node, volume), block), version, buf_bytes(buf));
+		buf_set_proof(buf, made->bytes, made->size);
+		free(made);
+	}
+	disk->sealed[block] = sealing_stored(version, buf);
+}
+
+// As note_stored does (node/volumes.c), of a plain storage.
+void
+seals_found(struct node *node, uint32_t volume, const struct stored_version *stored)
+{
+	struct disk *disk = node->disks[volume];
+	struct sealed_entry entry = {.sealed = stored->low, .protocol = stored->low};
+	struct proof *made;
+
+	if (disk->sealed == NULL || stored->low <= disk->sealed[stored->block].protocol)
+		return;
+	if (stored->low == stored->high) {
+		made = proof_make(node, hash_place(volume_name(node, volume), stored->block), stored->low, disk_read(disk, stored->block));
+		entry = sealing_entry(stored->low, made->bytes, made->size);
+		free(made);
+	}
+	disk->sealed[stored->block] = disk->sealed_filed[stored->block] = entry;
 }

@@ -12,6 +12,7 @@ struct conn;
 struct disk;
 struct node;
 struct seals;
+struct stored_version;
 struct world;
 
 // Why messages were refused.
@@ -19,6 +20,7 @@ struct world;
 	X(ABSENT, "without a verifier")                                \
 	X(FORGED, "not what a writer sealed there")                    \
 	X(OLD, "older than what was here")                             \
+	X(TIED, "another content of the version that was here")        \
 	X(OTHER, "of another size, or bytes in a PUT")                 \
 	X(MALFORMED, "no message")
 
@@ -48,11 +50,15 @@ bool seals_receive(struct conn *conn, unsigned end, struct message *message);
 // Bytes have come there that are none; ${header} is what could be read of them, ${fatal}: nothing more can be.
 void seals_malformed(struct conn *conn, unsigned end, const struct message *header, enum status status, bool fatal);
 
-// A root writes ${buf} to its disk.
-void seals_stored(struct disk *disk, uint64_t block, version_t version, const struct buf *buf);
+// ${node}, a root, writes ${buf} to its disk of ${volume}.
+void seals_stored(struct node *node, uint32_t volume, uint64_t block, version_t version, struct buf *buf);
 
-// Was another content of ${block} of the volume sealed as a version that one had? Only who was lied to makes such.
-bool seals_are_tied(const struct world *world, const char *volume, uint64_t block);
+// Its version log has told ${stored} of that, when it begins.
+void seals_found(struct node *node, uint32_t volume, const struct stored_version *stored);
+
+// Has somebody other than the root sealed a content of ${block} of the volume anew as a later version? He has taken the block back
+// from somebody (R11: a gap), and may have been shown an old content by a liar.
+bool seals_came_again(const struct world *world, const char *volume, uint64_t block);
 
 // How often so far.
 uint64_t seals_refused(const struct world *world, enum seals_refusal refusal);

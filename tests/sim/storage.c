@@ -190,7 +190,7 @@ storage_begin(struct node *node, const struct action *action)
 	for (uint32_t i = 0; i < count && action->type == ACTION_STORE_WRITE; i++) {
 		op->bufs[i] = buf_ref(action->bufs[i]);
 		if (world->seals != NULL)
-			seals_stored(op->disk, action->block + i, action->versions[i], action->bufs[i]);
+			seals_stored(node, action->volume, action->block + i, action->versions[i], action->bufs[i]);
 	}
 	if (action->type == ACTION_STORE_SYNC) {
 		op->sync_until = disk_sync_begin(op->disk);

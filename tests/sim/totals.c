@@ -134,12 +134,17 @@ print_lies(FILE *out)
 
 	for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
 		sum += totals->lies[lie];
+	if (sum > 0) {
+		fprintf(out, "lies: %" PRIu64 ":", sum);
+		for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
+			fprintf(out, " %s %" PRIu64, liar_lie_name((enum liar_lie)lie), totals->lies[lie]);
+		fprintf(out, "\n");
+	}
+	for (unsigned refusal = 0; refusal < SEALS_REFUSAL_COUNT; refusal++)
+		sum += totals->refused[refusal];
 	if (sum == 0)
 		return;
-	fprintf(out, "lies: %" PRIu64 ":", sum);
-	for (unsigned lie = 0; lie < LIAR_LIE_COUNT; lie++)
-		fprintf(out, " %s %" PRIu64, liar_lie_name((enum liar_lie)lie), totals->lies[lie]);
-	fprintf(out, "\nrefused:");
+	fprintf(out, "refused:");
 	for (unsigned refusal = 0; refusal < SEALS_REFUSAL_COUNT; refusal++)
 		fprintf(out, "%s %" PRIu64 " (%s)", refusal > 0 ? "," : "", totals->refused[refusal],
 			seals_refusal_text((enum seals_refusal)refusal));

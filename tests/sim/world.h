@@ -267,6 +267,7 @@ enum world_break {
 	BREAK_SEALS,     // nobody looks at verifiers
 	BREAK_AGE,       // nothing is too old
 	BREAK_PROOFS,    // of a fsync the root is not asked
+	BREAK_TIES,      // a root takes another content of a version that it has
 	BREAK_COUNT
 };
 

@@ -7,6 +7,8 @@ import tempfile
 from disklab import BLOCK, MIB, SIZE, Client, again, cache, disk, fill, has_all, leaf, prepare, read_all
 from lab import check, hvfs, main, need_fuse, read_at
 
+SUPERBLOCKS = 2 * (4096 + 128 * 256)  # bytes
+
 
 def live(lab, relay, data):
     """A level on a disk comes to a leaf that runs, takes other shapes, goes to other media, goes, and comes again."""
@@ -87,6 +89,17 @@ def names_of_others(lab, data):
         check(open("own.cache.new", "rb").read()[start:] == b"somebody's" * 1000, start)
         check(disk(node)["size"] == 64 * MIB, disk(node))
     os.remove("own.cache.new")
+    with open("own.cache.new", "wb") as file:  # nothing in it yet, but for whoever made it it has a size
+        file.truncate(8 * MIB)
+    cache(node, "resize", "1", "48M", says="is there already, and no cache")
+    check(os.path.getsize("own.cache.new") == 8 * MIB, "it is left alone")
+    # What a change leaves that is killed at its very beginning; and a cache that was cut.
+    for turn, (head, size) in enumerate(((0, 0), (0, SUPERBLOCKS), (SUPERBLOCKS, SUPERBLOCKS), (MIB, MIB))):
+        with open("own.cache", "rb") as own, open("own.cache.new", "wb") as file:
+            file.write(own.read(head))
+            file.truncate(size)
+        cache(node, "resize", "1", f"{60 + turn}M")
+        check(disk(node)["size"] == (60 + turn) * MIB, disk(node))
     for other in (b"somebody's", None):  # the level's file has lost its name, maybe to another one
         os.remove("own.cache")
         if other:

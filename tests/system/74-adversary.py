@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Malicious proxies and a malicious child in a tree with a sealed volume: what they try is refused and told, nothing but
 what writers wrote is read or stored, and everybody else goes on. docs/security.md lists what is tried here."""
+import dataclasses
 import os
 import sys
 
@@ -14,18 +15,23 @@ from tree import RUN, Tree
 
 
 class Forged:
-    """A hook: the blocks of messages about those from ${first} on are changed."""
+    """A hook: the blocks of messages about those from ${first} on are changed. Who asks for each of them alone then gets what was made
+    of it."""
 
     def __init__(self, first, forge, seen):
-        self.first, self.forge, self.seen, self.count = first, forge, seen, 0
+        self.first, self.forge, self.seen, self.count, self.made = first, forge, seen, 0, {}
 
     def __call__(self, message):
+        if message.opcode == wire.OK and len(message.blocks) == 1 and message.block in self.made:
+            message.blocks = [dataclasses.replace(self.made[message.block])]
+            return [message]
         if message.opcode in (wire.ERR, wire.CONNECT) or self.first not in message.numbers():
             return None
         if len(message.blocks) < RUN or any(block.data is None for block in message.blocks):
             return None
         self.forge(message.blocks, self.seen)
         self.count += 1
+        self.made.update((number, dataclasses.replace(block)) for number, block in zip(message.numbers(), message.blocks))
         return [message]
 
 

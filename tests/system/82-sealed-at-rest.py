@@ -3,23 +3,28 @@
 verifiers; a root that is killed anywhere has what a fsync had promised, and no block that can not be read; what somebody has
 changed, swapped or put back there is an I/O error and a line in the log."""
 import errno
+import itertools
 import os
 import random
 import secrets
+import shutil
+import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "adversary"))
 
 import wire
 from between import Between
-from lab import BLOCK, Direct, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at, write_tree
+from lab import (BLOCK, Direct, Opener, check, hvfs, main, need_filesystem, need_fuse, need_loop, need_program, read_at, run, same_tree, write_at,
+                 write_tree)
 
 MIB = 1 << 20
 SIZE = 64 * MIB
 BLOCKS = SIZE // BLOCK
 SEALS = "disk.img.hvfs.seals"
-RECORDS = -(-(BLOCK + BLOCKS * 16) // 4096) * 4096 + 4096  # where the verifiers begin; 1 KiB each
+RECORDS = -(-(BLOCK + BLOCKS * 32) // 4096) * 4096 + 4096  # where the verifiers begin; 1 KiB each
 MARK = f"<<{secrets.token_hex(14)}>>".encode()
 NUMBER, CRASHES = 12, 8  # of blocks that are written all the time; of rounds
 
@@ -254,24 +259,27 @@ def passed_on(lab):
 
 
 def asked_while_read_only(lab):
-    """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that."""
+    """A root that can not write, of what the one before has written, is read from, and tells those who ask what is older than that. It
+    does not say of what it gives itself that it is."""
     number = 3100
-    nodes = [root(lab), leaf(lab, "wa", parent="root")]
-    for turn in range(2):
-        write_at(nodes[-1].image(), number * BLOCK, content(number, turn), sync=True)
-    stop(*reversed(nodes))
-    for mount in (False, True):
-        nodes = [root(lab, "--read-only", mount=mount)]
-        between = Between(f"between{mount}.sock", "root.sock")
-        nodes.append(leaf(lab, f"ra{mount}", parent=f"between{mount}"))
-        check(read_at(nodes[-1].image(), number * BLOCK, BLOCK) == content(number, 1), "it reads something else")
-        answer = next(message for message in between.passed["down"] if message.blocks and number in message.numbers())
-        sealed = wire.part_of(answer.blocks[number - answer.block].verifier, "version")
-        for version, older in (sealed, 0), (sealed - 1, 1):
-            question = b"\3" + bytes(16) + bytes(8) + b"\xff" * 8 + (1).to_bytes(2, "big") + number.to_bytes(6, "big") + (1).to_bytes(2, "big")
-            news = between.ask("up", wire.Message(wire.GET_COOKIES, volume_id=answer.volume_id, cookie=question + version.to_bytes(8, "big")))
-            check(news.cookie and int.from_bytes(news.cookie[43:45], "big") == older, "of what was sealed as", version, "it says", news.cookie)
+    lab.create("asked.img", "16M")
+    for store, flags in ("disk.img", ()), ("asked.img", ("--at-rest", "plain")):
+        nodes = [root(lab, *flags, store=store), leaf(lab, "wa", parent="root")]
+        for turn in range(2):
+            write_at(nodes[-1].image(), number * BLOCK, content(number, turn), sync=True)
         stop(*reversed(nodes))
+        for mount in (False, True):
+            nodes = [root(lab, "--read-only", store=store, mount=mount)]
+            between = Between(f"between{mount}{len(flags)}.sock", "root.sock")
+            nodes.append(leaf(lab, "ra", parent=f"between{mount}{len(flags)}"))
+            check(read_at(nodes[-1].image(), number * BLOCK, BLOCK) == content(number, 1), "it reads something else")
+            answer = next(message for message in between.passed["down"] if message.blocks and number in message.numbers())
+            sealed = wire.part_of(answer.blocks[number - answer.block].verifier, "version")
+            for version, older in (sealed, 0), (sealed - 1, 1):
+                question = b"\3" + bytes(16) + bytes(8) + b"\xff" * 8 + (1).to_bytes(2, "big") + number.to_bytes(6, "big") + (1).to_bytes(2, "big")
+                news = between.ask("up", wire.Message(wire.GET_COOKIES, volume_id=answer.volume_id, cookie=question + version.to_bytes(8, "big")))
+                check(news.cookie and int.from_bytes(news.cookie[43:45], "big") == older, store, "of what was sealed as", hex(version), "it says", news.cookie)
+            stop(*reversed(nodes))
 
 
 # ---- No room ----
@@ -302,6 +310,45 @@ def full(lab):
     check(nodes[0].volume()["damaged_blocks"] == 0, nodes[0].volume())
     stop(*reversed(nodes))
     lab.unmount("small")
+
+
+# ---- Syncs that fail ----
+
+def syncs_fail(lab):
+    """A sync of the storage, or of the file of its verifiers, fails once. No fsync succeeds from then on, though the system would
+    say so; what was promised before is there when the root is started again, and it goes on."""
+    if shutil.which("strace") is None:
+        print("strace is not installed", flush=True)
+        return
+    os.environ["HVFS_STORE_ENGINE"] = "threads"  # so that there is a system call
+    for number, path, says in (3500, "disk.img", "no fsync succeeds until this node"), (3501, SEALS, "verifiers can not be synced"):
+        nodes = [root(lab), leaf(lab, parent="root")]
+        opener = Opener(lab, nodes[1].image())
+        opener.write(number * BLOCK, b"a", BLOCK)
+        check(opener.do("os.fsync(fd)") == "ok", "a fsync fails")
+        tracer = lab.popen("strace", "-f", "-o", "trace", "-P", os.path.abspath(path), "-e", "trace=fdatasync", "-e",
+                           "inject=fdatasync:error=EIO:when=1", "-p", str(nodes[0].pid), stderr=subprocess.PIPE, text=True)
+        check("attached" in (line := tracer.stderr.readline()), line)
+        opener.write(number * BLOCK, b"b", BLOCK)
+        check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync succeeds though a sync has failed")
+        tracer.terminate()
+        tracer.wait()
+        for _ in range(2):
+            opener.write((number + 10) * BLOCK, b"c", BLOCK)
+            check(opener.do("os.fsync(fd)") == str(errno.EIO), "a fsync succeeds though one before has failed")
+        check(says in log_of("root"), "the log says nothing")
+        for node in reversed(nodes):
+            node.kill()
+        opener.process.kill()
+        nodes = [root(lab), leaf(lab, parent="root")]
+        disk = Direct(nodes[1].image())
+        check(disk.read(number) in (b"a" * BLOCK, b"b" * BLOCK), "something else is there")
+        disk.write(number, content(number, 5))
+        disk.sync()
+        disk.close()
+        stop(*reversed(nodes))
+        expect(lab, {number: content(number, 5)}, ())
+    del os.environ["HVFS_STORE_ENGINE"]
 
 
 # ---- What somebody changes there ----
@@ -342,7 +389,7 @@ def changed(lab):
     nodes = [root(lab), proxy(lab), leaf(lab)]
     write_at(nodes[-1].image(), first * BLOCK, b"".join(old), sync=True)
     stop(*reversed(nodes))
-    kept = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024), at(SEALS, BLOCK + first * 16, size=8 * 16)
+    kept = at("disk.img", first * BLOCK, size=8 * BLOCK), at(SEALS, RECORDS + first * 1024, size=8 * 1024), at(SEALS, BLOCK + first * 32, size=8 * 32)
 
     one = at("disk.img", first * BLOCK)
     at("disk.img", first * BLOCK + 77, bytes([one[77] ^ 1]))  # a bit
@@ -363,7 +410,7 @@ def changed(lab):
     at(SEALS, RECORDS + (first + 1) * 1024, kept[1][1024:2048])  # those with their verifier,
     at("disk.img", (first + 2) * BLOCK, kept[0][2 * BLOCK:3 * BLOCK])  # and with all that is known of them, which nobody notices
     at(SEALS, RECORDS + (first + 2) * 1024, kept[1][2 * 1024:3 * 1024])
-    at(SEALS, BLOCK + (first + 2) * 16, kept[2][32:48])
+    at(SEALS, BLOCK + (first + 2) * 32, kept[2][64:96])
     expect(lab, {first + 2: old[2], first + 3: new[3]}, (first, first + 1))
 
     # What can not be read can be written.
@@ -483,6 +530,47 @@ def changed_with_sums(lab):
     expect(lab, {first + number: one for number, one in enumerate(data)}, ())
 
 
+def read_all(path, offset, size, piece):
+    """In pieces, all at once. Returns those that could be read; None for the others."""
+    def one(i):
+        try:
+            return read_at(path, offset + i * piece, piece)
+        except OSError as error:
+            check(error.errno == errno.EIO, error)
+            return None
+    with ThreadPoolExecutor(size // piece) as pool:
+        return list(pool.map(one, range(size // piece)))
+
+
+def around(lab):
+    """One block in the midst of many: only that one can not be read, however many are asked for at once; noticed by the root, or by
+    who gets it."""
+    first, count, wrong = 4096, 2048, 4096 + 1000
+    data = b"".join(content(number, 4) for number in range(first, first + count))
+    nodes = [root(lab), leaf(lab, parent="root")]
+    write_at(nodes[-1].image(), first * BLOCK, data, sync=True)
+    stop(*reversed(nodes))
+    kept = at("disk.img", wrong * BLOCK), at(SEALS, RECORDS + wrong * 1024, size=1024)
+    changed_bytes = bytes([kept[0][0] ^ 1]) + kept[0][1:]
+    for sums in False, True:
+        if sums:
+            put(wrong, changed_bytes, kept[1][:512])
+        else:
+            at("disk.img", wrong * BLOCK, changed_bytes)
+        for way, piece in itertools.product(("mount", "leaf", "proxy"), (MIB, 16 * BLOCK, BLOCK)):
+            nodes = [root(lab, mount=way == "mount")]
+            nodes += [proxy(lab)] if way == "proxy" else []
+            nodes += [leaf(lab, parent="proxy" if way == "proxy" else "root")] if way != "mount" else []
+            found = read_all(nodes[-1].image(), first * BLOCK, count * BLOCK, piece)
+            bad = [i for i, one in enumerate(found) if one is None]
+            check(all(one is None or one == data[i * piece:(i + 1) * piece] for i, one in enumerate(found)), "something else is read")
+            check(bad == [(wrong - first) * BLOCK // piece], way, "with sums" if sums else "", "can not read", bad, "of", piece)
+            stop(*reversed(nodes))
+    at("disk.img", wrong * BLOCK, kept[0])
+    at(SEALS, RECORDS + wrong * 1024, kept[1])
+    expect(lab, {wrong: content(wrong, 4)}, ())
+
+
 def test(lab):
     need_fuse()
     need_loop()
@@ -490,8 +578,8 @@ def test(lab):
     need_program("mkfs.ext4", "diff")
     keys()
     lab.create("disk.img", str(SIZE))
-    for part in (forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, changed,
-                 changed_with_sums):
+    for part in (forms, made_anew, nothing_in_the_clear, crashes, passed_on, asked_while_read_only, full, syncs_fail,
+                 changed, changed_with_sums, around):
         part(lab)
         print(part.__name__, flush=True)
 

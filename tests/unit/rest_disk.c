@@ -2,6 +2,7 @@
 #include "tests/unit/rest_disk.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, FILES = 2 };
+enum { SECTOR = 512, FILES = 2, FDS = 256, SIZE_MAX_HERE = 1 << 16 };
 
 // A sector that was written, or (size 0) a sync.
 struct step {
@@ -18,20 +19,25 @@ struct step {
 	uint8_t bytes[SECTOR];
 	size_t size;
 	size_t number; // of the call it belongs to
+	bool lost;     // a sync has failed
 };
 
 char rest_disk_spec[64], rest_disk_seals[96];
 static char directory[] = "/tmp/test_rest.XXXXXX";
-static int files[FILES] = {-1, -1}; // that are recorded
-static uint8_t *before[FILES]; // content of the files when the recording began
+static bool records;
+static uint8_t *before[FILES]; // content of the files on stable storage when the recording began
 static size_t sizes[FILES];
+static bool fails[FILES];     // its next sync
+static unsigned errors[FILES]; // that there were
+static unsigned seen[FDS];     // by whom
+static uint8_t *truth[FILES];  // what is there, unlike what can be read; NULL: it is the same
 static struct step *steps;
 static size_t step_count, step_capacity, calls;
 
 ssize_t __real_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
-int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+int __wrap_posix_fadvise64(int fd, off_t offset, off_t size, int advice);
 
 static struct step *
 add(int file)
@@ -45,11 +51,19 @@ add(int file)
 	return &steps[step_count++];
 }
 
+static const char *
+path_of(int file)
+{
+	return file == 0 ? rest_disk_spec : rest_disk_seals;
+}
+
 static int
 file_of(int fd)
 {
-	for (int i = 0; i < FILES; i++)
-		if (fd >= 0 && files[i] == fd)
+	struct stat status, other;
+
+	for (int i = 0; i < FILES && records && fstat(fd, &status) == 0; i++)
+		if (stat(path_of(i), &other) == 0 && other.st_ino == status.st_ino)
 			return i;
 	return -1;
 }
@@ -69,7 +83,31 @@ __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset)
 		done += step->size;
 	}
 	calls += file >= 0;
+	if (file >= 0 && truth[file] != NULL) {
+		ck_assert_uint_le((size_t)offset + size, SIZE_MAX_HERE);
+		memcpy(truth[file] + offset, bytes, size);
+	}
 	return __real_pwrite64(fd, bytes, size, offset);
+}
+
+static size_t
+last_sync(int file, size_t end)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < step_count && steps[i].number < end; i++)
+		if (steps[i].file == file && steps[i].size == 0)
+			found = i;
+	return found;
+}
+
+static void
+lose(int file)
+{
+	for (size_t i = last_sync(file, calls); i < step_count; i++)
+		steps[i].lost |= steps[i].file == file;
+	fails[file] = false;
+	errors[file]++;
 }
 
 int
@@ -77,18 +115,42 @@ __wrap_fdatasync(int fd)
 {
 	int file = file_of(fd);
 
-	if (file >= 0) {
-		add(file);
-		calls++;
-	}
-	return 0; // nothing real depends on it
+	if (file < 0)
+		return 0; // nothing real depends on it
+	ck_assert_int_lt(fd, FDS);
+	if (fails[file])
+		lose(file);
+	add(file);
+	calls++;
+	if (seen[fd] == errors[file])
+		return 0;
+	seen[fd] = errors[file];
+	errno = EIO;
+	return -1;
 }
 
-static const char *
-path_of(int file)
+int
+__wrap_posix_fadvise64(int fd, off_t offset, off_t size, int advice)
 {
-	return file == 0 ? rest_disk_spec : rest_disk_seals;
+	int file = file_of(fd);
+
+	if (file < 0 || truth[file] == NULL || advice != POSIX_FADV_DONTNEED || offset != 0 || size != 0)
+		return 0;
+	fd = open(path_of(file), O_WRONLY);
+	ck_assert(fd >= 0 && __real_pwrite64(fd, truth[file], sizes[file], 0) == (ssize_t)sizes[file]);
+	close(fd);
+	free(truth[file]);
+	truth[file] = NULL;
+	return 0;
 }
+
+void
+rest_disk_fail_sync(bool seals)
+{
+	fails[seals] = true;
+}
+
+// ---- Life ----
 
 static void
 begin_recording(void)
@@ -107,6 +169,8 @@ begin_recording(void)
 		sizes[i] = (size_t)status.st_size;
 		before[i] = malloc(sizes[i] + 1);
 		ck_assert(before[i] != NULL && pread(fd, before[i], sizes[i], 0) == (ssize_t)sizes[i]);
+		if (truth[i] != NULL)
+			memcpy(before[i], truth[i], sizes[i]);
 		close(fd);
 	}
 }
@@ -131,7 +195,9 @@ rest_disk_teardown(void)
 	for (int i = 0; i < FILES; i++) {
 		unlink(path_of(i));
 		free(before[i]);
-		before[i] = NULL;
+		free(truth[i]);
+		before[i] = truth[i] = NULL;
+		fails[i] = false;
 	}
 	rmdir(directory);
 	free(steps);
@@ -143,16 +209,17 @@ void
 rest_disk_open(struct rest_disk *disk, const struct volume_key *key, bool is_plain, bool record)
 {
 	char error[512];
-	uint64_t end;
 
 	disk->root = sealed_root_open(rest_disk_spec, REST_DISK_BLOCKS, key, REST_SEALED, false, error, sizeof(error));
 	ck_assert_msg(disk->root != NULL, "%s", error);
 	disk->fd = open(rest_disk_spec, O_RDWR);
 	if (record) {
 		begin_recording(); // whose file it is, is there durably
-		files[0] = disk->fd;
-		files[1] = sealed_root_file(disk->root, &end);
+		memset(fails, 0, sizeof(fails));
+		memset(errors, 0, sizeof(errors));
+		memset(seen, 0, sizeof(seen));
 	}
+	records = record;
 	disk->rest = rest_open(rest_disk_spec, REST_DISK_BLOCK_SIZE, key, disk->root, is_plain, false, error, sizeof(error));
 	ck_assert_msg(disk->rest != NULL, "%s", error);
 }
@@ -163,7 +230,7 @@ rest_disk_close(struct rest_disk *disk)
 	rest_close(disk->rest);
 	sealed_root_close(disk->root);
 	close(disk->fd);
-	files[0] = files[1] = -1;
+	records = false;
 }
 
 void
@@ -188,10 +255,10 @@ rest_disk_read(struct rest_disk *disk, uint64_t block, uint8_t *bytes)
 			 REST_DISK_BLOCK_SIZE);
 }
 
-void
+int
 rest_disk_sync(struct rest_disk *disk)
 {
-	fdatasync(disk->fd);
+	return fdatasync(disk->fd) == 0 ? 0 : errno;
 }
 
 size_t
@@ -200,29 +267,38 @@ rest_disk_steps(void)
 	return calls;
 }
 
-static size_t
-last_sync(int file, size_t end)
+// What is there after ${end} steps, or (${lost}) what can be read, too, that is not there.
+static void
+fill_in(int file, uint8_t *bytes, size_t end, bool process_only, bool lost, uint32_t (*random)(void))
 {
-	size_t found = 0;
+	size_t synced = last_sync(file, end);
 
-	for (size_t i = 0; i < step_count && steps[i].number < end; i++)
-		if (steps[i].file == file && steps[i].size == 0)
-			found = i;
-	return found;
+	memset(bytes, 0, SIZE_MAX_HERE);
+	memcpy(bytes, before[file], sizes[file]);
+	for (size_t i = 0; i < step_count && steps[i].number < end; i++) {
+		const struct step *step = &steps[i];
+
+		if (step->file == file && step->size > 0 && (lost || !step->lost) &&
+		    (i < synced || process_only || random() % 2 == 0))
+			memcpy(bytes + step->offset, step->bytes, step->size);
+	}
 }
 
 static void
 write_back(int file, size_t end, bool process_only, uint32_t (*random)(void))
 {
-	size_t synced = last_sync(file, end);
-	int fd = open(path_of(file), O_RDWR | O_TRUNC);
+	static uint8_t bytes[SIZE_MAX_HERE];
+	struct stat status;
+	int fd = open(path_of(file), O_RDWR);
 
-	ck_assert(fd >= 0 && __real_pwrite64(fd, before[file], sizes[file], 0) == (ssize_t)sizes[file]);
-	for (size_t i = 0; i < step_count && steps[i].number < end; i++)
-		if (steps[i].file == file && steps[i].size > 0 && (i < synced || process_only || random() % 2 == 0))
-			ck_assert_int_eq(__real_pwrite64(fd, steps[i].bytes, steps[i].size, steps[i].offset),
-					 (ssize_t)steps[i].size);
+	ck_assert(fd >= 0 && fstat(fd, &status) == 0 && status.st_size <= SIZE_MAX_HERE);
+	fill_in(file, bytes, end, process_only, process_only, random);
+	ck_assert_int_eq(__real_pwrite64(fd, bytes, (size_t)status.st_size, 0), status.st_size);
 	close(fd);
+	free(truth[file]);
+	truth[file] = process_only ? malloc(SIZE_MAX_HERE) : NULL;
+	if (process_only)
+		fill_in(file, truth[file], end, true, false, random);
 }
 
 void

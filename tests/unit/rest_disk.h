@@ -28,7 +28,12 @@ void rest_disk_close(struct rest_disk *disk);
 void rest_disk_write(struct rest_disk *disk, uint64_t block, const uint8_t *bytes);
 void rest_disk_zero(struct rest_disk *disk, uint64_t block);
 void rest_disk_read(struct rest_disk *disk, uint64_t block, uint8_t *bytes);
-void rest_disk_sync(struct rest_disk *disk);
+// Returns 0 or an errno value.
+int rest_disk_sync(struct rest_disk *disk);
+
+// The next sync of the storage, or (${seals}) of the file of the verifiers, fails. As with Linux what was not on stable storage
+// will never be, but can be read until the pages are dropped; and each open file hears of that from one sync.
+void rest_disk_fail_sync(bool seals);
 
 // How many writes and syncs are recorded.
 size_t rest_disk_steps(void);

@@ -18,7 +18,7 @@ setup(void)
 	proxy = seal_help_key(1, VOLUME_ROLE_PROXY, 3);
 	stranger = seal_help_key(2, VOLUME_ROLE_OWNER, 3);
 	for (uint32_t i = 0; i < COOKIE_ENTRIES_MAX; i++)
-		entries[i] = (struct cookie_entry){.block = (uint64_t)i << 40 | i, .version = UINT64_MAX - i};
+		entries[i] = (struct cookie_entry){.block = (uint64_t)i << 40 | i, .version = UINT64_MAX - i, .digest = {(uint8_t)i, 7}};
 }
 
 static void
@@ -86,6 +86,37 @@ START_TEST(each_is_another)
 }
 END_TEST
 
+// What can not come any more is told of this cookie alone, by who may write; nothing else passes for it, nor it for a burnt one.
+START_TEST(what_is_lost_is_told)
+{
+	uint8_t map[COOKIE_LOST_MAP_SIZE] = {0}, lost[COOKIE_LOST_SIZE];
+	size_t size = cookie_bake(owner, entries, COOKIE_ENTRIES_MAX, baked);
+	const uint8_t *told;
+
+	ck_assert_uint_eq(cookie_count(size), COOKIE_ENTRIES_MAX);
+	cookie_map_add(map, 0);
+	cookie_map_add(map, COOKIE_ENTRIES_MAX - 1);
+	cookie_tell_lost(owner, baked, size, map, lost);
+	told = cookie_lost(proxy, baked, size, lost, sizeof(lost));
+	ck_assert_ptr_nonnull(told);
+	for (uint32_t i = 0; i < COOKIE_ENTRIES_MAX; i++)
+		ck_assert(cookie_map_has(told, i) == (i == 0 || i == COOKIE_ENTRIES_MAX - 1));
+	ck_assert_ptr_null(cookie_lost(stranger, baked, size, lost, sizeof(lost)));
+	ck_assert_ptr_null(cookie_lost(owner, baked, size, lost, sizeof(lost) - 1));
+	ck_assert_ptr_null(cookie_lost(owner, baked, size, NULL, 0));
+	ck_assert(!cookie_is_burnt(owner, baked, size, lost, sizeof(lost)));
+	for (size_t i = 0; i < sizeof(lost); i++) {
+		lost[i] ^= 1;
+		ck_assert_ptr_null(cookie_lost(owner, baked, size, lost, sizeof(lost)));
+		lost[i] ^= 1;
+	}
+	ck_assert_uint_eq(cookie_bake(owner, entries, COOKIE_ENTRIES_MAX, other), size);
+	ck_assert_ptr_null(cookie_lost(owner, other, size, lost, sizeof(lost)));
+	cookie_burn(owner, baked, size, burnt);
+	ck_assert_ptr_null(cookie_lost(owner, baked, size, burnt, sizeof(burnt)));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -98,6 +129,7 @@ main(void)
 	tcase_add_loop_test(tcase, a_list_goes_up_and_comes_back, 0, 3);
 	tcase_add_test(tcase, every_byte_counts);
 	tcase_add_test(tcase, each_is_another);
+	tcase_add_test(tcase, what_is_lost_is_told);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -7,6 +7,7 @@
 #include "tests/unit/seal_help.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,37 +66,43 @@ pattern(uint64_t block, version_t of, uint8_t ret[SIZE])
 
 // ---- What a root does ----
 
-static void
+// False: it has failed, and the store says so from then on (store/store.h).
+static bool
 sync_storage(void)
 {
 	uint64_t number = rest_sync_began(disk.rest);
 
-	rest_disk_sync(&disk);
+	if (rest_disk_sync(&disk) != 0)
+		return false;
 	rest_synced(disk.rest, number);
+	return true;
 }
 
-// A fsync.
-static void
+// A fsync. False: it has failed, and so has the storage.
+static bool
 promise(void)
 {
+	bool synced, saved;
+
 	sealed_root_begin(disk.root);
-	sync_storage();
-	ck_assert_int_eq(sealed_root_save(disk.root), 0);
-	sealed_root_end(disk.root, true);
-	for (size_t i = write_from; i < write_count; i++)
+	synced = sync_storage();
+	saved = synced && sealed_root_save(disk.root) == 0;
+	sealed_root_end(disk.root, saved);
+	for (size_t i = write_from; i < write_count && saved; i++)
 		if (writes[i].promised == SIZE_MAX && !writes[i].failed)
 			writes[i].promised = rest_disk_steps();
+	return synced;
 }
 
-// ${count} neighbours, of which some are zeros. ${fails}: the storage says it has not worked; it may have.
-static void
+// ${count} neighbours, of which some are zeros. ${fails}: the storage says it has not worked; it may have. False: a sync has failed.
+static bool
 write_blocks(uint64_t first, uint32_t count, bool fails)
 {
 	struct rest_block blocks[BLOCKS] = {0};
 	uint8_t plain[BLOCKS][SIZE], sealed[BLOCKS][SIZE];
 
-	if (rest_needs_sync(disk.rest, first, count))
-		sync_storage();
+	if (rest_needs_sync(disk.rest, first, count) && !sync_storage())
+		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		struct rest_block *block = &blocks[i];
 		bool zeros = draw() % 4 == 0;
@@ -107,10 +114,13 @@ write_blocks(uint64_t first, uint32_t count, bool fails)
 		block->sealed = zeros ? NULL : sealed[i];
 		rest_begin(disk.rest, block);
 		writes[write_count++] = (struct written){block->block, version, zeros, fails, rest_disk_steps(), SIZE_MAX};
-		sealed_root_wrote(disk.root, block->block, &(struct sealed_entry){version, version});
+		sealed_root_wrote(disk.root, block->block, &(struct sealed_entry){version, version, {0}});
 	}
 	ck_assert_int_eq(rest_put(disk.rest, blocks, count), 0);
-	ck_assert_int_eq(rest_put_sync(disk.rest), 0);
+	if (rest_put_sync(disk.rest) != 0) {
+		rest_wrote(disk.rest, first, count, false);
+		return false;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (fails && draw() % 2 == 0)
 			continue;
@@ -122,6 +132,7 @@ write_blocks(uint64_t first, uint32_t count, bool fails)
 	rest_wrote(disk.rest, first, count, !fails);
 	if (!fails)
 		sealed_root_stored(disk.root, first, count);
+	return true;
 }
 
 static void
@@ -170,23 +181,28 @@ check_all(size_t end)
 	}
 }
 
-// A life of the root: what it finds is right; then it writes this and that.
-static void
-live(void)
+// A life of the root: what it finds is right; then it writes this and that, until a sync fails. False: one has.
+static bool
+live(bool syncs_fail)
 {
+	bool well = true;
+
 	write_from = write_count;
 	rest_disk_open(&disk, key, true, true);
-	for (uint32_t i = 0; i < ACTIONS && write_count < WRITES_MAX - BLOCKS; i++) {
+	for (uint32_t i = 0; i < ACTIONS && write_count < WRITES_MAX - BLOCKS && well; i++) {
 		uint64_t first = draw() % BLOCKS;
 		uint32_t what = draw() % 8;
 
+		if (syncs_fail && draw() % 10 == 0)
+			rest_disk_fail_sync(draw() % 2 == 0);
 		if (what == 0)
-			promise();
+			well = promise();
 		else if (what == 1)
-			sync_storage();
+			well = sync_storage();
 		else
-			write_blocks(first, 1 + draw() % (uint32_t)(BLOCKS - first), what == 2);
+			well = write_blocks(first, 1 + draw() % (uint32_t)(BLOCKS - first), what == 2);
 	}
+	return well;
 }
 
 // What the last life has left can be read by the next one: it is what the block is from then on, and nothing else was.
@@ -219,7 +235,7 @@ START_TEST(crashes)
 
 		bool in_order = draw() % 4 == 0;
 
-		live();
+		live(false);
 		if (in_order) {
 			promise();
 			ck_assert_int_eq(rest_finish(disk.rest), 0);
@@ -232,11 +248,29 @@ START_TEST(crashes)
 }
 END_TEST
 
+// Lives in which a sync fails, so that of what was written some will never be on stable storage, though the next life could read
+// it. It may begin without a crash of the system; that comes later.
+START_TEST(syncs_fail)
+{
+	for (seed = (uint64_t)_i * 1000003 + 5; version < LIVES * ACTIONS;) {
+		bool well = live(true), in_order = well && draw() % 4 == 0 && promise();
+		size_t end;
+
+		if (in_order && rest_finish(disk.rest) != 0)
+			in_order = false;
+		end = in_order || !well ? rest_disk_steps() : draw() % (rest_disk_steps() + 1);
+		rest_disk_close(&disk);
+		rest_disk_crash(end, in_order || draw() % 3 != 0, draw);
+		take_over(end);
+	}
+}
+END_TEST
+
 // One life that ends after each of its steps.
 START_TEST(each_step)
 {
 	seed = (uint64_t)_i + 77;
-	live();
+	live(false);
 	promise();
 	rest_disk_close(&disk);
 	for (size_t end = 0, all = rest_disk_steps(); end <= all; end++) {
@@ -245,6 +279,61 @@ START_TEST(each_step)
 		check_all(end);
 		rest_disk_close(&disk);
 	}
+}
+END_TEST
+
+// The file of the verifiers has the versions, too. That one of two syncs of it has heard of a failure is no reason to believe the other.
+START_TEST(each_part_hears_of_a_failed_sync)
+{
+	uint8_t plain[SIZE], sealed[SIZE];
+	struct rest_block block = {.version = 1, .bytes = plain, .sealed = sealed};
+
+	for (uint32_t verifiers_first = 0; verifiers_first < 2; verifiers_first++) {
+		uint32_t epoch = 10 * verifiers_first + 1;
+
+		rest_disk_open(&disk, key, true, true);
+		rest_set_epoch(disk.rest, epoch, false);
+		pattern(0, 1, plain);
+		ck_assert_int_eq(rest_put(disk.rest, &block, 1), 0);
+		sealed_root_wrote(disk.root, 1, &(struct sealed_entry){1, 1, {0}});
+		sealed_root_stored(disk.root, 1, 1);
+		sealed_root_begin(disk.root);
+		rest_disk_fail_sync(true);
+		if (verifiers_first)
+			ck_assert_int_eq(rest_put_sync(disk.rest), EIO);
+		ck_assert_int_eq(sealed_root_save(disk.root), EIO);
+		sealed_root_end(disk.root, false);
+		ck_assert_int_eq(rest_put_sync(disk.rest), EIO);
+		ck_assert_int_eq(rest_put_sync(disk.rest), EIO);
+		ck_assert_int_eq(rest_put(disk.rest, &block, 1), EIO);
+		ck_assert_int_eq(sealed_root_finish(disk.root), 0); // they are written again
+		ck_assert_int_eq(rest_finish(disk.rest), 0);
+		rest_disk_close(&disk);
+		rest_disk_open(&disk, key, true, true);
+		rest_set_epoch(disk.rest, epoch + 1, true);
+		ck_assert_uint_eq(rest_settled_epoch(disk.rest), epoch + 1); // it was not left in order
+		rest_disk_close(&disk);
+	}
+}
+END_TEST
+
+// Which version a block has could not be recorded: who comes next does not read it, as if it were.
+START_TEST(what_was_not_saved_is_not_read)
+{
+	struct sealed_entry entry;
+
+	rest_disk_open(&disk, key, true, true);
+	sealed_root_wrote(disk.root, 1, &(struct sealed_entry){7, 7, {0}});
+	sealed_root_stored(disk.root, 1, 1);
+	sealed_root_begin(disk.root);
+	rest_disk_fail_sync(true);
+	ck_assert_int_eq(sealed_root_save(disk.root), EIO);
+	rest_disk_close(&disk);
+	rest_disk_crash(rest_disk_steps(), true, draw);
+	rest_disk_open(&disk, key, true, true);
+	ck_assert_int_eq(sealed_root_read(disk.root, 1, 1, &entry), 0);
+	ck_assert_uint_eq(entry.sealed, 0);
+	rest_disk_close(&disk);
 }
 END_TEST
 
@@ -480,10 +569,53 @@ START_TEST(epochs)
 		rest_disk_open(&disk, key, true, true);
 		rest_set_epoch(disk.rest, lives[i].epoch, lives[i].in_order);
 		ck_assert_uint_eq(rest_settled_epoch(disk.rest), lives[i].settled);
+		ck_assert(write_blocks(0, BLOCKS, false));
 		if (lives[i].leaves)
-			ck_assert_int_eq(rest_finish(disk.rest), 0);
+			ck_assert(promise());
+		ck_assert_int_eq(rest_finish(disk.rest), 0); // what is not on stable storage is not left in order
 		rest_disk_close(&disk);
 	}
+}
+END_TEST
+
+// Which blocks wait for a sync, or may be either of two, is found by groups: as if each was looked at alone.
+START_TEST(groups)
+{
+	enum { COUNT = 70, STEPS = 4000 };
+	uint64_t written[COUNT] = {0}, began = 0, synced = 0; // 1 more than the syncs that had begun
+	bool failed[COUNT] = {false};
+
+	rest_disk_open(&disk, key, true, false);
+	seed = 3;
+	for (uint32_t step = 0; step < STEPS; step++) {
+		uint64_t first = draw() % COUNT;
+		uint32_t count = 1 + draw() % (uint32_t)(COUNT - first), what = draw() % 8;
+		bool needs = false;
+
+		if (what == 0) {
+			ck_assert_uint_eq(rest_sync_began(disk.rest), ++began);
+		} else if (what == 1) {
+			synced += draw() % (uint32_t)(began - synced + 1);
+			rest_synced(disk.rest, synced);
+		} else if (what == 2) {
+			count = count % 20 + 1 < COUNT - first ? count % 20 + 1 : 1;
+			rest_wrote(disk.rest, first, count, step % 3 != 0);
+			for (uint64_t i = first; i < first + count; i++) {
+				written[i] = began + 1;
+				failed[i] = step % 3 == 0;
+			}
+		}
+		for (uint64_t i = first; i < first + count; i++) {
+			struct rest_block block = {.block = i};
+
+			needs |= written[i] > synced;
+			rest_begin(disk.rest, &block);
+			ck_assert(block.is_open == failed[i]);
+			ck_assert(rest_needs_sync(disk.rest, i, 1) == (written[i] > synced));
+		}
+		ck_assert(rest_needs_sync(disk.rest, first, count) == needs);
+	}
+	rest_disk_close(&disk);
 }
 END_TEST
 
@@ -536,6 +668,9 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, crashes, 0, 6);
 	tcase_add_loop_test(tcase, each_step, 0, 6);
+	tcase_add_loop_test(tcase, syncs_fail, 0, 12);
+	tcase_add_test(tcase, each_part_hears_of_a_failed_sync);
+	tcase_add_test(tcase, what_was_not_saved_is_not_read);
 	tcase_add_test(tcase, changed_or_swapped);
 	tcase_add_test(tcase, changed_with_sums);
 	tcase_add_test(tcase, zeros_with_sums);
@@ -543,6 +678,7 @@ main(void)
 	tcase_add_test(tcase, taken_away);
 	tcase_add_test(tcase, as_it_travels);
 	tcase_add_test(tcase, epochs);
+	tcase_add_test(tcase, groups);
 	tcase_add_test(tcase, other_forms);
 	tcase_add_test(tcase, said_to_be_plain);
 	suite_add_tcase(suite, tcase);

@@ -98,7 +98,7 @@ START_TEST(test_round)
 {
 	assert_whole(&sealed);
 	ck_assert_uint_eq(seal_cache_misses(cache), 1); // all share one signature
-	seal_help_seal(&other, owner, 1000, 7, BLOCK_SIZE);
+	seal_help_seal(&other, owner, 2000, 7, BLOCK_SIZE);
 	for (size_t i = 0; i < sealed.count; i++) {
 		const struct seal_verifier *verifier = &sealed.verifiers[i];
 
@@ -239,15 +239,80 @@ START_TEST(test_all_at_once)
 }
 END_TEST
 
-// What is sealed twice does not look the same, though it is.
+static void
+get_digest(const struct sealed *write, size_t index, uint8_t ret[SEAL_DIGEST_SIZE])
+{
+	seal_digest(write->verifiers[index].bytes, write->verifiers[index].size, ret);
+}
+
+// Neither two blocks nor two versions of one look the same, though they are.
 START_TEST(test_fresh_nonces)
 {
-	seal_help_seal(&other, owner, 1000, 7, BLOCK_SIZE);
-	for (size_t i = 0; i < 4; i++) {
-		ck_assert_mem_ne(other.cipher[i], sealed.cipher[i], BLOCK_SIZE);
-		ck_assert_mem_ne(other.verifiers[i].bytes + HEAD_SIZE, other.verifiers[i + 1].bytes + HEAD_SIZE,
-				 SEAL_NONCE_SIZE);
+	struct seal_block blocks[3] = {sealed.blocks[0], sealed.blocks[0], sealed.blocks[0]};
+	struct seal_verifier made[3];
+
+	blocks[1].place.version++;
+	blocks[2].place.block++;
+	for (size_t i = 0; i < 3; i++)
+		blocks[i].cipher = other.cipher[i];
+	seal_make(owner, blocks, 3, made);
+	for (size_t i = 1; i < 3; i++) {
+		ck_assert_mem_ne(other.cipher[i], other.cipher[0], BLOCK_SIZE);
+		ck_assert_mem_ne(other.cipher[i], other.cipher[3 - i], BLOCK_SIZE);
+		ck_assert_mem_ne(made[i].bytes + HEAD_SIZE, made[0].bytes + HEAD_SIZE, SEAL_NONCE_SIZE);
 	}
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_mem_ne(sealed.verifiers[i].bytes + HEAD_SIZE, sealed.verifiers[(i + 1) % 4].bytes + HEAD_SIZE, SEAL_NONCE_SIZE);
+}
+END_TEST
+
+// One content of a version is the same whoever seals it, with whatever else; another content has nothing in common with it.
+START_TEST(test_one_content)
+{
+	struct seal_block blocks[2] = {sealed.blocks[6], sealed.blocks[3]};
+	struct seal_verifier made[2];
+	uint8_t digest[SEAL_DIGEST_SIZE], again[SEAL_DIGEST_SIZE];
+
+	blocks[0].cipher = other.cipher[0];
+	blocks[1].cipher = other.cipher[1];
+	seal_make(owner, blocks, 2, made);
+	ck_assert_mem_eq(other.cipher[1], sealed.cipher[3], BLOCK_SIZE);
+	ck_assert_mem_eq(made[1].bytes + HEAD_SIZE, sealed.verifiers[3].bytes + HEAD_SIZE, SEAL_NONCE_SIZE + SEAL_TAG_SIZE);
+	ck_assert_mem_ne(made[1].bytes, sealed.verifiers[3].bytes, HEAD_SIZE); // it stands elsewhere in another write
+	get_digest(&sealed, 3, digest);
+	seal_digest(made[1].bytes, made[1].size, again);
+	ck_assert_mem_eq(digest, again, SEAL_DIGEST_SIZE);
+	sealed.plain[3][BLOCK_SIZE - 1] ^= 1;
+	seal_make(owner, &blocks[1], 1, made);
+	seal_digest(made[0].bytes, made[0].size, again);
+	ck_assert_mem_ne(digest, again, SEAL_DIGEST_SIZE);
+	ck_assert_mem_ne(made[0].bytes + HEAD_SIZE, sealed.verifiers[3].bytes + HEAD_SIZE, SEAL_NONCE_SIZE);
+}
+END_TEST
+
+// Who keeps zeros as a hole, and seals them again, is not to have another content than who has written them.
+START_TEST(test_zeros_are_zeros)
+{
+	struct seal_block block = sealed.blocks[4];
+	struct seal_verifier made;
+	uint8_t hole[SEAL_DIGEST_SIZE], bytes[SEAL_DIGEST_SIZE];
+
+	ck_assert_ptr_null(block.plain);
+	block.plain = sealed.plain[4];
+	memset(other.cipher[0], 1, BLOCK_SIZE);
+	block.cipher = other.cipher[0];
+	seal_make(owner, &block, 1, &made);
+	ck_assert(seal_is_of_zeros(made.bytes, made.size));
+	ck_assert_mem_eq(other.cipher[0], sealed.plain[4], BLOCK_SIZE);
+	ck_assert_int_eq(seal_check(proxy, cache, &block.place, NULL, made.bytes, made.size), SEAL_OK);
+	get_digest(&sealed, 4, hole);
+	seal_digest(made.bytes, made.size, bytes);
+	ck_assert_mem_eq(hole, bytes, SEAL_DIGEST_SIZE);
+	get_digest(&sealed, 3, bytes);
+	ck_assert_mem_ne(hole, bytes, SEAL_DIGEST_SIZE);
+	seal_digest(made.bytes, made.size - 1, bytes); // it is none
+	memset(hole, 0, sizeof(hole));
+	ck_assert_mem_eq(hole, bytes, SEAL_DIGEST_SIZE);
 }
 END_TEST
 
@@ -672,10 +737,10 @@ START_TEST(test_vectors)
 		uint32_t block_size;
 		const char *digest; // of ciphertexts and verifiers
 	} vectors[] = {
-		{1, 512, "8d982d508fa78a5ac79eb7e0604b4e56dce4c1c38046523461e5479f7d8f287f"},
-		{2, 512, "83c0d35753f4f2319c769bda139f3ea3fde69cf4c2ad429d8e3f16301562f299"},
-		{7, 4096, "b0c0e634d561dbcb5ea09ed41919e23a69c28f806f1100eef245d3201f4df317"},
-		{256, 512, "5c00591f2d32aad9a6bfce21b3ac2eb047d6016149d8377c9c4ba4f5f61c3f65"},
+		{1, 512, "174b740e7b715dfa9bb1566a8bf8aa47e047b6af2f687dac4f4a267450bd27f9"},
+		{2, 512, "c5ad5f6b4c9c532976f54b96365ffab3265dc7c04192d2daac572847a7b61522"},
+		{7, 4096, "b95f60ec49c0e95e201af9bd04ccb5479a69217da2c9a737289cc93e6bbc2426"},
+		{256, 512, "a50f15c182dca0beac6b1f85d41d68722a092a6cf07006c9c000079ae8976eb8"},
 	};
 
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
@@ -730,6 +795,8 @@ main(void)
 	tcase_add_test(cases, test_in_place);
 	tcase_add_test(cases, test_all_at_once);
 	tcase_add_test(cases, test_fresh_nonces);
+	tcase_add_test(cases, test_one_content);
+	tcase_add_test(cases, test_zeros_are_zeros);
 	tcase_add_test(cases, test_sizes);
 	tcase_add_test(cases, test_every_bit);
 	tcase_add_test(cases, test_other_place);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a root knows of its sealed blocks is found again, as far as a sync has made it true.
 #include "node/sealed_root.h"
+#include "node/sealing_rules.h"
 #include "store/store.h"
 #include "tests/unit/seal_help.h"
 
@@ -50,7 +51,7 @@ teardown(void)
 static void
 wrote(uint64_t block, version_t sealed, version_t protocol)
 {
-	sealed_root_wrote(root, block, &(struct sealed_entry){sealed, protocol});
+	sealed_root_wrote(root, block, &(struct sealed_entry){sealed, protocol, {0}});
 	sealed_root_stored(root, block, 1);
 }
 
@@ -100,7 +101,7 @@ END_TEST
 START_TEST(still_being_written)
 {
 	wrote(1, 1, 1);
-	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2});
+	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2, {0}});
 	check_is(1, 2, 2);
 	sync_all(true);
 	ck_assert_uint_eq(sealed_root_saves(root), 1);
@@ -109,7 +110,7 @@ START_TEST(still_being_written)
 	check_is(1, 2, 2);
 	reopen();
 	check_is(1, 1, 1);
-	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2});
+	sealed_root_wrote(root, 1, &(struct sealed_entry){2, 2, {0}});
 	sealed_root_stored(root, 1, 1);
 	sync_all(true);
 	reopen();
@@ -172,6 +173,72 @@ START_TEST(foreign_files)
 }
 END_TEST
 
+// Which content it is stays, too, in memory and in the file.
+START_TEST(digests_stay)
+{
+	struct sealed_entry wrote = {7, 8, {1, 2, 3}}, filed, entry;
+
+	wrote.digest[SEAL_DIGEST_SIZE - 1] = 16;
+	sealed_root_wrote(root, 5, &wrote);
+	ck_assert_int_eq(sealed_root_read(root, 5, 1, &filed), 0);
+	entry = sealed_root_find(root, 5, &filed);
+	ck_assert_mem_eq(entry.digest, wrote.digest, SEAL_DIGEST_SIZE);
+	sealed_root_stored(root, 5, 1);
+	sync_all(true);
+	reopen();
+	check_is(5, 7, 8);
+	check_is(4, 0, 0);
+	check_is(6, 0, 0);
+	ck_assert_int_eq(sealed_root_read(root, 5, 1, &filed), 0);
+	ck_assert_mem_eq(filed.digest, wrote.digest, SEAL_DIGEST_SIZE);
+}
+END_TEST
+
+// A file of before there were digests is refused, whole, and the sentence says what it is; it is not changed.
+START_TEST(older_files)
+{
+	uint8_t page[16], again[16];
+	int fd = open(path, O_RDWR);
+
+	ck_assert_int_eq(pread(fd, page, sizeof(page), 0), sizeof(page));
+	page[15] = (uint8_t)(_i + 1);
+	ck_assert_int_eq(pwrite(fd, page, sizeof(page), 0), sizeof(page));
+	ck_assert_int_eq(sealed_root_form(spec), _i == 0 ? REST_PLAIN : REST_SEALED);
+	ck_assert_ptr_null(sealed_root_open(spec, BLOCKS, key, sealed_root_form(spec), false, error, sizeof(error)));
+	ck_assert_ptr_nonnull(strstr(error, "was made by an earlier hvfs"));
+	ck_assert_int_eq(pread(fd, again, sizeof(again), 0), sizeof(again));
+	ck_assert_mem_eq(page, again, sizeof(page));
+	close(fd);
+}
+END_TEST
+
+// ---- What may take its place (node/sealing_rules.h) ----
+
+static bool
+is_old(version_t sealed, version_t told, uint8_t digest, const struct sealed_entry *known, bool on_storage)
+{
+	return sealing_is_old(&(struct sealed_entry){sealed, told, {digest}}, known, on_storage, NULL, 0);
+}
+
+START_TEST(one_content_of_a_version)
+{
+	const struct sealed_entry known = {5, 5, {1}}, raised = {5, 9, {1}}, unknown = {5, 5, {0}}, older = {3, 3, {1}};
+
+	ck_assert(!is_old(5, 5, 1, &known, false)); // it comes again
+	ck_assert(is_old(5, 5, 2, &known, false));  // another one
+	ck_assert(is_old(5, 7, 2, &known, false));  // as whatever it is told
+	ck_assert(!is_old(6, 6, 2, &known, false)); // a later one
+	ck_assert(is_old(4, 5, 1, &known, false));  // an older one
+	ck_assert(!is_old(5, 4, 2, &known, false)); // that the protocol refuses by its number
+	ck_assert(!is_old(5, 5, 2, NULL, false));   // not at a root
+	ck_assert(!is_old(5, 5, 2, &unknown, false));
+	ck_assert(is_old(9, 9, 2, &raised, false)); // a number that what is there was given
+	ck_assert(!is_old(5, 9, 1, &raised, false));
+	ck_assert(is_old(7, 7, 2, &older, true)); // so told, though it is nowhere on record
+	ck_assert(!is_old(7, 7, 2, &older, false));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -186,6 +253,9 @@ main(void)
 	tcase_add_test(tcase, a_sync_fails);
 	tcase_add_test(tcase, many_blocks);
 	tcase_add_test(tcase, foreign_files);
+	tcase_add_test(tcase, digests_stay);
+	tcase_add_loop_test(tcase, older_files, 0, 2);
+	tcase_add_test(tcase, one_content_of_a_version);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

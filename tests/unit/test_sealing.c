@@ -81,10 +81,11 @@ on_refuse(void *arg, const struct message *message, const struct sealing_fault *
 }
 
 static bool
-on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t sealed, const struct sealed_entry *filed)
+on_is_old(void *arg, int volume, uint64_t block, const struct sealed_entry *coming, const struct sealed_entry *filed)
 {
 	struct end *end = arg;
 
+	(void)volume, (void)coming;
 	if (end->volume.root != NULL)
 		end->known = sealed_root_find(end->volume.root, block, filed);
 	return end->old;

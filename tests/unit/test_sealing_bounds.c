@@ -44,9 +44,9 @@ on_refuse(void *arg, const struct message *message, const struct sealing_fault *
 }
 
 static bool
-on_is_old(void *arg, int volume, uint64_t block, version_t version, version_t was_sealed, const struct sealed_entry *filed)
+on_is_old(void *arg, int volume, uint64_t block, const struct sealed_entry *coming, const struct sealed_entry *filed)
 {
-	(void)arg, (void)volume, (void)block, (void)version, (void)was_sealed, (void)filed;
+	(void)arg, (void)volume, (void)block, (void)coming, (void)filed;
 	return false;
 }
 
@@ -99,6 +99,7 @@ teardown(void)
 static void
 seal(bool zeros)
 {
+	memset(sealed.plain, 1, sizeof(sealed.plain));
 	for (size_t i = 0; i < BLOCKS; i++)
 		sealed.blocks[i] = (struct seal_block){.place = {.block = i, .version = version_make(1, 1), .block_size = BLOCK_SIZE},
 						       .plain = zeros ? NULL : sealed.plain[i],
