@@ -303,9 +303,13 @@ on_lost(void *arg, struct node *node)
 	struct run *run = arg;
 	struct load *load = &run->loads[node->index];
 
-	if (node->journal == NULL || load->lost_at == run->world->now + 1)
+	if ((node->journal == NULL && !run->plan->byzantine) || load->lost_at == run->world->now + 1)
 		return;
 	load->lost_at = run->world->now + 1;
+	if (node->journal == NULL) { // a liar has claimed, say, what was its own: it is gone from now on, and a fsync will tell
+		failure_ends(run, node, history_may_have_failed(run->history, (uint32_t)node->index));
+		return;
+	}
 	run_failed(run, node);
 	history_told(run->history, (uint32_t)node->index);
 }
