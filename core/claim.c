@@ -491,6 +491,29 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	return recall_named(core, work, message, bytes);
 }
 
+void
+claim_let_go(struct volume *volume, uint64_t block, uint64_t node_id)
+{
+	volume->let_go[volume->let_go_count++ % LET_GO_KEPT] = (struct let_go){block, node_id};
+}
+
+bool
+claim_was_let_go(const struct volume *volume, uint64_t block, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
+		if (volume->let_go[i].block == block && volume->let_go[i].node_id == node_id)
+			return true;
+	return false;
+}
+
+void
+claim_not_let_go(struct volume *volume, uint64_t block)
+{
+	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
+		if (volume->let_go[i].block == block)
+			volume->let_go[i].node_id = 0;
+}
+
 bool
 claim_makes_room(const struct core *core, const struct entry *entry)
 {

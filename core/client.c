@@ -476,6 +476,7 @@ client_refuse_recall(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
 
+	claim_not_let_go(volume, block_key_block(entry->key));
 	if (recall_forget(core, work) && client_parent_usable(core, volume))
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
@@ -494,8 +495,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	struct work *work;
 
 	volume->recalled++;
-	// Nothing is here any more: the answer that it has been let go was lost, if it was asked before.
-	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0))) {
+	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0)) &&
+	    claim_was_let_go(volume, block, message->node_id)) { // the answer was lost
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
 	}
@@ -515,6 +516,8 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
 	}
+	if (recovery && left == PERM_NO)
+		claim_let_go(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
 	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
 		work->recall_perm = (uint8_t)left;
@@ -666,8 +669,10 @@ client_link_down(struct core *core)
 void
 client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
-	if (!resumed)
+	if (!resumed) {
+		volume->let_go_count = 0;
 		recovery_below(core, volume);
+	}
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
 		struct work *work;

@@ -43,6 +43,7 @@
 
 enum {
 	NAMES_KEPT = 8,        // earlier ones of a node, for each volume
+	LET_GO_KEPT = 64,      // blocks that were let go for others last, for each volume
 	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
@@ -179,6 +180,10 @@ struct volume {
 	uint64_t name_before; // the one before, while the parent may not have heard of node_id; else 0
 	uint64_t names[NAMES_KEPT]; // all that it had, as a ring: children that were away may know it by an earlier one
 	uint32_t names_count;
+	struct let_go {
+		uint64_t block, node_id; // for whom; 0: nobody
+	} let_go[LET_GO_KEPT]; // a ring, of the session with the parent
+	uint32_t let_go_count;
 	uint64_t parent_before; // another name that the parent, the same process, had before; 0: none
 	// claims (recovery.c): what was held when a session was lost
 	struct claimant own;       // under which names it may be recorded
