@@ -483,7 +483,7 @@ chaos_heal(struct run *run)
 	for (int i = 0; i < run->world->node_count; i++)
 		if (run->world->nodes[i]->right != RIGHT_WRITE)
 			world_set_right(run->world->nodes[i], RIGHT_WRITE);
-	if (!root->stopped && disks_broken(run))
+	if (!root->stopped && (disks_broken(run) || root->stopping)) // it may wait for who is gone, and is needed
 		die(run, root, false);
 	for (int i = 0; i < run->world->node_count; i++) {
 		if (!run->loads[i].aborted || !is_alive(run->world->nodes[i]))

@@ -121,6 +121,8 @@ bool run_clients_idle(struct run *run);
 
 // ---- settle.c ----
 
+enum { SETTLE_BLOCKS = 16 }; // of each volume, everybody reads and writes so many in the end
+
 // After the load of a recovery run: heal, sync, let everybody read and write.
 void settle(struct run *run);
 

@@ -436,6 +436,9 @@ error_may_be(const struct client *client)
 	if (error == ERR_LOST && client->io.io.kind != IO_READ && client->node->journal != NULL &&
 	    plan->chaos.count[CHAOS_LEAVE] > 0 && !client->run->strict)
 		return true;
+	// Blocks that nobody has touched in the end may be somebody's who is gone: he is evicted only now.
+	if (error == ERR_TIMED_OUT && plan->may_time_out && plan->block_count > SETTLE_BLOCKS)
+		return true;
 	if (!plan->recovery || plan->fair || client->run->strict)
 		return false;
 	if (error == ERR_TIMED_OUT || error == ERR_CUT_OFF)
