@@ -313,6 +313,8 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		if (volume->is_root && want->early && want->perm == PERM_NO)
 			writeback_restore(core, entry);
 	}
+	if (!volume->is_root && table_work(&core->table, entry)->claim_clean)
+		table_work(&core->table, entry)->claim_clean = false; // what is kept stands for somebody's bytes now
 	acknowledged(core, want, volume->is_root || entry->copy == COPY_DIRTY || entry->copy == COPY_UNSTABLE);
 	if (want->sync && !want->orphan && !volume->is_root &&
 	    !dirty_accepted(core, entry, want->version))

@@ -220,6 +220,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
 	volume->ttl_ms = message->ttl_ms;
+	claim_not_let_go(volume, block_key_block(entry->key));
 	// A parent that gives less than we had breaks the protocol; what is below goes all the same.
 	if (recall_revoke(core, entry, message->perm))
 		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
@@ -495,7 +496,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	struct work *work;
 
 	volume->recalled++;
-	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0)) &&
+	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0 && entry->copy != COPY_DIRTY)) &&
 	    claim_was_let_go(volume, block, message->node_id)) { // the answer was lost
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
@@ -505,18 +506,15 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		// sent again if it is still needed.
 		if (entry != NULL && recall_forget(core, table_work_make(&core->table, entry)))
 			table_touch(&core->table, entry);
+		claim_not_let_go(volume, block);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
-	if (entry == NULL || (entry->held <= left && entry->dir == 0)) {
+	if (entry == NULL || (entry->held <= left && entry->dir == 0) || core->config.bug == BUG_ANSWER_BEFORE_DROP) {
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
 	}
-	if (core->config.bug == BUG_ANSWER_BEFORE_DROP) {
-		say_recalled(core, entry, block, volume, message->xid);
-		return;
-	}
-	if (recovery && left == PERM_NO)
+	if (recovery && message->perm == PERM_NO)
 		claim_let_go(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
 	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
@@ -673,6 +671,7 @@ client_connected(struct core *core, struct volume *volume, bool resumed, bool la
 		volume->let_go_count = 0;
 		recovery_below(core, volume);
 	}
+	volume->claims++; // no eviction goes before the claims, though one from before may end here
 	for (uint32_t i = 1; i < core->table.entries.next; i++) {
 		struct entry *entry = table_entry(&core->table, i);
 		struct work *work;
@@ -694,4 +693,5 @@ client_connected(struct core *core, struct volume *volume, bool resumed, bool la
 			client_flush(core, entry, entry->held, dirty_root_awaited(core, work));
 		table_touch(&core->table, entry);
 	}
+	volume->claims--;
 }

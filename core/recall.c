@@ -42,7 +42,7 @@ invalidate(struct core *core, struct entry *entry, struct dir_record *record, en
 	   const struct claimant *claimant, bool live)
 {
 	struct child *child = core->children[record->child];
-	bool revokes = claimant == NULL && record->revoked;
+	bool revokes = claimant == NULL && record->revoked && allowed == PERM_NO;
 	struct saying say = {
 		.link = (uint32_t)child->link,
 		.volume = child->volume,

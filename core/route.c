@@ -211,6 +211,12 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 	}
 }
 
+bool
+core_is_own_claim(const struct core *core, uint32_t volume, const struct message *message)
+{
+	return (message->present & PRESENT(NODE_ID)) != 0 && message->node_id == core->volumes[volume]->node_id;
+}
+
 int
 core_message_volume(const struct core *core, uint32_t link, const struct message *message)
 {

@@ -110,10 +110,18 @@ cookie_burn(const struct volume_key *key, const uint8_t *baked, size_t size, uin
 	sign(domain_burnt, key, generation, (struct bytes){baked, size}, nothing, ret + 5);
 }
 
+// A root signs with its newest keys, and opens no cookie of newer ones than it has: an answer of older ones is somebody's who was left
+// out when they were made.
+static bool
+is_as_new(const uint8_t *baked, const uint8_t *answer)
+{
+	return statement_get(answer + 1, 4) >= statement_get(baked + 1, 4);
+}
+
 bool
 cookie_is_burnt(const struct volume_key *key, const uint8_t *baked, size_t size, const uint8_t *burnt, size_t burnt_size)
 {
-	return burnt_size == COOKIE_BURNT_SIZE && burnt[0] == KIND_BURNT &&
+	return burnt_size == COOKIE_BURNT_SIZE && burnt[0] == KIND_BURNT && is_as_new(baked, burnt) &&
 	       is_signed(domain_burnt, key, (uint32_t)statement_get(burnt + 1, 4), (struct bytes){baked, size}, nothing, burnt + 5);
 }
 
@@ -135,7 +143,7 @@ cookie_lost(const struct volume_key *key, const uint8_t *baked, size_t size, con
 {
 	const size_t said = MAP_AT + COOKIE_LOST_MAP_SIZE;
 
-	return lost_size == COOKIE_LOST_SIZE && lost[0] == KIND_LOST &&
+	return lost_size == COOKIE_LOST_SIZE && lost[0] == KIND_LOST && is_as_new(baked, lost) &&
 			       is_signed(domain_lost, key, (uint32_t)statement_get(lost + 1, 4), (struct bytes){baked, size},
 					 (struct bytes){lost, said}, lost + said)
 		       ? lost + MAP_AT

@@ -123,7 +123,7 @@ ask(struct cookies *cookies, uint32_t volume)
 
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
-		sent_leave_out_lost(sent, entries, count);
+		sent_leave_out_lost(sent, sent->asked, count);
 		request->size = cookie_bake(key_of(cookies, volume), entries, (uint32_t)count, request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
@@ -450,8 +450,6 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 		return answered(cookies, message);
 	if (message->opcode == OP_OK_REPLY)
 		barrier_answered(cookies, message);
-	for (uint32_t i = 0; is_answer && (message->present & PRESENT(BLOCK_NUM)) && i < LIMIT_VOLUMES; i++)
-		sent_answered(&cookies->sent[i], message);
 	return false;
 }
 
@@ -483,10 +481,8 @@ cookies_link_gone(struct cookies *cookies, const struct node_link *link)
 		for (struct request *request = cookies->requests; request != NULL; request = request->next)
 			request->sent = false;
 		cookies->under_way = 0;
-		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++) {
+		for (uint32_t i = 0; i < LIMIT_VOLUMES; i++)
 			cookies->sent[i].barrier_runs = false;
-			sent_link_gone(&cookies->sent[i]);
-		}
 		return;
 	}
 	cookies_drop_of(&cookies->requests, link);

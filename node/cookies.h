@@ -27,9 +27,9 @@ void cookies_destroy(struct cookies *cookies);
 // ${message}, sealed, goes up over ${link}.
 void cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message);
 
-// Bytes of ${block} were given up that had ${version}, or are kept for the user: whoever asks for a fsync hears of it. Once; what
-// was sent of them is not asked for any more.
-void cookies_lost(struct cookies *cookies, uint32_t volume, uint64_t block, version_t version);
+// Bytes of ${block} were given up, or are kept for the user: whoever asks for a fsync hears of it. Once; what was sent of the block
+// before is not asked for any more.
+void cookies_lost(struct cookies *cookies, uint32_t volume, uint64_t block);
 
 // ${message} has come over ${link}. True: it was about cookies; the core does not get it.
 bool cookies_received(struct cookies *cookies, struct node_link *link, const struct message *message);

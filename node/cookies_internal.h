@@ -39,19 +39,8 @@ struct held {
 // Up to which version the bytes of a block are lost, as who asked for a fsync has been told.
 struct lost {
 	uint64_t block;
-	version_t version;
+	uint64_t end; // entries before this one are
 	UT_hash_handle hh;
-};
-
-// A message with blocks that the parent has not answered yet, or not all; ${from} is the number of the first one's entry.
-struct going {
-	uint32_t xid, count, left;
-	uint64_t from;
-	UT_hash_handle hh;
-	struct {
-		uint64_t block;
-		bool is_answered;
-	} blocks[];
 };
 
 // What was sent up of a volume: entries are counted from the beginning, the first ${gone} are proven and dropped.
@@ -61,7 +50,6 @@ struct sent {
 	uint64_t gone, asked, covered, barrier_end;
 	uint32_t barrier_xid;
 	bool barrier_runs;
-	struct going *going;
 	struct lost *lost; // of these; at most as many as were kept
 	bool failed; // the last answer was that they are not there: only a fsync asks again
 	struct io last; // before the node leaves
@@ -71,14 +59,8 @@ enum { ANY_VERSION = 0 }; // of a block: it need not arrive
 
 // ---- cookies_sent.c ----
 
-// The parent has answered ${message}, of some blocks.
-void sent_answered(struct sent *sent, const struct message *message);
-
-// The parent's link is gone, or never was.
-void sent_link_gone(struct sent *sent);
-
-// Of ${count} entries, of ${sent}, those that are lost need not arrive.
-void sent_leave_out_lost(const struct sent *sent, struct cookie_entry *entries, uint64_t count);
+// Of ${count} entries from number ${from} on those that are lost need not arrive.
+void sent_leave_out_lost(const struct sent *sent, uint64_t from, uint64_t count);
 
 // What was sent before ${end} is proven.
 void sent_forget(struct sent *sent, uint64_t end);

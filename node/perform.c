@@ -154,7 +154,7 @@ perform(struct node *node, const struct action *action)
 	case ACTION_RESCUE:
 		node_rescue(node, action);
 		if (node->cookies != NULL)
-			cookies_lost(node->cookies, action->volume, action->block, action->version);
+			cookies_lost(node->cookies, action->volume, action->block);
 		break;
 	case ACTION_LOST:
 		node_tell_lost(node, action);

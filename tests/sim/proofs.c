@@ -10,10 +10,8 @@
 
 struct proofs_entry {
 	uint64_t block;
-	version_t sealed; // 0: it is lost, or was refused
+	version_t sealed; // 0: it is lost
 	uint8_t digest[SEAL_DIGEST_SIZE];
-	uint32_t xid;
-	const struct conn *conn; // that it went over; NULL: it was answered
 };
 
 static struct proofs *
@@ -64,7 +62,7 @@ proofs_misled(const struct world *world, const char *volume, uint64_t block)
 }
 
 void
-proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const struct message *message)
+proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 {
 	struct proofs *proofs = proofs_of(node, volume);
 
@@ -75,6 +73,8 @@ proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const s
 		proofs->barrier_end = proofs->count;
 		proofs->barrier_runs = true;
 	}
+	if (message->opcode == OP_RECOVER && !core_is_own_claim(node->core, volume, message))
+		return;
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
@@ -84,36 +84,15 @@ proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const s
 		CHECK(proofs->entries != NULL);
 		proofs->entries[proofs->count++] =
 			(struct proofs_entry){.block = message->block + i,
-					      .sealed = seal_version(verifier->bytes, verifier->size),
-					      .xid = message->xid,
-					      .conn = conn};
+					      .sealed = seal_version(verifier->bytes, verifier->size)};
 		seal_digest(verifier->bytes, verifier->size, proofs->entries[proofs->count - 1].digest);
 		look_at_root(node, volume, message->block + i, proofs->entries[proofs->count - 1].sealed);
 	}
 }
 
-// What is refused need not arrive; the first answer counts.
-static void
-blocks_answered(struct proofs *proofs, const struct conn *conn, const struct message *message)
-{
-	for (size_t i = 0; i < proofs->count; i++) {
-		struct proofs_entry *entry = &proofs->entries[i];
-
-		if (entry->conn != conn || entry->xid != message->xid || entry->block - message->block >= message->count)
-			continue;
-		if (message->opcode == OP_ERR_REPLY)
-			entry->sealed = 0;
-		entry->conn = NULL;
-	}
-}
-
 void
-proofs_heard(struct node *node, const struct conn *conn, const struct message *message)
+proofs_heard(struct node *node, const struct message *message)
 {
-	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
-
-	for (int i = 0; i < WORLD_VOLUMES && is_answer && (message->present & PRESENT(BLOCK_NUM)); i++)
-		blocks_answered(&node->proofs[i], conn, message);
 	for (int i = 0; i < WORLD_VOLUMES && message->opcode == OP_OK_REPLY; i++) {
 		struct proofs *proofs = &node->proofs[i];
 
@@ -125,12 +104,12 @@ proofs_heard(struct node *node, const struct conn *conn, const struct message *m
 }
 
 void
-proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t version)
+proofs_lost(struct node *node, uint32_t volume, uint64_t block)
 {
 	struct proofs *proofs = proofs_of(node, volume);
 
 	for (size_t i = 0; proofs != NULL && i < proofs->count; i++)
-		if (proofs->entries[i].block == block && proofs->entries[i].sealed <= version)
+		if (proofs->entries[i].block == block)
 			proofs->entries[i].sealed = 0;
 }
 
@@ -156,10 +135,6 @@ proofs_prove(struct node *node, uint32_t volume)
 		return true;
 	if (core_is_all_durable(node->core, volume))
 		proofs->covered = proofs->count;
-	// What was not answered when its link broke is sent again, or told to be lost.
-	for (size_t i = 0; i < proofs->count; i++)
-		if (proofs->entries[i].conn != NULL && proofs->entries[i].conn != node->uplink)
-			proofs->entries[i].sealed = 0;
 	disk = root_disk(node, volume, &index);
 	for (size_t i = 0; i < proofs->covered; i++)
 		all &= is_there(disk, &proofs->entries[i]);

@@ -13,13 +13,13 @@ struct node;
 struct world;
 
 // ${message} of ${node}, sealed, goes to its parent over ${conn}.
-void proofs_sent(struct node *node, const struct conn *conn, uint32_t volume, const struct message *message);
+void proofs_sent(struct node *node, uint32_t volume, const struct message *message);
 
 // ${message} has come from there.
-void proofs_heard(struct node *node, const struct conn *conn, const struct message *message);
+void proofs_heard(struct node *node, const struct message *message);
 
 // It has given bytes up.
-void proofs_lost(struct node *node, uint32_t volume, uint64_t block, version_t version);
+void proofs_lost(struct node *node, uint32_t volume, uint64_t block);
 
 // Was something sent of ${block} that was sealed before what the root had then? Only who was lied to does: the root takes what it has
 // for what was written over that.

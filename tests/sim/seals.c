@@ -279,7 +279,7 @@ send(struct node *node, uint32_t link, const struct message *message)
 	int volume = core_message_volume(node->core, link, message);
 
 	if (volume >= 0 && conn != NULL && conn->node[PIPE_UP] == node->index && conn->link[PIPE_UP] == link)
-		proofs_sent(node, conn, (uint32_t)volume, message);
+		proofs_sent(node, (uint32_t)volume, message);
 	pipe_send(node, link, message);
 }
 
@@ -434,7 +434,7 @@ seals_receive(struct conn *conn, unsigned end, struct message *message)
 	uint64_t block = message->block;
 
 	if (end == PIPE_UP)
-		proofs_heard(node, conn, message);
+		proofs_heard(node, message);
 	if (volume < 0 || !sealing_has_content(message))
 		return true;
 	why = message_check(node, (uint32_t)volume, message, &block);

@@ -298,7 +298,7 @@ storage_rescue(struct node *node, const struct action *action)
 	world->rescues = rescue;
 	world->rescue_count++;
 	node->has_told_of_loss = true;
-	proofs_lost(node, action->volume, action->block, action->version);
+	proofs_lost(node, action->volume, action->block);
 	trace_add(&world->trace, TRACE_WORLD, world->now, "%s rescues block %llu", node->name,
 		  (unsigned long long)action->block);
 	if (world->hooks.lost != NULL)
