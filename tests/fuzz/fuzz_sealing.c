@@ -95,8 +95,10 @@ seal_write(unsigned volume, unsigned write)
 		blocks[i] = (struct seal_block){truth->place, truth->zeros ? NULL : truth->plain, truth->cipher};
 	}
 	seal_make(keys[volume][VOLUME_ROLE_OWNER], blocks, BLOCKS, verifiers);
-	for (unsigned i = 0; i < BLOCKS; i++)
+	for (unsigned i = 0; i < BLOCKS; i++) {
 		truths[volume][write][i].verifier = verifiers[i];
+		truths[volume][write][i].zeros = seal_is_of_zeros(verifiers[i].bytes, verifiers[i].size); // also of bytes that are zeros
+	}
 }
 
 static void
