@@ -94,7 +94,8 @@ bool core_is_all_durable(const struct core *core, uint32_t volume);
 // Which of our volumes ${message}, from ${link}, names by VOLUME_ID; -1: none.
 int core_message_volume(const struct core *core, uint32_t link, const struct message *message);
 
-// Are the bytes, or the claim, of ${message}, a RECOVER that this node sends up for ${volume}, its own? Else it passes them on.
+// Are the bytes, or the claim, of ${message}, a RECOVER that this node sends up for ${volume}, its own, also under a name that it
+// has given up since it was said? Else it passes them on.
 bool core_is_own_claim(const struct core *core, uint32_t volume, const struct message *message);
 
 // The pool of buffers of ${block_size} bytes, made on demand: for data that comes in. Lives as long as the core.

@@ -428,6 +428,15 @@ new_name(struct core *core, struct volume *volume)
 	session_renamed(core, volume);
 }
 
+bool
+recovery_is_own_name(const struct volume *volume, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < NAMES_KEPT && i < volume->names_count; i++)
+		if (volume->names[i] == node_id)
+			return true;
+	return volume->node_id == node_id;
+}
+
 void
 recovery_add_later_names(const struct volume *volume, struct claimant *claimant)
 {

@@ -33,6 +33,9 @@ void recovery_claim(struct core *core, struct entry *entry);
 // that may be evicted (F2), and an epoch that may be void (F6)? Until the claims have ended a node asks for none then.
 bool recovery_is_doubtful(const struct volume *volume, moment_us now);
 
+// Is ${node_id} this node, under its name or one of the last NAMES_KEPT before?
+bool recovery_is_own_name(const struct volume *volume, uint64_t node_id);
+
 // A claim, or bytes, that name an earlier name of this node are passed on with the later ones, too: what the claimant had was claimed
 // under these, and may have been taken back under them, while he was away.
 void recovery_add_later_names(const struct volume *volume, struct claimant *claimant);

@@ -8,6 +8,7 @@
 #include "core/client.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/push.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -214,7 +215,7 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 bool
 core_is_own_claim(const struct core *core, uint32_t volume, const struct message *message)
 {
-	return (message->present & PRESENT(NODE_ID)) != 0 && message->node_id == core->volumes[volume]->node_id;
+	return (message->present & PRESENT(NODE_ID)) != 0 && recovery_is_own_name(core->volumes[volume], message->node_id);
 }
 
 int

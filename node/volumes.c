@@ -314,7 +314,7 @@ on_syncs_writes(void *arg, uint32_t index)
 	const struct node *node = arg;
 	const struct volume *volume = &node->volumes[index];
 
-	return node->config.settings.write_mode == WRITE_SYNC && volume->key != NULL && node->cookies != NULL;
+	return node->config.settings.write_mode == WRITE_SYNC && volume->key != NULL && volume->store == NULL;
 }
 
 static void

@@ -3,6 +3,7 @@
 // (test_restart.c). A is the root, P a proxy, C and E its children, B a child of A. Blocks that matter are read at the end by
 // somebody else.
 #include "tests/scenario/inside.h"
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -823,6 +824,25 @@ START_TEST(below_who_was_evicted_under_a_later_name)
 }
 END_TEST
 
+// What a node has said of its own may still be on its way out when it gets another name: it is its own all the same, and what a
+// child says is not.
+START_TEST(what_was_said_under_an_earlier_name_is_ones_own)
+{
+	struct scenario *scenario = steps_tree();
+	const struct node *node = scenario_node(scenario, "P");
+	struct message claim = {.opcode = OP_RECOVER, .present = PRESENT(NODE_ID), .node_id = inside_name(node->core)};
+
+	ck_assert(core_is_own_claim(node->core, 0, &claim));
+	steps_leave(scenario, "P", "B", 10);
+	scenario_run(scenario, EVICTED_MS);
+	ck_assert_uint_ne(inside_name(node->core), claim.node_id);
+	ck_assert(core_is_own_claim(node->core, 0, &claim));
+	claim.node_id = inside_name(scenario_node(scenario, "C")->core);
+	ck_assert(!core_is_own_claim(node->core, 0, &claim));
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -833,6 +853,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, below_who_was_evicted_under_a_later_name);
+	tcase_add_test(tcase, what_was_said_under_an_earlier_name_is_ones_own);
 	tcase_add_test(tcase, leaves_move_to_the_grandparent);
 	tcase_add_loop_test(tcase, newer_claim_wins, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_were_passed_on_are_brought_again, 0, 3);
