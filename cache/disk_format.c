@@ -4,6 +4,7 @@
 #include "cache/assoc.h"
 #include "cache/little_endian.h"
 #include "core/check.h"
+#include "core/zeros.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -46,16 +47,10 @@ disk_has_tails(const struct disk_superblock *superblock)
 	return !is_power_of_two(superblock->slot_size);
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 bool
 disk_is_sealed(const struct disk_superblock *superblock, uint32_t number)
 {
-	return !is_zero(superblock->keys[number], SEALED_KEY_ID_SIZE);
+	return !bytes_are_zero(superblock->keys[number], SEALED_KEY_ID_SIZE);
 }
 
 static void
@@ -111,7 +106,7 @@ disk_superblock_read(const uint8_t *bytes, struct disk_superblock *ret, uint32_t
 {
 	uint8_t sum[BLOCK_DIGEST_SIZE];
 
-	if (is_zero(bytes, DISK_SUPERBLOCK_SIZE))
+	if (bytes_are_zero(bytes, DISK_SUPERBLOCK_SIZE))
 		return DISK_NOTHING;
 	if (memcmp(bytes + AT_MAGIC, magic, sizeof(magic)) != 0)
 		return DISK_FOREIGN;
@@ -178,7 +173,7 @@ disk_record_read(const struct disk_superblock *superblock, uint64_t slot, const 
 	uint64_t key = get64(bytes + AT_KEY), code = key >> SIZE_SHIFT;
 	uint8_t check[CHECK_SIZE];
 
-	if (is_zero(bytes, DISK_RECORD_SIZE))
+	if (bytes_are_zero(bytes, DISK_RECORD_SIZE))
 		return false;
 	record_check(superblock, slot, bytes, check);
 	if (memcmp(check, bytes + AT_CHECK, CHECK_SIZE) != 0)

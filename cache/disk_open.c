@@ -2,6 +2,7 @@
 // What is found on the medium is taken over, formatted, or left alone: nothing is ever overwritten that is not ours.
 #include "cache/disk_level_internal.h"
 #include "core/check.h"
+#include "core/zeros.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -47,12 +48,6 @@ medium_size(const struct opening *opening)
 	return opening->level->medium.ops->size(opening->level->medium.self);
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
 // Nothing of ours is there: is it nobody's?
 static int
 check_empty(struct opening *opening, uint8_t *bytes)
@@ -64,7 +59,7 @@ check_empty(struct opening *opening, uint8_t *bytes)
 		return refuse(opening, "has something else in it; give another path, or remove it");
 	if (size > 0 && perform(opening, false, 0, bytes, size) != 0)
 		return -1;
-	if (!is_zero(bytes, size))
+	if (!bytes_are_zero(bytes, size))
 		return refuse(opening, "has something else in it: it does not begin with a cache of hvfs, nor with %d "
 				       "KiB of zeros; give another path, or, if nobody needs what is there, remove it "
 				       "(of a device: overwrite that part with zeros)",

@@ -517,17 +517,15 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	if (recovery && message->perm == PERM_NO)
 		claim_let_go(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
+	if (revoked)
+		recall_forget(core, work); // for whom it is to be let go does not matter any more
 	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
 		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
-	if (revoked) {
-		claimant_release(core, work->recall_mover);
-		work->recall_mover = 0;
-		work->recall_bytes = work->recall_live = false;
+	if (revoked)
 		recall_revoke(core, entry, PERM_NO);
-	}
 }
 
 void

@@ -371,9 +371,9 @@ has_as_new(const struct entry *entry, const struct want *want)
 
 // A proxy has these bytes, or newer ones, which those above have, too, or will get: nobody needs to let the block go for these.
 static bool
-is_here(const struct entry *entry, const struct want *want)
+is_here(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	return want->asked < 0 && want->version <= entry->version && entry->copy != COPY_ABSENT && !entry->stale &&
+	return !entry_volume(core, entry)->is_root && want->asked < 0 && want->version <= entry->version && entry->copy != COPY_ABSENT && !entry->stale &&
 	       has_as_new(entry, want);
 }
 
@@ -427,7 +427,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 			if (verdict != CLAIM_TAKEN || want->version <= entry->version)
 				return verdict;
 		}
-		if (is_here(entry, want) && !volume->is_root)
+		if (is_here(core, entry, want))
 			return CLAIM_TAKEN;
 		if (!heed_record(core, entry, want))
 			return CLAIM_WAITS;

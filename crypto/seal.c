@@ -15,6 +15,7 @@
 #include "crypto/seal.h"
 
 #include "core/check.h"
+#include "core/zeros.h"
 #include "crypto/sha256.h"
 #include "crypto/xaes.h"
 
@@ -351,12 +352,6 @@ make_nonce(const struct volume_key *key, uint32_t generation, const struct seal_
 	memcpy(ret + XAES_PREFIX_SIZE, own, OWN_NONCE_SIZE);
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 // Encrypt a block: its nonce and tag into its verifier, its leaf.
 static void
 make_data(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t sum[XAES_TAG_SIZE],
@@ -390,7 +385,7 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
 	for (size_t i = 0; i < count; i++) { // all of them first, as they have a derived key in common
-		kinds[i] = blocks[i].plain == NULL || is_zero(blocks[i].plain, blocks[i].place.block_size) ? KIND_ZERO : KIND_DATA;
+		kinds[i] = blocks[i].plain == NULL || bytes_are_zero(blocks[i].plain, blocks[i].place.block_size) ? KIND_ZERO : KIND_DATA;
 		if (kinds[i] == KIND_DATA)
 			make_sum(key, generation, &blocks[i], sums[i]);
 	}

@@ -20,6 +20,7 @@
 
 #include "core/limits.h"
 #include "core/types.h"
+#include "core/zeros.h"
 #include "crypto/volume_key.h"
 #include "crypto/xaes.h"
 
@@ -99,6 +100,12 @@ version_t seal_version(const uint8_t *verifier, size_t size);
 // digest of their own for zeros. All zeros, which no content has: the ${size} bytes are no verifier.
 void seal_digest(const uint8_t *verifier, size_t size, uint8_t ret[SEAL_DIGEST_SIZE]);
 void seal_digest_of_zeros(uint8_t ret[SEAL_DIGEST_SIZE]);
+
+static inline bool
+seal_digest_is_known(const uint8_t digest[SEAL_DIGEST_SIZE])
+{
+	return !bytes_are_zero(digest, SEAL_DIGEST_SIZE);
+}
 
 // A number that the blocks of one write have in common, and hardly any others; of no use but to keep them together. 0:
 // the ${size} bytes are no verifier.

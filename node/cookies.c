@@ -20,12 +20,6 @@ enum {
 	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
-static const struct volume_key *
-key_of(const struct cookies *cookies, uint32_t volume)
-{
-	return cookies->node->volumes[volume].key;
-}
-
 // ---- Messages ----
 
 static struct message
@@ -124,7 +118,7 @@ ask(struct cookies *cookies, uint32_t volume)
 		if (count > COOKIE_ENTRIES_MAX)
 			count = COOKIE_ENTRIES_MAX;
 		sent_leave_out_lost(sent, sent->asked, count);
-		request->size = cookie_bake(key_of(cookies, volume), entries, (uint32_t)count, request->baked);
+		request->size = cookie_bake(cookies_key(cookies, volume), entries, (uint32_t)count, request->baked);
 		sent->asked += count;
 		request->end = sent->asked;
 		cookies_add(&cookies->requests, request);
@@ -284,7 +278,7 @@ not_burnt(struct cookies *cookies, struct request *request, const struct message
 {
 	uint32_t volume = request->volume;
 	struct sent *sent = &cookies->sent[volume];
-	const uint8_t *map = cookie_lost(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
+	const uint8_t *map = cookie_lost(cookies_key(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					 message->cookie.size);
 
 	if (map != NULL && holds_any(cookies, volume)) // else the next fsync hears it
@@ -306,7 +300,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 	struct sent *sent = &cookies->sent[volume];
 	struct request **at = &cookies->requests;
 
-	request->is_burnt = cookie_is_burnt(key_of(cookies, volume), request->baked, request->size, message->cookie.bytes,
+	request->is_burnt = cookie_is_burnt(cookies_key(cookies, volume), request->baked, request->size, message->cookie.bytes,
 					    message->cookie.size);
 	if (!request->is_burnt) {
 		not_burnt(cookies, request, message);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a node that asks for cookies, or passes them on (cookies.c), for what it has sent (cookies_sent.c), and a root that burns them (cookies_root.c) share.
+// What a node that asks for cookies, or passes them on (cookies.c), for what it has sent (cookies_sent.c), and a root that burns them
+// (cookies_root.c) share.
 #ifndef HVFS_NODE_COOKIES_INTERNAL_H
 #define HVFS_NODE_COOKIES_INTERNAL_H
 
@@ -36,10 +37,10 @@ struct held {
 	struct cookies *cookies;
 };
 
-// Up to which version the bytes of a block are lost, as who asked for a fsync has been told.
+// What was sent of a block is lost, as who asks for a fsync is told.
 struct lost {
 	uint64_t block;
-	uint64_t end; // entries before this one are
+	uint64_t end; // up to this entry; what was sent later is not
 	UT_hash_handle hh;
 };
 
@@ -56,18 +57,6 @@ struct sent {
 };
 
 enum { ANY_VERSION = 0 }; // of a block: it need not arrive
-
-// ---- cookies_sent.c ----
-
-// Of ${count} entries from number ${from} on those that are lost need not arrive.
-void sent_leave_out_lost(const struct sent *sent, uint64_t from, uint64_t count);
-
-// What was sent before ${end} is proven.
-void sent_forget(struct sent *sent, uint64_t end);
-
-void sent_fini(struct sent *sent);
-
-// ---- cookies_root.c ----
 
 // A root's.
 struct round {
@@ -94,6 +83,13 @@ struct cookies {
 	struct round *rounds[LIMIT_VOLUMES];
 };
 
+// Of ${volume}, which is sealed.
+static inline const struct volume_key *
+cookies_key(const struct cookies *cookies, uint32_t volume)
+{
+	return cookies->node->volumes[volume].key;
+}
+
 // Put ${request} at the end of ${list}.
 void cookies_add(struct request **list, struct request *request);
 
@@ -101,6 +97,16 @@ void cookies_add(struct request **list, struct request *request);
 void cookies_answer(struct cookies *cookies, const struct request *request, const uint8_t *answer, size_t size);
 
 static_assert((int)COOKIE_BURNT_SIZE <= (int)COOKIE_LOST_SIZE, "there is room for either");
+
+// ---- Of what was sent ----
+
+// Of ${count} entries from number ${from} on those that are lost need not arrive.
+void sent_leave_out_lost(const struct sent *sent, uint64_t from, uint64_t count);
+
+// What was sent before ${end} is proven.
+void sent_forget(struct sent *sent, uint64_t end);
+
+void sent_fini(struct sent *sent);
 
 // ---- Of a root ----
 

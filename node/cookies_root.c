@@ -45,11 +45,9 @@ enum there {
 static enum there
 is_there(const struct sealed_entry *filed, const struct cookie_entry *entry)
 {
-	static const uint8_t unknown[SEAL_DIGEST_SIZE];
-
 	if (filed->sealed > entry->version || entry->version == 0)
 		return THERE;
-	if (filed->sealed < entry->version || memcmp(filed->digest, unknown, sizeof(unknown)) == 0)
+	if (filed->sealed < entry->version || !seal_digest_is_known(filed->digest))
 		return NOT_YET;
 	return memcmp(filed->digest, entry->digest, sizeof(filed->digest)) == 0 ? THERE : LOST;
 }

@@ -11,12 +11,6 @@
 
 enum { SENT_MIN = 1024 };
 
-static const struct volume_key *
-key_of(const struct cookies *cookies, uint32_t volume)
-{
-	return cookies->node->volumes[volume].key;
-}
-
 static void
 note(struct sent *sent, const struct cookie_entry *entry)
 {
@@ -37,8 +31,8 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 	int volume = core_message_volume(cookies->node->core, link->slot, message);
 	struct sent *sent;
 
-	if (volume < 0 || key_of(cookies, (uint32_t)volume) == NULL ||
-	    volume_key_role(key_of(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
+	if (volume < 0 || cookies_key(cookies, (uint32_t)volume) == NULL ||
+	    volume_key_role(cookies_key(cookies, (uint32_t)volume)) < VOLUME_ROLE_WRITER)
 		return;
 	sent = &cookies->sent[volume];
 	if (message->opcode == OP_FLUSH && !(message->present & PRESENT(BLOCK_NUM))) {

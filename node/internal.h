@@ -226,9 +226,6 @@ bool node_has_sealed_volumes(const struct node *node);
 
 // ---- perform.c ----
 moment_us node_now(void);
-
-// Are these ${size} bytes (a block) all zero? Such blocks become buf_zero(), which takes no memory.
-bool node_is_zero(const uint8_t *bytes, size_t size);
 int node_perform_init(struct node *node);
 void node_perform_fini(struct node *node);
 // Give ${event} to the core and do what it says; within a step: after it.

@@ -4,6 +4,7 @@
 //
 // Blocks arrive in counted buffers, which then serve as cache slot, reply and message. Blocks of zeros become the zero
 // buffer.
+#include "core/zeros.h"
 #include "net/channel.h"
 #include "node/internal.h"
 #include "node/sealing_rules.h"
@@ -132,7 +133,7 @@ find_zeros(const struct message *message)
 	for (uint32_t i = 0; i < message->count; i++) {
 		struct item *item = &message->items[i];
 
-		if (item->kind == ITEM_DATA && node_is_zero(item->bytes, message->data_size))
+		if (item->kind == ITEM_DATA && bytes_are_zero(item->bytes, message->data_size))
 			item->buf = buf_zero();
 	}
 }

@@ -29,16 +29,6 @@ node_now(void)
 	return (moment_us)now.tv_sec * 1000000 + (moment_us)now.tv_nsec / 1000;
 }
 
-bool
-node_is_zero(const uint8_t *bytes, size_t size)
-{
-	uint64_t first, last;
-
-	memcpy(&first, bytes, sizeof(first));
-	memcpy(&last, bytes + size - sizeof(last), sizeof(last));
-	return (first | last) == 0 && memcmp(bytes, bytes + sizeof(first), size - sizeof(first)) == 0;
-}
-
 // ---- Events that wait ----
 
 static void

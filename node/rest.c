@@ -5,6 +5,7 @@
 
 #include "cache/sum.h"
 #include "core/check.h"
+#include "core/zeros.h"
 #include "node/log.h"
 #include "node/seals_io.h"
 
@@ -53,12 +54,6 @@ struct rest {
 	struct seal_cache *get_cache;
 };
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 // ---- Life ----
 
 // 1: there is something in the ${size} bytes from ${offset} on, or in the chunk that begins there.
@@ -70,7 +65,7 @@ look_at(int fd, uint8_t *chunk, uint64_t offset, size_t *ret_size)
 	*ret_size = got > 0 ? (size_t)got : 0;
 	if (got < 0)
 		return -errno;
-	return got > 0 && !is_zero(chunk, (size_t)got);
+	return got > 0 && !bytes_are_zero(chunk, (size_t)got);
 }
 
 int
@@ -350,7 +345,7 @@ fits(const struct rest *rest, struct seal_cache *cache, const struct rest_block 
 		return false;
 	if (!seal_is_of_zeros(verifier->bytes, verifier->size))
 		return slot->cipher == sum64(bytes, rest->block_size, block->block);
-	return is_zero(bytes, rest->block_size) &&
+	return bytes_are_zero(bytes, rest->block_size) &&
 	       seal_check(rest->key, cache, &place, NULL, verifier->bytes, verifier->size) == SEAL_OK;
 }
 
@@ -361,7 +356,7 @@ is_initial(const struct rest *rest, const struct seal_record *record, version_t 
 	int newest = newest_of(record);
 	const struct seal_verifier *verifier = newest >= 0 ? &record->slots[newest].verifier : NULL;
 
-	return is_zero(bytes, rest->block_size) && record->slots[newest == 0].turn == 0 &&
+	return bytes_are_zero(bytes, rest->block_size) && record->slots[newest == 0].turn == 0 &&
 	       (verifier == NULL || sealed < seal_version(verifier->bytes, verifier->size));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "node/sealing_rules.h"
 
+#include "core/zeros.h"
+
 #include "crypto/seal.h"
 
 #include <string.h>
@@ -33,12 +35,6 @@ sealing_forgets_zeros(enum volume_role role, bool is_root)
 	return role >= VOLUME_ROLE_WRITER && !is_root;
 }
 
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 // Who can seal zeros again needs no memory for them. Nobody else gets some before they are known to be right: a few bytes stand
 // for so many.
 bool
@@ -53,7 +49,7 @@ sealing_take(struct item *item, bool forgets_zeros, struct buf_pool *pool, uint3
 	}
 	if (item->kind != ITEM_DATA)
 		return false;
-	if (forgets_zeros && is_zero(buf_bytes(item->buf), block_size)) {
+	if (forgets_zeros && bytes_are_zero(buf_bytes(item->buf), block_size)) {
 		buf_unref(item->buf);
 		item->buf = buf_zero();
 	}
@@ -64,10 +60,7 @@ sealing_take(struct item *item, bool forgets_zeros, struct buf_pool *pool, uint3
 static bool
 is_another(const uint8_t *digest, const uint8_t *other)
 {
-	static const uint8_t unknown[SEAL_DIGEST_SIZE];
-
-	return memcmp(digest, other, SEAL_DIGEST_SIZE) != 0 && memcmp(digest, unknown, SEAL_DIGEST_SIZE) != 0 &&
-	       memcmp(other, unknown, SEAL_DIGEST_SIZE) != 0;
+	return memcmp(digest, other, SEAL_DIGEST_SIZE) != 0 && seal_digest_is_known(digest) && seal_digest_is_known(other);
 }
 
 // What has come later was sealed as a later version than any that the content before was told to have. Two contents never have

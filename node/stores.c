@@ -4,6 +4,7 @@
 // once, when its last part has ended, with the first error.
 #include "node/stores.h"
 
+#include "core/zeros.h"
 #include "crypto/seal.h"
 #include "node/sealing_rules.h"
 
@@ -78,7 +79,7 @@ static void
 zeros_out(struct store_job *job)
 {
 	for (uint32_t i = 0; i < job->count; i++) {
-		if (!node_is_zero(buf_bytes(job->bufs[i]), job->volume->block_size))
+		if (!bytes_are_zero(buf_bytes(job->bufs[i]), job->volume->block_size))
 			continue;
 		buf_unref(job->bufs[i]);
 		job->bufs[i] = buf_zero();

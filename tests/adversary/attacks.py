@@ -492,6 +492,22 @@ class Keeper:
         return []
 
 
+def is_kept(tree, first, cookie, write, what):
+    """${write} of these blocks is acknowledged by a proxy that keeps it, and tells ${cookie}: it has to fail, and nothing is stored"""
+    tree.below.up = keeper = Keeper(tree.below, cookie)
+    try:
+        write()
+    except OSError:
+        pass
+    else:
+        raise Unrefused(f"{what} says that it was stored")
+    finally:
+        tree.below.honest()
+    check(keeper.kept > 1, "nothing was kept")
+    tree.stored(first, 0)
+    tree.renew(tree.below)
+
+
 def kept_from_root(tree):
     """a write that the proxy acknowledges, and does not pass on: fsync does not believe it, whatever cookie it is told"""
     tree.write("leaf", tree.fresh(), 1)
@@ -499,18 +515,7 @@ def kept_from_root(tree):
     baked = next(message.cookie for message in reversed(tree.below.passed["up"]) if message.cookie)
     for cookie in (None, burnt, burnt[:-1] + bytes([burnt[-1] ^ 1]), bytes(len(burnt)), baked, b"", b"x"):
         first = tree.fresh()
-        tree.below.up = keeper = Keeper(tree.below, cookie)
-        try:
-            tree.write("leaf", first, 1)
-        except OSError:
-            pass
-        else:
-            raise Unrefused("fsync says that it was stored")
-        finally:
-            tree.below.honest()
-        check(keeper.kept > 1, "nothing was kept")
-        tree.stored(first, 0)
-        tree.renew(tree.below)
+        is_kept(tree, first, cookie, lambda first=first: tree.write("leaf", first, 1), "fsync")
         tree.write("leaf", first, 2)  # until it is there, or something over it, every fsync fails
         tree.stored(first, 2)
 
@@ -573,18 +578,7 @@ def kept_from_root_when_synchronous(tree):
     """the same, and the leaf writes synchronously: the write itself is not believed, without a fsync"""
     hvfs("set", "--control", "leaf.ctl", "write-mode=sync")
     first = tree.fresh()
-    tree.below.up = keeper = Keeper(tree.below, b"")
-    try:
-        tree.disks["leaf"].write(first // RUN, run_content(first, 1))
-    except OSError:
-        pass
-    else:
-        raise Unrefused("a synchronous write says that it was stored")
-    finally:
-        tree.below.honest()
-    check(keeper.kept > 1, "nothing was kept")
-    tree.stored(first, 0)
-    tree.renew(tree.below)
+    is_kept(tree, first, None, lambda: tree.disks["leaf"].write(first // RUN, run_content(first, 1)), "a synchronous write")
     tree.disks["leaf"].write(first // RUN, run_content(first, 2))
     tree.stored(first, 2)
     hvfs("set", "--control", "leaf.ctl", "write-mode=async")
