@@ -355,10 +355,12 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 			return;
 		}
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
-	if (!resumed && missed_farewell(volume, message))
-		all_is_durable(core, volume);
-	if (!resumed)
+	if (!resumed) {
+		volume->farewell_missed = missed_farewell(volume, message);
+		if (volume->farewell_missed)
+			all_is_durable(core, volume);
 		recovery_remember(core, volume);
+	}
 	volume->elsewhere |= !resumed && volume->unsynced;
 	follow_names(volume, message, resumed || (message->connect_flags & CONNECT_SAME_PROCESS) != 0);
 	learn_way_up(core, volume, message);

@@ -308,6 +308,15 @@ misses_root(const struct core *core, const struct entry *entry, const struct wan
 	return claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->claims_since;
 }
 
+// A root that leaves in order takes back all that it has given, with the bytes, or evicts who does not answer. So what was held
+// to its end, by somebody who is not evicted, is on stable storage, or what was written over it.
+static bool
+was_held_at_farewell(const struct core *core, const struct volume *volume, const struct want *want)
+{
+	return want->perm == PERM_READ && stored_is_after_leave(volume) &&
+	       claimant_get(core, want->claimant)->epoch + 1 == volume->epoch;
+}
+
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
 // since every node that they passed keeps them until they are durable. If the author has missed another root that has served
 // in between, what is newer need not have been written over them: that root may never have had them.
@@ -316,6 +325,8 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 {
 	const struct volume *volume = entry_volume(core, entry);
 
+	if (was_held_at_farewell(core, volume, want))
+		return CLAIM_TAKEN;
 	if (!misses_root(core, entry, want) && stored_has(volume, block_key_block(entry->key), want->version))
 		return CLAIM_TAKEN;
 	return refuse(want, STATUS_EVICTED);

@@ -317,6 +317,40 @@ START_TEST(root_leaves_in_order_as_a_write_waits_below)
 }
 END_TEST
 
+// C gives its block up, with the bytes, and A makes them durable and leaves; neither the answer nor the farewell gets to C. What C
+// brings to the next one is what A's storage has. (seed 703272)
+START_TEST(root_leaves_in_order_with_what_was_given_up)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_hold(scenario, "A", "C", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_deliver(scenario, "A", "C", 1), 1); // INVALIDATE
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH volume"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C <- A  DISCONNECT"), 0);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_restart(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_read(scenario, "B", 'c');
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "A", "C", false);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "B", 'b');
+	steps_read(scenario, "C", 'b');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
 // is away.
 static void
@@ -398,6 +432,7 @@ main(void)
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
+	tcase_add_test(tcase, root_leaves_in_order_with_what_was_given_up);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_arrives);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_is_sent_again);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_waits_below);
