@@ -569,7 +569,7 @@ recall_timer(struct core *core, struct child *child)
 {
 	moment_us limit = child->answered_at + recall_limit_us(core);
 
-	if (child->link < 0 || child->dir.open_recalls == 0)
+	if (child->link < 0 || (child->dir.open_recalls == 0 && child->questions == 0))
 		return;
 	if (limit > core->now) {
 		core_wake(core, limit);

@@ -467,6 +467,7 @@ recall_forget(struct core *core, struct work *work)
 
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
+	recall_question_end(core, work);
 	work->recall_open = work->recall_bytes = work->recall_live = false;
 	return was_open;
 }

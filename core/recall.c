@@ -100,22 +100,73 @@ recall_is_frozen(struct core *core, const struct entry *entry, int except)
 	return false;
 }
 
+void
+recall_question_end(struct core *core, struct work *work)
+{
+	if (work->question_child != 0)
+		core->children[work->question_child - 1]->questions--;
+	work->question_child = 0;
+}
+
+static void
+question_begin(struct core *core, struct work *work, uint16_t child, uint32_t xid)
+{
+	recall_question_end(core, work);
+	work->question_child = (uint16_t)(child + 1);
+	work->question_xid = xid;
+	core->children[child]->questions++;
+}
+
+// What gives the block back in answer to an earlier recall has not left it to the claimant. So the record can be gone before the
+// question is answered, and says nothing.
+static void
+question_answered(struct core *core, struct entry *entry, const struct child *child, const struct message *message)
+{
+	struct work *work = table_work(&core->table, entry);
+	const struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
+
+	if (work == NULL || work->question_child != child->index + 1 || work->question_xid != message->xid)
+		return;
+	recall_question_end(core, work);
+	table_touch(&core->table, entry);
+	if (message->opcode == OP_ERR_REPLY && (record == NULL || !record->recall_open))
+		claim_kept(core, entry);
+}
+
+void
+recall_question_unsent(struct core *core, struct entry *entry, uint32_t index)
+{
+	struct work *work = table_work(&core->table, entry);
+	const struct dir_record *record;
+
+	if (work->question_child != index + 1)
+		return;
+	recall_question_end(core, work);
+	record = directory_find(&core->directory, entry, (uint16_t)index);
+	if (record == NULL || record->perm != PERM_WRITE)
+		claim_kept(core, entry);
+	table_touch(&core->table, entry);
+}
+
 bool
 recall_children(struct core *core, struct entry *entry, int except, enum perm allowed)
 {
-	const struct work *work = table_work(&core->table, entry);
+	struct work *work = table_work(&core->table, entry);
 	const struct claimant *mover = work != NULL ? claimant_get(core, work->recall_mover) : NULL;
 	bool done = true;
+	uint32_t xid;
 
 	for (struct dir_record *r = directory_first(&core->directory, entry); r != NULL;
 	     r = directory_next(&core->directory, r)) {
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
-		invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
-			   work != NULL && work->recall_live);
+		xid = invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
+				 work != NULL && work->recall_live);
+		if (xid != 0 && mover != NULL && !work->recall_bytes && r->perm == PERM_WRITE)
+			question_begin(core, work, r->child, xid);
 	}
-	return done;
+	return done && (work == NULL || work->question_child == 0);
 }
 
 bool
@@ -185,6 +236,8 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 
 	if (entry != NULL && claim_answered(core, entry, child->index, message))
 		table_touch(&core->table, entry); // the record may be gone with the bytes that came before
+	if (entry != NULL)
+		question_answered(core, entry, child, message);
 	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
 		return; // H23: an answer to something that is over
 	directory_set_recall(&core->directory, &child->dir, record, false);

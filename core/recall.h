@@ -31,6 +31,13 @@ bool recall_back(struct core *core, struct dir_record *record, enum perm allowed
 // The i-th block of a child's answer to an INVALIDATE. Touches it.
 void recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i);
 
+// The parent's INVALIDATE is over for ${entry}, or needs no answer of that child any more.
+void recall_question_end(struct core *core, struct work *work);
+
+// The link of child ${index} is gone, and the answer with which it would have let the block go for a claimant: if the bytes were
+// here before, it can not be asked again, and he does not get it.
+void recall_question_unsent(struct core *core, struct entry *entry, uint32_t index);
+
 // Is the block frozen: an absent child other than ${except} has it for writing (F1)?
 bool recall_is_frozen(struct core *core, const struct entry *entry, int except);
 

@@ -622,6 +622,7 @@ server_link_down(struct core *core, uint32_t index)
 			continue;
 		wants_forget(core, table_entry(&core->table, work->entry), work, index);
 		claim_forget_child(core, table_entry(&core->table, work->entry), index);
+		recall_question_unsent(core, table_entry(&core->table, work->entry), index);
 	}
 	recall_unsent(core, child);
 	directory_set_absent(&core->directory, &child->dir, true);
@@ -650,7 +651,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 		table_touch(&core->table, entry);
 	}
 	core_trace(core, "child %s: session over", child->name);
-	CHECK(child->dir.open_recalls == 0);
+	CHECK(child->dir.open_recalls == 0 && child->questions == 0);
 	free(child->streams);
 	child->streams = NULL;
 	child->in_use = false;

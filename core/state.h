@@ -306,6 +306,7 @@ struct child {
 	moment_us phase_since;    // when it connected, went, lapsed
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent
+	uint32_t questions;       // INVALIDATEs for our parent's sake that it has not answered (work.question_child)
 	enum lost lost;
 	moment_us lost_at; // the last time
 	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that

@@ -719,6 +719,37 @@ START_TEST(claim_made_again_while_its_question_is_open)
 }
 END_TEST
 
+// F5: P is away, and C has gone on without it; then D has written over its bytes. P comes back, and claims the block, when its lease
+// is over, and as D gives the block back so that A can write: that D has it no more does not mean that it has left D for P.
+// (seed 697829)
+START_TEST(claim_while_the_block_is_given_back)
+{
+	struct scenario *scenario = steps_tree();
+	struct request *write, *read;
+
+	steps_child(scenario, "D", "B", true);
+	steps_write(scenario, "C", 'c');
+	world_cut(scenario_node(scenario, "P"), 0, 0, 3 * LEASE_MS * 1000);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "D", 'd');
+	scenario_run(scenario, LEASE_MS - 600);
+	scenario_hold(scenario, "D", "B", true);
+	write = scenario_write_half(scenario, "A", 7, 'a');
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "D -> B  FLUSH volume"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "D -> B  ERR_REPLY"), 1);
+	scenario_hold(scenario, "D", "B", false);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  ERR_REPLY volume=1 block=7"), 1);
+	request_expect_ok(write);
+	read = scenario_read(scenario, "D", 7);
+	scenario_run(scenario, 200);
+	request_expect_halves(read, 'a', 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F4: C and D, which was below E and C, claim the block through Q when their leases are over. Q passes one claim on at a time, that of C
 // first; it is granted when P is evicted. The newest version wins all the same: D's. (seed 10266)
 START_TEST(newest_claim_behind_another)
@@ -864,6 +895,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	tcase_add_test(tcase, claim_granted_while_its_session_is_evicted);
+	tcase_add_test(tcase, claim_while_the_block_is_given_back);
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
 	tcase_add_test(tcase, claim_where_the_block_lease_is_over);
