@@ -135,7 +135,7 @@ give_up_claim(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 	bool again = work != NULL && work->resend; // no answer came before this session was lost, too
-	// A root that leaves in order has taken back all that it had given, with the bytes, or else evicted who did not answer.
+	// A root that leaves in order has taken back all that it had given, with the bytes; it evicts nobody whose lease lasts.
 	bool to_the_end = (entry->held == PERM_READ && !entry->stale) ||
 			  (again ? work->resend_read : entry_volume(core, entry)->farewell_missed);
 	uint32_t losses = again ? work->resend_losses : 0;

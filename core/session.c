@@ -356,8 +356,10 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 		}
 	resumed = (message->connect_flags & CONNECT_RESUMED) != 0 && message->session == volume->session;
 	if (!resumed) {
-		volume->farewell_missed = missed_farewell(volume, message);
-		if (volume->farewell_missed)
+		bool missed = missed_farewell(volume, message);
+
+		volume->farewell_missed = missed && !lapsed;
+		if (missed)
 			all_is_durable(core, volume);
 		recovery_remember(core, volume);
 	}

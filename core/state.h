@@ -212,7 +212,7 @@ struct volume {
 	bool in_grace;         // a root's: only CONNECT and RECOVER are served
 	bool grace_ending;     // ACTION_END_GRACE is out
 	bool parent_is_root;
-	bool farewell_missed;  // the root that was the parent under the session before this one left in order
+	bool farewell_missed;  // the parent under the session before this one was a root that left in order, before that lease was over
 	uint32_t ttl_ms;         // last per-block lease received
 	bool connected;          // CONNECT was answered on the present link
 	bool left;               // there the parent has ended the session since (DISCONNECT)

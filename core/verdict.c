@@ -308,12 +308,12 @@ misses_root(const struct core *core, const struct entry *entry, const struct wan
 	return claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->claims_since;
 }
 
-// A root that leaves in order takes back all that it has given, with the bytes, or evicts who does not answer. So what was held
-// to its end, by somebody who is not evicted, is on stable storage, or what was written over it.
+// A root that leaves in order takes back all that it has given, with the bytes, or evicts who does not answer, when his lease is
+// over. So what was held to its end, under a lease that lasts, is on stable storage, or what was written over it.
 static bool
 was_held_at_farewell(const struct core *core, const struct volume *volume, const struct want *want)
 {
-	return want->perm == PERM_READ && stored_is_after_leave(volume) &&
+	return want->perm == PERM_READ && want->live && stored_is_after_leave(volume) &&
 	       claimant_get(core, want->claimant)->epoch + 1 == volume->epoch;
 }
 

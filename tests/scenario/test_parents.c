@@ -351,6 +351,30 @@ START_TEST(root_leaves_in_order_with_what_was_given_up)
 }
 END_TEST
 
+// The same, but C was cut off, and A has evicted it before it left: what C brings then is lost, and C is told.
+START_TEST(root_leaves_in_order_without_who_was_evicted)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "A", "C", 5 * STEPS_EVICTED_MS);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 6 * STEPS_EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read(scenario, "C", '.');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C does not hear the root's farewell itself, only its proxy does: nothing is lost for C either, however long the root
 // is away.
 static void
@@ -433,6 +457,7 @@ main(void)
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
 	tcase_add_test(tcase, root_leaves_in_order_with_what_was_given_up);
+	tcase_add_test(tcase, root_leaves_in_order_without_who_was_evicted);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_arrives);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_is_sent_again);
 	tcase_add_test(tcase, root_leaves_in_order_as_a_write_waits_below);
