@@ -9,6 +9,7 @@
 #include "core/claim.h"
 #include "core/claimant.h"
 #include "core/dirty.h"
+#include "core/heartbeat.h"
 #include "core/journaled.h"
 #include "core/outbox.h"
 #include "core/recall.h"
@@ -107,6 +108,7 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	work->ask_at = core->now;
 	work->ask_xid = outbox_say(core, &say)->xid;
 	core->parent.outstanding++;
+	heartbeat_asked(core);
 	core->parent.asked_at = core->now;
 }
 
@@ -219,7 +221,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 		core->parent.grant_seen = message->grant;
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
-	volume->ttl_ms = message->ttl_ms;
+	volume->ttl_ms = core->parent.ttl_ms = message->ttl_ms;
 	claim_not_let_go(volume, block_key_block(entry->key));
 	// A parent that gives less than we had breaks the protocol; what is below goes all the same.
 	if (recall_revoke(core, entry, message->perm))

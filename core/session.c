@@ -14,6 +14,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/heartbeat.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/journaled.h"
@@ -27,8 +28,6 @@
 
 enum {
 	CONNECT_RETRY_US = 1000 * 1000,
-	HEARTBEAT_MIN_US = 20 * 1000,
-	SILENT_BEATS = HEARTBEATS / 4, // as many intervals without a message: the parent is failed (F1)
 };
 
 // ---- volumes ----
@@ -418,33 +417,6 @@ connect_failed(struct core *core, struct volume *volume, const struct message *m
 	admission_answer(core, volume, message->status, sealed_refused_param(message));
 }
 
-static void
-heartbeat_answered(struct core *core, const struct message *message)
-{
-	core->parent.heartbeat_xid = 0;
-	core->parent.lease_ms = message->hb_ttl_ms;
-	if (core->parent.heartbeat_sent > core->parent.answered)
-		core->parent.answered = core->parent.heartbeat_sent;
-	for (uint32_t i = 0; i < core->volume_count; i++) {
-		struct volume *volume = core->volumes[i];
-		moment_us end = moment_after_ms(core->parent.heartbeat_sent, sealed_lease_ms(message));
-
-		if (volume->left) {
-			outbox_close_link(core, (uint32_t)core->parent.link, "the parent has left a volume");
-			return;
-		}
-		if (volume->is_root || !volume->connected)
-			continue;
-		if (volume->lease_end <= core->now) {
-			outbox_close_link(core, (uint32_t)core->parent.link, "the lease ended before it was renewed");
-			return;
-		}
-		if (end > volume->lease_end)
-			volume->lease_end = end;
-	}
-	core_wake(core, core->parent.heartbeat_at); // long past when the answer took longer than the interval
-}
-
 // A volume is taken up again on a new link, as is what crossed the farewell on this one. But the parent may be about to leave the
 // others, too: it says so before it answers another heartbeat.
 static void
@@ -511,40 +483,6 @@ session_reply(struct core *core, const struct message *message)
 	return false;
 }
 
-static moment_us
-heartbeat_interval(const struct core *core)
-{
-	moment_us interval = (moment_us)core->parent.lease_ms * 1000 / HEARTBEATS;
-
-	return interval > HEARTBEAT_MIN_US ? interval : HEARTBEAT_MIN_US;
-}
-
-static void
-send_heartbeat(struct core *core)
-{
-	struct message *message = outbox_message(core, (uint32_t)core->parent.link, OP_HEARTBEAT, 0);
-	core->parent.heartbeat_xid = message->xid;
-	core->parent.heartbeat_sent = core->now;
-	core->parent.heartbeat_at = core->parent.silence_at = core->now + heartbeat_interval(core);
-}
-
-// A heartbeat is not answered. What counts are intervals in which this process ran and nothing came or went: neither a
-// stopped clock here, nor a long message on its way (EVENT_LINK_ALIVE), looks like silence.
-static bool
-parent_is_silent(struct core *core)
-{
-	if (core->parent.silence_at > core->now) {
-		core_wake(core, core->parent.silence_at);
-		return false;
-	}
-	core->parent.silence_at = core->now + heartbeat_interval(core);
-	core_wake(core, core->parent.silence_at);
-	if (++core->parent.silent_beats < SILENT_BEATS)
-		return false;
-	outbox_close_link(core, (uint32_t)core->parent.link, "the parent is silent");
-	return true;
-}
-
 static void
 parent_timer(struct core *core)
 {
@@ -574,14 +512,7 @@ parent_timer(struct core *core)
 	}
 	if (!any)
 		return;
-	if (core->parent.heartbeat_xid != 0 && parent_is_silent(core))
-		return;
-	if (core->parent.heartbeat_at <= core->now && core->parent.heartbeat_xid == 0)
-		send_heartbeat(core);
-	if (core->parent.heartbeat_xid == 0)
-		core_wake(core, core->parent.heartbeat_at);
-	else if (core->parent.heartbeat_at > core->now)
-		core_wake(core, core->parent.heartbeat_at);
+	heartbeat_timer(core);
 }
 
 bool
@@ -648,6 +579,7 @@ session_link_up(struct core *core, uint32_t id, enum link_role role, uint32_t pe
 	core->parent.heartbeat_xid = 0;
 	core->parent.grant_seen = 0;
 	core->parent.answered = 0;
+	core->parent.ttl_ms = 0;
 	core->parent.heard_at = core->now;
 	core->parent.silent_beats = 0;
 	core->parent.number = ++core->link_number;

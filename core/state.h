@@ -44,7 +44,8 @@
 enum {
 	NAMES_KEPT = 8,        // earlier ones of a node, for each volume
 	LET_GO_KEPT = 64,      // blocks that were let go for others last, for each volume
-	HEARTBEATS = 24,       // in one HB_TTL, so that leases reach depth 8 (protocol.md T3)
+	HEARTBEATS = 24,       // in one HB_TTL, or TTL if that is shorter, so that leases reach depth 8 (protocol.md T3)
+	HEARTBEATS_MORE = 16,  // times as often at most for a short TTL
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then
 	RELEASE_US = 2000 * 1000,
@@ -119,6 +120,7 @@ struct parent {
 	moment_us silence_at;           // a heartbeat is under way: when to look whether any message has come
 	uint32_t silent_beats;          // heartbeat intervals since then, as far as this process was running
 	uint32_t lease_ms;       // last HB_TTL received
+	uint32_t ttl_ms;         // last TTL received on this link; 0: none yet
 };
 
 enum volume_state { VOLUME_DOWN, VOLUME_CONNECTING, VOLUME_READY, VOLUME_FAILED };

@@ -170,6 +170,40 @@ START_TEST(ttl_ends)
 }
 END_TEST
 
+// T3: what is granted counts from the last request that was answered, at each of the nodes on the way; for who has waited for
+// long that is a heartbeat. They come as often as short leases of blocks need, too: else C, eight links below the root, gets the block again
+// and again with a lease that is over. (seed 730296)
+START_TEST(short_block_leases_reach_depth_8)
+{
+	static const char *const chain[] = {"A", "N1", "N2", "N3", "N4", "N5", "N6", "N7", "C"};
+	struct scenario *scenario = scenario_create(16);
+	struct request *c = NULL, *slow[2] = {NULL, NULL};
+
+	scenario->config.ttl_ms = 1000;
+	scenario->config.hb_ttl_ms = 30000;
+	scenario_root(scenario, "A");
+	scenario_child(scenario, "D", "A", 600, 10, true);
+	scenario_child(scenario, "E", "A", 600, 10, true);
+	scenario_connect(scenario, "D");
+	scenario_connect(scenario, "E");
+	for (unsigned i = 1; i < 9; i++) {
+		scenario_child(scenario, chain[i], chain[i - 1], 5, 5, i == 8);
+		scenario_connect(scenario, chain[i]);
+	}
+	scenario_run(scenario, 1000);
+	for (unsigned ms = 0; ms < 20000; ms += 50) { // D and E are slow, and always want it
+		for (unsigned i = 0; i < 2; i++)
+			if (slow[i] == NULL || slow[i]->ended)
+				slow[i] = scenario_write(scenario, i == 0 ? "D" : "E", 7, 'd');
+		scenario_run(scenario, 50);
+		if (ms == 3000)
+			c = scenario_write(scenario, "C", 7, 'c');
+	}
+	request_expect_ok(c);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Credits ----
 
 // R15: B has one credit and it is in use; the recall of another block, and its answer, must go through all the same.
@@ -359,6 +393,7 @@ main(void)
 	tcase_add_test(tcase, link_that_comes_back_in_time);
 	tcase_add_test(tcase, heartbeats_keep_the_lease);
 	tcase_add_test(tcase, ttl_ends);
+	tcase_add_test(tcase, short_block_leases_reach_depth_8);
 	tcase_add_test(tcase, credits_are_used_up_while_recalls_are_due);
 	tcase_add_test(tcase, child_reconnects_before_the_parent_noticed);
 	tcase_add_test(tcase, link_cut_with_answers_in_flight);
