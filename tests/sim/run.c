@@ -24,8 +24,9 @@ enum {
 	RUN_LEASES_MAX = 10, // of one phase when the faults of a recovery run are over
 };
 #define RUN_TIME_MAX (UINT64_C(3600) * 1000000) // of one phase else
-// And so much for each node of a recovery run: where all want one block, far below, a turn of a node is one of its parent's many.
-#define RUN_NODE_TIME_MAX (UINT64_C(10) * 1000000)
+// And so much for each request of a recovery run: where all want one block, it goes through the whole tree for each of them; and
+// who is far below has its turn when all have had theirs at each of the nodes above.
+#define RUN_REQUEST_TIME_MAX (UINT64_C(1) * 1000000)
 
 static struct run *current;
 
@@ -132,7 +133,7 @@ phase_limit(const struct run *run)
 	if (run->plan->recovery && run->calm)
 		return RUN_LEASES_MAX * lease_us + 60 * (moment_us)1000000;
 	return RUN_TIME_MAX + 4 * run->plan->span_us +
-	       (run->plan->recovery ? (moment_us)run->plan->node_count * RUN_NODE_TIME_MAX : 0);
+	       (run->plan->recovery ? run->client_count * run->plan->requests * RUN_REQUEST_TIME_MAX : 0);
 }
 
 // Since when does the phase wait for something, if not for a client who thinks? (He may for as long as he likes.)
