@@ -189,7 +189,8 @@ eviction_begin(struct core *core, struct child *child)
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
 	if (session_of(core, child->volume, child->node_id, child) != NULL) {
-		core_wake(core, core->now + RETRY_US); // not before it has claimed what it wants: then this session just ends
+		child->evict_retry_at = core->now + RETRY_US; // not before it has claimed what it wants: then this session just ends
+		core_wake(core, child->evict_retry_at);
 		return;
 	}
 	core_trace(core, "child %s: being evicted", child->name);

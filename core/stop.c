@@ -65,9 +65,12 @@ is_being_named(const struct volume *volume)
 	return volume->connected && volume->connect_xid != 0;
 }
 
+// Nothing is to be brought up any more, and children have nothing that could be: they may have been granted a claim meanwhile.
 static bool
 all_flushed(const struct core *core)
 {
+	if (core->directory.records.used > 0)
+		return false;
 	for (uint32_t i = 0; i < core->volume_count; i++) {
 		const struct volume *volume = core->volumes[i];
 

@@ -45,6 +45,13 @@ inside_loss(struct core *core)
 }
 
 void
+inside_moved(struct core *core)
+{
+	for (uint32_t i = 0; i < core->child_count; i++)
+		core->children[i]->moved |= core->children[i]->in_use;
+}
+
+void
 inside_uncovered(struct core *core, uint64_t block, version_t version)
 {
 	struct entry *entry = table_find(&core->table, block_key_make(0, block));

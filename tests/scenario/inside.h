@@ -21,6 +21,9 @@ uint64_t inside_name(const struct core *core);
 // Something that came from all its children, of its first volume, is lost here.
 void inside_loss(struct core *core);
 
+// No session of its children is resumed: they have to say anew what they hold.
+void inside_moved(struct core *core);
+
 // Of ${block} of its first volume it has ${version}, zeros, which no permission covers: that is sent up.
 void inside_uncovered(struct core *core, uint64_t block, version_t version);
 

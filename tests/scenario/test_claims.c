@@ -306,6 +306,34 @@ START_TEST(old_session_of_who_began_anew)
 }
 END_TEST
 
+// F1, F2: C is back after its lease, with a new session, and dies before it has claimed its block; A waits for that block, and for C's
+// claim. When the new session is over, the old one is evicted. (seed 752085)
+START_TEST(old_session_of_who_dies_before_it_claims)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	steps_keep_dirty(scenario, true);
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 2 * LEASE_MS * 1000);
+	inside_moved(scenario_node(scenario, "A")->core); // as who has learnt that C has left him for another
+	while (scenario_count(scenario, "A -> C  OK_REPLY name") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "C", "A", true);
+	read = scenario_read(scenario, "A", 7);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	world_kill(scenario_node(scenario, "C"));
+	scenario_run(scenario, EVICTED_MS);
+	request_expect_letter(read, '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- What was passed on ----
 
 // I4, R13: P keeps bytes that it wrote, and that were written over at the root, for they are not durable. Q, which was at
@@ -885,6 +913,7 @@ main(void)
 	tcase_add_loop_test(tcase, more_late_claims_than_credits, 0, 2);
 	tcase_add_test(tcase, old_bytes_take_nothing_from_who_is_away);
 	tcase_add_test(tcase, old_session_of_who_began_anew);
+	tcase_add_test(tcase, old_session_of_who_dies_before_it_claims);
 	tcase_add_test(tcase, proxy_keeps_bytes_older_than_a_claim);
 	tcase_add_test(tcase, claim_at_the_parent_of_the_child_that_was_left);
 	tcase_add_test(tcase, claim_of_who_has_left_again);

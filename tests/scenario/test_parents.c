@@ -165,6 +165,40 @@ START_TEST(proxy_leaves_in_order_with_a_writer_below)
 }
 END_TEST
 
+// C has left Q for P, which is about to leave: the grant of C's claim comes when P has nothing of its children any more to take back,
+// and only waits for its own bytes. It has to take back that block, too. (seed 765259)
+START_TEST(proxy_leaves_in_order_as_a_claim_is_granted)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	scenario_child(scenario, "C", "Q", 100, 100, true);
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 500);
+	steps_write_block(scenario, "P", 3, 'p');
+	steps_write(scenario, "C", 'c');
+	scenario_hold(scenario, "A", "P", true);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 600);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 50);
+	scenario_hold(scenario, "A", "P", false);
+	scenario_run(scenario, 2000);
+	ck_assert(scenario_node(scenario, "P")->stopped);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_move(scenario, "C", "A");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // D's bytes wait at C for room, which C has when P leaves: D hears that they are taken before it hears that P has left.
 START_TEST(proxy_leaves_in_order_above_a_full_one)
 {
@@ -454,6 +488,7 @@ main(void)
 	tcase_add_test(tcase, root_dies_before_it_took_anything);
 	tcase_add_test(tcase, proxy_leaves_in_order);
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
+	tcase_add_test(tcase, proxy_leaves_in_order_as_a_claim_is_granted);
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
 	tcase_add_test(tcase, root_leaves_in_order_with_what_was_given_up);
