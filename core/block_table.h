@@ -146,6 +146,7 @@ struct work {
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
 	bool recall_bytes;     // and who does not claim it, but brings bytes
 	bool recall_live;      // he claims it, and his lease is not over
+	bool recall_revokes;   // those above have lost the block: whether that is answered or not, it is not ours any more
 	uint16_t question_child; // index + 1 of the child that has been asked whether it lets the block go for him; 0: none
 	uint32_t question_xid;   // that INVALIDATE's
 	// Dirty: what is to go up, and what is on its way.

@@ -355,11 +355,9 @@ client_flush_failed(struct core *core, struct entry *entry, const struct message
 		dirty_unsent(core, entry); // there was no room for it yet
 		volume->flush_retry_at = core->now + RETRY_US;
 	} else if (refused) {
-		// The parent has taken the block back. Whoever decides says whether the bytes may still be taken.
+		// The parent has taken the block back.
 		dirty_unsent(core, entry);
-		recovery_give_back(core, entry);
-		if (entry->copy == COPY_DIRTY)
-			recovery_uncovered(core, entry);
+		recovery_revoked(core, entry);
 	} else {
 		dirty_failed(core, entry, message->status == STATUS_NO_SPACE ? ERR_NO_SPACE : ERR_IO);
 		if (entry->held != PERM_WRITE && entry->copy == COPY_DIRTY)
@@ -470,7 +468,7 @@ recall_forget(struct core *core, struct work *work)
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
 	recall_question_end(core, work);
-	work->recall_open = work->recall_bytes = work->recall_live = false;
+	work->recall_open = work->recall_bytes = work->recall_live = work->recall_revokes = false;
 	return was_open;
 }
 
@@ -527,6 +525,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	work->recall_open = true;
 	work->recall_xid = message->xid;
 	table_touch(&core->table, entry);
+	work->recall_revokes |= revoked;
 	if (revoked)
 		recall_revoke(core, entry, PERM_NO);
 }
@@ -571,7 +570,7 @@ client_answer_recall(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE &&
 	    !volume->is_root && connected)
 		flush_for_recall(core, entry, work);
-	work->recall_open = false;
+	work->recall_open = work->recall_revokes = false;
 	if (volume->is_root)
 		return;
 	if (entry->held > work->recall_perm)
@@ -644,6 +643,8 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	claim_link_down(core, work);
 	if (work->flushing)
 		dirty_unsent(core, entry);
+	if (work->recall_revokes)
+		recovery_revoked(core, entry);
 	recall_forget(core, work); // sent again when the session goes on
 	table_touch(&core->table, entry);
 }

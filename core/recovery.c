@@ -129,6 +129,14 @@ recovery_give_back(struct core *core, struct entry *entry)
 	recall_revoke(core, entry, PERM_NO);
 }
 
+void
+recovery_revoked(struct core *core, struct entry *entry)
+{
+	recovery_give_back(core, entry);
+	if (entry->copy == COPY_DIRTY)
+		recovery_uncovered(core, entry);
+}
+
 // What is not covered by a permission any more is sent again.
 static void
 give_up_claim(struct core *core, struct entry *entry)

@@ -26,6 +26,9 @@ void recovery_unsynced_below(struct core *core, const struct volume *volume);
 // Nothing is held of the block any more, nor may the children keep anything.
 void recovery_give_back(struct core *core, struct entry *entry);
 
+// The same, as those above have given it to others: whoever decides says whether the dirty bytes may still be taken.
+void recovery_revoked(struct core *core, struct entry *entry);
+
 // Send the claim of a block, unless that is done; the claim waits for room on the link by itself.
 void recovery_claim(struct core *core, struct entry *entry);
 

@@ -721,6 +721,37 @@ START_TEST(claim_granted_while_its_session_is_evicted)
 }
 END_TEST
 
+// F3: D has left C for A, which P, C's parent, has lost and found again. P's claim is refused, and revoked from C, which waits for
+// the end of D's lease. That ends while C's link to P is broken: C has not answered, but does not have the block for that. (seed 753747)
+START_TEST(revoked_across_a_broken_link)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "D", "C", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "D", 'd');
+	steps_leave(scenario, "D", "A", 1100);
+	scenario_run(scenario, 1000);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 1000 * 1000);
+	scenario_run(scenario, 300);
+	steps_write(scenario, "B", 'b');
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  INVALIDATE RECOVERY_OP"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  OK_REPLY volume=2 block=7"), 0);
+	scenario_run(scenario, 400);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 600 * 1000);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  OK_REPLY volume=2 block=7"), 1);
+	steps_read(scenario, "C", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F5: C has left P for A, which asks P whether that is so. C's link breaks, and it claims again before P's answer is there: it is
 // the answer for this claim, too. A must not read what it has itself in between. (Found by chaos: a root that was stopped found
 // many links of its children at once.)
@@ -924,6 +955,7 @@ main(void)
 	tcase_add_loop_test(tcase, claim_granted_after_its_session, 0, CASES);
 	tcase_add_loop_test(tcase, claim_granted_on_a_link_that_breaks, 0, CASES);
 	tcase_add_test(tcase, claim_granted_while_its_session_is_evicted);
+	tcase_add_test(tcase, revoked_across_a_broken_link);
 	tcase_add_test(tcase, claim_while_the_block_is_given_back);
 	tcase_add_test(tcase, claim_made_again_while_its_question_is_open);
 	tcase_add_test(tcase, newest_claim_behind_another);
