@@ -292,7 +292,7 @@ recall_from_gone(struct core *core, struct entry *entry)
 
 	entry_drop_unless_in_memory(core, entry);
 	was = entry->copy;
-	if (entry_volume(core, entry)->is_root && version_epoch(entry->version) < entry_volume(core, entry)->epoch)
+	if (version_epoch(entry->version) < entry_volume(core, entry)->epoch) // the writer may have known of it, too
 		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
 	entry->version += RECLAIM_GAP;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)

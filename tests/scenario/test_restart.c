@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The root dies and is started anew (protocol.md F6, and what F2-F4 say of claims and evictions then). The tree is that of
 // steps_tree; what the storage tells the new root is the matter of test_stored.c.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -29,6 +30,28 @@ START_TEST(root_restarts_with_writers_below)
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	ck_assert_int_eq(scenario_stored(scenario, 3), 'b');
 	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R11: C has the block across a restart of the root, and writes with the epoch of the new one; P knows it under a version of the one
+// before. C dies: the gap that P leaves is beyond what C has used. (seeds 756566, 760683)
+START_TEST(gap_behind_a_writer_of_a_newer_epoch)
+{
+	struct scenario *scenario = steps_tree();
+	version_t written;
+
+	steps_write(scenario, "C", 'b');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * LEASE_MS);
+	steps_write(scenario, "C", 'c');
+	written = inside_version(scenario_node(scenario, "C")->core, 7);
+	ck_assert_uint_gt(written, inside_version(scenario_node(scenario, "P")->core, 7) + (1 << 20));
+	world_kill(scenario_node(scenario, "C"));
+	steps_read_at_last(scenario, "E", 'b');
+	ck_assert_uint_gt(inside_version(scenario_node(scenario, "P")->core, 7), written);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -518,6 +541,7 @@ main(void)
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_test(tcase, gap_behind_a_writer_of_a_newer_epoch);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
 	tcase_add_loop_test(tcase, bytes_from_below_who_claimed_and_died, 0, 2);
