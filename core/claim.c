@@ -77,10 +77,10 @@ answer(struct core *core, const struct entry *entry, const struct want *want, en
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, status);
 }
 
-// The same claim made again takes the place of the first, whatever child it comes through (F4). False: the claimant has
-// made it on a newer link already.
+// The same claim made again takes the place of the first, whatever child it comes through (F4), and has come in time if that has
+// (${early}). False: the claimant has made it on a newer link already.
 static bool
-forget_earlier(struct core *core, struct entry *entry, enum perm perm, const struct claimant *claimant)
+forget_earlier(struct core *core, struct entry *entry, enum perm perm, const struct claimant *claimant, bool *early)
 {
 	uint32_t *link = &table_work_make(&core->table, entry)->claim_head;
 
@@ -95,6 +95,7 @@ forget_earlier(struct core *core, struct entry *entry, enum perm perm, const str
 		if (other->number > claimant->number)
 			return false;
 		answer(core, entry, want, STATUS_NOT_HOLDER); // who passed it on does not wait for ever
+		*early |= want->early;
 		want_free(core, link);
 	}
 	return true;
@@ -109,9 +110,10 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	uint32_t index, *link;
 	struct work *work;
 	struct want *want;
+	bool early = claim_in_grace(core, volume);
 
 	table_touch(&core->table, entry);
-	if (!forget_earlier(core, entry, message->perm, claimant_get(core, claimant))) {
+	if (!forget_earlier(core, entry, message->perm, claimant_get(core, claimant), &early)) {
 		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
 		return;
 	}
@@ -135,7 +137,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
-	want->early = claim_in_grace(core, volume);
+	want->early = early;
 	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	volume->early_claims += want->early;
@@ -606,9 +608,9 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 			want->orphan = true;
 			core->children[index]->orphans++;
 		}
-		// One for the permission that was passed on may be granted there: then the record here shows for whom. Bytes
-		// that came in the grace time are as good as before; so are those that somebody lets the block go for.
-		if (want->child != index || (want->buf != NULL && (want->early || want->asked >= 0 || want->heeded)) ||
+		// One for the permission that was passed on may be granted there: then the record here shows for whom. What
+		// came in the grace time is as good as before; so are bytes that somebody lets the block go for.
+		if (want->child != index || want->early || (want->buf != NULL && (want->asked >= 0 || want->heeded)) ||
 		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
 			link = &want->next;
 		else

@@ -56,6 +56,31 @@ START_TEST(gap_behind_a_writer_of_a_newer_epoch)
 }
 END_TEST
 
+// F6: B's lease is over when it claims in the grace time, so that this is decided at the end; B's link breaks before, and B makes the
+// claim again behind it. The first has come in time. (seed 774910)
+START_TEST(claimed_in_time_on_a_link_that_breaks)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "B", 'b');
+	scenario_kill(scenario, "A");
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "B -> A  RECOVER RECOVERY_OP") == 0)
+		scenario_run(scenario, 10);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=0s"), 1);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 3 * LEASE_MS / 2 * 1000);
+	scenario_run(scenario, 3 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=0s"), 2);
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	steps_read_at_last(scenario, "E", 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6, R11: P remembers of block 3, which it has forgotten, that its version was higher than that of block 7. The root
 // that was started anew knows none: that must not make P believe that block 7 is newer than E's.
 START_TEST(proxy_that_knew_newer_versions_of_others)
@@ -541,6 +566,7 @@ main(void)
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_test(tcase, claimed_in_time_on_a_link_that_breaks);
 	tcase_add_test(tcase, gap_behind_a_writer_of_a_newer_epoch);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
 	tcase_add_loop_test(tcase, bytes_refused_to_a_proxy_that_knew_newer_versions, 0, 2);
