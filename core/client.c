@@ -503,9 +503,9 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
-		// There is one open for each child: this one took the place of that which we have not answered yet. It will be
-		// sent again if it is still needed.
-		if (entry != NULL && recall_forget(core, table_work_make(&core->table, entry)))
+		// This one took the place of that which we have not answered yet, and which will be sent again if it is needed.
+		if (entry != NULL && !table_work_make(&core->table, entry)->recall_revokes &&
+		    recall_forget(core, table_work(&core->table, entry)))
 			table_touch(&core->table, entry);
 		claim_not_let_go(volume, block);
 		say_not_left(core, volume, block, message->xid);

@@ -120,7 +120,7 @@ question_begin(struct core *core, struct work *work, uint16_t child, uint32_t xi
 // What gives the block back in answer to an earlier recall has not left it to the claimant. So the record can be gone before the
 // question is answered, and says nothing.
 static void
-question_answered(struct core *core, struct entry *entry, const struct child *child, const struct message *message)
+question_answered(struct core *core, struct entry *entry, struct child *child, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
 	const struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
@@ -128,6 +128,7 @@ question_answered(struct core *core, struct entry *entry, const struct child *ch
 	if (work == NULL || work->question_child != child->index + 1 || work->question_xid != message->xid)
 		return;
 	recall_question_end(core, work);
+	child->answered_at = core->now;
 	table_touch(&core->table, entry);
 	if (message->opcode == OP_ERR_REPLY && (record == NULL || !record->recall_open))
 		claim_kept(core, entry);
@@ -161,9 +162,15 @@ recall_children(struct core *core, struct entry *entry, int except, enum perm al
 		if (r->child == except || r->perm <= (uint8_t)allowed)
 			continue;
 		done = false;
+		if (mover != NULL && r->revoked)
+			continue; // it has to answer that (recall_revoked), and nobody can claim what it has
 		xid = invalidate(core, entry, r, mover != NULL && work->recall_bytes ? PERM_READ : allowed, mover,
 				 work != NULL && work->recall_live);
-		if (xid != 0 && mover != NULL && !work->recall_bytes && r->perm == PERM_WRITE)
+		if (mover == NULL || work->recall_bytes || r->perm != PERM_WRITE)
+			continue;
+		if (xid == 0 && r->recall_open && r->recall_moves && work->asked_for == mover->node_id)
+			xid = r->recall_xid; // asked before our link broke, or for a claim here
+		if (xid != 0)
 			question_begin(core, work, r->child, xid);
 	}
 	return done && (work == NULL || work->question_child == 0);

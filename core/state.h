@@ -44,7 +44,7 @@
 enum {
 	NAMES_KEPT = 8,        // earlier ones of a node, for each volume
 	LET_GO_KEPT = 64,      // blocks that were let go for others last, for each volume
-	HEARTBEATS = 24,       // in one HB_TTL, or TTL if that is shorter, so that leases reach depth 8 (protocol.md T3)
+	HEARTBEATS = 24,       // in one HB_TTL, or TTL while a block is asked for, so that leases reach depth 8 (protocol.md T3)
 	HEARTBEATS_MORE = 16,  // times as often at most for a short TTL
 	RETRY_US = 200 * 1000, // after UNAVAILABLE, IN_RECOVERY or a failing store
 	RELEASE_BATCH = 16384, // permissions given back together: many will have been wanted again by then

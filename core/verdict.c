@@ -178,6 +178,8 @@ end_recall(struct core *core, struct entry *entry, const struct want *claim)
 		return false;
 	directory_set_recall(&core->directory, &core->children[claim->child]->dir, record, false);
 	record->recall_moves = false;
+	if (work->question_child == claim->child + 1)
+		recall_question_end(core, work);
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
 		if (table_want(&core->table, i)->asked == claim->child)
 			table_want(&core->table, i)->asked = -1;
