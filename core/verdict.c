@@ -386,8 +386,8 @@ has_as_new(const struct entry *entry, const struct want *want)
 static bool
 is_here(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	return !entry_volume(core, entry)->is_root && want->asked < 0 && want->version <= entry->version && entry->copy != COPY_ABSENT && !entry->stale &&
-	       has_as_new(entry, want);
+	return !entry_volume(core, entry)->is_root && want->asked < 0 && want->version <= entry->version &&
+	       entry->copy != COPY_ABSENT && !entry->stale && has_as_new(entry, want);
 }
 
 // Bytes that are newer than what others may read here come from who has kept them too long: nobody was given the block before

@@ -171,8 +171,8 @@ START_TEST(ttl_ends)
 END_TEST
 
 // T3: what is granted counts from the last request that was answered, at each of the nodes on the way; for who has waited for
-// long that is a heartbeat. They come as often as short leases of blocks need, too: else C, eight links below the root, gets the block again
-// and again with a lease that is over. (seed 730296)
+// long that is a heartbeat. They come as often as short leases of blocks need, too: else C, eight links below the root, gets the
+// block again and again with a lease that is over. (seed 730296)
 START_TEST(short_block_leases_reach_depth_8)
 {
 	static const char *const chain[] = {"A", "N1", "N2", "N3", "N4", "N5", "N6", "N7", "C"};
