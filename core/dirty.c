@@ -323,11 +323,21 @@ dirty_sent(struct core *core, struct entry *entry)
 	volume->flushed++;
 }
 
+// What a sync has yet to settle may have to be written once more: the cache keeps it.
 static void
 copy_clean(struct core *core, struct entry *entry)
 {
 	entry->copy = COPY_CLEAN;
-	core->copies.ops->set_dirty(core->copies.self, entry->key, false);
+	if (table_work(&core->table, entry)->settles == 0)
+		core->copies.ops->set_dirty(core->copies.self, entry->key, false);
+}
+
+void
+dirty_settled(struct core *core, struct entry *entry)
+{
+	table_work(&core->table, entry)->settles = 0;
+	if (entry->copy == COPY_CLEAN)
+		copy_clean(core, entry);
 }
 
 void

@@ -39,6 +39,9 @@ void dirty_again(struct core *core, struct entry *entry);
 // What the dirty copy has written over may have been lost above: every barrier that waits, waits for it.
 void dirty_before_barriers(struct core *core, struct entry *entry);
 
+// A sync has made durable what was taken over the storage's content (work.settles): it is served from now on.
+void dirty_settled(struct core *core, struct entry *entry);
+
 // Somebody waits until the dirty copy is above: it goes up at once.
 void dirty_urge(struct core *core, struct entry *entry);
 

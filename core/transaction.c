@@ -19,6 +19,7 @@
 #include "core/recovery.h"
 #include "core/root.h"
 #include "core/server.h"
+#include "core/writeback.h"
 
 static bool
 is_local(const struct want *want)
@@ -303,6 +304,8 @@ transaction_advance(struct core *core, struct entry *entry)
 		want_end(core, entry);
 	}
 	work->failed_status = STATUS_NONE;
+	if (work->want_head != 0 && work->settles != 0 && !writeback_is_restoring(core, entry))
+		writeback_restore(core, entry); // the sync that it waited for has failed
 	if (work->sync_head != 0)
 		answer_flushes(core, entry, work);
 	if (work->want_head == 0) { // nobody wants it any more

@@ -120,9 +120,22 @@ restore_pump(struct core *core, struct volume *volume)
 	barrier_add(core, volume, NULL, -1, 0)->restores = true;
 }
 
-// A storage that fails has told so, and promises nothing: what was taken is served, too.
+// The sync has failed, and what it was for may be neither in the storage's cache nor on stable storage: it is to be written again
+// before another sync means anything. Who waits is told; the next who asks has it tried again (writeback_restore).
 static void
-restore_end(struct core *core, struct volume *volume)
+unsettled(struct core *core, struct entry *entry, struct work *work)
+{
+	enum copy was = entry->copy;
+
+	CHECK(was == COPY_CLEAN || was == COPY_DIRTY);
+	entry_dirty_copy(core, entry);
+	dirty_mark(core, entry, was);
+	for (uint32_t i = work->want_head; i != 0; i = table_want(&core->table, i)->next)
+		table_want(&core->table, i)->lost = true;
+}
+
+static void
+restore_end(struct core *core, struct volume *volume, enum hvfs_error error)
 {
 	volume->restoring = false;
 	for (uint32_t i = 1; i < core->table.works.next; i++) {
@@ -134,9 +147,20 @@ restore_end(struct core *core, struct volume *volume)
 		entry = table_entry(&core->table, work->entry);
 		if (entry_volume(core, entry) != volume)
 			continue;
-		work->settles = 0;
+		if (error == ERR_OK)
+			dirty_settled(core, entry);
+		else
+			unsettled(core, entry, work);
 		table_touch(&core->table, entry);
 	}
+}
+
+bool
+writeback_is_restoring(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return volume->restoring || table_work(&core->table, entry)->settles > volume->restores;
 }
 
 void
@@ -174,7 +198,7 @@ barriers_end(struct core *core, struct volume *volume, bool sent, enum hvfs_erro
 		if (barrier->commit) {
 			commit_end(core, volume, error);
 		} else if (barrier->restores) {
-			restore_end(core, volume);
+			restore_end(core, volume, error);
 		} else if (tell) {
 			lost = take_lost(core, volume, barrier, lost_here);
 			if (barrier->child < 0)

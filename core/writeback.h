@@ -15,7 +15,11 @@ void writeback_lost(struct core *core, struct volume *volume, const char *why);
 void writeback_tell_lost(struct core *core, struct volume *volume, enum hvfs_error error);
 
 // A root has taken bytes over what its storage may have: the block is not served before they are on stable storage.
+// If the sync fails, those who wait for it end with an error; called again, there is another.
 void writeback_restore(struct core *core, struct entry *entry);
+
+// Is there a sync that ${entry}, which was taken so, waits for? If not, one has failed.
+bool writeback_is_restoring(const struct core *core, const struct entry *entry);
 
 // The barrier under way has ended. ERR_IO: nobody knows what of it is on stable storage.
 void writeback_barrier_done(struct core *core, struct volume *volume, enum hvfs_error error);

@@ -139,6 +139,40 @@ START_TEST(bytes_that_are_not_durable_are_not_given_on)
 }
 END_TEST
 
+// F6: A's storage can not be synced when such bytes come. B is refused them as long as that is so, as A may lose its power, and
+// E's be there again. When it can be (_i odd), they are written once more, as nobody knows what the storage has kept of them.
+START_TEST(bytes_that_can_not_be_made_durable_are_not_given_on)
+{
+	struct scenario *scenario = overwritten(true);
+	struct request *read;
+	char kept;
+
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_kill(scenario, "E");
+	root_again(scenario, ROOT_KILLED);
+	for (int i = 0; i < _i / 2; i++)
+		rng_below(&scenario->world->rng, 3); // what the storage keeps of it
+	scenario->disk->fail_syncs = true;
+	while (!scenario->disk->sync_broken)
+		scenario_run(scenario, 1);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 1000);
+	request_expect_error(read, ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	if (_i & 1) {
+		steps_read(scenario, "B", 'c');
+		ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	}
+	scenario_kill(scenario, "C");
+	root_again(scenario, ROOT_LOSES_POWER);
+	kept = scenario_stored(scenario, 7);
+	ck_assert(kept == 'c' || !(_i & 1));
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read_at_last(scenario, "B", kept);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // The log does not tell which of the two it is: it is gone, or its last sync may not have been done. C is told.
 START_TEST(unknown_versions)
 {
@@ -549,6 +583,7 @@ main(void)
 	tcase_add_loop_test(tcase, unsynced_bytes_make_room_for_older_ones, 0, 4);
 	tcase_add_test(tcase, what_bytes_were_taken_over_does_not_appear_again);
 	tcase_add_loop_test(tcase, bytes_that_are_not_durable_are_not_given_on, 0, 2);
+	tcase_add_loop_test(tcase, bytes_that_can_not_be_made_durable_are_not_given_on, 0, 8);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
 	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
