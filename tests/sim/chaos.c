@@ -335,11 +335,11 @@ chaos_leave(struct run *run)
 	return true;
 }
 
+// (All may be healed by then: the last of those who are needed is among them.)
 void
 chaos_stopped(struct run *run, struct node *node)
 {
-	if (!run->calm)
-		plan_return(run, node);
+	plan_return(run, node);
 }
 
 // ---- The disk ----
