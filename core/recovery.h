@@ -5,8 +5,8 @@
 
 #include "core/state.h"
 
-// The parent has answered CONNECT with a new session. Before anything of the old one is overwritten: remember under
-// which names, and until when, blocks were held.
+// The parent has answered CONNECT with a new session, or has left before it has answered all. Before anything of the old one is
+// overwritten: remember under which names, and until when, blocks were held.
 void recovery_remember(struct core *core, struct volume *volume);
 
 // The block was held under the old session: what this node may claim is claimed, the rest is given up.

@@ -436,8 +436,10 @@ session_parent_left(struct core *core, struct volume *volume)
 {
 	core_trace(core, "volume %s: the parent leaves", volume->name);
 	all_is_durable(core, volume);
-	volume->session = 0;
 	volume->lease_end = volume->cut_off_at = core->now;
+	if (volume->dirty_count > 0)
+		recovery_remember(core, volume); // its answer crosses the farewell: under these names it is brought elsewhere
+	volume->session = 0;
 	volume->children_leave = true;
 	volume->connected = false; // nothing is asked, or taken, on this link any more
 	volume->connect_xid = 0;   // nor does a session begin there

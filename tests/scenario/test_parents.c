@@ -19,6 +19,7 @@ taken_by_the_proxy(void)
 	steps_keep_dirty(scenario, false);
 	steps_child(scenario, "C", "P", true);
 	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 200);
 	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
 	ck_assert_int_eq(scenario_stored(scenario, 7), '.');
 	return scenario;
@@ -158,6 +159,45 @@ START_TEST(proxy_leaves_in_order_with_a_writer_below)
 	scenario_run(scenario, 1000);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
 	replace_proxy(scenario);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// P's answer to what C has brought is lost with the link; C sends it again, and P's farewell crosses that. A, which C brings it to,
+// has it from P, under whose name C brings it. (seed 822543)
+START_TEST(proxy_leaves_in_order_as_bytes_are_sent_again)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	scenario_child(scenario, "C", "P", 100, 100, true);
+	scenario_connect(scenario, "C");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	world_stop(scenario_node(scenario, "P"));
+	while (scenario_count(scenario, "P -> C  OK_REPLY volume=2 block=7") == 0)
+		scenario_run(scenario, 1);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 10 * 1000);
+	scenario_hold(scenario, "A", "P", true);
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "P -> C  OK_REPLY name=") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "A", "P", false);
+	while (!scenario_node(scenario, "P")->stopped)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  FLUSH"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=2"), 0);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_move(scenario, "C", "A");
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=NO"), 1);
 	steps_sync(scenario, "C", ERR_OK);
 	steps_read(scenario, "C", 'c');
 	steps_work_again(scenario, "C");
@@ -488,6 +528,7 @@ main(void)
 	tcase_add_test(tcase, root_dies_before_it_took_anything);
 	tcase_add_test(tcase, proxy_leaves_in_order);
 	tcase_add_test(tcase, proxy_leaves_in_order_with_a_writer_below);
+	tcase_add_test(tcase, proxy_leaves_in_order_as_bytes_are_sent_again);
 	tcase_add_test(tcase, proxy_leaves_in_order_as_a_claim_is_granted);
 	tcase_add_test(tcase, proxy_leaves_in_order_above_a_full_one);
 	tcase_add_test(tcase, root_leaves_in_order);
