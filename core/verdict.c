@@ -251,6 +251,13 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
 
+// What a root has, under a version of its own epoch, was written: nobody has to be waited for to tell whether other bytes are older.
+static bool
+has_content(const struct core *core, const struct entry *entry)
+{
+	return entry_volume(core, entry)->is_root && !entry->claimed;
+}
+
 // Who has the block on record as the writer, above the claimant, must not bring up older bytes with a version beyond the
 // claimant's when it gives him up: it has to let go, or, if it is absent, to claim anew. It need not be named: bytes newer than
 // those here can come from below it alone. False: it is being asked.
@@ -266,7 +273,7 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;
 	old = core->children[record->child];
-	if (!claimant_names(claimant, old->node_id) && want->version <= entry->version)
+	if ((!claimant_names(claimant, old->node_id) || has_content(core, entry)) && want->version <= entry->version)
 		return true;
 	want->heeds = true;
 	if (old->link >= 0 && (old->node_id != claimant->node_id || old->number >= claimant->number)) {

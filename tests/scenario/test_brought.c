@@ -699,6 +699,37 @@ START_TEST(bytes_that_are_superseded_do_not_wait)
 }
 END_TEST
 
+// F4: Q has written over C's bytes, and A has that. Q dies, C goes to A, and brings its own: that they are older A knows, and P, which
+// may have to wait until Q is evicted, is not asked. (They were refused for that eviction. Seed 813026)
+START_TEST(bytes_that_a_dead_node_has_written_over)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_write(scenario, "Q", 'q');
+	steps_sync(scenario, "Q", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'q');
+	scenario_kill(scenario, "Q");
+	scenario_forget(scenario);
+	scenario_move(scenario, "C", "A");
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=NO"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "INVALIDATE"), 0);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_run(scenario, EVICTED_MS);
+	steps_read(scenario, "C", 'q');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -728,6 +759,7 @@ main(void)
 	tcase_add_test(tcase, claimed_bytes_that_came_from_below);
 	tcase_add_loop_test(tcase, bytes_of_who_died_with_a_claim_beside_older_ones, 0, 2);
 	tcase_add_loop_test(tcase, newer_bytes_for_who_may_only_read, 0, 2);
+	tcase_add_test(tcase, bytes_that_a_dead_node_has_written_over);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
