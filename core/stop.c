@@ -80,6 +80,20 @@ all_flushed(const struct core *core)
 	return true;
 }
 
+// A child that has yet to hear that what it sent was lost would take the word of the next root that this one has left in order for
+// its bytes being durable (AFTER_LEAVE).
+static bool
+is_loss_untold(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (child->in_use && child->lost == LOST_UNTOLD && core->volumes[child->volume]->is_root)
+			return true;
+	}
+	return false;
+}
+
 void
 stop_advance(struct core *core)
 {
@@ -110,6 +124,8 @@ stop_advance(struct core *core)
 	}
 	if (core->stop == STOP_FLUSH && all_flushed(core)) {
 		core->stop = STOP_LEAVE;
+		if (core->stop_error == ERR_OK && is_loss_untold(core))
+			core->stop_error = ERR_LOST;
 		for (uint32_t i = 0; core->stop_error == ERR_OK && i < core->volume_count; i++)
 			admission_leave(core, core->volumes[i]);
 	}

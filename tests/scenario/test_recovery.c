@@ -603,6 +603,38 @@ START_TEST(frozen_blocks_thaw)
 }
 END_TEST
 
+// R13: A's storage can not be synced once while C is away (_i == 0), or has not asked for a fsync since. The last sync succeeds, as A
+// stops: it must not have left in order, or C takes the next one's word for it that all that A had is durable.
+START_TEST(loss_that_a_root_could_not_tell_before_it_left)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write_block(scenario, "C", 3, 'c');
+	steps_read_block(scenario, "B", 3, 'c'); // so A has it
+	if (_i == 0)
+		world_cut(scenario_node(scenario, "C"), 0, 0, LEASE_MS / 2 * 1000);
+	steps_write_block(scenario, "B", 5, 'b');
+	scenario->disk->fail_syncs = true;
+	steps_sync(scenario, "B", ERR_IO);
+	scenario->disk->fail_syncs = scenario->disk->sync_broken = false;
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, LEASE_MS / 4);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	ck_assert(!scenario_node(scenario, "A")->metadata.clean);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 4 * LEASE_MS);
+	sync = scenario_sync(scenario, "C");
+	scenario_run(scenario, 1000);
+	ck_assert(sync->io.error == ERR_LOST || (sync->io.error == ERR_OK && scenario_stored(scenario, 3) == 'c'));
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G4: P itself has no use for the volume, and so asks for no fsync: that A has lost what came from it P learns from the first of its
 // children that does. That one has come since, and nothing of it is lost: it is not told, but C, who wrote before, if it is still
 // there. (seed 521490)
@@ -878,6 +910,7 @@ main(void)
 	tcase_add_test(tcase, sleeper_whose_blocks_nobody_wants);
 	tcase_add_test(tcase, frozen_blocks_thaw);
 	tcase_add_test(tcase, failed_sync_before_a_new_session);
+	tcase_add_loop_test(tcase, loss_that_a_root_could_not_tell_before_it_left, 0, 2);
 	tcase_add_loop_test(tcase, loss_before_a_child_has_come, 0, 2);
 	tcase_add_test(tcase, older_loss_is_heard_of_after_a_newer_one);
 	tcase_add_test(tcase, loss_is_told_by_a_fast_clock);
