@@ -11,6 +11,7 @@
 #include "core/dirty.h"
 #include "core/heartbeat.h"
 #include "core/journaled.h"
+#include "core/local.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/recovery.h"
@@ -57,31 +58,14 @@ say_to_parent(const struct core *core, const struct entry *entry, enum opcode op
 	};
 }
 
-void
-client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf)
+static void
+ask_now(struct core *core, struct entry *entry, struct want *want, enum opcode opcode, enum perm perm, struct buf *buf)
 {
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
-	enum perm perm = want->perm;
+	struct saying say = say_to_parent(core, entry, opcode, perm);
 	uint8_t digest[BLOCK_DIGEST_SIZE];
-	struct saying say;
-	bool below;
 
-	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
-		return; // the claim, and bytes that were sent before, come first
-	if (perm == PERM_WRITE && entry->held != PERM_WRITE && recovery_is_doubtful(volume, core->now))
-		return; // looked at again when the claims have ended
-	if (core->parent.outstanding >= core->parent.credits) {
-		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
-		return;
-	}
-	// The answer replaces what is held: never ask for less than that.
-	if (perm < entry->held)
-		perm = entry->held;
-	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE)
-		perm = PERM_WRITE;
-	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
-	say = say_to_parent(core, entry, ask_opcode(entry, want, needs_data, below), perm);
 	say.hops_left = want->hops_left;
 	say.alone = work->ask_alone;
 	if (say.opcode == OP_PUT && buf != NULL) {
@@ -112,9 +96,44 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	core->parent.asked_at = core->now;
 }
 
-// The request of this block has ended, one way or the other.
-static void
-ask_end(struct core *core, struct work *work)
+void
+client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf)
+{
+	const struct work *work = table_work(&core->table, entry);
+	const struct volume *volume = entry_volume(core, entry);
+	enum perm perm = want->perm;
+	bool below;
+
+	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
+		return; // the claim, and bytes that were sent before, come first
+	if (perm == PERM_WRITE && entry->held != PERM_WRITE && recovery_is_doubtful(volume, core->now))
+		return; // looked at again when the claims have ended
+	if (core->parent.outstanding >= core->parent.credits) {
+		key_list_wait(core, &core->parent.waiting, entry, WAIT_ASK);
+		return;
+	}
+	// The answer replaces what is held: never ask for less than that.
+	if (perm < entry->held)
+		perm = entry->held;
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE)
+		perm = PERM_WRITE;
+	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
+	ask_now(core, entry, want, ask_opcode(entry, want, needs_data, below), perm, buf);
+}
+
+void
+client_put_again(struct core *core, struct entry *entry)
+{
+	struct work *work = table_work(&core->table, entry);
+	struct want *head = table_want(&core->table, work->want_head);
+	struct buf *buf = head != NULL && head->asks ? local_put_bytes(core, entry, head) : NULL;
+
+	if (buf != NULL && work->ask == ASK_NONE && !work->claim && !work->resend)
+		ask_now(core, entry, head, OP_PUT, PERM_WRITE, buf);
+}
+
+void
+client_ask_end(struct core *core, struct work *work)
 {
 	CHECK(core->parent.outstanding > 0);
 	core->parent.outstanding--;
@@ -251,7 +270,7 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	}
 	work->fresh = true;
 	work->ask_alone = false;
-	ask_end(core, work);
+	client_ask_end(core, work);
 }
 
 // A FLUSH, or bytes that were sent again, were acknowledged: that version, or a newer one, is above. Newer bytes that have come
@@ -285,7 +304,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	ask_end(core, work);
+	client_ask_end(core, work);
 	switch (message->status) {
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:
@@ -459,9 +478,8 @@ say_not_left(struct core *core, const struct volume *volume, uint64_t block, uin
 	outbox_say(core, &say);
 }
 
-// The parent's INVALIDATE is not open any more. Was it?
-static bool
-recall_forget(struct core *core, struct work *work)
+bool
+client_forget_recall(struct core *core, struct work *work)
 {
 	bool was_open = work->recall_open;
 
@@ -479,7 +497,7 @@ client_refuse_recall(struct core *core, struct entry *entry)
 	struct volume *volume = entry_volume(core, entry);
 
 	claim_not_let_go(volume, block_key_block(entry->key));
-	if (recall_forget(core, work) && client_parent_usable(core, volume))
+	if (client_forget_recall(core, work) && client_parent_usable(core, volume))
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
 
@@ -505,7 +523,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	if (recovery && (entry != NULL ? !claim_recall(core, entry, message) : message->perm == PERM_NO)) {
 		// This one took the place of that which we have not answered yet, and which will be sent again if it is needed.
 		if (entry != NULL && !table_work_make(&core->table, entry)->recall_revokes &&
-		    recall_forget(core, table_work(&core->table, entry)))
+		    client_forget_recall(core, table_work(&core->table, entry)))
 			table_touch(&core->table, entry);
 		claim_not_let_go(volume, block);
 		say_not_left(core, volume, block, message->xid);
@@ -519,7 +537,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		claim_let_go(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
 	if (revoked)
-		recall_forget(core, work); // for whom it is to be let go does not matter any more
+		client_forget_recall(core, work); // for whom it is to be let go does not matter any more
 	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
 		work->recall_perm = (uint8_t)left;
 	work->recall_open = true;
@@ -626,74 +644,4 @@ client_release(struct core *core)
 	}
 	list->count = 0;
 	core->release_at = MOMENT_NEVER;
-}
-
-// Nothing that was sent will be answered any more.
-static void
-work_link_down(struct core *core, struct entry *entry, struct work *work)
-{
-	if (work->ask == ASK_SENT) {
-		// It may have reached the root; but one that has left in order has answered all that it had taken.
-		work->put_unknown |= work->put_buf != NULL && entry_volume(core, entry)->session != 0;
-		ask_end(core, work);
-	}
-	work->ask = ASK_NONE;
-	work->claim_xid = 0;
-	unstable_link_down(core, entry, work);
-	claim_link_down(core, work);
-	if (work->flushing)
-		dirty_unsent(core, entry);
-	if (work->recall_revokes)
-		recovery_revoked(core, entry);
-	recall_forget(core, work); // sent again when the session goes on
-	table_touch(&core->table, entry);
-}
-
-void
-client_link_down(struct core *core)
-{
-	for (uint32_t i = 1; i < core->table.works.next; i++) {
-		struct work *work = pool_get(&core->table.works, i);
-		struct entry *entry;
-
-		if (!pool_is_used(&core->table.works, i))
-			continue;
-		entry = table_entry(&core->table, work->entry);
-		if (!entry_volume(core, entry)->is_root)
-			work_link_down(core, entry, work);
-	}
-	CHECK(core->parent.outstanding == 0);
-	core->parent.waiting.count = 0;
-}
-
-void
-client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
-{
-	if (!resumed) {
-		volume->let_go_count = 0;
-		recovery_below(core, volume);
-	}
-	volume->claims++; // no eviction goes before the claims, though one from before may end here
-	for (uint32_t i = 1; i < core->table.entries.next; i++) {
-		struct entry *entry = table_entry(&core->table, i);
-		struct work *work;
-
-		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != volume->index)
-			continue;
-		if (!resumed)
-			recovery_block(core, entry);
-		else if (lapsed && entry->held == PERM_READ)
-			recovery_give_back(core, entry);
-		work = table_work(&core->table, entry);
-		if (work == NULL) {
-			entry_rest(core, entry);
-			continue;
-		}
-		work->put_unknown = false;
-		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
-		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->resend)
-			client_flush(core, entry, entry->held, dirty_root_awaited(core, work));
-		table_touch(&core->table, entry);
-	}
-	volume->claims--;
 }

@@ -9,6 +9,16 @@
 // NULL. Waits for credits or a connection by itself: the block is touched when it goes on.
 void client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf);
 
+// A PUT with bytes was under way when the link broke, and the session goes on: it is sent again, before anything else is said of its
+// block, whatever room there is.
+void client_put_again(struct core *core, struct entry *entry);
+
+// The parent's INVALIDATE is not open any more. Was it?
+bool client_forget_recall(struct core *core, struct work *work);
+
+// What was asked for this block is not under way any more.
+void client_ask_end(struct core *core, struct work *work);
+
 // The i-th block of an OK_REPLY or ERR_REPLY from the parent. Touches it.
 void client_reply_block(struct core *core, struct volume *volume, const struct message *message, uint32_t i);
 

@@ -652,6 +652,44 @@ START_TEST(synchronous_write_goes_up_in_one_run)
 }
 END_TEST
 
+// R9: B's synchronous write has been applied when the link breaks, and there is no room at B when the session goes on. The write is
+// made again all the same before B gives the block back: what C writes after it has read that stays. (seed 880663)
+START_TEST(put_with_bytes_is_made_again_without_room)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write, *other, *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	scenario->config.dirty_max = 1;
+	scenario_child(scenario, "B", "A", 10, 10, true);
+	scenario_connect(scenario, "B");
+	scenario->config.dirty_max = 8192;
+	steps_child(scenario, "C", "A", true);
+	steps_write_block(scenario, "B", 3, 'x');
+	steps_sync(scenario, "B", ERR_OK);
+	scenario_hold(scenario, "A", "B", true);
+	write = scenario_write_sync(scenario, "B", 7, 'b');
+	scenario_run(scenario, 50);
+	other = scenario_write(scenario, "B", 3, 'y');
+	scenario_run(scenario, 5);
+	request_expect_ok(other);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
+	scenario_hold(scenario, "A", "B", false);
+	scenario_run(scenario, 20);
+	read = scenario_read(scenario, "C", 7);
+	scenario->disk->sync_us = 500 * 1000;
+	scenario_run(scenario, 300);
+	request_expect_letter(read, 'b');
+	steps_write_block(scenario, "C", 7, 'c');
+	scenario_run(scenario, 2000);
+	request_expect_ok(write);
+	steps_read_block(scenario, "C", 7, 'c');
+	steps_read_block(scenario, "B", 7, 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -682,6 +720,7 @@ main(void)
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
 	tcase_add_test(tcase, writers_without_room_do_not_ask);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
+	tcase_add_test(tcase, put_with_bytes_is_made_again_without_room);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
