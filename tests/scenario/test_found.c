@@ -668,14 +668,13 @@ START_TEST(put_with_bytes_is_made_again_without_room)
 	steps_child(scenario, "C", "A", true);
 	steps_write_block(scenario, "B", 3, 'x');
 	steps_sync(scenario, "B", ERR_OK);
-	scenario_hold(scenario, "A", "B", true);
+	scenario_forget(scenario);
 	write = scenario_write_sync(scenario, "B", 7, 'b');
-	scenario_run(scenario, 50);
 	other = scenario_write(scenario, "B", 3, 'y');
-	scenario_run(scenario, 5);
+	while (scenario_count(scenario, "A -> B  OK_REPLY volume=1 block=7 perm=WRITE") == 0)
+		scenario_run(scenario, 1);
 	request_expect_ok(other);
 	world_cut(scenario_node(scenario, "B"), 0, 0, 100 * 1000);
-	scenario_hold(scenario, "A", "B", false);
 	scenario_run(scenario, 20);
 	read = scenario_read(scenario, "C", 7);
 	scenario->disk->sync_us = 500 * 1000;
