@@ -251,6 +251,21 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
 
+// Has somebody let the block go for a claim, which is to be granted?
+static bool
+claim_is_cleared(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		const struct want *other = table_want(&core->table, i);
+
+		if (other->perm == PERM_WRITE && other->cleared && other->refusal == STATUS_NONE)
+			return true;
+	}
+	return false;
+}
+
 // What a root has, under a version of its own epoch, was written: nobody has to be waited for to tell whether other bytes are older.
 static bool
 has_content(const struct core *core, const struct entry *entry)
@@ -268,7 +283,9 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	struct child *child = core->children[want->child], *old;
 	struct dir_record *record = directory_writer(&core->directory, entry);
 
-	if (want->asked >= 0)
+	if (claim_is_cleared(core, entry))
+		want->heeded = false; // who is about to be granted the block has to heed them, too
+	if (want->asked >= 0 || claim_is_cleared(core, entry))
 		return false;
 	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;

@@ -609,6 +609,36 @@ START_TEST(asked_again_as_the_answer_was_lost)
 }
 END_TEST
 
+// F5: C has left S, and brings A its bytes; P, through whom A had given them the block, is asked, and waits for R. R leaves P for A,
+// which P lets the block go for. R, which does not know C's bytes, has to heed them, too, before they are taken: S, below it, would
+// bring what was there before them under a version beyond theirs, when it gives C up. (seed 892991)
+START_TEST(bytes_are_heeded_by_who_is_granted_the_block_meanwhile)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "R", "P", true);
+	steps_child(scenario, "S", "R", true);
+	steps_child(scenario, "C", "S", true);
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "S", 's');
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "A", LEASE_MS + LEASE_MS / 10);
+	scenario_run(scenario, LEASE_MS * 9 / 10);
+	steps_leave(scenario, "R", "A", LEASE_MS / 2);
+	scenario_run(scenario, LEASE_MS);
+	scenario_run(scenario, EVICTED_MS);
+	steps_read_at_last(scenario, "B", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_work_again(scenario, "C");
+	steps_work_again(scenario, "R");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -636,6 +666,7 @@ main(void)
 	tcase_add_loop_test(tcase, fsync_by_another_way, 0, 2);
 	tcase_add_test(tcase, question_takes_the_place_of_a_recall);
 	tcase_add_test(tcase, who_was_asked_claims_the_block_elsewhere);
+	tcase_add_test(tcase, bytes_are_heeded_by_who_is_granted_the_block_meanwhile);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
