@@ -162,6 +162,16 @@ claims_ended(struct core *core, struct child *child)
 	}
 }
 
+// The claimant's children, or theirs, were given longer leases than he has now: so long what he claims counts as held below this
+// child (T3), though not longer than we would wait for an answer.
+static void
+given_below(struct core *core, struct child *child, uint32_t given_ms)
+{
+	moment_us limit_ms = recall_limit_us(core) / 1000;
+
+	server_lease_given(core, child, given_ms < limit_ms ? given_ms : (uint32_t)limit_ms);
+}
+
 void
 claim_request(struct core *core, struct child *child, const struct message *message)
 {
@@ -178,6 +188,8 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 		return;
 	}
 	child->wrote = true;
+	if (message->present & PRESENT(HB_TTL))
+		given_below(core, child, message->hb_ttl_ms);
 	for (uint32_t i = 0; i < message->count; i++) {
 		block_key key = block_key_make(volume->index, message->block + i);
 		struct entry *entry;

@@ -230,16 +230,31 @@ client_learn_version(struct entry *entry, version_t version)
 		entry->version = version != 0 ? version : 1;
 }
 
+// T3: a parent whose own parent is another one now may have a shorter lease than the one that it has given us. What it grants under
+// that one is held above for so long only.
+static void
+shorten_lease(struct core *core, struct volume *volume, moment_us start, uint32_t hb_ttl_ms)
+{
+	moment_us end = moment_after_ms(start, hb_ttl_ms);
+
+	if (end >= volume->lease_end)
+		return;
+	volume->lease_end = end;
+	core_wake(core, end);
+}
+
 void
 client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked)
 {
 	struct volume *volume = entry_volume(core, entry);
+	moment_us start = lease_start(core, asked);
 
 	volume_told_epoch(volume, message->epoch, false);
 	if (message->grant > core->parent.grant_seen)
 		core->parent.grant_seen = message->grant;
 	entry_set_held(core, entry, message->perm);
-	entry->expiry = expiry_from(core, lease_start(core, asked), message->ttl_ms);
+	entry->expiry = expiry_from(core, start, message->ttl_ms);
+	shorten_lease(core, volume, start, message->hb_ttl_ms);
 	volume->ttl_ms = core->parent.ttl_ms = message->ttl_ms;
 	claim_not_let_go(volume, block_key_block(entry->key));
 	// A parent that gives less than we had breaks the protocol; what is below goes all the same.

@@ -117,6 +117,10 @@ outbox_begin_run(struct core *core, const struct saying *say)
 		message->present |= PRESENT(TTL);
 		message->ttl_ms = say->live_ms;
 	}
+	if (say->given_ms > 0) {
+		message->present |= PRESENT(HB_TTL);
+		message->hb_ttl_ms = say->given_ms;
+	}
 	if (say->grant_seen != 0) {
 		message->present |= PRESENT(GRANT);
 		message->grant = say->grant_seen;

@@ -24,6 +24,7 @@ struct saying {
 	enum status status; // of an ERR_REPLY
 	const struct claimant *claimant; // RECOVER, or a recall for one; NULL
 	uint32_t live_ms;                // RECOVER, INVALIDATE with RECOVERY_OP: what is left of the claimant's lease
+	uint32_t given_ms;               // RECOVER: of the longest lease below him; 0: there is none
 	const uint8_t *digest;           // GET: of the bytes that are here; NULL: none are
 	bool alone;                      // a message of its own
 	bool item;          // bytes, zeros or at least a version go along:

@@ -200,7 +200,7 @@ push_news(struct core *core, struct entry *entry)
 bool
 push_is_valid(const struct message *message)
 {
-	uint64_t needed = PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(GRANT) | PRESENT(EPOCH);
+	uint64_t needed = PRESENT(PERMISSIONS) | PRESENT(TTL) | PRESENT(HB_TTL) | PRESENT(GRANT) | PRESENT(EPOCH);
 
 	if ((message->present & needed) != needed || message->perm != PERM_READ || message->items == NULL)
 		return false;

@@ -285,6 +285,7 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = &volume->own,
 		.live_ms = end > core->now ? (uint32_t)((end - core->now) / 1000) : 0,
+		.given_ms = server_given_ms(core, volume),
 		.item = true,
 		.kind = ITEM_EMPTY,
 		.version = entry->version,

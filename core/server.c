@@ -47,11 +47,20 @@ void
 server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms)
 {
 	uint64_t margin_ms = hb_ttl_ms / 32 + 20; // for clocks that drift
-	moment_us end = moment_after_ms(core->now, hb_ttl_ms + margin_ms);
+	moment_us end = moment_after_ms(core->now, hb_ttl_ms + margin_ms), given_end = moment_after_ms(core->now, hb_ttl_ms);
+	struct volume *volume = child_volume(core, child);
 
 	if (end > child->lease_end)
 		child->lease_end = end;
+	if (given_end > volume->given_end)
+		volume->given_end = given_end;
 	core_wake(core, child->lease_end);
+}
+
+uint32_t
+server_given_ms(const struct core *core, const struct volume *volume)
+{
+	return volume->given_end > core->now ? (uint32_t)((volume->given_end - core->now + 999) / 1000) : 0;
 }
 
 static uint32_t

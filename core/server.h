@@ -90,6 +90,9 @@ uint32_t server_hb_ttl_ms(const struct core *core, const struct volume *volume);
 // Bytes of ${child} are acknowledged, or will be.
 void server_acknowledged(const struct core *core, struct child *child);
 
+// What is left of the longest lease that a child of the volume has been given, in milliseconds, rounded up; 0: nothing is.
+uint32_t server_given_ms(const struct core *core, const struct volume *volume);
+
 // An answer with HB_TTL goes out: our side of the lease.
 void server_lease_given(struct core *core, struct child *child, uint32_t hb_ttl_ms);
 

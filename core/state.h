@@ -219,6 +219,7 @@ struct volume {
 	bool connected;          // CONNECT was answered on the present link
 	bool left;               // there the parent has ended the session since (DISCONNECT)
 	moment_us lease_end;     // of everything held from the parent (HB_TTL, counted from when we asked: T2)
+	moment_us given_end;     // of the longest lease that a child has been given: later than lease_end once that is of a shorter one
 	bool sealed;                        // with the keys called key_id
 	uint8_t key_id[SEALED_KEY_ID_SIZE];
 	moment_us session_asked; // when the CONNECT under way was sent

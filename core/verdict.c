@@ -74,6 +74,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.origin = (uint32_t)core->config.node_id,
 		.claimant = &names,
 		.live_ms = want->live_until > core->now ? (uint32_t)((want->live_until - core->now + 999) / 1000) : 0,
+		.given_ms = server_given_ms(core, volume),
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
 		.version = want->version,
