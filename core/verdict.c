@@ -302,16 +302,18 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	return true;
 }
 
-// What a proxy may read, or is about to, is the newest by the word of those above, who may refuse newer bytes.
+// What a proxy may read, or is about to, is the newest by the word of those above, who may refuse newer bytes. If it has nothing
+// of the block, they may have given that to others, and have evicted the author, since he was below this node: what it took and sent
+// on under its own name would not be refused for that.
 static bool
-only_reads(const struct core *core, const struct entry *entry)
+is_for_those_above(const struct core *core, const struct entry *entry)
 {
 	const struct work *work = table_work(&core->table, entry);
 
 	if (entry_volume(core, entry)->is_root)
 		return false;
 	return entry->held == PERM_READ ||
-	       (entry->held == PERM_NO && work->ask == ASK_SENT && work->ask_perm == PERM_READ);
+	       (entry->held == PERM_NO && (entry->copy < COPY_UNSTABLE || (work->ask == ASK_SENT && work->ask_perm == PERM_READ)));
 }
 
 // Who has the block for writing need not be named: his child may know him by an earlier name only. Bytes newer than his can
@@ -322,7 +324,7 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	const struct volume *volume = entry_volume(core, entry);
 
-	if (only_reads(core, entry) && want->version > entry->version)
+	if (is_for_those_above(core, entry) && want->version > entry->version)
 		return false;
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);

@@ -730,6 +730,32 @@ START_TEST(bytes_that_a_dead_node_has_written_over)
 }
 END_TEST
 
+// P was above W when W had the block, and has let it go since, for X's claim. W is evicted, but P does not know: it must not take
+// the bytes that W brings as if they were its own, under whose name nobody refuses them. (Seed 927577)
+START_TEST(bytes_of_an_evicted_node_come_to_who_was_above_it)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "X", "P", true);
+	steps_child(scenario, "W", "X", true);
+	steps_write(scenario, "W", 'w');
+	steps_cut(scenario, "W", "X", 100 * STEPS_EVICTED_MS);
+	steps_leave(scenario, "X", "A", 1);
+	scenario_run(scenario, 500);
+	steps_read_at_last(scenario, "B", '.');
+	steps_leave(scenario, "W", "P", 1);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	steps_sync(scenario, "W", ERR_LOST);
+	steps_read(scenario, "W", '.');
+	steps_work_again(scenario, "W");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -760,6 +786,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_of_who_died_with_a_claim_beside_older_ones, 0, 2);
 	tcase_add_loop_test(tcase, newer_bytes_for_who_may_only_read, 0, 2);
 	tcase_add_test(tcase, bytes_that_a_dead_node_has_written_over);
+	tcase_add_test(tcase, bytes_of_an_evicted_node_come_to_who_was_above_it);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
