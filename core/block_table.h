@@ -87,7 +87,8 @@ struct want {
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	// A claim (claim.c).
 	uint32_t claimant; // index
-	uint32_t up_xid;   // passed on to our parent; 0: not
+	uint32_t up_xid;   // passed on to our parent; 0: not, or on a link that is gone
+	bool passed_on;    // there it may have been granted
 	bool awaited;      // counted in child.awaited
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none

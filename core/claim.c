@@ -451,7 +451,7 @@ claim_reply(struct core *core, struct entry *entry, const struct message *messag
 		passed_on_granted(core, entry, table_want(&core->table, index), message, item);
 	else if (!table_want(&core->table, index)->orphan &&
 		 recovery_retries(core, entry_volume(core, entry), message->status))
-		table_want(&core->table, index)->up_xid = 0;
+		table_want(&core->table, index)->up_xid = table_want(&core->table, index)->passed_on = 0;
 	else
 		table_want(&core->table, index)->refusal =
 			(uint8_t)(client_superseded(entry, message) ? STATUS_EVICTED : message->status);
@@ -623,7 +623,7 @@ claim_forget_child(struct core *core, struct entry *entry, uint32_t index)
 		// One for the permission that was passed on may be granted there: then the record here shows for whom. What
 		// came in the grace time is as good as before; so are bytes that somebody lets the block go for.
 		if (want->child != index || want->early || (want->buf != NULL && (want->asked >= 0 || want->heeded)) ||
-		    (want->perm == PERM_WRITE && (want->up_xid != 0 || want->asked >= 0)))
+		    (want->perm == PERM_WRITE && (want->passed_on || want->asked >= 0)))
 			link = &want->next;
 		else
 			want_free(core, link);

@@ -278,7 +278,7 @@ push_block(struct core *core, struct volume *volume, const struct message *messa
 	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
 	if (item->version != 0)
 		entry->version = item->version;
-	client_take_grant(core, entry, message, volume->session_asked);
+	client_take_grant(core, entry, message, core->parent.answered);
 	entry_set_pushed(core, entry, true);
 	volume->pushed_in++;
 	if (entry->work != 0)

@@ -372,6 +372,8 @@ connect_answered(struct core *core, struct volume *volume, const struct message 
 	volume->session = message->session;
 	volume->parent_is_root = (message->connect_flags & CONNECT_IS_ROOT) != 0;
 	volume->lease_end = moment_after_ms(volume->session_asked, sealed_lease_ms(message));
+	if (volume->session_asked > core->parent.answered)
+		core->parent.answered = volume->session_asked;
 	core->parent.lease_ms = message->hb_ttl_ms;
 	if ((message->present & PRESENT(CREDITS)) && message->credits > 0)
 		core->parent.credits = message->credits < LIMIT_CREDITS ? message->credits : LIMIT_CREDITS;

@@ -81,6 +81,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
+	want->passed_on = true;
 	return CLAIM_WAITS;
 }
 

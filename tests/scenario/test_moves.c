@@ -639,6 +639,59 @@ START_TEST(bytes_are_heeded_by_who_is_granted_the_block_meanwhile)
 }
 END_TEST
 
+// C, which has written 'c', has moved from A to P. Its claim was granted, and the answer has just been lost with the link between P
+// and A, which will be back soon.
+static struct scenario *
+answer_lost(void)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "P", 1);
+	scenario_run(scenario, 64);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> P  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	world_cut(scenario_node(scenario, "P"), 0, 0, 30 * 1000);
+	return scenario;
+}
+
+// T2: what is granted on a link on which nothing else has been answered yet counts from the CONNECT.
+START_TEST(claim_that_is_granted_before_a_heartbeat_was_answered)
+{
+	struct scenario *scenario = answer_lost();
+
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  CONNECT"), 1);
+	steps_write(scenario, "C", 'd');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: a claim that P has passed on is granted, the answer is lost with the link, and then the link to the claimant C breaks, too. P
+// comes back before he does: it has to ask again what became of the claim before it says that nobody below it has the block. (Seed 953723)
+START_TEST(claim_with_an_answer_that_was_lost_before_the_claimant_was)
+{
+	struct scenario *scenario = answer_lost();
+	struct request *read;
+
+	scenario_run(scenario, 5);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 300 * 1000);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 1000);
+	request_expect_letter(read, 'c');
+	steps_write(scenario, "C", 'd');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -667,6 +720,8 @@ main(void)
 	tcase_add_test(tcase, question_takes_the_place_of_a_recall);
 	tcase_add_test(tcase, who_was_asked_claims_the_block_elsewhere);
 	tcase_add_test(tcase, bytes_are_heeded_by_who_is_granted_the_block_meanwhile);
+	tcase_add_test(tcase, claim_that_is_granted_before_a_heartbeat_was_answered);
+	tcase_add_test(tcase, claim_with_an_answer_that_was_lost_before_the_claimant_was);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
