@@ -76,7 +76,7 @@ table_grow(struct block_table *table)
 			uint32_t next = entry->chain;
 			uint32_t *bucket = &table->buckets[bucket_of(table, entry->key)];
 
-			entry->chain = *bucket;
+			entry->chain = *bucket & CHAIN_MAX;
 			*bucket = index;
 			index = next;
 		}
@@ -101,7 +101,7 @@ table_make(struct block_table *table, block_key key, uint32_t *ret_index)
 	entry = table_entry(table, index);
 	entry->key = key;
 	bucket = &table->buckets[bucket_of(table, key)];
-	entry->chain = *bucket;
+	entry->chain = *bucket & CHAIN_MAX;
 	*bucket = index;
 	if (ret_index != NULL)
 		*ret_index = index;
@@ -121,14 +121,18 @@ table_index(const struct block_table *table, const struct entry *entry)
 void
 table_remove(struct block_table *table, struct entry *entry)
 {
-	uint32_t *link = &table->buckets[bucket_of(table, entry->key)];
-	uint32_t index;
+	uint32_t *bucket = &table->buckets[bucket_of(table, entry->key)];
+	uint32_t index = *bucket, before = 0;
 
 	CHECK(entry->work == 0 && entry->dir == 0 && entry->copy == COPY_ABSENT);
-	while (table_entry(table, *link) != entry)
-		link = &table_entry(table, *link)->chain;
-	index = *link;
-	*link = entry->chain;
+	while (table_entry(table, index) != entry) {
+		before = index;
+		index = table_entry(table, index)->chain;
+	}
+	if (before == 0)
+		*bucket = entry->chain;
+	else
+		table_entry(table, before)->chain = entry->chain;
 	pool_free(&table->entries, index);
 }
 

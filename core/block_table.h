@@ -32,7 +32,8 @@ struct entry {
 	block_key key;
 	version_t version;      // of the copy, or the newest this node knows of when it has none
 	uint32_t expiry;        // of what is held from the parent, in ticks; EXPIRY_NEVER at a root
-	uint32_t chain;         // next in the hash bucket
+	uint32_t chain : 31;    // next in the hash bucket
+	uint32_t anew : 1;      // below a root: what is held was granted when nothing was, not claimed
 	uint32_t dir : 31;      // head of its directory records
 	uint32_t ahead : 1;     // the copy was read ahead, and nobody has used it yet
 	uint32_t held : 2;      // enum perm
@@ -46,7 +47,7 @@ struct entry {
 
 static_assert(sizeof(struct entry) == 32, "protocol.md 9: memory per cached block");
 
-enum { DIR_MAX = INT32_MAX };
+enum { DIR_MAX = INT32_MAX, CHAIN_MAX = INT32_MAX };
 
 enum { EXPIRY_SHIFT = 14 }; // a tick is 16.4 ms, counted from the node's start: 32 bits last for two years
 #define EXPIRY_NEVER UINT32_MAX

@@ -236,6 +236,25 @@ is_for_others(const struct core *core, const struct want *want, const struct dir
 	return old != child && old->node_id != child->node_id && old->link >= 0;
 }
 
+// Was the block granted here, and nobody's claim of it, by a later root than that under which the author held it? That root had let
+// his lease end, and he has to be told, whatever has been written since. (Versions go on behind those of what was lost only when
+// somebody has written.)
+static bool
+was_lost_before(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return !volume->is_root && entry->held != PERM_NO && entry->anew && claimant_get(core, want->claimant)->epoch < volume->held_epoch;
+}
+
+// Bytes that are not newer than what is here, since the block was granted here: were they written over from then on, or was their
+// author evicted before? Those above know, or will.
+static bool
+may_be_lost_before(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	return !entry_volume(core, entry)->is_root && entry->anew && want->version <= entry->version;
+}
+
 static enum verdict
 decide_write(struct core *core, struct entry *entry, struct want *want)
 {
@@ -247,7 +266,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
 	record = directory_writer(&core->directory, entry);
-	if (stored_goes_past(stored_bounds(core, entry, want), want->version) ||
+	if (was_lost_before(core, entry, want) || stored_goes_past(stored_bounds(core, entry, want), want->version) ||
 	    (want->version < entry->version && !is_for_others(core, want, record)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
@@ -325,7 +344,9 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	const struct volume *volume = entry_volume(core, entry);
 
-	if (is_for_those_above(core, entry) && want->version > entry->version)
+	if (was_lost_before(core, entry, want) || may_be_lost_before(core, entry, want))
+		return false;
+	if (want->version > entry->version && is_for_those_above(core, entry))
 		return false;
 	return claimant_names(claimant, volume->node_id) || (volume->is_root && want->early) ||
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);

@@ -730,9 +730,10 @@ START_TEST(bytes_that_a_dead_node_has_written_over)
 }
 END_TEST
 
-// P was above W when W had the block, and has let it go since, for X's claim. W is evicted, but P does not know: it must not take
-// the bytes that W brings as if they were its own, under whose name nobody refuses them. (Seed 927577)
-START_TEST(bytes_of_an_evicted_node_come_to_who_was_above_it)
+// P was above W when W had the block, and has let it go since, for X's claim. W is evicted, but P does not know, to
+// whom it comes after ${ms}.
+static struct scenario *
+evicted_elsewhere(uint64_t ms)
 {
 	struct scenario *scenario = steps_create();
 
@@ -740,6 +741,7 @@ START_TEST(bytes_of_an_evicted_node_come_to_who_was_above_it)
 	steps_root(scenario, "A");
 	steps_child(scenario, "B", "A", true);
 	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "D", "P", true);
 	steps_child(scenario, "X", "P", true);
 	steps_child(scenario, "W", "X", true);
 	steps_write(scenario, "W", 'w');
@@ -747,11 +749,98 @@ START_TEST(bytes_of_an_evicted_node_come_to_who_was_above_it)
 	steps_leave(scenario, "X", "A", 1);
 	scenario_run(scenario, 500);
 	steps_read_at_last(scenario, "B", '.');
-	steps_leave(scenario, "W", "P", 1);
+	scenario_forget(scenario);
+	steps_leave(scenario, "W", "P", ms);
+	return scenario;
+}
+
+// It must not take the bytes that W brings as if they were its own, under whose name nobody refuses them. (Seed 927577)
+START_TEST(bytes_of_an_evicted_node_come_to_who_was_above_it)
+{
+	struct scenario *scenario = evicted_elsewhere(1);
+
 	scenario_run(scenario, STEPS_EVICTED_MS);
 	steps_sync(scenario, "W", ERR_LOST);
 	steps_read(scenario, "W", '.');
 	steps_work_again(scenario, "W");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// It has the block for D, or a copy to read: what W brings is older, but not written over by anybody who had it by right from W on.
+START_TEST(older_bytes_of_an_evicted_node_come_to_who_has_the_block)
+{
+	struct scenario *scenario = evicted_elsewhere(2 * LEASE_MS);
+	char letter = _i == 0 ? 'd' : '.';
+
+	if (_i == 0)
+		steps_write(scenario, "D", 'd');
+	else
+		steps_read(scenario, "P", '.');
+	scenario_run(scenario, 2 * STEPS_EVICTED_MS);
+	steps_sync(scenario, "W", ERR_LOST);
+	steps_read(scenario, "W", letter);
+	steps_work_again(scenario, "W");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The same, but P is granted the block for D when it has passed the bytes on: their answer is that of those above all the same.
+START_TEST(block_is_granted_when_bytes_have_been_passed_on)
+{
+	struct scenario *scenario = evicted_elsewhere(1);
+
+	while (scenario_count(scenario, "W -> P  RECOVER RECOVERY_OP volume=3 block=7 perm=WRITE") == 0)
+		scenario_run(scenario, 1);
+	scenario_write(scenario, "D", 7, 'd');
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	steps_sync(scenario, "W", ERR_LOST);
+	steps_read(scenario, "W", 'd');
+	steps_work_again(scenario, "W");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The root dies, and P is cut off; so is C, which had written 'c' below P. The root that is started then lets their leases end. B brings
+// what it had written before C, under a version of then, and reads it. P is back after that, and C only after ${ms} more.
+static struct scenario *
+outlived_by_root(uint64_t ms)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "D", "P", true);
+	steps_write(scenario, "B", 'x');
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	steps_cut(scenario, "P", "A", 4 * LEASE_MS);
+	steps_cut(scenario, "P", "C", 4 * LEASE_MS + ms);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * LEASE_MS);
+	steps_read(scenario, "B", 'x');
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_forget(scenario);
+	return scenario;
+}
+
+// D is granted the block by the new root, and dies before it has written. That P has it for writing does not mean that it has what C
+// brings, nor that this may be taken, or what C had be granted to it. (Seed 929523)
+START_TEST(bytes_that_come_after_their_root_to_who_has_the_block)
+{
+	struct scenario *scenario = outlived_by_root(3 * LEASE_MS);
+
+	scenario_write(scenario, "D", 7, 'd');
+	while (scenario_count(scenario, "P -> D  OK_REPLY volume=3 block=7 perm=WRITE") == 0)
+		scenario_run(scenario, 1);
+	scenario_kill(scenario, "D");
+	scenario_run(scenario, 2 * EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read(scenario, "B", 'x');
+	steps_work_again(scenario, "C");
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -787,6 +876,9 @@ main(void)
 	tcase_add_loop_test(tcase, newer_bytes_for_who_may_only_read, 0, 2);
 	tcase_add_test(tcase, bytes_that_a_dead_node_has_written_over);
 	tcase_add_test(tcase, bytes_of_an_evicted_node_come_to_who_was_above_it);
+	tcase_add_loop_test(tcase, older_bytes_of_an_evicted_node_come_to_who_has_the_block, 0, 2);
+	tcase_add_test(tcase, block_is_granted_when_bytes_have_been_passed_on);
+	tcase_add_test(tcase, bytes_that_come_after_their_root_to_who_has_the_block);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
