@@ -292,24 +292,35 @@ recall_unsent(struct core *core, struct child *child)
 	}
 }
 
+// Is the copy the newest that there is when those below have nothing? One of which it was said that there are newer ones is so only
+// if it is dirty, and not brought up for others to decide about.
+static bool
+is_newest_left(const struct core *core, const struct entry *entry)
+{
+	return !entry->stale || (entry->copy == COPY_DIRTY && !table_work(&core->table, entry)->resend);
+}
+
 void
 recall_from_gone(struct core *core, struct entry *entry)
 {
+	version_t gap = entry->version;
 	enum copy was;
 
 	entry_drop_unless_in_memory(core, entry);
 	was = entry->copy;
-	if (version_epoch(entry->version) < entry_volume(core, entry)->epoch) // the writer may have known of it, too
-		entry->version = version_make(entry_volume(core, entry)->epoch, 0);
-	entry->version += RECLAIM_GAP;
+	if (version_epoch(gap) < entry_volume(core, entry)->epoch) // the writer may have known of it, too
+		gap = version_make(entry_volume(core, entry)->epoch, 0);
+	gap += RECLAIM_GAP;
+	if (was == COPY_ABSENT || is_newest_left(core, entry))
+		entry->version = gap;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)
 		return;
-	if (was == COPY_ABSENT || (entry->stale && was != COPY_DIRTY)) { // the parent must learn of it, with the bytes
+	if (was == COPY_ABSENT || !is_newest_left(core, entry)) { // the parent must learn of it, with the bytes
 		table_want_add(&core->table, entry, WANT_PREFETCH, PERM_WRITE, NULL)->hops_left = LIMIT_HOPS;
-		table_work(&core->table, entry)->gap = entry->version;
+		table_work(&core->table, entry)->gap = gap;
 		return;
 	}
-	entry->stale = 0; // what is dirty is the newest that is left
+	entry->stale = 0;
 	entry_dirty_copy(core, entry);
 	dirty_mark(core, entry, was);
 }

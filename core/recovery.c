@@ -223,13 +223,15 @@ recovery_block(struct core *core, struct entry *entry)
 		return;
 	}
 	// Bytes that were sent up may have been lost there: they go up again once the claim is granted. Clean ones are
-	// kept until it is known that the parent has them.
+	// kept until it is known that the parent has them; not those of which it was said that there are newer ones.
 	claim_begin(core, entry);
 	work = table_work(&core->table, entry);
-	if (entry->copy == COPY_CLEAN) {
+	if (entry->copy == COPY_CLEAN && entry->stale) {
+		entry_drop_copy(core, entry);
+	} else if (entry->copy == COPY_CLEAN) {
 		work->claim_clean = true;
 		unstable_mark(core, entry);
-	} else if (entry->copy == COPY_UNSTABLE && !work->claim_clean) {
+	} else if (entry->copy == COPY_UNSTABLE && !work->claim_clean && !entry->stale) {
 		dirty_again(core, entry);
 	}
 }
@@ -348,6 +350,17 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }
 
+// The parent has not got these bytes. If there were newer ones, which may be durable, those above decide about these.
+static void
+parent_lacks(struct core *core, struct entry *entry)
+{
+	dirty_again(core, entry);
+	if (!entry->stale)
+		return;
+	uncovered(core, entry, 1);
+	table_work(&core->table, entry)->resend_epoch = entry_volume(core, entry)->held_epoch;
+}
+
 void
 recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item)
 {
@@ -367,7 +380,7 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 		entry->stale = 1;
 	}
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
-		dirty_again(core, entry); // the parent has not got these bytes
+		parent_lacks(core, entry);
 	else if (entry->copy == COPY_UNSTABLE && work->claim_clean)
 		unstable_settle(core, entry);
 	work->claim_clean = false;

@@ -550,6 +550,55 @@ START_TEST(newer_bytes_came_before_the_claim_is_granted)
 }
 END_TEST
 
+// P has 'p', which C has written over with 'c', durably, and then with 'd'; C comes below P, claims that of the root that was started
+// anew, and dies. P claims it in turn when it moves. It has heard that there was something newer than 'p', and where; so when nobody
+// has 'd' any more, it does not bring up 'p' as the newest that is left, whether that was synced or not. (Seed 982162)
+START_TEST(stale_copy_is_not_the_newest_that_is_left)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_write(scenario, "C", 'd');
+	scenario_kill(scenario, "A");
+	scenario_move(scenario, "C", "P");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 3 * STEPS_HB_TTL_MS);
+	if (_i == 1)
+		steps_sync(scenario, "P", ERR_OK);
+	scenario_kill(scenario, "C");
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	scenario_forget(scenario);
+	read = scenario_read(scenario, "B", 7);
+	while (scenario_count(scenario, "P -> Q  RECOVER") == 0)
+		scenario_run(scenario, 1);
+	steps_leave(scenario, "P", "A", 1); // before it hears that C is evicted
+	while (scenario_count(scenario, "A -> P  INVALIDATE") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "P", "A", true);
+	scenario_run(scenario, 20);
+	scenario_deliver(scenario, "P", "A", 1); // C's eviction goes before the bytes
+	scenario_run(scenario, 50);
+	scenario_hold(scenario, "P", "A", false);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_letter(read, 'c');
+	ck_assert_uint_eq(scenario_count(scenario, "perm=NO data ttl"), _i == 0); // RECOVER: what may be lost, and no other copies
+	steps_sync(scenario, "P", ERR_OK);
+	steps_read(scenario, "P", 'c');
+	steps_work_again(scenario, "P");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -577,6 +626,7 @@ main(void)
 	tcase_add_test(tcase, news_of_who_is_below_one_that_recovers);
 	tcase_add_loop_test(tcase, evicted_by_who_does_not_know_of_the_claim, 0, 2);
 	tcase_add_loop_test(tcase, permission_without_bytes_over_unstable_ones, 0, 2);
+	tcase_add_loop_test(tcase, stale_copy_is_not_the_newest_that_is_left, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
