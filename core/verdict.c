@@ -274,7 +274,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 
 // Has somebody let the block go for a claim, which is to be granted?
 static bool
-claim_is_cleared(const struct core *core, const struct entry *entry)
+has_cleared_claim(const struct core *core, const struct entry *entry)
 {
 	const struct work *work = table_work(&core->table, entry);
 
@@ -304,9 +304,9 @@ heed_record(struct core *core, struct entry *entry, struct want *want)
 	struct child *child = core->children[want->child], *old;
 	struct dir_record *record = directory_writer(&core->directory, entry);
 
-	if (claim_is_cleared(core, entry))
+	if (has_cleared_claim(core, entry))
 		want->heeded = false; // who is about to be granted the block has to heed them, too
-	if (want->asked >= 0 || claim_is_cleared(core, entry))
+	if (want->asked >= 0 || has_cleared_claim(core, entry))
 		return false;
 	if (want->heeded || record == NULL || core->children[record->child] == child)
 		return true;

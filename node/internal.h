@@ -117,7 +117,8 @@ struct event_queue {
 };
 
 enum {
-	NODE_SIGNALS = 3, // that end a node in order
+	NODE_SIGNALS = 3,       // that end a node in order
+	PARENT_FAULTS_TOLD = 8, // different reasons why no parent can be reached that are told, until one is
 	CANDIDATES_MAX = 1 + LIMIT_PARENTS + LIMIT_ANCESTORS, // addresses of parents
 };
 static_assert(CANDIDATES_MAX <= 64 && LIMIT_VOLUMES <= 64, "a bit for each");
@@ -186,7 +187,9 @@ struct node {
 	uint64_t candidates_denied; // says that this node has no right there
 	struct event *parent_patience;
 	uint32_t useless_parents; // bit i: config.parents[i] does not speak hvfs, or does not want this node
-	bool parent_fault_told;   // that it can not be reached
+	// Why none could be reached, as far as it was told since one was; without digits, as times differ.
+	char parent_faults[PARENT_FAULTS_TOLD][128];
+	size_t parent_fault_count;
 	moment_us parent_lost;    // since when it is not connected
 	uint32_t parent_connections; // that have been of use
 	char parent_told[PATH_MAX + 512]; // its address, as children can use it

@@ -171,14 +171,34 @@ deny_all(struct node *node)
 	}
 }
 
+// Is this told for the first time? Nobody wants to read every attempt, but what stands in the way now.
+static bool
+is_new_fault(struct node *node, const char *why)
+{
+	char *text;
+	size_t size = 0;
+
+	if (node->parent_fault_count == PARENT_FAULTS_TOLD)
+		return false;
+	text = node->parent_faults[node->parent_fault_count];
+	for (; *why != '\0' && size + 1 < sizeof(node->parent_faults[0]); why++)
+		if (*why < '0' || *why > '9')
+			text[size++] = *why;
+	text[size] = '\0';
+	for (size_t i = 0; i < node->parent_fault_count; i++)
+		if (strcmp(node->parent_faults[i], text) == 0)
+			return false;
+	node->parent_fault_count++;
+	return true;
+}
+
 static void
 fault(struct node *node, const struct address *address, const char *why, bool denied)
 {
-	if (!node->parent_fault_told)
+	if (is_new_fault(node, why))
 		log_warnx("parent %s can not be reached: %s; trying on", address->text, why);
 	else
 		log_debug("parent %s can not be reached: %s", address->text, why);
-	node->parent_fault_told = true;
 	for (size_t i = 0; i < node->candidate_count; i++) {
 		uint64_t bit = UINT64_C(1) << i;
 
@@ -323,7 +343,7 @@ node_parent_said(struct node *node, const struct message *message)
 	evtimer_del(node->parent_patience);
 	dialer_succeeded(node->dialer);
 	dialer_set_timeout(node->dialer, patience_ms(node));
-	node->parent_fault_told = false;
+	node->parent_fault_count = 0;
 	node->candidates_tried = node->candidates_denied = 0;
 	for (size_t i = 0; i < LIMIT_VOLUMES; i++)
 		node->volumes[i].denied_told = false;

@@ -3,7 +3,9 @@
 comes back everything goes on; what was not at the root by then is either still there or given up aloud, by a failed fsync."""
 import errno
 import os
+import select
 import signal
+import socket
 
 from lab import BLOCK, Opener, check, hvfs, main, need_fuse, read_at, wait_readable, write_at
 
@@ -48,12 +50,31 @@ def never_back(lab, root):
     expect_error(opener.do("os.fsync(fd)"))
     expect_error(opener.do(f"os.pread(fd, 10, {20 * BLOCK})"))
     check("root.sock" in hvfs("status", "--control", leaf.control).stdout, "the status does not name the parent")
+    another_reason(leaf)
     answer = hvfs("stop", "--control", leaf.control, status=1)
     check("v" in answer.stderr and "not at the root" in answer.stderr, "stop does not say what is lost:", answer.stderr)
     wait_readable(leaf.pidfd)
     lab.nodes.remove(leaf)
     opener.close()
     check(os.listdir("hasty") == [], "still mounted after stop")
+
+
+def another_reason(leaf):
+    """The log says why the parent can not be reached; and again when it is for another reason, but not at each attempt."""
+    os.unlink("root.sock")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind("root.sock")
+        silent.listen()
+        for _ in range(2000):
+            with open(f"{leaf.name}.log", encoding="utf-8") as log:
+                lines = [line for line in log if "can not be reached" in line]
+            if any("within" in line for line in lines):
+                break
+            select.select([], [], [], 0.01)
+        else:
+            raise AssertionError(f"nothing about a parent that does not answer: {lines}")
+    check(2 <= len(lines) <= 4, "the log tells of the parent", len(lines), "times:", lines)
+    os.unlink("root.sock")
 
 
 def never_there(lab):
