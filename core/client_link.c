@@ -72,9 +72,10 @@ client_connected(struct core *core, struct volume *volume, bool resumed, bool la
 		if (work->put_unknown && resumed)
 			client_put_again(core, entry);
 		work->put_unknown = false;
-		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first.
+		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first. They do not give back
+		// what a PUT has been granted that was sent behind them.
 		if (resumed && entry->copy == COPY_DIRTY && entry->held != PERM_WRITE && !work->resend)
-			client_flush(core, entry, entry->held, dirty_root_awaited(core, work));
+			client_flush(core, entry, work->ask == ASK_SENT ? PERM_WRITE : entry->held, dirty_root_awaited(core, work));
 		table_touch(&core->table, entry);
 	}
 	volume->claims--;

@@ -689,6 +689,36 @@ START_TEST(put_with_bytes_is_made_again_without_room)
 }
 END_TEST
 
+// R6: B has given the block back, with its bytes, and has written it anew by a PUT; all of that arrives, and no answer comes back. When
+// the link does, the PUT is made again, and so is the FLUSH, behind it: that must not give back what the PUT has been granted.
+// (Seed 1023023)
+START_TEST(flush_behind_a_put_that_is_made_again)
+{
+	struct scenario *scenario = steps_create();
+	struct request *a, *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_write(scenario, "B", 'b');
+	scenario_hold(scenario, "B", "A", true);
+	a = scenario_write(scenario, "A", 7, 'a');
+	scenario_run(scenario, 100);
+	write = scenario_write_sync(scenario, "B", 7, 'B');
+	scenario_run(scenario, 100);
+	scenario_deliver(scenario, "B", "A", 100);
+	scenario_run(scenario, 5);
+	request_expect_ok(a);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 10 * 1000);
+	scenario_hold(scenario, "B", "A", false);
+	scenario_run(scenario, 1000);
+	request_expect_ok(write);
+	steps_write(scenario, "A", 'c');
+	steps_read(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -720,6 +750,7 @@ main(void)
 	tcase_add_test(tcase, writers_without_room_do_not_ask);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	tcase_add_test(tcase, put_with_bytes_is_made_again_without_room);
+	tcase_add_test(tcase, flush_behind_a_put_that_is_made_again);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
