@@ -253,6 +253,16 @@ core_set_dirty_max(struct core *core, uint64_t dirty_max)
 }
 
 void
+core_hold_writes(struct core *core, uint32_t volume, bool hold)
+{
+	CHECK(volume < core->volume_count);
+	core->volumes[volume]->writes_held = hold;
+	if (!hold)
+		key_list_touch(core, &core->volumes[volume]->dirty_wait, WAIT_DIRTY);
+	core_wake(core, core->now);
+}
+
+void
 core_set_disconnect(struct core *core, uint32_t disconnect_ms)
 {
 	core->config.disconnect_ms = disconnect_ms;

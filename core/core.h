@@ -197,6 +197,9 @@ void core_set_push(struct core *core, uint32_t push_blocks);
 void core_set_dirty_max(struct core *core, uint64_t dirty_max);
 void core_set_disconnect(struct core *core, uint32_t disconnect_ms);
 
+// As long as ${hold}, nothing more is written to the volume here, as if there were no room for what is dirty: it waits.
+void core_hold_writes(struct core *core, uint32_t volume, bool hold);
+
 // A root volume was left uncleanly, and this session had been evicted before: its claims are refused in the grace time.
 // Before the first step. Returns -1 when LIMIT_EVICTIONS of that volume are there.
 int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint64_t session);

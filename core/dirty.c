@@ -464,5 +464,13 @@ dirty_oldest(const struct core *core, const struct volume *volume)
 bool
 dirty_room(const struct core *core, const struct volume *volume)
 {
-	return volume->dirty_count + volume->unstable_count < core->config.dirty_max;
+	return !volume->writes_held && volume->dirty_count + volume->unstable_count < core->config.dirty_max;
+}
+
+bool
+dirty_room_for(const struct core *core, const struct entry *entry)
+{
+	const struct volume *volume = entry_volume(core, entry);
+
+	return (entry->copy >= COPY_UNSTABLE && !volume->writes_held) || dirty_room(core, volume);
 }

@@ -54,6 +54,9 @@ const struct work *dirty_oldest(const struct core *core, const struct volume *vo
 // May a local write make another block dirty now?
 bool dirty_room(const struct core *core, const struct volume *volume);
 
+// May a local write change this block, or make it dirty, now?
+bool dirty_room_for(const struct core *core, const struct entry *entry);
+
 // A fsync, a child's barrier (${child} >= 0, ${xid}), or this node's own (neither).
 struct barrier *barrier_add(struct core *core, struct volume *volume, struct io *io, int32_t child, uint32_t xid);
 

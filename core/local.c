@@ -173,7 +173,7 @@ may_write_now(const struct core *core, const struct entry *entry, const struct i
 
 	return entry_held(core, entry) == PERM_WRITE && entry->dir == 0 && !is_sync(core, io) &&
 	       (covers_block(volume, io, index) || entry_in_memory(core, entry)) && !entry->stale &&
-	       (entry->copy >= COPY_UNSTABLE || dirty_room(core, volume));
+	       dirty_room_for(core, entry);
 }
 
 // Serve block ${index} of ${io} now, if nothing stands against it.

@@ -235,6 +235,7 @@ struct volume {
 	uint32_t flush_count;
 	struct work_list unstable, committing; // unstable.c: sent up, not known to be durable; covered by barrier_out
 	uint64_t unstable_count;               // blocks of both
+	bool writes_held;                      // as if there were no room for them (core_hold_writes)
 	moment_us unstable_since;              // of the oldest that no barrier covers
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing

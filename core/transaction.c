@@ -79,7 +79,7 @@ needs_dirty_room(struct core *core, struct entry *entry, const struct want *want
 {
 	struct volume *volume = entry_volume(core, entry);
 
-	if (want->kind != WANT_WRITE || want->applied || entry->copy >= COPY_UNSTABLE || dirty_room(core, volume))
+	if (want->kind != WANT_WRITE || want->applied || dirty_room_for(core, entry))
 		return false;
 	key_list_wait(core, &volume->dirty_wait, entry, WAIT_DIRTY);
 	return true;

@@ -352,7 +352,7 @@ flush_block(struct core *core, struct volume *volume, struct entry *entry)
 static bool
 room_is_short(const struct core *core, const struct volume *volume)
 {
-	return volume->dirty_count + volume->unstable_count > core->config.dirty_max / 4 * 3;
+	return volume->writes_held || volume->dirty_count + volume->unstable_count > core->config.dirty_max / 4 * 3;
 }
 
 // Unstable copies take the room of dirty ones, and ask for trouble: once they are durable at the root they need not be

@@ -17,7 +17,6 @@ enum {
 	FIRST_XID = INT32_MAX, // and up to COOKIES_XID_LAST; the core begins at 1 with each link
 	AT_ONCE = COOKIES_AT_ONCE - 2 * NEWS_AT_ONCE, // to the parent; questions that nobody waits for any more may still be there, too
 	ASKED_MAX = 16,        // cookies of a volume that are on the way
-	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
 };
 
 // ---- Messages ----
@@ -315,7 +314,7 @@ ours_answered(struct cookies *cookies, struct request *request, const struct mes
 		if (!request->is_burnt)
 			break;
 		*at = request->next;
-		sent_forget(sent, request->end);
+		cookies_proven(cookies, volume, request->end);
 		free(request);
 	}
 	let_go_until(cookies, volume, sent->gone, ERR_OK);
@@ -425,7 +424,7 @@ barrier_answered(struct cookies *cookies, const struct message *message)
 			continue;
 		sent->barrier_runs = false;
 		sent->covered = sent->barrier_end;
-		if (sent->covered - sent->asked >= SENT_MANY && !sent->failed)
+		if (sent->covered - sent->asked >= SENT_MANY && (!sent->failed || sent->is_full))
 			ask(cookies, i);
 	}
 }

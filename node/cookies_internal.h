@@ -53,10 +53,14 @@ struct sent {
 	bool barrier_runs;
 	struct lost *lost; // of these; at most as many as were kept
 	bool failed; // the last answer was that they are not there: only a fsync asks again
+	bool is_full; // writes are held until enough is proven
 	struct io last; // before the node leaves
 };
 
-enum { ANY_VERSION = 0 }; // of a block: it need not arrive
+enum {
+	ANY_VERSION = 0,  // of a block: it need not arrive
+	SENT_MANY = 8192, // that are covered, until they are asked for though there is no fsync
+};
 
 // A root's.
 struct round {
@@ -104,7 +108,7 @@ static_assert((int)COOKIE_BURNT_SIZE <= (int)COOKIE_LOST_SIZE, "there is room fo
 void sent_leave_out_lost(const struct sent *sent, uint64_t from, uint64_t count);
 
 // What was sent before ${end} is proven.
-void sent_forget(struct sent *sent, uint64_t end);
+void cookies_proven(struct cookies *cookies, uint32_t volume, uint64_t end);
 
 void sent_fini(struct sent *sent);
 

@@ -25,6 +25,30 @@ note(struct sent *sent, const struct cookie_entry *entry)
 	sent->entries[sent->first + sent->count++] = *entry;
 }
 
+// So many are kept. As long as the root says nothing, who writes waits, as he does when there is no room for what is dirty.
+static size_t
+sent_max(const struct cookies *cookies)
+{
+	return 4 * SENT_MANY + 2 * node_dirty_max(cookies->node);
+}
+
+static void
+hold_writes(struct cookies *cookies, uint32_t volume, bool hold)
+{
+	struct sent *sent = &cookies->sent[volume];
+	struct volume_info info;
+
+	if (sent->is_full == hold)
+		return;
+	sent->is_full = hold;
+	core_hold_writes(cookies->node->core, volume, hold);
+	core_volume_info(cookies->node->core, volume, node_now(), &info);
+	if (hold)
+		log_warnx("volume %s: its root has not said for long that what was written has arrived; writes wait until it does", info.name);
+	else
+		node_feed(cookies->node, &(struct event){.type = EVENT_TIMER});
+}
+
 void
 cookies_sent(struct cookies *cookies, const struct node_link *link, const struct message *message)
 {
@@ -51,6 +75,8 @@ cookies_sent(struct cookies *cookies, const struct node_link *link, const struct
 		seal_digest(verifier->bytes, verifier->size, entry.digest);
 		note(sent, &entry);
 	}
+	if (sent->count >= sent_max(cookies))
+		hold_writes(cookies, (uint32_t)volume, true);
 }
 
 static void
@@ -96,13 +122,16 @@ sent_leave_out_lost(const struct sent *sent, uint64_t from, uint64_t count)
 }
 
 void
-sent_forget(struct sent *sent, uint64_t end)
+cookies_proven(struct cookies *cookies, uint32_t volume, uint64_t end)
 {
+	struct sent *sent = &cookies->sent[volume];
 	size_t count = end > sent->gone ? (size_t)(end - sent->gone) : 0;
 
 	sent->gone += count;
 	sent->first += count;
 	sent->count -= count;
+	if (sent->count < sent_max(cookies) / 2)
+		hold_writes(cookies, volume, false);
 	if (sent->count > 0)
 		return;
 	free(sent->entries);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What malicious proxies and children do besides forging blocks: a function of the tree each, which raises when the attack
 gets further than it should."""
+import contextlib
 import dataclasses
 import errno
 import os
@@ -830,6 +831,27 @@ def flood_of_questions(tree):
         flooded(tree, name, batch, 20, links=4)
 
 
+def acknowledged_for_ever(tree):
+    """acknowledge and keep all that a leaf without a fsync writes: what it has to have proven some day does not grow without end"""
+    leaf = tree.serve("credulous", "writer", "below", "--cache", "mem:1M")
+    first, disk, content = tree.many(1024, False) // 256, Direct(leaf.image(), 256 * BLOCK), bytes(range(256)) * BLOCK
+    tree.below.up = keeper = Keeper(tree.below)
+    try:
+        for number in range(256):
+            disk.write(first + number % 4, content)
+    except OSError:
+        pass
+    else:
+        raise Unrefused("the leaf goes on to write")
+    finally:
+        tree.below.honest()
+        with contextlib.suppress(OSError):  # so is the last fsync
+            disk.close()
+    check(len(keeper.blocks) > 8192, "it wrote no more than", len(keeper.blocks))
+    check("has not said for long" in log_of("credulous"), "the leaf does not say why it writes no more")
+    leaf.kill()
+
+
 def flood_of_links(tree):
     """much to be checked, from links that end at once"""
     message, before = all_but_last(tree, 256, filled=True), tree.proxy.memory_peak()
@@ -851,7 +873,7 @@ ATTACKS = [
     forged_connect, first_connect,
     lies_of_connect, oversize, reader_writes, other_keys,
 ]
-FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies, flood_of_questions]
+FLOODS = [flood_of_blocks, flood_of_zeros, flood_of_links, flood_of_cookies, flood_of_questions, acknowledged_for_ever]
 
 # Each takes as long as a lease does, or many.
 FRESHNESS = [

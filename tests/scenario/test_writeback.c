@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Write-back in the background: in which order, and how much at once while others read. A is the root, B its child.
-#include "tests/scenario/scenario.h"
+#include "tests/scenario/steps.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -254,6 +254,34 @@ START_TEST(full_is_not_background)
 }
 END_TEST
 
+// Writes of a host whose node waits for something else: they go on when that is there, those over what is dirty here, too.
+START_TEST(writes_are_held)
+{
+	struct request *again, *other;
+	struct node *b;
+
+	scenario = steps_create();
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	b = scenario_node(scenario, "B");
+	steps_write(scenario, "B", 'a');
+	core_hold_writes(b->core, 0, true);
+	again = scenario_write(scenario, "B", 7, 'b');
+	other = scenario_write(scenario, "B", 8, 'c');
+	scenario_run(scenario, 1000);
+	request_expect_waiting(again);
+	request_expect_waiting(other);
+	core_hold_writes(b->core, 0, false);
+	world_step(b, &(struct event){.type = EVENT_TIMER});
+	scenario_run(scenario, 100);
+	request_expect_ok(again);
+	request_expect_ok(other);
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -271,6 +299,7 @@ main(void)
 	tcase_add_loop_test(tcase, sync_is_not_background, 0, 2);
 	tcase_add_loop_test(tcase, full_is_not_background, 0, 2);
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, writes_are_held);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
