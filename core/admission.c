@@ -7,6 +7,7 @@
 #include "core/claimant.h"
 #include "core/eviction.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/recall.h"
 #include "core/rights.h"
 #include "core/server.h"
@@ -173,7 +174,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->connect_flags |= child->sync ? CONNECT_SYNC_WRITE : CONNECT_ASYNC_WRITE;
 	message->connect_flags |= resumed ? CONNECT_RESUMED : child->returns ? CONNECT_SAME_PROCESS : 0;
 	message->connect_flags |= !resumed && child->forwarded ? CONNECT_KNOWN : 0;
-	message->connect_flags |= volume->claims_end_due || volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
+	message->connect_flags |= volume->claims_end_due || !recovery_is_confirmed(volume) ? CONNECT_RECOVERING : 0;
 	message->connect_flags |= child->read_only || volume->read_only ? CONNECT_READ_ONLY : 0;
 	child->told_read_only = (message->connect_flags & CONNECT_READ_ONLY) != 0;
 	message->connect_flags |= volume->is_root && stored_is_after_leave(volume) ? CONNECT_AFTER_LEAVE : 0;

@@ -217,10 +217,12 @@ dirty_set_resend(struct core *core, struct entry *entry, bool resend, uint8_t lo
 		return;
 	if (volume->owed == 0)
 		volume->owed_epoch = volume->held_epoch;
-	if (losses > 0)
+	if (losses > 0) {
 		volume->owed++;
-	else if (--volume->owed == 0)
+	} else if (--volume->owed == 0) {
+		volume->confirms_anew = true;
 		journaled_author_changed(core, volume);
+	}
 }
 
 void

@@ -29,6 +29,12 @@ recovery_lease_end(const struct volume *volume)
 	return volume->lease_end;
 }
 
+bool
+recovery_is_confirmed(const struct volume *volume)
+{
+	return volume->held_epoch == volume->epoch && volume->owed == 0;
+}
+
 // Under which names what is held now may be recorded above.
 static void
 name_present(const struct volume *volume, struct claimant *claimant)

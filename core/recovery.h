@@ -69,4 +69,8 @@ void recovery_pump(struct core *core, struct volume *volume);
 // The lease that children may be given: until the recovery is over, what they hold is still held under the old one (T3).
 moment_us recovery_lease_end(const struct volume *volume);
 
+// Is what those below have confirmed under the epoch that is known here? What they hold is, once our claims are answered. But what they
+// have sent up, we may still have to bring ourselves: whether that is lost shows by the answer.
+bool recovery_is_confirmed(const struct volume *volume);
+
 #endif

@@ -181,9 +181,10 @@ tell_way_up(struct core *core, struct volume *volume)
 		message->present = PRESENT(VOLUME_ID) | PRESENT(EPOCH) | PRESENT(CONNECT_FLAGS);
 		message->volume_id = volume->id;
 		message->epoch = volume->epoch;
-		message->connect_flags = volume->held_epoch != volume->epoch ? CONNECT_RECOVERING : 0;
+		message->connect_flags = recovery_is_confirmed(volume) ? 0 : CONNECT_RECOVERING;
 		session_way_up(core, volume, message);
 	}
+	volume->confirms_anew = false;
 	memcpy(volume->told_path, volume->above, sizeof(volume->told_path));
 	volume->told_name = volume->node_id;
 	volume->told_epoch = volume->held_epoch;
@@ -454,6 +455,8 @@ session_parent_left(struct core *core, struct volume *volume)
 void
 session_pump(struct core *core, struct volume *volume)
 {
+	if (volume->confirms_anew && volume->connected && !volume->claims_end_due)
+		tell_way_up(core, volume);
 	if (!volume->children_leave || (core->parent.link >= 0 && !core->links[core->parent.link]->closing))
 		return;
 	volume->children_leave = false;

@@ -206,6 +206,7 @@ struct volume {
 	uint32_t held_epoch;   // of the root, under which all that is held was confirmed (F6)
 	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
 	uint32_t told_epoch;   // as the children know it
+	bool confirms_anew;    // all that was owed has been answered since: they have to hear it
 	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void
 	// NODE_IDs whose claims are void, evicted or said to be so by a node below; LIMIT_EVICTIONS at most: the oldest makes
 	// room (as a root can not record more than its storage has place for, none of its own)

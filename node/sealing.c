@@ -128,16 +128,12 @@ send_job(struct job *job)
 	}
 }
 
-// Of each block: is there something newer here? The file may have been written since a thread read it: what is in it
-// now may be newer than that, and is not in memory any more.
+// Of each block: is there something newer here?
 static void
 check_age(struct job *job)
 {
 	struct sealing_link *link = job->owner;
 
-	if (job->filed != NULL && sealed_root_saves(job->root) != job->saves &&
-	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
-		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
 	for (uint32_t i = 0; i < job->message->count; i++) {
 		const struct item *item = &job->message->items[i];
 		struct sealed_entry coming = sealing_entry(item->version, item->verifier.bytes, item->verifier.size);
@@ -203,6 +199,43 @@ set_paused(struct sealing_link *link)
 	link->callbacks->pause(link->arg, paused);
 }
 
+// Who has checked a block knows the signature of those that were written with it, which costs as much to verify as tens
+// of blocks to hash.
+static uint32_t
+thread_of(struct sealing *sealing, const struct job *job)
+{
+	const struct message *message = job->message;
+
+	for (uint32_t i = 0; job->comes && i < message->count; i++)
+		if (message->items[i].kind != ITEM_EMPTY)
+			return seal_write_of(message->items[i].verifier.bytes, message->items[i].verifier.size) %
+			       sealing->thread_count;
+	return sealing->next++ % sealing->thread_count;
+}
+
+static void
+submit(struct sealing *sealing, struct job *job)
+{
+	struct thread *thread = &sealing->threads[thread_of(sealing, job)];
+
+	job->is_done = false;
+	job->cache = thread->cache;
+	worker_submit(thread->worker, &job->task);
+}
+
+// A root's file may have been written since a thread read it: what is in it now may be newer than that, and is not in memory any
+// more. Then a thread reads it once more, before the job counts as done.
+static bool
+reads_again(struct job *job)
+{
+	if (!job->is_done || job->filed == NULL || job->why != NULL || sealed_root_saves(job->root) == job->saves)
+		return false;
+	job->saves = sealed_root_saves(job->root);
+	job->reads_again = true;
+	submit(job->sealing, job);
+	return true;
+}
+
 // Take from the queues what is done. A callback may close the link; what it sends meanwhile is in its place.
 static void
 advance(struct sealing_link *link)
@@ -216,7 +249,8 @@ advance(struct sealing_link *link)
 		send_job(job);
 		job_free(job);
 	}
-	while (!link->closed && (job = queue_pop_done(&link->coming)) != NULL) {
+	while (!link->closed && link->coming.first != NULL && !reads_again(link->coming.first) &&
+	       (job = queue_pop_done(&link->coming)) != NULL) {
 		receive_job(job);
 		job_free(job);
 	}
@@ -286,30 +320,6 @@ keep_message(struct job *job)
 {
 	job->copy = message_copy(job->message);
 	job->message = job->copy;
-}
-
-// Who has checked a block knows the signature of those that were written with it, which costs as much to verify as tens
-// of blocks to hash.
-static uint32_t
-thread_of(struct sealing *sealing, const struct job *job)
-{
-	const struct message *message = job->message;
-
-	for (uint32_t i = 0; job->comes && i < message->count; i++)
-		if (message->items[i].kind != ITEM_EMPTY)
-			return seal_write_of(message->items[i].verifier.bytes, message->items[i].verifier.size) %
-			       sealing->thread_count;
-	return sealing->next++ % sealing->thread_count;
-}
-
-static void
-submit(struct sealing *sealing, struct job *job)
-{
-	struct thread *thread = &sealing->threads[thread_of(sealing, job)];
-
-	job->is_done = false;
-	job->cache = thread->cache;
-	worker_submit(thread->worker, &job->task);
 }
 
 static struct part *

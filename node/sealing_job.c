@@ -159,8 +159,8 @@ sealing_job_run(struct task *task)
 	if (job->filed != NULL &&
 	    sealed_root_read(job->root, job->message->block, job->message->count, job->filed) != 0)
 		sealing_job_fail(job, 0, "as which version it was sealed before can not be read");
-	else if (job->comes)
+	else if (job->comes && !job->reads_again)
 		check_all(job);
-	else
+	else if (!job->comes)
 		seal_all(job);
 }

@@ -42,6 +42,7 @@ struct job {
 	const struct sealed_root *root; // or NULL
 	struct sealed_entry *filed;     // by item: what it has of the block; NULL: there is no root
 	uint64_t saves;                 // how often its file was written, when the job began
+	bool reads_again;               // comes: it was written since, and all else is done
 	bool is_checked;                // comes: its blocks are, on a thread
 	size_t size;                    // goes: bytes of blocks. Comes: all that it takes
 	const char *why;                // NULL: all is well
