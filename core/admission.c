@@ -227,6 +227,7 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->phase_since = core->now;
 	child->link = (int32_t)pending->link;
 	directory_set_absent(&core->directory, &child->dir, false);
+	eviction_note_former(child, child->node_id != pending->node_id ? child->node_id : 0);
 	child->node_id = pending->node_id;
 	child->number = pending->number;
 	child->lapsed = false;

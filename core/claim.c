@@ -157,8 +157,10 @@ claims_ended(struct core *core, struct child *child)
 		const struct child *other = core->children[i];
 
 		if (other->in_use && i != child->index && other->volume == child->volume && other->link < 0 &&
-		    other->node_id == child->node_id && !other->evicting)
+		    other->node_id == child->node_id && !other->evicting) {
+			eviction_inherit_former(child, other);
 			server_child_free(core, i, true);
+		}
 	}
 }
 

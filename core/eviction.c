@@ -105,7 +105,26 @@ add_names(const struct core *core, struct eviction *eviction, const struct child
 			add_name(volume, eviction, child, claimant->path[j]);
 		add_name(volume, eviction, child, claimant->node_id);
 	}
+	// Who was below it, and is away, may know it by a name from before.
+	for (uint32_t i = 0; i < child->former_count && i < FORMER_NAMES; i++)
+		add_name(volume, eviction, child, child->former[i]);
 	push_name(eviction, child->node_id);
+}
+
+void
+eviction_note_former(struct child *child, uint64_t node_id)
+{
+	if (node_id != 0)
+		child->former[child->former_count++ % FORMER_NAMES] = node_id;
+}
+
+void
+eviction_inherit_former(struct child *child, const struct child *before)
+{
+	uint32_t count = before->former_count;
+
+	for (uint32_t i = count > FORMER_NAMES ? count - FORMER_NAMES : 0; i < count; i++)
+		eviction_note_former(child, before->former[i % FORMER_NAMES]);
 }
 
 static void

@@ -10,6 +10,12 @@
 // node may not decide it now. Asked again by whoever still wants them.
 void eviction_begin(struct core *core, struct child *child);
 
+// The child had this name before; 0: it had none.
+void eviction_note_former(struct child *child, uint64_t node_id);
+
+// ${child} takes the place of an earlier session of the same node.
+void eviction_inherit_former(struct child *child, const struct child *before);
+
 // Has the node of this absent child another session here, and said what it still holds? Then this one is over.
 bool eviction_is_needless(const struct core *core, const struct child *child);
 

@@ -279,6 +279,8 @@ struct volume {
 // shows that it got it.
 enum lost { LOST_NOTHING, LOST_UNTOLD, LOST_TOLD };
 
+enum { FORMER_NAMES = 8 }; // of a child: who was away for longer may know it by another name, and is not told of a loss
+
 // A session of a child with a volume. Lives on without a link until the lease we gave is over.
 struct child {
 	bool in_use;
@@ -287,6 +289,8 @@ struct child {
 	uint32_t volume;
 	int32_t link; // -1: absent
 	uint64_t node_id, session;
+	uint64_t former[FORMER_NAMES]; // names that it had before, in this session and those that it took the place of: a ring
+	uint32_t former_count;         // of them, in all
 	uint32_t peer;         // whose session it is: nobody else's CONNECT goes on with it
 	enum right right;
 	bool asked_read_only;  // it will not write

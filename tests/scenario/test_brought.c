@@ -845,6 +845,35 @@ START_TEST(bytes_that_come_after_their_root_to_who_has_the_block)
 }
 END_TEST
 
+// F2: C was below P, and is away when P loses its session, claims what C has, and gets a new name. P dies, and is evicted by that; C knows
+// it by the one from before. What C brings was not written over, but lost. (Seed 1066687)
+START_TEST(bytes_from_below_an_evicted_node_that_had_another_name)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "Q", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "C", "P", 100 * EVICTED_MS);
+	steps_cut(scenario, "C", "A", 2 * EVICTED_MS);
+	steps_cut(scenario, "C", "Q", 100 * EVICTED_MS);
+	steps_leave(scenario, "P", "A", 1);
+	scenario_run(scenario, 500);
+	scenario_kill(scenario, "P");
+	steps_read_at_last(scenario, "B", '.');
+	scenario_run(scenario, 2 * EVICTED_MS);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read(scenario, "C", '.');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -879,6 +908,7 @@ main(void)
 	tcase_add_loop_test(tcase, older_bytes_of_an_evicted_node_come_to_who_has_the_block, 0, 2);
 	tcase_add_test(tcase, block_is_granted_when_bytes_have_been_passed_on);
 	tcase_add_test(tcase, bytes_that_come_after_their_root_to_who_has_the_block);
+	tcase_add_test(tcase, bytes_from_below_an_evicted_node_that_had_another_name);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
