@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, RUN = 256, LOG = 512, BLOCKS = 4096 };
+enum { BLOCK = 4096, RUN = 256, BEFORE = 16, LOG = 512, BLOCKS = 4096 };
 
 // One end of a link. What it sends is what ${peer} receives, or nobody.
 struct end {
@@ -526,6 +526,13 @@ save(struct end *end, uint32_t xid)
 	sealed_root_end(saved_root, true);
 }
 
+// It says which thread checks it.
+static uint64_t
+write_of(const struct message *message)
+{
+	return seal_write_of(message->items[0].verifier.bytes, message->items[0].verifier.size);
+}
+
 // A thread has read what the file has of a block, and the file is written before that is used. (With one core there is one
 // thread, and nothing is shown.)
 START_TEST(test_file_written_meanwhile)
@@ -533,6 +540,7 @@ START_TEST(test_file_written_meanwhile)
 	char directory[] = "/tmp/test_sealing.XXXXXX", spec[64], path[96], error[256];
 	long threads = sysconf(_SC_NPROCESSORS_ONLN) < 4 ? sysconf(_SC_NPROCESSORS_ONLN) : 4;
 	struct end other, behind;
+	uint32_t late = 1;
 
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(spec, sizeof(spec), "%s/v.img", directory);
@@ -545,20 +553,23 @@ START_TEST(test_file_written_meanwhile)
 	two.volume.root = saved_root;
 	one.peer = NULL;
 	send_run(&one, 1, RUN);
-	send_run(&one, 2, 1);
-	while (one.sent[2] == NULL)
-		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
-	sealed_root_wrote(saved_root, 2, &(struct sealed_entry){.sealed = 7, .protocol = 7});
-	sealed_root_stored(saved_root, 2, 1);
-	behind.at = save; // block 2 has been looked up then, on the same thread, and waits for block 1
-	sealing_received(two.link, &two.volume, one.sent[1]);
-	sealing_received(two.link, &two.volume, one.sent[2]);
+	do {
+		send_run(&one, ++late, 1);
+		while (one.sent[late] == NULL)
+			ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	} while (threads > 1 && write_of(one.sent[late]) % (uint64_t)threads == write_of(one.sent[1]) % (uint64_t)threads);
+	sealed_root_wrote(saved_root, late, &(struct sealed_entry){.sealed = 7, .protocol = 7});
+	sealed_root_stored(saved_root, late, 1);
+	behind.at = save; // this block has been looked up then, on the same thread, and waits for all that comes before it on another
+	for (uint32_t i = 0; i < BEFORE; i++)
+		sealing_received(two.link, &two.volume, one.sent[1]);
+	sealing_received(two.link, &two.volume, one.sent[late]);
 	for (long i = 1; i < threads; i++)
-		sealing_received(other.link, &other.volume, one.sent[2]);
-	sealing_received(behind.link, &behind.volume, one.sent[2]);
+		sealing_received(other.link, &other.volume, one.sent[late]);
+	sealing_received(behind.link, &behind.volume, one.sent[late]);
 	run_until(&behind, 1);
 	behind.at = NULL;
-	run_until(&two, 2);
+	run_until(&two, BEFORE + 1);
 	ck_assert_uint_eq(two.known.sealed, 7);
 	run_until(&other, (uint32_t)threads - 1);
 	end_close(&other);
