@@ -112,8 +112,9 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 		server_answer_block(core, child, block, message->xid, STATUS_NOT_HOLDER);
 		return;
 	}
+	// What is revoked was held in another session: since then somebody else below, or we, may have been granted the block.
 	if (record == NULL || record->perm != PERM_WRITE ||
-	    (record->revoked && directory_writer(&core->directory, entry) != NULL)) {
+	    (record->revoked && (directory_writer(&core->directory, entry) != NULL || entry->held != PERM_NO))) {
 		// The same bytes again after a reconnect, or somebody who no longer may.
 		if (sync && item->version <= entry->version && !dirty_accepted(core, entry, item->version)) {
 			flush_wait(core, child, entry, message, item->version, sync);
