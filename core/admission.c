@@ -551,6 +551,8 @@ silent_links(struct core *core)
 static void
 absent_timer(struct core *core, struct child *child)
 {
+	bool empty;
+
 	if (!child->lapsed) {
 		server_child_lapsed(core, child);
 		child->evict_retry_at = moment_after_ms(core->now, core->config.hb_ttl_ms / LATE_PART);
@@ -559,9 +561,14 @@ absent_timer(struct core *core, struct child *child)
 		server_touch_blocks(core, child);
 	}
 	// What it has claimed may still be granted above: then the record here says to whom (server_grant_claim).
-	if (((child->dir.head == 0 && child->orphans == 0) || eviction_is_needless(core, child)) && !child->evicting)
+	empty = child->dir.head == 0 && child->orphans == 0;
+	if (((empty && !child->passed_over) || eviction_is_needless(core, child)) && !child->evicting) {
 		server_child_free(core, child->index, true);
-	else if (child->evict_retry_at != 0)
+		return;
+	}
+	if (empty || child->goes_first)
+		eviction_begin(core, child);
+	if (child->evict_retry_at != 0)
 		core_wake(core, child->evict_retry_at);
 }
 

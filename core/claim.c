@@ -236,6 +236,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	}
 	if (old->node_id != child->node_id) {
 		old->moved = true;
+		old->passed_over = true;
 		note_taken(core, want);
 	}
 	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);

@@ -50,6 +50,71 @@ eviction_voids(const struct core *core, uint32_t index, const struct claimant *c
 	return false;
 }
 
+// ---- who goes first ----
+
+// A node that has come back, here or by another way, has said what it still holds: its old sessions are over, but its
+// claims are not void. NULL: it is not here. Who may only read has claimed nothing; and nobody can say for another peer that it is here.
+static struct child *
+session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
+{
+	struct child *found = NULL;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (!child->in_use || child == except || child->volume != volume || child->node_id != node_id ||
+		    child->evicting || child->moved || child->lapsed || child->read_only)
+			continue;
+		if (except != NULL && except->node_id == node_id && child->peer != except->peer)
+			continue;
+		if (found == NULL || child->settled)
+			found = child;
+	}
+	return found;
+}
+
+// A child whose blocks were given, while it was away, to who claimed them from below it may have got them back in the same way:
+// by the claim of somebody further below, who had left the claimant. What it writes then, by its own lease, is lost when the
+// claimant's side gives the block to others. So it is evicted before ${except}, or anybody else, for whom that is done. When it has
+// come back its claims, and bytes, go first; they may wait for this, so not longer than a lease (has_claimed). 0: nobody is waited
+// for; else not longer than until then.
+static moment_us
+passed_over_until(const struct core *core, uint32_t volume, const struct child *except)
+{
+	moment_us until = 0;
+
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+		const struct child *here;
+		moment_us end = MOMENT_NEVER;
+
+		if (!child->in_use || child == except || child->volume != volume || !child->passed_over)
+			continue;
+		here = session_of(core, volume, child->node_id, child);
+		if (here != NULL)
+			end = moment_after_ms(here->phase_since, core->config.hb_ttl_ms);
+		else
+			child->goes_first = true; // admission.c
+		if (end > core->now && (until == 0 || end < until))
+			until = end;
+	}
+	return until;
+}
+
+void
+eviction_child_gone(struct core *core, const struct child *gone)
+{
+	if (!gone->passed_over)
+		return;
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		struct child *child = core->children[i];
+
+		if (child->in_use && child->volume == gone->volume && child->lapsed && child->evict_retry_at == 0)
+			child->evict_retry_at = core->now;
+	}
+	core_wake(core, core->now);
+}
+
 // ---- on the way up ----
 
 static struct eviction *
@@ -127,16 +192,27 @@ eviction_inherit_former(struct child *child, const struct child *before)
 		eviction_note_former(child, before->former[i % FORMER_NAMES]);
 }
 
+// One that was passed on to us waits until none of our children can have given the blocks to who is evicted (leases_end).
+static bool
+has_to_wait(struct core *core, const struct eviction *eviction)
+{
+	moment_us until = eviction->not_before;
+
+	if (until != 0 && until <= core->now)
+		until = passed_over_until(core, eviction->volume, NULL);
+	if (until != 0)
+		core_wake(core, until);
+	return until != 0;
+}
+
 static void
 eviction_send(struct core *core, struct eviction *eviction)
 {
 	struct volume *volume = core->volumes[eviction->volume];
 	struct message *message;
 
-	if (eviction->not_before > core->now) {
-		core_wake(core, eviction->not_before);
+	if (has_to_wait(core, eviction))
 		return;
-	}
 	eviction->not_before = 0; // on its way: the timer has nothing to do with it any more
 	if (volume->is_root) {
 		struct action *action = actions_add(core->actions, ACTION_EVICT);
@@ -159,27 +235,6 @@ eviction_send(struct core *core, struct eviction *eviction)
 	eviction->up_xid = message->xid;
 }
 
-// A node that has come back, here or by another way, has said what it still holds: its old sessions are over, but its
-// claims are not void. NULL: it is not here. Who may only read has claimed nothing; and nobody can say for another peer that it is here.
-static struct child *
-session_of(const struct core *core, uint32_t volume, uint64_t node_id, const struct child *except)
-{
-	struct child *found = NULL;
-
-	for (uint32_t i = 0; i < core->child_count; i++) {
-		struct child *child = core->children[i];
-
-		if (!child->in_use || child == except || child->volume != volume || child->node_id != node_id ||
-		    child->evicting || child->moved || child->lapsed || child->read_only)
-			continue;
-		if (except != NULL && except->node_id == node_id && child->peer != except->peer)
-			continue;
-		if (found == NULL || child->settled)
-			found = child;
-	}
-	return found;
-}
-
 bool
 eviction_is_needless(const struct core *core, const struct child *child)
 {
@@ -195,6 +250,7 @@ eviction_begin(struct core *core, struct child *child)
 {
 	struct volume *volume = core->volumes[child->volume];
 	struct eviction *eviction;
+	moment_us until;
 
 	if (child->evicting || child->link >= 0)
 		return;
@@ -207,6 +263,11 @@ eviction_begin(struct core *core, struct child *child)
 		return;
 	if (!volume->is_root && (!client_parent_usable(core, volume) || volume->claims > 0))
 		return;
+	until = child->passed_over ? 0 : passed_over_until(core, child->volume, child);
+	if (until != 0) {
+		child->evict_retry_at = until != MOMENT_NEVER ? until : 0; // eviction_child_gone
+		return;
+	}
 	if (session_of(core, child->volume, child->node_id, child) != NULL) {
 		child->evict_retry_at = core->now + RETRY_US; // not before it has claimed what it wants: then this session just ends
 		core_wake(core, child->evict_retry_at);
@@ -368,12 +429,8 @@ eviction_timer(struct core *core)
 		const struct child *here;
 
 		next = eviction->next;
-		if (eviction->not_before == 0)
+		if (eviction->not_before == 0 || has_to_wait(core, eviction))
 			continue;
-		if (eviction->not_before > core->now) {
-			core_wake(core, eviction->not_before);
-			continue;
-		}
 		eviction->not_before = 0;
 		here = session_of(core, eviction->volume, eviction->node_id, NULL); // it may have come meanwhile
 		if (here != NULL)

@@ -19,6 +19,9 @@ void eviction_inherit_former(struct child *child, const struct child *before);
 // Has the node of this absent child another session here, and said what it still holds? Then this one is over.
 bool eviction_is_needless(const struct core *core, const struct child *child);
 
+// The session of ${gone} is over. If it was passed over by claims, others may be evicted now.
+void eviction_child_gone(struct core *core, const struct child *gone);
+
 // Send those whose time has come.
 void eviction_timer(struct core *core);
 

@@ -665,6 +665,7 @@ server_child_free(struct core *core, uint32_t index, bool orderly)
 	child->streams = NULL;
 	child->in_use = false;
 	child->generation++;
+	eviction_child_gone(core, child);
 }
 
 void

@@ -312,6 +312,8 @@ struct child {
 	bool moved;               // some of its blocks were given to others: the session can not be resumed
 	bool lapsed;              // absent, and its lease is over
 	bool evicting;            // on its way to the record of evictions
+	bool passed_over;         // while it was away blocks of it were given to who claimed them from below it
+	bool goes_first;          // it is passed over, and the eviction of another one waits for it
 	moment_us phase_since;    // when it connected, went, lapsed
 	moment_us evict_retry_at; // the record failed: not before
 	moment_us answered_at;    // when it last answered a recall, or the first of the open ones was sent

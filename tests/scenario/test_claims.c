@@ -788,6 +788,7 @@ START_TEST(claim_while_the_block_is_given_back)
 
 	steps_child(scenario, "D", "B", true);
 	steps_write(scenario, "C", 'c');
+	steps_write_block(scenario, "P", 8, 'p'); // with nothing left on record P would be evicted when its lease is over
 	world_cut(scenario_node(scenario, "P"), 0, 0, 3 * LEASE_MS * 1000);
 	steps_leave(scenario, "C", "A", 0);
 	scenario_run(scenario, 2 * LEASE_MS);
