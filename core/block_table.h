@@ -28,12 +28,16 @@
 
 enum copy { COPY_ABSENT, COPY_CLEAN, COPY_UNSTABLE, COPY_DIRTY };
 
+// Below a root: was what is held granted when nothing was? Then it was under volume.held_epoch, or, if that has been confirmed
+// anew since, under one before, or under that which is to be confirmed next. Else it was claimed.
+enum anew { ANEW_NOT, ANEW_NOW, ANEW_BEFORE, ANEW_NEXT };
+
 struct entry {
 	block_key key;
 	version_t version;      // of the copy, or the newest this node knows of when it has none
 	uint32_t expiry;        // of what is held from the parent, in ticks; EXPIRY_NEVER at a root
-	uint32_t chain : 31;    // next in the hash bucket
-	uint32_t anew : 1;      // below a root: what is held was granted when nothing was, not claimed
+	uint32_t chain : 30;    // next in the hash bucket
+	uint32_t anew : 2;      // enum anew
 	uint32_t dir : 31;      // head of its directory records
 	uint32_t ahead : 1;     // the copy was read ahead, and nobody has used it yet
 	uint32_t held : 2;      // enum perm
@@ -47,7 +51,7 @@ struct entry {
 
 static_assert(sizeof(struct entry) == 32, "protocol.md 9: memory per cached block");
 
-enum { DIR_MAX = INT32_MAX, CHAIN_MAX = INT32_MAX };
+enum { DIR_MAX = INT32_MAX, CHAIN_MAX = INT32_MAX / 2 };
 
 enum { EXPIRY_SHIFT = 14 }; // a tick is 16.4 ms, counted from the node's start: 32 bits last for two years
 #define EXPIRY_NEVER UINT32_MAX

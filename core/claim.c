@@ -428,7 +428,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		return;
 	}
 	client_take_grant(core, entry, message, core->parent.answered);
-	entry->anew = 0;
+	entry->anew = ANEW_NOT;
 	// The child has to learn what the parent has, not what was here under an earlier session. What is still to be brought
 	// up of that goes on, unless the parent has newer bytes.
 	if (entry->copy == COPY_DIRTY && item->version > entry->version)

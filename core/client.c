@@ -252,7 +252,8 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	volume_told_epoch(volume, message->epoch, false);
 	if (message->grant > core->parent.grant_seen)
 		core->parent.grant_seen = message->grant;
-	entry->anew |= entry->held == PERM_NO;
+	if (entry->held == PERM_NO)
+		entry->anew = message->epoch > volume->held_epoch ? ANEW_NEXT : ANEW_NOW;
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, start, message->ttl_ms);
 	shorten_lease(core, volume, start, message->hb_ttl_ms);

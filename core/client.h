@@ -56,6 +56,9 @@ void client_lost(struct core *core, struct entry *entry, const char *why);
 // The link to the parent is gone: nothing is under way any more. What is held stays, until its lease is over.
 void client_link_down(struct core *core);
 
+// What is held of ${volume} is so under another epoch now, that of a root that was started anew.
+void client_epoch_confirmed(struct core *core, const struct volume *volume);
+
 // ${volume}'s CONNECT was answered. ${resumed}: what was held still stands; else all of it is claimed anew, or given up
 // (recovery.c). ${lapsed}: the lease had ended meanwhile, and with it what was held for reading.
 void client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed);

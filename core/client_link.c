@@ -47,6 +47,21 @@ client_link_down(struct core *core)
 }
 
 void
+client_epoch_confirmed(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 1; i < core->table.entries.next; i++) {
+		struct entry *entry = table_entry(&core->table, i);
+
+		if (!pool_is_used(&core->table.entries, i) || block_key_volume(entry->key) != volume->index)
+			continue;
+		if (entry->anew == ANEW_NOW)
+			entry->anew = ANEW_BEFORE;
+		else if (entry->anew == ANEW_NEXT)
+			entry->anew = ANEW_NOW;
+	}
+}
+
+void
 client_connected(struct core *core, struct volume *volume, bool resumed, bool lapsed)
 {
 	if (!resumed) {

@@ -378,7 +378,7 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	}
 	claim_end(core, entry, work);
 	client_take_grant(core, entry, message, work->ask_at);
-	entry->anew = 0;
+	entry->anew = ANEW_NOT;
 	if (item->version > entry->version) { // newer ones from below went past us
 		if (entry->copy == COPY_DIRTY)
 			dirty_superseded(core, entry);

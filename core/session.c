@@ -192,10 +192,13 @@ tell_way_up(struct core *core, struct volume *volume)
 
 // Nothing is to be claimed any more: what is held is so under the epoch that the parent holds under.
 static void
-epoch_confirmed(struct volume *volume)
+epoch_confirmed(struct core *core, struct volume *volume)
 {
-	if (volume->parent_epoch != 0)
-		volume->held_epoch = volume->parent_epoch;
+	if (volume->parent_epoch == 0 || volume->parent_epoch == volume->held_epoch)
+		return;
+	volume->held_before = volume->held_epoch;
+	volume->held_epoch = volume->parent_epoch;
+	client_epoch_confirmed(core, volume);
 }
 
 bool
@@ -245,7 +248,7 @@ session_news(struct core *core, struct volume *volume, const struct message *mes
 		table_touch_works(&core->table, volume->index); // another root may be above
 	if (volume->claims_end_due)
 		return;
-	epoch_confirmed(volume);
+	epoch_confirmed(core, volume);
 	tell_way_up(core, volume);
 }
 
@@ -259,7 +262,7 @@ session_renamed(struct core *core, struct volume *volume)
 void
 session_recovered(struct core *core, struct volume *volume)
 {
-	epoch_confirmed(volume);
+	epoch_confirmed(core, volume);
 	journaled_author_changed(core, volume);
 	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
 	    memcmp(volume->told_path, volume->above, sizeof(volume->told_path)) != 0)

@@ -243,8 +243,10 @@ static bool
 was_lost_before(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	const struct volume *volume = entry_volume(core, entry);
+	uint32_t granted_under = entry->anew == ANEW_BEFORE ? volume->held_before : volume->held_epoch;
 
-	return !volume->is_root && entry->held != PERM_NO && entry->anew && claimant_get(core, want->claimant)->epoch < volume->held_epoch;
+	return !volume->is_root && entry->held != PERM_NO && entry->anew != ANEW_NOT &&
+	       claimant_get(core, want->claimant)->epoch < granted_under;
 }
 
 // Bytes that are not newer than what is here, since the block was granted here: were they written over from then on, or was their
@@ -252,7 +254,7 @@ was_lost_before(const struct core *core, const struct entry *entry, const struct
 static bool
 may_be_lost_before(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	return !entry_volume(core, entry)->is_root && entry->anew && want->version <= entry->version;
+	return !entry_volume(core, entry)->is_root && entry->anew != ANEW_NOT && want->version <= entry->version;
 }
 
 static enum verdict

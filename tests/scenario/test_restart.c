@@ -34,6 +34,46 @@ START_TEST(root_restarts_with_writers_below)
 }
 END_TEST
 
+// F3, F6: C, below Q, is away while the root is started anew, and what G has is confirmed, which was granted under the root before, as it
+// was to C. C comes to G: nobody else has been given the block. _i == 1: its lease lasts, as Q stands still meanwhile.
+// (seeds 1105056, 1129621)
+START_TEST(block_that_was_granted_before_and_is_confirmed)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync = NULL;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "G", "P", true);
+	steps_child(scenario, "Q", "G", false);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	if (_i == 0) {
+		steps_cut(scenario, "C", "Q", STEPS_EVICTED_MS);
+	} else {
+		world_pause(scenario_node(scenario, "Q"), scenario->world->now + LEASE_MS * 500);
+		sync = scenario_sync(scenario, "C"); // Q has bytes to bring then
+		scenario_run(scenario, 50);
+		steps_leave(scenario, "C", "G", 100);
+		scenario_run(scenario, 300);
+		ck_assert_uint_eq(scenario_count(scenario, "G -> Q  INVALIDATE RECOVERY_OP"), 1);
+	}
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, _i == 0 ? 2 * LEASE_MS : LEASE_MS);
+	if (_i == 0)
+		steps_leave(scenario, "C", "G", 0);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "G -> C  OK_REPLY volume=3 block=7 perm=WRITE"), 1);
+	if (sync != NULL)
+		request_expect_ok(sync);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R11: C has the block across a restart of the root, and writes with the epoch of the new one; P knows it under a version of the one
 // before. C dies: the gap that P leaves is beyond what C has used. (seeds 756566, 760683)
 START_TEST(gap_behind_a_writer_of_a_newer_epoch)
@@ -615,6 +655,7 @@ main(void)
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
+	tcase_add_loop_test(tcase, block_that_was_granted_before_and_is_confirmed, 0, 2);
 	tcase_add_test(tcase, claimed_in_time_on_a_link_that_breaks);
 	tcase_add_test(tcase, gap_behind_a_writer_of_a_newer_epoch);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
