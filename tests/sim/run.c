@@ -412,7 +412,7 @@ is_connected(const struct run *run, const struct node *node, const char *volume)
 		if (index < 0)
 			return false;
 		core_volume_info(node->core, (uint32_t)index, world_clock(node), &info);
-		if (!info.parent_connected)
+		if (!info.parent_connected || info.phase == PHASE_RECOVERING)
 			return false;
 		node = world->nodes[node->parent];
 	}
