@@ -172,6 +172,7 @@ server_barrier(struct core *core, struct child *child, const struct message *mes
 	}
 	if (child->lost == LOST_TOLD) {
 		child->lost = LOST_NOTHING;
+		volume->confirms_anew |= !volume->is_root;
 		child->sync_failed = false;
 	}
 	volume->elsewhere |= (message->flags & FLAG_RECOVERY_OP) != 0 && !volume->is_root;

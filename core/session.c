@@ -11,6 +11,7 @@
 #include "core/sealed.h"
 #include "core/admission.h"
 #include "core/check.h"
+#include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
@@ -143,8 +144,43 @@ add_address(struct core *core, const char *address)
 	core->way_up_size = used + size;
 }
 
-void
-session_way_up(struct core *core, const struct volume *volume, struct message *message)
+// What is still to be brought up, or has been lost since, may have been so for the sake of names under which it was recorded
+// before: who has it from below brings it under those, too, wherever he goes. (A child that was above then must not find itself
+// among those that are now.)
+static struct claimant
+names_of_owed(const struct core *core, const struct volume *volume)
+{
+	struct claimant all = volume->own, names = {0};
+	bool any = volume->owed > 0;
+
+	for (uint32_t i = 0; i < volume->own_before.path_count; i++)
+		claimant_add_name(&all, volume->own_before.path[i]);
+	for (uint32_t i = 0; i < core->child_count; i++) {
+		const struct child *child = core->children[i];
+
+		if (!child->in_use || child->volume != volume->index)
+			continue;
+		any |= child->lost != LOST_NOTHING;
+		for (uint32_t k = 0; k < all.path_count; k++)
+			if (all.path[k] == child->node_id)
+				all.path[k] = volume->node_id;
+	}
+	for (uint32_t i = 0; any && i < all.path_count; i++)
+		claimant_add_name(&names, all.path[i]);
+	return names;
+}
+
+static bool
+is_on_path(const struct message *message, uint64_t node_id)
+{
+	for (uint32_t i = 0; i < message->path_count; i++)
+		if (message->path[i] == node_id)
+			return true;
+	return false;
+}
+
+static void
+add_way_up(struct core *core, const struct volume *volume, const struct claimant *owed, struct message *message)
 {
 	message->present |= PRESENT(PATH);
 	message->path[message->path_count++] = volume->node_id;
@@ -152,6 +188,9 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 		return;
 	for (uint32_t i = 0; i < volume->above_count && message->path_count < LIMIT_HOPS; i++)
 		message->path[message->path_count++] = volume->above[i];
+	for (uint32_t i = 0; i < owed->path_count && message->path_count < LIMIT_HOPS - 2; i++) // there are two more
+		if (!is_on_path(message, owed->path[i]))
+			message->path[message->path_count++] = owed->path[i];
 	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
 		message->path[message->path_count++] = volume->name_before;
 	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) // who has left bytes to it knows it by that
@@ -166,10 +205,20 @@ session_way_up(struct core *core, const struct volume *volume, struct message *m
 	message->parent_addr = (struct blob){(const uint8_t *)core->way_up, core->way_up_size};
 }
 
+void
+session_way_up(struct core *core, const struct volume *volume, struct message *message)
+{
+	struct claimant owed = names_of_owed(core, volume);
+
+	add_way_up(core, volume, &owed, message);
+}
+
 // Tell the children: what they hold is recorded along another way from now on.
 static void
 tell_way_up(struct core *core, struct volume *volume)
 {
+	struct claimant owed = names_of_owed(core, volume);
+
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		const struct child *child = core->children[i];
 		struct message *message;
@@ -182,7 +231,7 @@ tell_way_up(struct core *core, struct volume *volume)
 		message->volume_id = volume->id;
 		message->epoch = volume->epoch;
 		message->connect_flags = recovery_is_confirmed(volume) ? 0 : CONNECT_RECOVERING;
-		session_way_up(core, volume, message);
+		add_way_up(core, volume, &owed, message);
 	}
 	volume->confirms_anew = false;
 	memcpy(volume->told_path, volume->above, sizeof(volume->told_path));

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// A node that has come to another parent has another name (protocol.md F4). What it could not bring home by then may still be lost for
+// that under the name before, and so may what it has acknowledged of it to those below.
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+
+// F2, R13: Q has the bytes of C, which it has acknowledged, and could not give back to P. It goes to O, where nobody answers, and has
+// another name there; P evicts the one that it knows. C goes to the root. (seed 1128110)
+START_TEST(bytes_at_who_has_another_name_since)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read, *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "O", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "O", "A", 8 * STEPS_EVICTED_MS);
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 45);
+	steps_cut(scenario, "Q", "P", 8 * STEPS_EVICTED_MS);
+	scenario_run(scenario, 20);
+	steps_leave(scenario, "Q", "O", 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> C  OK_REPLY volume=5 block=7"), 2);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> O  RECOVER RECOVERY_OP volume=4 block=7"), 1);
+	world_cut(scenario_node(scenario, "C"), 0, 0, 0);
+	scenario_run(scenario, 100);
+	steps_leave(scenario, "C", "A", STEPS_EVICTED_MS);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	write = scenario_write(scenario, "B", 7, 'b');
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_letter(read, '.');
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("renamed");
+	TCase *tcase = tcase_create("renamed");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, bytes_at_who_has_another_name_since);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
