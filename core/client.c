@@ -254,6 +254,8 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 		core->parent.grant_seen = message->grant;
 	if (entry->held == PERM_NO)
 		entry->anew = message->epoch > volume->held_epoch ? ANEW_NEXT : ANEW_NOW;
+	if (entry->anew == ANEW_NEXT && volume->next_epoch == 0)
+		volume->next_epoch = message->epoch;
 	entry_set_held(core, entry, message->perm);
 	entry->expiry = expiry_from(core, start, message->ttl_ms);
 	shorten_lease(core, volume, start, message->hb_ttl_ms);

@@ -143,6 +143,13 @@ recovery_revoked(struct core *core, struct entry *entry)
 		recovery_uncovered(core, entry);
 }
 
+// Under which root what is held, or was when it was written, was granted, or confirmed since.
+static uint32_t
+epoch_of(const struct volume *volume, const struct entry *entry)
+{
+	return entry->anew == ANEW_NEXT ? volume->next_epoch : volume->held_epoch;
+}
+
 // What is not covered by a permission any more is sent again.
 static void
 give_up_claim(struct core *core, struct entry *entry)
@@ -153,7 +160,7 @@ give_up_claim(struct core *core, struct entry *entry)
 	bool to_the_end = (entry->held == PERM_READ && !entry->stale) ||
 			  (again ? work->resend_read : entry_volume(core, entry)->farewell_missed);
 	uint32_t losses = again ? work->resend_losses : 0;
-	uint32_t epoch = losses > 0 ? work->resend_epoch : entry_volume(core, entry)->held_epoch;
+	uint32_t epoch = losses > 0 ? work->resend_epoch : epoch_of(entry_volume(core, entry), entry);
 
 	if (work != NULL && work->claim_clean && entry->copy == COPY_UNSTABLE)
 		unstable_settle(core, entry); // nothing of ours
@@ -280,7 +287,7 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 
 	volume->own.node_id = volume->node_id;
 	volume->own.number = core->parent.number;
-	volume->own.epoch = volume->held_epoch;
+	volume->own.epoch = epoch_of(volume, entry);
 	return (struct saying){
 		.link = (uint32_t)core->parent.link,
 		.volume = volume->index,

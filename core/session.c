@@ -247,6 +247,7 @@ epoch_confirmed(struct core *core, struct volume *volume)
 		return;
 	volume->held_before = volume->held_epoch;
 	volume->held_epoch = volume->parent_epoch;
+	volume->next_epoch = 0;
 	client_epoch_confirmed(core, volume);
 }
 

@@ -205,6 +205,7 @@ struct volume {
 	uint64_t told_name;
 	uint32_t held_epoch;   // of the root, under which all that is held was confirmed (F6)
 	uint32_t held_before;  // what that was before it was last confirmed anew, under the same session
+	uint32_t next_epoch;   // the oldest that something was granted under since, and that is to be confirmed yet; 0: nothing was
 	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
 	uint32_t told_epoch;   // as the children know it
 	bool confirms_anew;    // all that was owed has been answered since: they have to hear it

@@ -74,6 +74,43 @@ START_TEST(block_that_was_granted_before_and_is_confirmed)
 }
 END_TEST
 
+// F3, F6: Q was cut off when the root was started anew, and has bytes to bring to P: until they are answered it confirms nothing to those
+// below. C has been granted the block meanwhile, as P was, under the new root. C comes to P. (seed 1154398)
+START_TEST(block_that_is_granted_before_anything_is_confirmed)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "O", "A", false);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "O", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write_block(scenario, "Q", 8, 'q');
+	read = scenario_read(scenario, "B", 8);
+	scenario_run(scenario, 35);
+	steps_cut(scenario, "Q", "O", 2 * STEPS_EVICTED_MS);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(read);
+	steps_write(scenario, "P", 'p');
+	scenario_hold(scenario, "P", "A", true);
+	steps_leave(scenario, "Q", "P", 0);
+	scenario_run(scenario, 100);
+	steps_write(scenario, "C", 'c');
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  OK_REPLY volume=4 block=7 perm=WRITE"), 1);
+	scenario_hold(scenario, "P", "A", false);
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R11: C has the block across a restart of the root, and writes with the epoch of the new one; P knows it under a version of the one
 // before. C dies: the gap that P leaves is beyond what C has used. (seeds 756566, 760683)
 START_TEST(gap_behind_a_writer_of_a_newer_epoch)
@@ -656,6 +693,7 @@ main(void)
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
 	tcase_add_loop_test(tcase, root_restarts_with_writers_below, 0, 3);
 	tcase_add_loop_test(tcase, block_that_was_granted_before_and_is_confirmed, 0, 2);
+	tcase_add_test(tcase, block_that_is_granted_before_anything_is_confirmed);
 	tcase_add_test(tcase, claimed_in_time_on_a_link_that_breaks);
 	tcase_add_test(tcase, gap_behind_a_writer_of_a_newer_epoch);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
