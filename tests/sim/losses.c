@@ -27,18 +27,26 @@ is_told(const struct losses *losses, uint32_t node, uint64_t at, bool kept)
 	return false;
 }
 
+// Nobody has been told that the write is done. What it has done by then may be with those above alone, if its author has left it to
+// them (R13).
+static bool
+is_unfinished(const struct register_op *write)
+{
+	return write->returned == LINEARIZABLE_UNKNOWN;
+}
+
 static bool
 is_about(const struct losses *losses, const struct failure *failure, const struct register_op *write, bool kept)
 {
-	bool own = failure->node == write->tag;
+	bool own = failure->node == write->tag, holds = own || is_unfinished(write);
 
 	switch (failure->kind) {
 	case FAILURE:
 		break;
 	case FAILURE_IF_TOLD:
-		return own && is_told(losses, failure->node, failure->at, kept);
+		return holds && is_told(losses, failure->node, failure->at, kept);
 	case FAILURE_TOLD:
-		return own;
+		return holds;
 	case FAILURE_GONE:
 		return !own || (kept && is_told(losses, failure->node, failure->at, kept));
 	case FAILURE_DEATH:
@@ -79,6 +87,8 @@ window_find(const struct losses *losses, const struct register_op *write, bool k
 		window.first = failure->at < window.first ? failure->at : window.first;
 		window.until = failure->until > window.until ? failure->until : window.until;
 	}
+	if (is_unfinished(write))
+		window.own = window.own || window.above;
 	if (write->tag == 0) // it has nobody above
 		window.above = window.own;
 	if (losses->trusted != NULL && !losses->trusted[write->tag])

@@ -5,6 +5,7 @@
 // A write is at its author N, later perhaps known to be further up, in the end on the disk. N's failure (its process
 // ends, or it is told that writes of it are lost) may undo what was nowhere else; what was known to be at its parent
 // survives that, unless one of N's ancestors fails too (or had failed, and the write was done under a lease from before); what was known to be at the root, unless the root fails too.
+// A write that nobody was told is done may be undone by a failure of any of them alone.
 // Its readers below N may have read it from N alone; others had it from an ancestor of N: so their reads are undone
 // only by a second failure, of an ancestor.
 //
