@@ -74,6 +74,7 @@ struct run {
 	struct disk *disks[WORLD_VOLUMES];
 	struct load loads[PLAN_NODES_MAX];
 	int parents[PLAN_NODES_MAX];
+	moment_us healed_at; // from then on there are no faults
 	struct client *clients;
 	size_t client_count;
 	size_t clients_busy; // have requests left or running

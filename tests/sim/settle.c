@@ -285,6 +285,7 @@ settle(struct run *run)
 {
 	run->calm = true;
 	chaos_heal(run);
+	run->healed_at = run->world->now;
 	run_phase(run, "heal", all_ready);
 	if (run->plan->may_cut_off || run->plan->may_time_out || run->plan->byzantine)
 		attach(run);

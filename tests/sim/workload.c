@@ -406,6 +406,12 @@ sync_ended(struct client *client)
 
 // ---- Errors ----
 
+static moment_us
+lease_us(const struct plan *plan)
+{
+	return (moment_us)plan->nodes[0].core.hb_ttl_ms * 1000;
+}
+
 // May a request of this kind end so, as the plan goes?
 static bool
 error_may_be(const struct client *client)
@@ -436,8 +442,10 @@ error_may_be(const struct client *client)
 	if (error == ERR_LOST && client->io.io.kind != IO_READ && client->node->journal != NULL &&
 	    plan->chaos.count[CHAOS_LEAVE] > 0 && !client->run->strict)
 		return true;
-	// Blocks that nobody has touched in the end may be somebody's who is gone: he is evicted only now.
-	if (error == ERR_TIMED_OUT && plan->may_time_out && plan->block_count > SETTLE_BLOCKS)
+	// Blocks that nobody has touched in the end may be somebody's who is gone: he is evicted only now. And so may all, as long as
+	// the leases last of those who went last.
+	if (error == ERR_TIMED_OUT && plan->may_time_out &&
+	    (plan->block_count > SETTLE_BLOCKS || client->run->world->now < client->run->healed_at + 2 * lease_us(plan)))
 		return true;
 	if (!plan->recovery || plan->fair || client->run->strict)
 		return false;
