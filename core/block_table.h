@@ -88,6 +88,7 @@ struct want {
 	struct io *io;     // NULL: cancelled
 	struct buf *buf;   // bytes of a PUT, a child's or of a synchronous local write of a whole block
 	version_t version; // of a FLUSH that waits; of the applied bytes; of the copy that is claimed
+	struct gap gap;    // below that, as who brings bytes knows it; all zero: none
 	bool has_digest;   // of a GET: the child has bytes of this digest
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	// A claim (claim.c).

@@ -6,6 +6,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/gaps.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/recall.h"
@@ -131,6 +132,8 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->hops_left = message->hops_left;
 	want->entry = work->entry;
 	want->version = item->version;
+	if (message->count == 1 && message->gap.to <= item->version)
+		want->gap = message->gap;
 	want->buf = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? buf_ref(item->buf) : NULL;
 	want->claimant = claimant;
 	want->asked = -1;
@@ -325,6 +328,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		item.version = entry->version + 1;
 	if ((item.version > entry->version || (item.version == entry->version && lacks)) &&
 	    !known && stored_is_newer(bounds, want->version)) {
+		gaps_note(core, entry->key, want->gap);
 		server_absorb(core, entry, &item);
 		stored_brought(volume, block_key_block(entry->key), want->version);
 		if (volume->is_root && want->early && want->perm == PERM_NO)

@@ -9,6 +9,7 @@
 #include "core/claim.h"
 #include "core/claimant.h"
 #include "core/dirty.h"
+#include "core/gaps.h"
 #include "core/heartbeat.h"
 #include "core/journaled.h"
 #include "core/local.h"
@@ -579,6 +580,7 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 	say.item = true;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.version = entry->version;
+	say.gap = gaps_below(core, entry->key, entry->version);
 	say.buf = buf;
 	work->flush_xid = outbox_say(core, &say)->xid;
 	work->flush_resent = false;

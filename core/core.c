@@ -8,6 +8,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/gaps.h"
 #include "core/journaled.h"
 #include "core/info.h"
 #include "core/local.h"
@@ -136,6 +137,7 @@ core_destroy(struct core *core)
 	}
 	for (uint32_t i = 0; i < core->volume_count; i++)
 		volume_free(core->volumes[i]);
+	gaps_forget(core);
 	while (core->pending_connects != NULL) {
 		struct pending_connect *pending = core->pending_connects;
 

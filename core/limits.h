@@ -33,6 +33,7 @@ enum {
 	LIMIT_CLAIMS = 1 << 24,                     // of children, with bytes that they bring, being decided at the same time
 	LIMIT_DIRECTORY_MAX = 1 << 28,              // of core_config.directory_max
 	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
+	LIMIT_GAPS = 4096,                          // blocks of which a node knows which versions are lost
 	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root
 	LIMIT_STORED = 1 << 24,                     // blocks whose version before the start a root remembers
 	LIMIT_LISTENERS = 16,

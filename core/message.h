@@ -122,7 +122,9 @@ enum status {
 	X(RANGE_START, 0x0020)   \
 	X(STRIPE, 0x0021)        \
 	X(LINK_NUMBER, 0x0022)   \
-	X(PARENT_ADDR, 0x8001)
+	X(PARENT_ADDR, 0x8001)   \
+	X(GAP_FROM, 0x8002)      \
+	X(GAP_TO, 0x8003)
 
 enum param_type {
 #define X(name, value) PARAM_##name = value,
@@ -195,6 +197,7 @@ struct message {
 	uint32_t path_count;
 	uint32_t credits;
 	uint64_t link_number; // of the link of NODE_ID that this is about: it grows with each CONNECT
+	struct gap gap;       // GAP_FROM, GAP_TO: below the version of the only block that this is about
 	uint64_t volume_size;                                                        // bytes
 	uint32_t block_size;                                                         // bytes
 	struct blob key, digest, parent_addr;

@@ -43,6 +43,8 @@ joins(const struct core *core, const struct message *open, const struct saying *
 	if (((open->present & PRESENT(DIGEST)) != 0) != (say->digest != NULL) ||
 	    open->digest.size + BLOCK_DIGEST_SIZE > LIMIT_BLOB_SIZE)
 		return false;
+	if (say->gap.to != 0 || (open->present & PRESENT(GAP_TO)))
+		return false;
 	if (!claims_alike(open, say) || ((open->present & PRESENT(GRANT)) != 0) != (say->grant || say->grant_seen != 0) ||
 	    (open->items != NULL) != say->item)
 		return false;
@@ -124,6 +126,10 @@ outbox_begin_run(struct core *core, const struct saying *say)
 	if (say->grant_seen != 0) {
 		message->present |= PRESENT(GRANT);
 		message->grant = say->grant_seen;
+	}
+	if (say->gap.to != 0) {
+		message->present |= PRESENT(GAP_FROM) | PRESENT(GAP_TO);
+		message->gap = say->gap;
 	}
 	if (say->status != STATUS_NONE) {
 		message->present |= PRESENT(STATUS);

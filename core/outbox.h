@@ -31,6 +31,7 @@ struct saying {
 	enum item_kind kind;
 	version_t version;
 	struct buf *buf; // ITEM_DATA; counted
+	struct gap gap;  // below its version; all zero: none is known
 };
 
 // Say it: in the link's last message when it fits there, else in a new one. Returns the message (its xid and grant

@@ -4,6 +4,7 @@
 #include "core/claimant.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/gaps.h"
 #include "core/outbox.h"
 #include "core/push.h"
 
@@ -311,6 +312,8 @@ recall_from_gone(struct core *core, struct entry *entry)
 	if (version_epoch(gap) < entry_volume(core, entry)->epoch) // the writer may have known of it, too
 		gap = version_make(entry_volume(core, entry)->epoch, 0);
 	gap += RECLAIM_GAP;
+	if (is_newest_left(core, entry) && (was != COPY_ABSENT || entry_volume(core, entry)->is_root))
+		gaps_note(core, entry->key, (struct gap){entry->version, gap}); // else when it is known with which bytes it goes on
 	if (was == COPY_ABSENT || is_newest_left(core, entry))
 		entry->version = gap;
 	if (was == COPY_ABSENT && entry_volume(core, entry)->is_root)

@@ -14,6 +14,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
+#include "core/gaps.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -440,6 +441,7 @@ recovery_resend(struct core *core, struct entry *entry)
 	say.flags |= dirty_root_awaited(core, work) ? FLAG_FORCE_SYNC : 0;
 	say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 	say.buf = buf;
+	say.gap = gaps_below(core, entry->key, entry->version);
 	work->flush_xid = outbox_say(core, &say)->xid;
 	work->flush_resent = true;
 	dirty_sent(core, entry);

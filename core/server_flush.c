@@ -2,6 +2,7 @@
 // What children bring up: FLUSH of blocks and of volumes (R6, R14), FORWARD (R13).
 #include "core/check.h"
 #include "core/dirty.h"
+#include "core/gaps.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
 #include "core/server.h"
@@ -131,6 +132,8 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT)) {
 		if (entry->claimed) // he had those bytes, and may have written over them since
 			stored_brought(volume, block, entry->version);
+		if (message->count == 1 && message->gap.to <= item->version)
+			gaps_note(core, entry->key, message->gap);
 		server_absorb(core, entry, item);
 		stored_brought(volume, block, item->version);
 	}

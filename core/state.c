@@ -3,6 +3,7 @@
 #include "core/state.h"
 #include "core/check.h"
 #include "core/claim.h"
+#include "core/gaps.h"
 #include "core/journaled.h"
 #include "core/unstable.h"
 
@@ -387,6 +388,8 @@ entry_next_version(struct core *core, const struct entry *entry)
 		return entry->version;
 	if (work != NULL) {
 		work->exposed = false;
+		if (entry->copy != COPY_ABSENT)
+			gaps_note(core, entry->key, (struct gap){entry->version, work->gap});
 		newest = work->gap > newest ? work->gap : newest;
 		work->gap = 0;
 	}

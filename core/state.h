@@ -407,6 +407,7 @@ struct core {
 	struct pool store_ops;
 	struct claimant *claimants; // of children's claims, by index from 1
 	uint32_t claimant_count;
+	struct gap_known *gaps;
 	struct eviction *evictions;
 	uint64_t eviction_number;
 	moment_us grace_end; // of root volumes (F6), not before; 0: none

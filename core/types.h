@@ -39,6 +39,11 @@ version_make(uint32_t epoch, uint64_t counter)
 	return (uint64_t)epoch << VERSION_COUNTER_BITS | counter;
 }
 
+// Versions of a block that are lost: above from, below to (core/gaps.h). All zero: none.
+struct gap {
+	version_t from, to;
+};
+
 static inline uint64_t
 version_counter(version_t version)
 {

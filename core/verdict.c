@@ -17,6 +17,7 @@
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/eviction.h"
+#include "core/gaps.h"
 #include "core/outbox.h"
 #include "core/recall.h"
 #include "core/recovery.h"
@@ -78,6 +79,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
 		.version = want->version,
+		.gap = want->gap,
 		.buf = want->buf,
 	};
 	want->up_xid = outbox_say(core, &say)->xid;
@@ -476,6 +478,8 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return end_recall(core, entry, want) ? CLAIM_GRANTED : CLAIM_WAITS;
 	if (want->cleared)
 		return CLAIM_TAKEN;
+	if (want->perm != PERM_WRITE && gaps_have(core, entry->key, want->version))
+		return refuse(want, STATUS_EVICTED); // nobody who had the block from then on has seen them
 	if (eviction_voids(core, volume->index, claimant_get(core, want->claimant)) && !came_before_eviction(entry, want))
 		return refuse(want, STATUS_EVICTED);
 	if (version_epoch(want->version) > volume->epoch)

@@ -47,6 +47,8 @@ const struct param wire_params[PRESENT_COUNT] = {
 	BLOB(STRIPE, stripe, 0, LIMIT_BLOB_SIZE),
 	NUMBER(LINK_NUMBER, 8, link_number, 0, UINT64_MAX),
 	BLOB(PARENT_ADDR, parent_addr, 0, LIMIT_BLOB_SIZE),
+	NUMBER(GAP_FROM, 8, gap.from, 0, UINT64_MAX),
+	NUMBER(GAP_TO, 8, gap.to, 0, UINT64_MAX),
 };
 
 const struct param *

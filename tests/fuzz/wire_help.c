@@ -109,7 +109,7 @@ items_differ(const struct message *a, const struct message *b, size_t block_size
 	X(opcode)                                                                                                   \
 	X(hops_left) X(flags) X(origin) X(xid) X(present) X(volume_id) X(connect_flags) X(block) X(count) X(perm)   \
 		X(ttl_ms) X(hb_ttl_ms) X(status) X(err_param) X(parent_id) X(grant) X(epoch) X(protocol) X(node_id) \
-			X(session) X(link_number) X(path_count) X(credits) X(volume_size) X(block_size)
+			X(session) X(link_number) X(gap.from) X(gap.to) X(path_count) X(credits) X(volume_size) X(block_size)
 #define MESSAGE_BLOBS(X) \
 	X(volume_name)   \
 	X(err_value) X(node_name) X(key) X(digest) X(cookie) X(range_start) X(stripe) X(parent_addr)

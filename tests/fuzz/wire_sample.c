@@ -193,6 +193,8 @@ random_fields(struct sample *sample, uint64_t *seed)
 	BLOB(STRIPE, stripe, 0, 4096)
 	NUMBER(LINK_NUMBER, link_number, 0, UINT64_MAX)
 	BLOB(PARENT_ADDR, parent_addr, 0, 4096)
+	NUMBER(GAP_FROM, gap.from, 0, UINT64_MAX)
+	NUMBER(GAP_TO, gap.to, 0, UINT64_MAX)
 #undef NUMBER
 #undef BLOB
 	for (size_t i = 0; i < message->path_count; i++)

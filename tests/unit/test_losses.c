@@ -66,8 +66,9 @@ twin_may_undo(const struct story *story, size_t w, const struct failure *failure
 	int author = (int)write->tag;
 	uint64_t from = write->invoked;
 	bool second = ancestor_failed(story, author, from);
+	bool first = failed(story, author, from) || (write->returned == LINEARIZABLE_UNKNOWN && second);
 
-	if (!failed(story, author, from) || failure->at <= from || story->fates[w].durable)
+	if (!first || failure->at <= from || story->fates[w].durable)
 		return false;
 	if (story->fates[w].place == PLACE_PARENT && !second)
 		return false;

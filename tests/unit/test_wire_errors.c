@@ -111,6 +111,7 @@ static const struct {
 	{PARAM_COOKIE, 0, 32768},    {PARAM_RANGE_START, 0, 4096},
 	{PARAM_STRIPE, 0, 4096},     {PARAM_LINK_NUMBER, 8, 8},
 	{PARAM_PARENT_ADDR, 0, 4096},
+	{PARAM_GAP_FROM, 8, 8},      {PARAM_GAP_TO, 8, 8},
 	{PARAM_DATA, 512, 32768},
 };
 enum { LENGTH_COUNT = sizeof(lengths) / sizeof(lengths[0]) };
