@@ -390,11 +390,11 @@ claim_advance(struct core *core, struct entry *entry)
 }
 
 bool
-claim_wants_write(const struct core *core, const struct work *work)
+claim_decides(const struct core *core, const struct work *work)
 {
 	uint32_t i = work->claim_head;
 
-	while (i != 0 && table_want(&core->table, i)->perm != PERM_WRITE)
+	while (i != 0 && table_want(&core->table, i)->perm != PERM_WRITE && table_want(&core->table, i)->asked < 0)
 		i = table_want(&core->table, i)->next;
 	return i != 0;
 }

@@ -12,8 +12,9 @@ void claim_request(struct core *core, struct child *child, const struct message 
 // Decide what can be decided of the block's claims. True when none is left.
 bool claim_advance(struct core *core, struct entry *entry);
 
-// Does a claim for WRITE wait? Bytes that are brought have no say in who has the block.
-bool claim_wants_write(const struct core *core, const struct work *work);
+// Is it to be decided who has the block, or are bytes on their way that are newer: does a claim for WRITE wait, or for a child that was
+// asked?
+bool claim_decides(const struct core *core, const struct work *work);
 
 // The parent's answer to a claim that was passed on; false when it is about something else.
 bool claim_reply(struct core *core, struct entry *entry, const struct message *message, const struct item *item);

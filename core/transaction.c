@@ -261,7 +261,7 @@ transaction_advance(struct core *core, struct entry *entry)
 		recall_revoked(core, entry);
 	if (core->stop != STOP_NO)
 		recall_children(core, entry, -1, PERM_NO);
-	if (work->recall_open && (entry->held != PERM_WRITE || !claim_wants_write(core, work)) &&
+	if (work->recall_open && (entry->held != PERM_WRITE || !claim_decides(core, work)) &&
 	    recall_children(core, entry, -1, work->recall_perm))
 		client_answer_recall(core, entry);
 	if (!claimed || work->claim || work->settles != 0 || claim_in_grace(core, entry_volume(core, entry)))

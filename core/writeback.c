@@ -322,7 +322,7 @@ static enum perm
 flush_perm(const struct core *core, const struct entry *entry, const struct work *work)
 {
 	if (work->ask != ASK_NONE || work->want_head != 0 || directory_max(&core->directory, entry, -1) == PERM_WRITE ||
-	    claim_wants_write(core, work))
+	    claim_decides(core, work))
 		return PERM_WRITE; // R19: a request is under way
 	if (core->config.give_back && entry->dir == 0)
 		return PERM_NO;

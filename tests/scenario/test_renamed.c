@@ -43,6 +43,37 @@ START_TEST(bytes_at_who_has_another_name_since)
 }
 END_TEST
 
+// R6, F4: Q, which has C's newest bytes and could not give them back to O, brings them to P. O lets the block go for these, with
+// older ones, and A waits for it: P does not answer before it has taken the newer ones. (seed 1176715)
+START_TEST(bytes_that_are_decided_about_while_the_block_is_recalled)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "O", "P", true);
+	steps_child(scenario, "D", "O", true);
+	steps_child(scenario, "Q", "O", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "D", 'c');
+	steps_write(scenario, "C", 'd');
+	read = scenario_read(scenario, "B", 7);
+	scenario_run(scenario, 65);
+	steps_cut(scenario, "Q", "O", 4 * STEPS_EVICTED_MS);
+	scenario_run(scenario, 10);
+	steps_leave(scenario, "Q", "P", 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  RECOVER RECOVERY_OP volume=3 block=7 perm=READ data"), 1);
+	request_expect_letter(read, 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -52,6 +83,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(tcase, bytes_at_who_has_another_name_since);
+	tcase_add_test(tcase, bytes_that_are_decided_about_while_the_block_is_recalled);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
