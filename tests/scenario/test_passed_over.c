@@ -63,6 +63,41 @@ START_TEST(writer_who_is_passed_over_for_one_who_dies)
 }
 END_TEST
 
+// C, which had the block below P, claims it by way of Q, and Q writes; the root, which granted that, dies. P is there before Q, and is
+// granted the block, as C has it below it, for all that the next root knows. P evicts C, and writes
+// behind a gap. Q's bytes are not of
+// anybody who was evicted; but nobody who had the block from then on has seen them. (seed 1155652)
+START_TEST(bytes_in_the_gap_of_another)
+{
+	struct scenario *scenario = steps_create();
+	struct request *p;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK); // so P has the bytes, too, with which it goes on
+	steps_cut(scenario, "P", "A", 900);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	steps_leave(scenario, "C", "Q", 0);
+	scenario_run(scenario, 300);
+	steps_write(scenario, "Q", 'q');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	steps_cut(scenario, "Q", "A", 900);
+	scenario_run(scenario, 1800);
+	p = scenario_write_half(scenario, "P", 7, 'p');
+	scenario_run(scenario, 2 * STEPS_EVICTED_MS);
+	request_expect_ok(p);
+	steps_sync(scenario, "Q", ERR_LOST);
+	steps_work_again(scenario, "Q");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -73,6 +108,7 @@ main(void)
 
 	tcase_add_test(tcase, writer_who_is_passed_over);
 	tcase_add_test(tcase, writer_who_is_passed_over_for_one_who_dies);
+	tcase_add_test(tcase, bytes_in_the_gap_of_another);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
