@@ -577,7 +577,7 @@ claim_kept(struct core *core, struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
 
-	if (work != NULL && work->recall_mover != 0)
+	if (work != NULL && work->recall_mover != 0 && !work->recall_bytes) // a claim's question took the place of one for bytes
 		client_refuse_recall(core, entry);
 }
 

@@ -74,6 +74,35 @@ START_TEST(bytes_that_are_decided_about_while_the_block_is_recalled)
 }
 END_TEST
 
+// F4: C brings its bytes to A, which asks G for the block, and G Q, which has to evict D first. E's claim, which comes to G meanwhile,
+// takes the place of that question, and is refused. That is no answer to the question: Q goes on with older bytes behind the gap that D
+// leaves, and C has to hear it. (seed 1203948)
+START_TEST(claim_in_place_of_a_question_for_bytes)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "G", "A", true);
+	steps_child(scenario, "R", "G", true);
+	steps_child(scenario, "Q", "G", true);
+	steps_child(scenario, "D", "Q", true);
+	steps_child(scenario, "E", "D", true);
+	steps_child(scenario, "C", "E", true);
+	steps_write(scenario, "Q", 'q');
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "D", "Q", 4 * STEPS_EVICTED_MS);
+	steps_leave(scenario, "C", "A", STEPS_EVICTED_MS);
+	steps_leave(scenario, "E", "R", STEPS_EVICTED_MS + 90);
+	scenario_run(scenario, STEPS_EVICTED_MS + 300);
+	ck_assert_uint_eq(scenario_count(scenario, "G -> Q  INVALIDATE RECOVERY_OP volume=2 block=7 perm=READ"), 2);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read_at_last(scenario, "R", 'q');
+	steps_work_again(scenario, "C");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -84,6 +113,7 @@ main(void)
 
 	tcase_add_test(tcase, bytes_at_who_has_another_name_since);
 	tcase_add_test(tcase, bytes_that_are_decided_about_while_the_block_is_recalled);
+	tcase_add_test(tcase, claim_in_place_of_a_question_for_bytes);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
