@@ -239,6 +239,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	}
 	if (old->node_id != child->node_id) {
 		old->moved = true;
+		core->volumes[old->volume]->passed_over += !old->passed_over;
 		old->passed_over = true;
 		note_taken(core, want);
 	}

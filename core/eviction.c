@@ -83,7 +83,7 @@ passed_over_until(const struct core *core, uint32_t volume, const struct child *
 {
 	moment_us until = 0;
 
-	for (uint32_t i = 0; i < core->child_count; i++) {
+	for (uint32_t i = 0; i < core->child_count && core->volumes[volume]->passed_over > 0; i++) {
 		struct child *child = core->children[i];
 		const struct child *here;
 		moment_us end = MOMENT_NEVER;
@@ -106,6 +106,7 @@ eviction_child_gone(struct core *core, const struct child *gone)
 {
 	if (!gone->passed_over)
 		return;
+	core->volumes[gone->volume]->passed_over--;
 	for (uint32_t i = 0; i < core->child_count; i++) {
 		struct child *child = core->children[i];
 
