@@ -78,6 +78,7 @@ struct want {
 	bool roomless; // a FLUSH that came when there was no room: answered when there is
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
+	bool doubtful; // a PUT of its bytes was under way when a link broke: it was done or not, until one is answered
 	bool asks;     // what its block was last asked for above, or of the store, was for it
 	uint8_t hops_left;
 	uint16_t child;   // index, for a child's want

@@ -277,6 +277,8 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 
 	if (work->put_buf != NULL)
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
+	if (head != NULL)
+		head->doubtful = false;
 	if (entry->copy == COPY_DIRTY)
 		grant_over_dirty(core, entry, item);
 	else

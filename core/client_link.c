@@ -12,10 +12,17 @@
 static void
 work_link_down(struct core *core, struct entry *entry, struct work *work)
 {
+	struct want *head = table_want(&core->table, work->want_head);
+
 	if (work->ask == ASK_SENT) {
 		// It may have reached the root; but one that has left in order has answered all that it had taken.
 		work->put_unknown |= work->put_buf != NULL && entry_volume(core, entry)->session != 0;
 		client_ask_end(core, work);
+	}
+	// Nor does it say what has become of the first that one which was sent again was refused, and waits to be sent once more.
+	if (head != NULL && head->asks) {
+		work->put_unknown |= head->doubtful;
+		head->doubtful = work->put_unknown;
 	}
 	work->ask = ASK_NONE;
 	work->claim_xid = 0;
