@@ -20,7 +20,8 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 		client_ask_end(core, work);
 	}
 	// Nor does it say what has become of the first that one which was sent again was refused, and waits to be sent once more.
-	if (head != NULL && head->asks) {
+	// (One that may come late waits for what has been decided about it: recovery.c.)
+	if (head != NULL && head->asks && !work->put_late) {
 		work->put_unknown |= head->doubtful;
 		head->doubtful = work->put_unknown;
 	}
