@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A node that has come to another parent has another name (protocol.md F4). What it could not bring home by then may still be lost for
-// that under the name before, and so may what it has acknowledged of it to those below.
+// Bytes that a node could not give back to its parent, and carries to another one (protocol.md F4): under which names they may be
+// recorded, and what is asked, and answered, for their sake.
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -106,8 +106,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("renamed");
-	TCase *tcase = tcase_create("renamed");
+	Suite *suite = suite_create("carried");
+	TCase *tcase = tcase_create("carried");
 	SRunner *runner;
 	int failed;
 
