@@ -53,7 +53,8 @@ enum {
 	CONNECT_KNOWN = 0x0100,
 	CONNECT_SAME_PROCESS = 0x0200, // answer: not resumed; but that session was one of this very process
 	CONNECT_AFTER_LEAVE = 0x0400, // answer of a root: that of the epoch before EPOCH left in order
-	CONNECT_ALL = 0x07ff,
+	CONNECT_NAME_BEFORE = 0x0800,  // answer, news: the last name of PATH is one that the parent's parent had before, and none of now
+	CONNECT_ALL = 0x0fff,
 };
 
 // STATUS of an ERR_REPLY: the seed's Table 4, then ours.

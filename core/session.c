@@ -111,8 +111,10 @@ learn_way_up(struct core *core, struct volume *volume, const struct message *mes
 	size_t left = message->present & PRESENT(PARENT_ADDR) ? message->parent_addr.size : 0;
 
 	memset(volume->above, 0, sizeof(volume->above));
-	memcpy(volume->above, message->path, message->path_count * sizeof(uint64_t));
 	volume->above_count = message->path_count;
+	if (volume->above_count > 0 && (message->connect_flags & CONNECT_NAME_BEFORE))
+		volume->above_count--;
+	memcpy(volume->above, message->path, volume->above_count * sizeof(uint64_t));
 	core->ancestor_count = 0;
 	while (left > 0 && core->ancestor_count < LIMIT_ANCESTORS) {
 		const char *end = memchr(at, '\n', left);
@@ -193,8 +195,10 @@ add_way_up(struct core *core, const struct volume *volume, const struct claimant
 			message->path[message->path_count++] = owed->path[i];
 	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
 		message->path[message->path_count++] = volume->name_before;
-	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) // who has left bytes to it knows it by that
+	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) { // who has left bytes to it knows it by that
 		message->path[message->path_count++] = volume->parent_before;
+		message->connect_flags |= CONNECT_NAME_BEFORE;
+	}
 	core->way_up_size = 0;
 	add_address(core, core->parent.address);
 	for (uint32_t i = 0; i < core->ancestor_count; i++)
@@ -236,6 +240,7 @@ tell_way_up(struct core *core, struct volume *volume)
 	volume->confirms_anew = false;
 	memcpy(volume->told_path, volume->above, sizeof(volume->told_path));
 	volume->told_name = volume->node_id;
+	volume->told_before = volume->name_before;
 	volume->told_epoch = volume->held_epoch;
 }
 
@@ -314,8 +319,8 @@ session_recovered(struct core *core, struct volume *volume)
 {
 	epoch_confirmed(core, volume);
 	journaled_author_changed(core, volume);
-	if (volume->told_name != volume->node_id || volume->told_epoch != volume->held_epoch ||
-	    memcmp(volume->told_path, volume->above, sizeof(volume->told_path)) != 0)
+	if (volume->told_name != volume->node_id || volume->told_before != volume->name_before ||
+	    volume->told_epoch != volume->held_epoch || memcmp(volume->told_path, volume->above, sizeof(volume->told_path)) != 0)
 		tell_way_up(core, volume);
 	admission_answer(core, volume, STATUS_NONE, 0);
 	table_touch_works(&core->table, volume->index); // evictions that waited

@@ -202,7 +202,7 @@ struct volume {
 	uint64_t above[LIMIT_HOPS];
 	uint32_t above_count;
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
-	uint64_t told_name;
+	uint64_t told_name, told_before;
 	uint32_t passed_over;  // children of it that are (struct child)
 	uint32_t held_epoch;   // of the root, under which all that is held was confirmed (F6)
 	uint32_t held_before;  // what that was before it was last confirmed anew, under the same session

@@ -103,6 +103,48 @@ START_TEST(claim_in_place_of_a_question_for_bytes)
 }
 END_TEST
 
+// F2: P, which only reads something, moves from A to Q. Its session at A is evicted, as B writes that. What C writes below P afterwards is
+// recorded under the name that P has since; and when C brings its bytes by way of Q, it does not name the old one any more. _i == 1, 3: nor
+// does it when it is below R, which is below P; 2, 3: when P has bytes to bring. (seed 1268409)
+START_TEST(written_after_the_old_name_was_evicted)
+{
+	struct scenario *scenario = steps_create();
+	const char *parent = _i % 2 == 0 ? "P" : "R";
+	struct request *read;
+	char flush[32];
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "R", "P", true);
+	steps_child(scenario, "C", parent, true);
+	steps_write_block(scenario, "P", 8, 'p');
+	steps_read_block(scenario, "B", 8, 'p');
+	if (_i < 2)
+		steps_sync(scenario, "P", ERR_OK);
+	steps_leave(scenario, "P", "Q", 100);
+	scenario_run(scenario, 500);
+	read = scenario_write(scenario, "B", 8, 'b');
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(read);
+	steps_write(scenario, "C", 'c');
+	read = scenario_read(scenario, "B", 7);
+	snprintf(flush, sizeof(flush), "C -> %s  FLUSH", parent);
+	while (scenario_count(scenario, flush) == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, parent, "C", true); // its answer
+	scenario_run(scenario, 200);
+	request_expect_letter(read, 'c');
+	steps_leave(scenario, "C", "Q", 100);
+	scenario_hold(scenario, "Q", "C", false);
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -114,6 +156,7 @@ main(void)
 	tcase_add_test(tcase, bytes_at_who_has_another_name_since);
 	tcase_add_test(tcase, bytes_that_are_decided_about_while_the_block_is_recalled);
 	tcase_add_test(tcase, claim_in_place_of_a_question_for_bytes);
+	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -228,11 +228,11 @@ END_TEST
 START_TEST(unknown_connect_flags_are_told)
 {
 	start(OP_CONNECT);
-	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x40000801, 4);
-	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x40000800, 4);
+	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x40001801, 4);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x40001000, 4);
 	start(OP_CONNECT);
-	raw_number(&raw, PARAM_CONNECT_FLAGS, 0xfff, 2);
-	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x800, 2);
+	raw_number(&raw, PARAM_CONNECT_FLAGS, 0x1fff, 2);
+	refused_number(STATUS_BAD_PARAM_VALUE, PARAM_CONNECT_FLAGS, 0x1000, 2);
 }
 END_TEST
 
