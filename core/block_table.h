@@ -67,6 +67,13 @@ enum want_kind {
 	WANT_RECOVER,  // a child's claim, or bytes that were sent up before
 };
 
+// Of a PUT whose fate is unknown when its session is lost (put_again.h).
+struct doubt {
+	moment_us until; // the end of the lease of then; 0: there is none
+	uint64_t name;   // of this node then
+	uint32_t epoch;  // of the root of then
+};
+
 // A request for one block, in the block's FIFO.
 struct want {
 	uint32_t next; // in the queue
@@ -79,6 +86,7 @@ struct want {
 	bool applied;  // its bytes are in the copy, it waits for the acknowledgement of version
 	bool lost;     // ... which will not come: they were given up
 	bool doubtful; // a PUT of its bytes was under way when a link broke: it was done or not, until one is answered
+	struct doubt doubt;
 	bool asks;     // what its block was last asked for above, or of the store, was for it
 	uint8_t hops_left;
 	uint16_t child;   // index, for a child's want
@@ -96,6 +104,7 @@ struct want {
 	uint32_t claimant; // index
 	uint32_t up_xid;   // passed on to our parent; 0: not, or on a link that is gone
 	bool passed_on;    // there it may have been granted
+	bool own;          // the claimant was the child itself, by the name of then
 	bool awaited;      // counted in child.awaited
 	bool orphan;       // the link that it came on is gone: not pending any more, not answered
 	int32_t asked;     // the child that was asked whether the claimant has left it; -1: none
@@ -142,7 +151,7 @@ struct work {
 	uint8_t failed_status; // enum status: the first want in the queue ends with it, if it has asked
 	version_t gap;         // a writer below fell silent: it may have used versions up to this; what comes next is beyond. 0: none
 	bool put_unknown;      // a PUT with bytes was under way when the link broke
-	bool put_late;         // it may still come to the root, which we have left: who asked waits (recovery_put_late)
+	bool put_late;         // it may still come to the root, which we have left: who asked waits (put_again_advance)
 	bool fresh;            // the last request was granted, and nothing has been done with it yet (R9)
 	uint32_t ask_xid;
 	moment_us ask_at;

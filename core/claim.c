@@ -8,6 +8,7 @@
 #include "core/eviction.h"
 #include "core/gaps.h"
 #include "core/outbox.h"
+#include "core/put_again.h"
 #include "core/recovery.h"
 #include "core/recall.h"
 #include "core/server.h"
@@ -138,6 +139,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->claimant = claimant;
 	want->asked = -1;
 	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
+	want->own = message->node_id == child->node_id;
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
 	want->early = early;
@@ -205,6 +207,11 @@ claim_request(struct core *core, struct child *child, const struct message *mess
 		}
 		entry = claim_in_grace(core, volume) ? table_make(&core->table, key, NULL) // its version is not known yet
 						     : entry_make(core, volume, message->block + i);
+		if (put_again_taken(core, child, entry, message, i)) {
+			server_acknowledged(core, child);
+			table_touch(&core->table, entry);
+			continue;
+		}
 		claim_add(core, child, entry, message, i, claimant);
 	}
 	claimant_release(core, claimant);
@@ -267,14 +274,30 @@ spare_bytes(struct core *core, const struct entry *entry, const struct want *cla
 }
 
 static void
+acknowledged(struct core *core, const struct want *want, bool kept)
+{
+	struct child *child = core->children[want->child];
+
+	if (!want->orphan)
+		server_acknowledged(core, child);
+	if (!kept)
+		child->passed_on = child->acknowledged;
+}
+
+static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
 	struct child *child = core->children[want->child];
 	struct dir_record *record = directory_first(&core->directory, entry);
 	struct bounds bounds = stored_bounds(core, entry, want);
-	bool early = want->early || entry->claimed; // nobody else has been given the block since the grace time
+	bool is_root = entry_volume(core, entry)->is_root;
+	bool early = (want->early || entry->claimed) && put_again_is_told(want); // nobody else has been given the block since the grace time
 	version_t told;
 
+	if (put_again_is(want)) {
+		put_again_apply(core, entry, want);
+		acknowledged(core, want, is_root);
+	}
 	if (want->cleared)
 		note_taken(core, want); // those above us may have taken it from one who is away
 	while (record != NULL) { // at most one, a writer's, that is not revoked
@@ -293,22 +316,11 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;
 	}
-	entry->stale |= want->version > entry->version && !entry_volume(core, entry)->is_root;
+	entry->stale |= want->version > entry->version && !is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
-	server_grant_claim(core, entry, want, told);
+	server_grant_claim(core, entry, want, put_again_is(want) ? want->version : told);
 	directory_find(&core->directory, entry, want->child)->early = early;
 	spare_bytes(core, entry, want);
-}
-
-static void
-acknowledged(struct core *core, const struct want *want, bool kept)
-{
-	struct child *child = core->children[want->child];
-
-	if (!want->orphan)
-		server_acknowledged(core, child);
-	if (!kept)
-		child->passed_on = child->acknowledged;
 }
 
 // Bytes that were sent up before and may have been lost.
@@ -409,7 +421,7 @@ newest_behind(struct core *core, const struct work *work, struct want *want)
 {
 	struct want *newest = want;
 
-	for (uint32_t i = work->claim_head; i != 0 && !want->live; i = table_want(&core->table, i)->next) {
+	for (uint32_t i = work->claim_head; i != 0 && !want->live && !put_again_is(want); i = table_want(&core->table, i)->next) {
 		struct want *other = table_want(&core->table, i);
 
 		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE && !other->orphan && other->version > newest->version)
@@ -427,6 +439,10 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 	if (want->perm == PERM_WRITE) {
 		want->up_xid = 0;
 		newest_behind(core, table_work(&core->table, entry), want)->cleared = true;
+		if (put_again_is(want)) {
+			want->version = item->version;
+			volume->unsynced = true;
+		}
 	} else {
 		want->cleared = true;
 		volume->unsynced = true; // a barrier of the child's has to go up, too
@@ -516,29 +532,6 @@ claim_recall(struct core *core, struct entry *entry, const struct message *messa
 	return recall_named(core, work, message, bytes);
 }
 
-void
-claim_let_go(struct volume *volume, uint64_t block, uint64_t node_id)
-{
-	volume->let_go[volume->let_go_count++ % LET_GO_KEPT] = (struct let_go){block, node_id};
-}
-
-bool
-claim_was_let_go(const struct volume *volume, uint64_t block, uint64_t node_id)
-{
-	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
-		if (volume->let_go[i].block == block && volume->let_go[i].node_id == node_id)
-			return true;
-	return false;
-}
-
-void
-claim_not_let_go(struct volume *volume, uint64_t block)
-{
-	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
-		if (volume->let_go[i].block == block)
-			volume->let_go[i].node_id = 0;
-}
-
 bool
 claim_makes_room(const struct core *core, const struct entry *entry)
 {
@@ -603,8 +596,8 @@ claim_inherits(struct core *core, struct entry *entry, const struct child *child
 	for (uint32_t i = work != NULL ? work->claim_head : 0; i != 0; i = table_want(&core->table, i)->next) {
 		struct want *want = table_want(&core->table, i);
 
-		if (want->perm == PERM_WRITE && want->refusal == STATUS_NONE && want->version >= entry->version &&
-		    !eviction_voids(core, child->volume, claimant_get(core, want->claimant)) &&
+		if (want->perm == PERM_WRITE && !put_again_is(want) && want->refusal == STATUS_NONE &&
+		    want->version >= entry->version && !eviction_voids(core, child->volume, claimant_get(core, want->claimant)) &&
 		    (heir == NULL || want->version > heir->version))
 			heir = want;
 	}

@@ -55,10 +55,4 @@ void claim_forget_session(struct core *core, uint32_t index);
 // The root's grace time is running: nothing but claims is served.
 bool claim_in_grace(const struct core *core, const struct volume *volume);
 
-// ${block} is let go for the claimant ${node_id} (F5). The parent may ask once more, when the answer was lost with the link and the
-// session goes on: was it? It was not, after all.
-void claim_let_go(struct volume *volume, uint64_t block, uint64_t node_id);
-bool claim_was_let_go(const struct volume *volume, uint64_t block, uint64_t node_id);
-void claim_not_let_go(struct volume *volume, uint64_t block);
-
 #endif

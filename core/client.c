@@ -12,8 +12,10 @@
 #include "core/gaps.h"
 #include "core/heartbeat.h"
 #include "core/journaled.h"
+#include "core/let_go.h"
 #include "core/local.h"
 #include "core/outbox.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/sealed.h"
@@ -59,6 +61,26 @@ say_to_parent(const struct core *core, const struct entry *entry, enum opcode op
 	};
 }
 
+void
+client_send_ask(struct core *core, struct entry *entry, struct want *want, const struct saying *say)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (say->item) {
+		work->put_buf = buf_ref(say->buf);
+		entry_volume(core, entry)->unsynced = true;
+	}
+	want->asks = true;
+	work->ask = ASK_SENT;
+	work->ask_opcode = (uint8_t)say->opcode;
+	work->ask_perm = (uint8_t)say->perm;
+	work->ask_at = core->now;
+	work->ask_xid = outbox_say(core, say)->xid;
+	core->parent.outstanding++;
+	heartbeat_asked(core);
+	core->parent.asked_at = core->now;
+}
+
 static void
 ask_now(struct core *core, struct entry *entry, struct want *want, enum opcode opcode, enum perm perm, struct buf *buf)
 {
@@ -74,8 +96,6 @@ ask_now(struct core *core, struct entry *entry, struct want *want, enum opcode o
 		say.item = true;
 		say.kind = buf == buf_zero() ? ITEM_ZERO : ITEM_DATA;
 		say.buf = buf;
-		work->put_buf = buf_ref(buf);
-		volume->unsynced = true;
 	}
 	// Without a copy: of what was kept over a restart.
 	work->ask_digest = say.opcode == OP_GET &&
@@ -86,15 +106,13 @@ ask_now(struct core *core, struct entry *entry, struct want *want, enum opcode o
 		say.digest = digest;
 	else if (say.opcode == OP_GET)
 		core->copies.ops->missed(core->copies.self);
-	want->asks = true;
-	work->ask = ASK_SENT;
-	work->ask_opcode = (uint8_t)say.opcode;
-	work->ask_perm = (uint8_t)perm;
-	work->ask_at = core->now;
-	work->ask_xid = outbox_say(core, &say)->xid;
-	core->parent.outstanding++;
-	heartbeat_asked(core);
-	core->parent.asked_at = core->now;
+	client_send_ask(core, entry, want, &say);
+}
+
+void
+client_put(struct core *core, struct entry *entry, struct want *want, struct buf *bytes)
+{
+	ask_now(core, entry, want, OP_PUT, PERM_WRITE, bytes);
 }
 
 void
@@ -105,7 +123,13 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 	enum perm perm = want->perm;
 	bool below;
 
-	if (work->ask != ASK_NONE || work->claim || work->resend || !client_parent_usable(core, volume))
+	if (work->ask != ASK_NONE || !client_parent_usable(core, volume))
+		return;
+	if (want->doubt.until != 0 && buf != NULL && !put_again_waits(work)) {
+		put_again_claim(core, entry, want, buf);
+		return;
+	}
+	if (work->claim || work->resend)
 		return; // the claim, and bytes that were sent before, come first
 	if (perm == PERM_WRITE && entry->held != PERM_WRITE && recovery_is_doubtful(volume, core->now))
 		return; // looked at again when the claims have ended
@@ -120,17 +144,6 @@ client_ask(struct core *core, struct entry *entry, struct want *want, bool needs
 		perm = PERM_WRITE;
 	below = directory_max(&core->directory, entry, want->kind < WANT_GET ? -1 : want->child) == PERM_WRITE;
 	ask_now(core, entry, want, ask_opcode(entry, want, needs_data, below), perm, buf);
-}
-
-void
-client_put_again(struct core *core, struct entry *entry)
-{
-	struct work *work = table_work(&core->table, entry);
-	struct want *head = table_want(&core->table, work->want_head);
-	struct buf *buf = head != NULL && head->asks ? local_put_bytes(core, entry, head) : NULL;
-
-	if (buf != NULL && work->ask == ASK_NONE && !work->claim && !work->resend)
-		ask_now(core, entry, head, OP_PUT, PERM_WRITE, buf);
 }
 
 void
@@ -178,18 +191,22 @@ tell_lost(struct core *core, struct entry *entry)
 // Dirty bytes meet what the parent says is the newest version. If that is theirs, it need not have them: it may know the number
 // alone, from our claim. The acknowledgement of the FLUSH tells (R12).
 static void
-grant_over_dirty(struct core *core, struct entry *entry, const struct item *item)
+grant_over_dirty(struct core *core, struct entry *entry, const struct work *work, const struct item *item)
 {
+	struct buf *bytes = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? item->buf : work->put_buf;
+
 	if (item->version <= entry->version)
 		return;
 	// What supersedes our bytes is kept as they were: until it is durable (R13).
 	dirty_superseded(core, entry);
-	if (item->kind == ITEM_EMPTY) {
+	if (bytes == NULL) {
 		entry->stale = 1;
 		return;
 	}
-	entry_put_copy(core, entry, item->kind == ITEM_ZERO ? buf_zero() : item->buf, COPY_CLEAN);
+	entry_put_copy(core, entry, bytes, COPY_CLEAN);
 	unstable_mark(core, entry);
+	if (work->put_buf != NULL)
+		journaled_modified(core, entry); // it was never dirty
 	entry->version = item->version;
 }
 
@@ -261,7 +278,7 @@ client_take_grant(struct core *core, struct entry *entry, const struct message *
 	entry->expiry = expiry_from(core, start, message->ttl_ms);
 	shorten_lease(core, volume, start, message->hb_ttl_ms);
 	volume->ttl_ms = core->parent.ttl_ms = message->ttl_ms;
-	claim_not_let_go(volume, block_key_block(entry->key));
+	let_go_forget(volume, block_key_block(entry->key));
 	// A parent that gives less than we had breaks the protocol; what is below goes all the same.
 	if (recall_revoke(core, entry, message->perm))
 		outbox_close_link(core, (uint32_t)core->parent.link, "an answer that gives less than what is held");
@@ -278,9 +295,9 @@ client_granted(struct core *core, struct entry *entry, struct work *work, const 
 	if (work->put_buf != NULL)
 		volume->unsynced = true; // a barrier that was sent before the PUT took effect does not cover it
 	if (head != NULL)
-		head->doubtful = false;
+		put_again_answered(head);
 	if (entry->copy == COPY_DIRTY)
-		grant_over_dirty(core, entry, item);
+		grant_over_dirty(core, entry, work, item);
 	else
 		grant_over_clean(core, entry, work, item);
 	client_take_grant(core, entry, message, work->ask_at);
@@ -325,9 +342,19 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
+	struct want *head = table_want(&core->table, work->want_head);
 
 	client_ask_end(core, work);
+	if (head != NULL && put_again_was_not_done(work, message->status)) {
+		put_again_answered(head);
+		return;
+	}
 	switch (message->status) {
+	case STATUS_TOO_MANY:
+		if (work->ask_opcode != OP_RECOVER)
+			break;
+		retry_later(core, entry);
+		return;
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:
 	case STATUS_ACCESS_DENIED: // as if cut off, which comes next (A4)
@@ -518,7 +545,7 @@ client_refuse_recall(struct core *core, struct entry *entry)
 	struct work *work = table_work(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
 
-	claim_not_let_go(volume, block_key_block(entry->key));
+	let_go_forget(volume, block_key_block(entry->key));
 	if (client_forget_recall(core, work) && client_parent_usable(core, volume))
 		say_not_left(core, volume, block_key_block(entry->key), work->recall_xid);
 }
@@ -538,7 +565,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 
 	volume->recalled++;
 	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0 && entry->copy != COPY_DIRTY)) &&
-	    claim_was_let_go(volume, block, message->node_id)) { // the answer was lost
+	    let_go_was(volume, block, message->node_id)) { // the answer was lost
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
 	}
@@ -547,7 +574,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		if (entry != NULL && !table_work_make(&core->table, entry)->recall_revokes &&
 		    client_forget_recall(core, table_work(&core->table, entry)))
 			table_touch(&core->table, entry);
-		claim_not_let_go(volume, block);
+		let_go_forget(volume, block);
 		say_not_left(core, volume, block, message->xid);
 		return;
 	}
@@ -556,7 +583,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		return;
 	}
 	if (recovery && message->perm == PERM_NO)
-		claim_let_go(volume, block, message->node_id);
+		let_go_note(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
 	if (revoked)
 		client_forget_recall(core, work); // for whom it is to be let go does not matter any more

@@ -3,15 +3,17 @@
 #ifndef HVFS_CORE_CLIENT_H
 #define HVFS_CORE_CLIENT_H
 
-#include "core/state.h"
+#include "core/outbox.h"
 
 // Ask the parent for what ${want} lacks, unless a request for this block is under way (R7). ${buf}: bytes of a PUT, or
 // NULL. Waits for credits or a connection by itself: the block is touched when it goes on.
 void client_ask(struct core *core, struct entry *entry, struct want *want, bool needs_data, struct buf *buf);
 
-// A PUT with bytes was under way when the link broke, and the session goes on: it is sent again, before anything else is said of its
-// block, whatever room there is.
-void client_put_again(struct core *core, struct entry *entry);
+// Ask for what ${want} needs in these words; bytes that go along are what it writes.
+void client_send_ask(struct core *core, struct entry *entry, struct want *want, const struct saying *say);
+
+// A PUT with its bytes.
+void client_put(struct core *core, struct entry *entry, struct want *want, struct buf *bytes);
 
 // The parent's INVALIDATE is not open any more. Was it?
 bool client_forget_recall(struct core *core, struct work *work);

@@ -4,6 +4,7 @@
 #include "core/client.h"
 #include "core/check.h"
 #include "core/dirty.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/unstable.h"
@@ -20,7 +21,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 		client_ask_end(core, work);
 	}
 	// Nor does it say what has become of the first that one which was sent again was refused, and waits to be sent once more.
-	// (One that may come late waits for what has been decided about it: recovery.c.)
+	// (One that may come late waits for what has been decided about it: put_again.c.)
 	if (head != NULL && head->asks && !work->put_late) {
 		work->put_unknown |= head->doubtful;
 		head->doubtful = work->put_unknown;
@@ -92,8 +93,8 @@ client_connected(struct core *core, struct volume *volume, bool resumed, bool la
 			entry_rest(core, entry);
 			continue;
 		}
-		if (work->put_unknown && resumed)
-			client_put_again(core, entry);
+		if (work->put_unknown && !work->put_late && work->failed_status == STATUS_NONE)
+			put_again_now(core, entry);
 		work->put_unknown = false;
 		// Dirty bytes whose FLUSH was under way when the link broke and whose permission is gone go first. They do not give back
 		// what a PUT has been granted that was sent behind them.

@@ -393,7 +393,7 @@ local_put_bytes(struct core *core, const struct entry *entry, struct want *want)
 	struct volume *volume = entry_volume(core, entry);
 	uint64_t index;
 
-	if (want->kind != WANT_WRITE || !want->sync || want->applied || !volume->parent_is_root)
+	if (want->kind != WANT_WRITE || !want->sync || want->applied || (!volume->parent_is_root && want->doubt.until == 0))
 		return NULL;
 	if (volume->sealed)
 		return NULL; // what has no version yet can not be told from what was written before (S35): first WRITE, then FLUSH

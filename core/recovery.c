@@ -16,6 +16,7 @@
 #include "core/eviction.h"
 #include "core/gaps.h"
 #include "core/outbox.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/server.h"
 #include "core/session.h"
@@ -178,55 +179,16 @@ give_up_claim(struct core *core, struct entry *entry)
 	work->resend_read = to_the_end;
 }
 
-// What was sent to the root itself on a link that broke can still arrive there when we have left it for another node, behind
-// what others write meanwhile. (A root that we come back to closes that link, if we still have the name (${is_known}) that it knows;
-// one that is dead takes nothing.)
-static bool
-may_come_late(const struct volume *volume, bool is_known)
-{
-	for (uint32_t i = is_known ? 1 : 0; i < volume->above_count; i++) // it need not be the last: names of before come behind it
-		if (claimant_names(&volume->own, volume->above[i]))
-			return true;
-	return false;
-}
-
-// A PUT with bytes was under way when the session was lost: it was done or not.
-static void
-put_unknown(struct core *core, struct volume *volume, struct work *work)
-{
-	if (volume->claim_lease_end <= core->now) {
-		work->failed_status = STATUS_STORE_ERROR; // others may have written since
-		return;
-	}
-	work->put_late = may_come_late(volume, true);
-	if (work->put_late && volume->puts_until == 0)
-		volume->puts_until = volume->claim_lease_end;
-}
-
-void
-recovery_put_late(struct core *core, struct entry *entry)
-{
-	const struct volume *volume = entry_volume(core, entry);
-	struct work *work = table_work(&core->table, entry);
-
-	if (volume->puts_until <= core->now)
-		work->failed_status = STATUS_STORE_ERROR; // others may have written since, or write before
-	else if (may_come_late(volume, false))
-		return;
-	work->put_late = false;
-}
-
 void
 recovery_block(struct core *core, struct entry *entry)
 {
-	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 	bool below = directory_max(&core->directory, entry, -1) == PERM_WRITE;
 
 	if (entry->copy == COPY_DIRTY)
 		dirty_before_barriers(core, entry);
 	if (work != NULL && work->put_unknown)
-		put_unknown(core, volume, work);
+		put_again_session_lost(core, entry);
 	if (below)
 		entry_drop_unless_in_memory(core, entry);
 	// What is clean and not in memory is no more than a hint: what the parent may have lost could not be sent again.
@@ -445,6 +407,8 @@ recovery_resend(struct core *core, struct entry *entry)
 	work->flush_xid = outbox_say(core, &say)->xid;
 	work->flush_resent = true;
 	dirty_sent(core, entry);
+	if (work->want_head != 0)
+		table_touch(&core->table, entry); // what has to be sent behind it (put_again.h)
 }
 
 void

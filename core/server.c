@@ -10,6 +10,7 @@
 #include "core/outbox.h"
 #include "core/overflow.h"
 #include "core/push.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/rights.h"
@@ -106,13 +107,16 @@ names_claimant(const struct message *message)
 	return (message->present & needed) == needed && message->node_id != 0;
 }
 
-// A claim for WRITE carries versions; bytes that are sent again, all of them.
+// A claim for WRITE carries versions, or bytes that have none yet (put_again.h); bytes that are sent again, all of them.
 static bool
 claim_items_fit(const struct message *message)
 {
-	for (uint32_t i = 0; i < message->count; i++)
-		if ((message->items[i].kind == ITEM_EMPTY) != (message->perm == PERM_WRITE))
+	for (uint32_t i = 0; i < message->count; i++) {
+		const struct item *item = &message->items[i];
+
+		if (item->kind == ITEM_EMPTY ? message->perm != PERM_WRITE : (message->perm == PERM_WRITE) != (item->version == 0))
 			return false;
+	}
 	return true;
 }
 
@@ -138,7 +142,7 @@ static bool
 items_fit(const struct message *message)
 {
 	if (message->opcode == OP_RECOVER)
-		return message->items != NULL && claim_items_fit(message) && versions_fit(message);
+		return message->items != NULL && claim_items_fit(message);
 	if (message->opcode == OP_FORWARD)
 		return message->items != NULL;
 	if (message->opcode == OP_FLUSH && (message->present & PRESENT(BLOCK_NUM)))
@@ -376,26 +380,13 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 	server_lease_given(core, child, say.hb_ttl_ms);
 }
 
-// A PUT whose bytes were applied and whose answer, which granted WRITE, was lost with the link: the child asks again
-// before it answers anything else, so nobody else can have written. It is a FLUSH then; applying it behind those who
-// wait would let an old write reappear (hazard H40).
-static bool
-put_again(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i)
+void
+server_grant_again(struct core *core, const struct child *child, const struct entry *entry, struct dir_record *record,
+		   uint32_t xid)
 {
-	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
-	struct item item;
-	struct saying say;
+	struct saying say = grant_saying(core, child, entry, xid, record->recall_open ? PERM_NO : PERM_WRITE);
 
-	if (message->opcode != OP_PUT || message->items == NULL || message->items[i].kind == ITEM_EMPTY ||
-	    record == NULL || record->perm != PERM_WRITE || !child_volume(core, child)->is_root)
-		return false;
-	item = message->items[i];
-	item.version = entry_next_version(core, entry);
-	server_absorb(core, entry, &item);
-	say = grant_saying(core, child, entry, message->xid, record->recall_open ? PERM_NO : PERM_WRITE);
-	say.version = item.version;
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
-	return true;
 }
 
 // A request that nothing stands against, and that nobody waits before, needs no place in a queue.
@@ -443,7 +434,7 @@ request_grant(struct core *core, struct child *child, struct entry *entry, const
 		now.has_digest = true;
 		memcpy(now.digest, message->digest.bytes + (size_t)i * BLOCK_DIGEST_SIZE, BLOCK_DIGEST_SIZE);
 	}
-	if (put_again(core, child, entry, message, i))
+	if (message->opcode == OP_PUT && put_again_taken(core, child, entry, message, i))
 		return;
 	if (child->read_only && now.perm == PERM_WRITE) { // it is being taken back, and was no repetition (A4)
 		table_touch(&core->table, entry);

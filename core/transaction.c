@@ -15,6 +15,7 @@
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/local.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/root.h"
@@ -253,8 +254,7 @@ transaction_advance(struct core *core, struct entry *entry)
 
 	if (work->claim)
 		recovery_claim(core, entry);
-	if (work->put_late)
-		recovery_put_late(core, entry);
+	put_again_advance(core, entry);
 	// Who claims a block that we hold has it: the recall has to reach him, too.
 	claimed = claim_advance(core, entry);
 	if (work->revoked)

@@ -19,6 +19,7 @@
 #include "core/eviction.h"
 #include "core/gaps.h"
 #include "core/outbox.h"
+#include "core/put_again.h"
 #include "core/recall.h"
 #include "core/recovery.h"
 #include "core/server.h"
@@ -78,7 +79,7 @@ pass_on(struct core *core, struct entry *entry, struct want *want)
 		.given_ms = server_given_ms(core, volume),
 		.item = true,
 		.kind = want->buf == NULL ? ITEM_EMPTY : want->buf == buf_zero() ? ITEM_ZERO : ITEM_DATA,
-		.version = want->version,
+		.version = put_again_is(want) ? 0 : want->version,
 		.gap = want->gap,
 		.buf = want->buf,
 	};
@@ -257,6 +258,19 @@ static bool
 may_be_lost_before(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	return !entry_volume(core, entry)->is_root && entry->anew != ANEW_NOT && want->version <= entry->version;
+}
+
+// A PUT whose fate is unknown: the root decides. Who has the block here can not tell whose it was before.
+static enum verdict
+decide_put(struct core *core, struct entry *entry, struct want *want)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	if (entry_volume(core, entry)->is_root)
+		return put_again_decide(core, entry, want);
+	if (put_again_waits(work) || put_again_is_behind(core, work, want))
+		return CLAIM_WAITS;
+	return has_write(core, entry) ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
 }
 
 static enum verdict
@@ -485,7 +499,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 	if (version_epoch(want->version) > volume->epoch)
 		return pass_on(core, entry, want); // an epoch that we do not know of: the root does
 	if (want->perm == PERM_WRITE)
-		return decide_write(core, entry, want);
+		return put_again_is(want) ? decide_put(core, entry, want) : decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
 		if (want->perm == PERM_NO && volume->is_root && !want->heeds &&

@@ -26,7 +26,7 @@ struct form {
 
 #define P(name) PRESENT(name)
 #define RUN (P(VOLUME_ID) | P(BLOCK_NUM) | P(BLOCK_COUNT))
-#define CLAIMANT (P(NODE_ID) | P(LINK_NUMBER) | P(PATH) | P(TTL))
+#define CLAIMANT (P(NODE_ID) | P(LINK_NUMBER) | P(PATH) | P(TTL) | P(EPOCH))
 
 // New ones at the end: the corpus names them by number.
 static const struct form forms[] = {
@@ -67,6 +67,7 @@ static const struct form forms[] = {
 	{"get-digest", OP_GET, 0, RUN | P(PERMISSIONS) | P(DIGEST), NONE, PERM_READ},
 	{"eviction", OP_RECOVER, FLAG_RECOVERY_OP, P(VOLUME_ID) | P(NODE_ID) | P(SESSION), NONE, PERM_NO},
 	{"news", OP_HEARTBEAT, 0, P(VOLUME_ID) | P(PATH) | P(PARENT_ADDR), NONE, PERM_NO},
+	{"put-again", OP_RECOVER, FLAG_RECOVERY_OP | FLAG_FORCE_SYNC, RUN | P(PERMISSIONS) | CLAIMANT, BYTES, PERM_WRITE},
 };
 
 // The form of an honest answer; with blocks in the request, and without.
@@ -180,7 +181,9 @@ version(const struct making *making)
 	version_t known = making->peer->version, ours = version_make(EPOCH, 1);
 	version_t honest = making->request == NULL || making->request->version == 0 ? known : making->request->version;
 
-	if (making->request == NULL) // it has written
+	if (making->form->opcode == OP_RECOVER && making->form->perm == PERM_WRITE && making->form->items == BYTES)
+		honest = 0; // put-again
+	else if (making->request == NULL) // it has written
 		honest = known + 1;
 	return PICK(making->choice->version, honest, 0, known, known + 1, known - 1, ours, ours + 1,
 		    version_make(EPOCH + 1, 0), version_make(EPOCH, (UINT64_C(1) << VERSION_COUNTER_BITS) - 1),

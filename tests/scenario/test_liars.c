@@ -81,6 +81,37 @@ bytes_brought(struct scenario *scenario, struct item *item)
 	};
 }
 
+// What a node says that has sent a synchronous write to A, and does not know its fate: B says it of a write that it has never sent.
+// _i == 0: nobody has the block, and A has been there all the time: so it was not done. 1: if B's lease is over, B may have been
+// evicted since. 2: A was started anew, and its grace time is over. 3: C has the block. Nobody can tell then, and nothing is done at any
+// time.
+START_TEST(write_whose_fate_nobody_can_tell)
+{
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item item = {.kind = ITEM_DATA, .buf = buf_alloc(pool)};
+	struct message message = bytes_brought(scenario, &item);
+
+	memset(buf_bytes(item.buf), 'x', SCENARIO_BLOCK_SIZE);
+	if (_i == 2) {
+		scenario_kill(scenario, "A");
+		scenario_restart(scenario, "A");
+		scenario_run(scenario, 3 * STEPS_HB_TTL_MS);
+	}
+	if (_i == 3)
+		steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	message.perm = PERM_WRITE;
+	message.ttl_ms = _i == 1 ? 0 : STEPS_HB_TTL_MS;
+	say(scenario, "B", "A", &message);
+	ck_assert_uint_eq(scenario_count(scenario, _i == 0 ? "block=7 status=10" : "block=7 status=18"), 1);
+	steps_read_at_last(scenario, "B", _i == 3 ? 'c' : '.');
+	buf_unref(item.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
 // B brings to A newer bytes, 'x', of block 7, while C reads 'c' and is not reached: nobody reads the new before C has stopped.
 static void
 bring_beside_a_reader(struct scenario *scenario, struct message *message)
@@ -546,6 +577,7 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tcase_add_test(tcase, cases[i]);
+	tcase_add_loop_test(tcase, write_whose_fate_nobody_can_tell, 0, 4);
 	tcase_add_loop_test(tcase, bytes_of_an_epoch_go_past_who_does_not_know_it, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// A PUT with bytes whose fate is unknown, as a link broke before its answer came (protocol.md, "A PUT with bytes whose fate is
+// unknown"). It was done or not; if it was, it has given the block to who sent it, and nobody else can have had it since, as long
+// as his lease lasts. Behind the same session it is simply sent again. To another it is sent as a claim: RECOVER for WRITE with the
+// bytes, whose version is 0.
+#ifndef HVFS_CORE_PUT_AGAIN_H
+#define HVFS_CORE_PUT_AGAIN_H
+
+#include "core/verdict.h"
+
+// ---- who sends it ----
+
+// The session that it was sent in is lost, and there is another: what can still come late waits; what nobody can tell of any more
+// fails.
+void put_again_session_lost(struct core *core, struct entry *entry);
+
+// The session goes on, or is a new one: it is sent, before anything else is said of its block, whatever room there is.
+void put_again_now(struct core *core, struct entry *entry);
+
+// What may come late has waited (work->put_late): go on, or fail, when the lease of then is over.
+void put_again_advance(struct core *core, struct entry *entry);
+
+// Has something else of the block to be sent first: bytes that were written before, it may be?
+bool put_again_waits(const struct work *work);
+
+// Send ${bytes} of ${want}, of which that is known, as a claim. Its answer is that of a PUT.
+void put_again_claim(struct core *core, struct entry *entry, struct want *want, struct buf *bytes);
+
+// The claim was refused: has the PUT not been done, so that the write can begin anew?
+bool put_again_was_not_done(const struct work *work, enum status status);
+
+// Nothing about ${want} is unknown any more.
+void put_again_answered(struct want *want);
+
+// ---- who gets it ----
+
+// Is block ${i} of ${message}, a PUT or a claim, one that was done before, by the record? Then it is done once more, and answered.
+bool put_again_taken(struct core *core, struct child *child, struct entry *entry, const struct message *message, uint32_t i);
+
+// Is ${want} such a claim?
+bool put_again_is(const struct want *want);
+
+// Is anything else of the block to be decided first: what came in a grace time, or what the same child has brought before?
+bool put_again_is_behind(const struct core *core, const struct work *work, const struct want *want);
+
+// Does the record tell whose write it is, when another is decided about? Not if a child passes it on; of other claims always.
+bool put_again_is_told(const struct want *want);
+
+// It is granted: at the root the bytes are the newest, of ${want}->version.
+void put_again_apply(struct core *core, struct entry *entry, struct want *want);
+
+// What becomes of it. Others who claim the block, or bring bytes, come first: had it been done, they would have lost the block
+// before. At a root that had not been started anew since the record tells as much. It is granted, or has to wait, or was not done
+// (NOT_HOLDER), or nobody can tell (EVICTED).
+enum verdict put_again_decide(struct core *core, const struct entry *entry, struct want *want);
+
+#endif

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// A synchronous write of a whole block is under way, as a PUT with its bytes, when the link breaks, or its answer is (put_again.h).
+#include "tests/scenario/inside.h"
+#include "tests/scenario/steps.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum { LEASE_MS = STEPS_HB_TTL_MS };
+
+#define CLAIM "C -> A  RECOVER FORCE_SYNC RECOVERY_OP"
+
+// The root A, and its children C, D and E, 10 ms away.
+static struct scenario *
+tree(bool keep_dirty)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, keep_dirty);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "D", "A", true);
+	steps_child(scenario, "E", "A", true);
+	return scenario;
+}
+
+// What ${from} says to ${to} does not arrive any more: the root dies within the next ${ms}.
+static void
+lose(struct scenario *scenario, const char *from, const char *to, uint64_t ms)
+{
+	world_block(scenario_node(scenario, from), scenario_node(scenario, to), scenario->world->now + (ms + 20) * 1000);
+}
+
+// A has done C's write, and its answer does not arrive.
+static struct request *
+write_without_an_answer(struct scenario *scenario)
+{
+	struct request *write;
+
+	lose(scenario, "A", "C", 50);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	request_expect_waiting(write);
+	return write;
+}
+
+static void
+restart_root(struct scenario *scenario)
+{
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+}
+
+// In ${ms} others are served, or a moment later.
+static void
+run_to_the_end_of_the_grace_time(struct scenario *scenario, uint64_t ms)
+{
+	const struct node *root = scenario_node(scenario, "A");
+
+	while (!core_in_grace(root->core))
+		scenario_run(scenario, 1);
+	scenario_run(scenario, LEASE_MS - ms);
+}
+
+// F6: the next root has it on its storage, and D wants to write there as soon as it may. It is not done a second time, behind D.
+// (seed 1234183)
+START_TEST(done_by_the_root_that_died)
+{
+	struct scenario *scenario = tree(false);
+	struct request *write = write_without_an_answer(scenario), *other;
+
+	restart_root(scenario);
+	other = scenario_write(scenario, "D", 7, 'd');
+	run_to_the_end_of_the_grace_time(scenario, 10);
+	scenario_hold(scenario, "C", "A", true); // D comes before C then
+	scenario_run(scenario, 400);
+	scenario_hold(scenario, "C", "A", false);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 1);
+	request_expect_ok(write);
+	request_expect_ok(other);
+	steps_read(scenario, "E", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4: E has the block when the root dies, and C's write was waiting there. E claims it: so C's has not been done. It begins anew.
+START_TEST(behind_a_writer_that_claims)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write;
+
+	steps_write(scenario, "E", 'e');
+	lose(scenario, "A", "E", 50);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> E  INVALIDATE"), 1);
+	restart_root(scenario);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=10"), 1);
+	request_expect_ok(write);
+	steps_sync(scenario, "E", ERR_OK);
+	steps_read(scenario, "D", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// R13: D's bytes are lost with the root, and so are C's, which were written over them. D brings them again, C claims: C's are the newer.
+START_TEST(over_bytes_that_are_brought)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write;
+
+	steps_write(scenario, "D", 'd');
+	lose(scenario, "A", "C", 100);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7 perm=WRITE"), 1);
+	restart_root(scenario);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=NO data ttl"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 1);
+	request_expect_ok(write);
+	steps_sync(scenario, "D", ERR_OK);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C's link breaks once more, in the grace time. _i == 0: it is back before that ends; _i == 1: behind, when D waits for the block, which
+// has been given to C meanwhile. It is done before D's either way.
+START_TEST(link_breaks_in_the_grace_time)
+{
+	struct scenario *scenario = tree(false);
+	struct request *write = write_without_an_answer(scenario), *other;
+
+	restart_root(scenario);
+	run_to_the_end_of_the_grace_time(scenario, _i == 0 ? 1000 : 200);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 1);
+	steps_leave(scenario, "C", "A", _i == 0 ? 100 : 1000);
+	other = scenario_write(scenario, "D", 7, 'd');
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 2);
+	request_expect_ok(write);
+	request_expect_ok(other);
+	steps_read(scenario, "E", 'd');
+	steps_read(scenario, "C", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C comes to D, below the root that was started anew, and claims through it. What the root takes is in its memory: C's fsync goes there.
+// _i == 1: D has the block, and can not tell whose it was before. (E, below D, has written it.)
+START_TEST(through_another_node)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "D", "A", true);
+	steps_child(scenario, "E", "D", true);
+	steps_child(scenario, "C", "A", true);
+	if (_i == 1)
+		steps_write(scenario, "E", 'e');
+	lose(scenario, "A", "C", 50);
+	if (_i == 1)
+		lose(scenario, "A", "D", 50);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	restart_root(scenario);
+	scenario_move(scenario, "C", "D");
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  RECOVER FORCE_SYNC RECOVERY_OP"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "D -> A  RECOVER FORCE_SYNC RECOVERY_OP"), _i == 0);
+	request_expect_error(write, _i == 0 ? ERR_OK : ERR_IO);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_sync(scenario, "E", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), _i == 0 ? 'c' : 'e');
+	steps_read(scenario, "E", _i == 0 ? 'c' : 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("put again");
+	TCase *tcase = tcase_create("put again");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, done_by_the_root_that_died);
+	tcase_add_test(tcase, behind_a_writer_that_claims);
+	tcase_add_test(tcase, over_bytes_that_are_brought);
+	tcase_add_loop_test(tcase, link_breaks_in_the_grace_time, 0, 2);
+	tcase_add_loop_test(tcase, through_another_node, 0, 2);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
