@@ -67,11 +67,11 @@ enum want_kind {
 	WANT_RECOVER,  // a child's claim, or bytes that were sent up before
 };
 
-// Of a PUT whose fate is unknown when its session is lost (put_again.h).
+// Of a PUT whose fate is unknown (put_again.h): what was so when its link broke.
 struct doubt {
-	moment_us until; // the end of the lease of then; 0: there is none
-	uint64_t name;   // of this node then
-	uint32_t epoch;  // of the root of then
+	moment_us until;    // the end of the lease of then, when that session is lost; 0: it may go on
+	uint64_t names[2];  // of this node, the one before (the parent may not have heard of the newer one; 0: it has) at last
+	uint32_t epoch;     // of the root
 };
 
 // A request for one block, in the block's FIFO.

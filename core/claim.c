@@ -80,9 +80,9 @@ answer(struct core *core, const struct entry *entry, const struct want *want, en
 }
 
 // The same claim made again takes the place of the first, whatever child it comes through (F4), and has come in time if that has
-// (${early}). False: the claimant has made it on a newer link already.
+// (${early}). (A PUT, ${put}, names all the names of its author, and no others.) False: the claimant has made it on a newer link already.
 static bool
-forget_earlier(struct core *core, struct entry *entry, enum perm perm, const struct claimant *claimant, bool *early)
+forget_earlier(struct core *core, struct entry *entry, enum perm perm, bool put, const struct claimant *claimant, bool *early)
 {
 	uint32_t *link = &table_work_make(&core->table, entry)->claim_head;
 
@@ -90,13 +90,16 @@ forget_earlier(struct core *core, struct entry *entry, enum perm perm, const str
 		struct want *want = table_want(&core->table, *link);
 		const struct claimant *other = claimant_get(core, want->claimant);
 
-		if (want->perm != (uint8_t)perm || other->node_id != claimant->node_id) {
+		bool same = other->node_id == claimant->node_id ||
+			    (put && put_again_is(want) && claimant_names(claimant, other->node_id));
+
+		if (want->perm != (uint8_t)perm || !same) {
 			link = &want->next;
 			continue;
 		}
 		if (other->number > claimant->number)
 			return false;
-		answer(core, entry, want, STATUS_NOT_HOLDER); // who passed it on does not wait for ever
+		answer(core, entry, want, put_again_is(want) ? STATUS_EVICTED : STATUS_NOT_HOLDER); // who passed it on does not wait for ever
 		*early |= want->early;
 		want_free(core, link);
 	}
@@ -115,8 +118,9 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	bool early = claim_in_grace(core, volume);
 
 	table_touch(&core->table, entry);
-	if (!forget_earlier(core, entry, message->perm, claimant_get(core, claimant), &early)) {
-		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_NOT_HOLDER);
+	if (!forget_earlier(core, entry, message->perm, item->kind != ITEM_EMPTY, claimant_get(core, claimant), &early)) {
+		server_answer_block(core, child, block_key_block(entry->key), message->xid,
+				    item->kind != ITEM_EMPTY ? STATUS_EVICTED : STATUS_NOT_HOLDER);
 		return;
 	}
 	if (core->table.wants.used >= LIMIT_CLAIMS) {
@@ -255,7 +259,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 
 // What the child had asked for before it made, or passed on, the claim is answered without bytes: the newest are with the
 // claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again. What it wanted to put in
-// their place is not taken any more: it would not be told from a repetition (server.c), and the claimant may write before
+// their place is not taken any more: it would not be told from a repetition (put_again.h), and the claimant may write before
 // it. The child may write it now itself.
 static void
 spare_bytes(struct core *core, const struct entry *entry, const struct want *claim)
@@ -319,7 +323,9 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	entry->stale |= want->version > entry->version && !is_root;
 	core_trace(core, "block %llu: claimed by %s", (unsigned long long)block_key_block(entry->key), child->name);
 	server_grant_claim(core, entry, want, put_again_is(want) ? want->version : told);
-	directory_find(&core->directory, entry, want->child)->early = early;
+	record = directory_find(&core->directory, entry, want->child);
+	record->early = early;
+	record->put = put_again_is(want) && want->own;
 	spare_bytes(core, entry, want);
 }
 
@@ -424,7 +430,8 @@ newest_behind(struct core *core, const struct work *work, struct want *want)
 	for (uint32_t i = work->claim_head; i != 0 && !want->live && !put_again_is(want); i = table_want(&core->table, i)->next) {
 		struct want *other = table_want(&core->table, i);
 
-		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE && !other->orphan && other->version > newest->version)
+		if (other->perm == PERM_WRITE && other->refusal == STATUS_NONE && !other->orphan && !put_again_is(other) &&
+		    other->version > newest->version)
 			newest = other;
 	}
 	return newest;

@@ -342,18 +342,11 @@ static void
 client_ask_failed(struct core *core, struct entry *entry, struct work *work, const struct message *message)
 {
 	struct volume *volume = entry_volume(core, entry);
-	struct want *head = table_want(&core->table, work->want_head);
+	enum status status = put_again_refused(work, table_want(&core->table, work->want_head), message->status);
 
 	client_ask_end(core, work);
-	if (head != NULL && put_again_was_not_done(work, message->status)) {
-		put_again_answered(head);
-		return;
-	}
-	switch (message->status) {
-	case STATUS_TOO_MANY:
-		if (work->ask_opcode != OP_RECOVER)
-			break;
-		retry_later(core, entry);
+	switch (status) {
+	case STATUS_NONE:
 		return;
 	case STATUS_UNAVAILABLE:
 	case STATUS_IN_RECOVERY:
@@ -371,7 +364,7 @@ client_ask_failed(struct core *core, struct entry *entry, struct work *work, con
 	work->ask_alone = false;
 	core_trace(core, "volume %s block %llu: the parent answers %s", volume->name, (unsigned long long)block_key_block(entry->key),
 		   message_status_text(message->status));
-	work->failed_status = (uint8_t)message->status;
+	work->failed_status = (uint8_t)status;
 }
 
 void

@@ -24,7 +24,7 @@ work_link_down(struct core *core, struct entry *entry, struct work *work)
 	// (One that may come late waits for what has been decided about it: put_again.c.)
 	if (head != NULL && head->asks && !work->put_late) {
 		work->put_unknown |= head->doubtful;
-		head->doubtful = work->put_unknown;
+		put_again_link_down(entry_volume(core, entry), work, head);
 	}
 	work->ask = ASK_NONE;
 	work->claim_xid = 0;

@@ -23,6 +23,7 @@ struct dir_record {
 	bool used : 1;    // the child has asked for the block again, or brought it up, since it was last looked at (R17)
 	bool pushed : 1;  // sent ahead of demand, and not asked for since
 	bool beyond : 1;  // made by a claim, for which there was no place
+	bool put : 1;     // given for a PUT with bytes, and for nothing since (put_again.h)
 	bool early : 1;   // a root's: of a claim of the grace time; nobody else has been given the block since
 };
 

@@ -8,6 +8,7 @@
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/outbox.h"
+#include "core/recovery.h"
 #include "core/server.h"
 
 #include <stdlib.h>
@@ -143,14 +144,21 @@ push_name(struct eviction *eviction, uint64_t node_id)
 	eviction->names[eviction->name_count++] = node_id;
 }
 
+// Is it this node, or one above, by a name of now or of before?
+static bool
+is_here_or_above(const struct volume *volume, uint64_t node_id)
+{
+	return recovery_is_own_name(volume, node_id) || volume_is_below(volume, node_id) ||
+	       claimant_names(&volume->own, node_id) || claimant_names(&volume->own_before, node_id);
+}
+
 static void
 add_name(const struct volume *volume, struct eviction *eviction, const struct child *child, uint64_t node_id)
 {
 	for (uint32_t i = 0; i < eviction->name_count; i++)
 		if (eviction->names[i] == node_id)
 			return;
-	if (node_id != child->node_id && node_id != volume->node_id && !volume_is_below(volume, node_id) &&
-	    !is_remembered(volume, node_id))
+	if (node_id != child->node_id && !is_here_or_above(volume, node_id) && !is_remembered(volume, node_id))
 		push_name(eviction, node_id);
 }
 

@@ -18,7 +18,7 @@ bool local_needs_data(const struct core *core, const struct entry *entry, const 
 bool local_perform(struct core *core, struct entry *entry, struct want *want);
 
 // The bytes of a synchronous write of a whole block, to go up in a PUT; they are kept in want->buf. NULL: ${want} is
-// nothing of the kind, or the parent is no root. (A root applies and grants in one step, so that the same PUT again
+// nothing of the kind, or the parent is no root and no doubt is left of an earlier one. (A root applies and grants in one step, so that the same PUT again
 // after a broken link can be told from a new one; see put_again.h.)
 struct buf *local_put_bytes(struct core *core, const struct entry *entry, struct want *want);
 

@@ -24,17 +24,27 @@ may_come_late(const struct volume *volume, bool is_known)
 }
 
 void
+put_again_link_down(const struct volume *volume, struct work *work, struct want *head)
+{
+	if (volume->session == 0 && head->doubt.until == 0)
+		work->put_unknown = false; // a root that has left in order has answered all that it had taken
+	head->doubtful = work->put_unknown;
+	if (!head->doubtful || head->doubt.until != 0)
+		return;
+	head->doubt.names[0] = volume->node_id;
+	head->doubt.names[1] = volume->name_before;
+	head->doubt.epoch = volume->parent_epoch != 0 ? volume->parent_epoch : volume->held_epoch;
+}
+
+void
 put_again_session_lost(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
 	struct want *head = table_want(&core->table, work->want_head);
 
-	if (head != NULL && head->asks && head->doubt.until == 0) {
+	if (head != NULL && head->asks && head->doubt.until == 0)
 		head->doubt.until = volume->claim_lease_end;
-		head->doubt.epoch = volume->held_epoch;
-		head->doubt.name = volume->node_id;
-	}
 	work->put_late = may_come_late(volume, true);
 	if (work->put_late && volume->puts_until == 0)
 		volume->puts_until = volume->claim_lease_end;
@@ -78,7 +88,9 @@ put_again_claim(struct core *core, struct entry *entry, struct want *want, struc
 		.buf = bytes,
 	};
 
-	claimant_add_name(&names, want->doubt.name);
+	for (int i = 0; i < 2; i++)
+		if (want->doubt.names[i] != 0)
+			claimant_add_name(&names, want->doubt.names[i]);
 	recovery_add_later_names(volume, &names);
 	client_send_ask(core, entry, want, &say);
 }
@@ -87,6 +99,21 @@ bool
 put_again_waits(const struct work *work)
 {
 	return work->claim || (work->resend && !(work->flushing && work->flush_resent));
+}
+
+bool
+put_again_is_due(const struct work *work, const struct want *head)
+{
+	return head != NULL && head->kind == WANT_WRITE && head->asks && !head->applied && head->doubt.until != 0 &&
+	       work->ask == ASK_NONE && !work->put_late && !work->claim;
+}
+
+bool
+put_again_holds(const struct work *work, const struct want *want)
+{
+	bool asked = work->ask == ASK_SENT && work->ask_opcode == OP_RECOVER;
+
+	return want->asks && (asked || work->put_late);
 }
 
 void
@@ -104,10 +131,20 @@ put_again_now(struct core *core, struct entry *entry)
 		client_put(core, entry, head, bytes);
 }
 
-bool
-put_again_was_not_done(const struct work *work, enum status status)
+enum status
+put_again_refused(const struct work *work, struct want *head, enum status status)
 {
-	return work->ask_opcode == OP_RECOVER && status == STATUS_NOT_HOLDER;
+	if (work->ask_opcode != OP_RECOVER)
+		return status;
+	if (status == STATUS_TOO_MANY)
+		return STATUS_UNAVAILABLE;
+	if (status == STATUS_ACCESS_DENIED)
+		return STATUS_EVICTED; // of who may only read now, nothing that he claims is taken (A4)
+	if (status != STATUS_NOT_HOLDER)
+		return status;
+	if (head != NULL && head->asks)
+		put_again_answered(head);
+	return STATUS_NONE;
 }
 
 void
@@ -127,8 +164,8 @@ put_again_taken(struct core *core, struct child *child, struct entry *entry, con
 	struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
 	struct item item;
 
-	if (message->opcode == OP_RECOVER && message->node_id != child->node_id)
-		return false; // the child passes it on
+	if (message->opcode == OP_RECOVER && (message->node_id != child->node_id || record == NULL || !record->put))
+		return false; // the child passes it on, or has the block for something else
 	if (message->perm != PERM_WRITE || message->items == NULL || message->items[i].kind == ITEM_EMPTY || record == NULL ||
 	    record->perm != PERM_WRITE || !core->volumes[child->volume]->is_root)
 		return false;
@@ -165,19 +202,19 @@ put_again_is_behind(const struct core *core, const struct work *work, const stru
 	return false;
 }
 
-// Is the block on record for an earlier session of the claimant, and for nothing else? A proxy that passes the claim on may have it
-// for others.
+// Is the block on record for such a write of the claimant, and for nothing else? A child that has it for a claim that it has passed on
+// has it for others.
 static bool
 is_own(const struct core *core, const struct want *want, const struct dir_record *record)
 {
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	const struct child *child = core->children[want->child], *old = core->children[record->child];
 
-	if (record->perm != PERM_WRITE)
+	if (record->perm != PERM_WRITE || !record->put)
 		return false;
 	if (old == child)
 		return want->own && !record->recall_open;
-	return claimant_names(claimant, old->node_id) && old->link < 0 && !old->evicting;
+	return claimant_names(claimant, old->node_id) && old->link < 0 && !old->evicting && old->number < claimant->number;
 }
 
 enum verdict

@@ -10,8 +10,11 @@
 
 // ---- who sends it ----
 
-// The session that it was sent in is lost, and there is another: what can still come late waits; what nobody can tell of any more
-// fails.
+// The link is down. Is it unknown (work->put_unknown) what has become of what ${head} has asked for? Then this node's names, and the
+// root, are kept.
+void put_again_link_down(const struct volume *volume, struct work *work, struct want *head);
+
+// The session that it was sent in is lost, and there is another. What can still come late waits.
 void put_again_session_lost(struct core *core, struct entry *entry);
 
 // The session goes on, or is a new one: it is sent, before anything else is said of its block, whatever room there is.
@@ -20,14 +23,22 @@ void put_again_now(struct core *core, struct entry *entry);
 // What may come late has waited (work->put_late): go on, or fail, when the lease of then is over.
 void put_again_advance(struct core *core, struct entry *entry);
 
+// Is a claim of it still to be sent, for ${head}, the first in the queue?
+bool put_again_is_due(const struct work *work, const struct want *head);
+
 // Has something else of the block to be sent first: bytes that were written before, it may be?
 bool put_again_waits(const struct work *work);
+
+// Does ${want} wait until it is known what has become of it? Also if a child's claim brings the permission meanwhile: what is
+// written then could be done once more above, behind what others write.
+bool put_again_holds(const struct work *work, const struct want *want);
 
 // Send ${bytes} of ${want}, of which that is known, as a claim. Its answer is that of a PUT.
 void put_again_claim(struct core *core, struct entry *entry, struct want *want, struct buf *bytes);
 
-// The claim was refused: has the PUT not been done, so that the write can begin anew?
-bool put_again_was_not_done(const struct work *work, enum status status);
+// What was asked for ${head}, or for one before it, was refused with ${status}. If that was such a claim: STATUS_NONE if the PUT
+// has not been done, so that the write begins anew; UNAVAILABLE if it is to be made again. Else the write fails.
+enum status put_again_refused(const struct work *work, struct want *head, enum status status);
 
 // Nothing about ${want} is unknown any more.
 void put_again_answered(struct want *want);

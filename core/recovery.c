@@ -61,6 +61,20 @@ has_resends(const struct core *core, const struct volume *volume)
 	return false;
 }
 
+// A PUT whose fate is unknown is claimed before the claims end: with them goes the session that the block may be recorded for.
+static bool
+has_puts(const struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		const struct work *work = pool_get(&core->table.works, i);
+
+		if (pool_is_used(&core->table.works, i) && block_key_volume(table_entry(&core->table, work->entry)->key) == volume->index &&
+		    put_again_is_due(work, table_want(&core->table, work->want_head)))
+			return true;
+	}
+	return false;
+}
+
 // The names of the loss before this one are needed for bytes that are not answered yet.
 static void
 keep_names(struct volume *volume)
@@ -483,7 +497,7 @@ recovery_pump(struct core *core, struct volume *volume)
 		table_touch_works(&core->table, volume->index);
 	}
 	if (!volume->claims_end_due || volume->claims > 0 || !client_parent_usable(core, volume) ||
-	    is_used_below(core, volume) || (volume->comes_back && volume->owed > 0))
+	    is_used_below(core, volume) || (volume->comes_back && volume->owed > 0) || has_puts(core, volume))
 		return;
 	volume->claims_end_due = volume->comes_back = false;
 	// An eviction under the old name voids what is sent again, and what children bring of it only as long as they know that name.

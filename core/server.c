@@ -297,7 +297,7 @@ record_grant(struct core *core, struct child *child, struct entry *entry, enum p
 						  table_index(&core->table, entry), perm);
 
 	record->used = had;
-	record->pushed = false;
+	record->pushed = record->put = false;
 	directory_set_revoked(&child->dir, record, false);
 	directory_granted(&core->directory, &child->dir, record, core->step);
 	return record;
@@ -323,6 +323,7 @@ grant(struct core *core, struct entry *entry, const struct want *want)
 		entry->claimed = false; // what is here counts from now on, or was never used
 	record = record_grant(core, child, entry, perm);
 	record->early = record->early && buf == NULL;
+	record->put = want->buf != NULL;
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 	server_lease_given(core, child, say.hb_ttl_ms);
 	if (work != NULL)

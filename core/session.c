@@ -279,8 +279,8 @@ follow_names(struct volume *volume, const struct message *message, bool same)
 		volume->parent_before = volume->above[0];
 	if (volume->keeper == volume->above[0])
 		volume->keeper = message->path[0];
-	else if (volume->above_count > 1 && message->path_count > 1 && volume->keeper == volume->above[1] &&
-		 volume->keeper == message->path[message->path_count - 1])
+	else if (volume->above_count > 1 && message->path_count > 1 && (message->connect_flags & CONNECT_NAME_BEFORE) &&
+		 volume->keeper == volume->above[1] && volume->keeper == message->path[message->path_count - 1])
 		volume->keeper = message->path[1];
 }
 

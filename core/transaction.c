@@ -290,7 +290,7 @@ transaction_advance(struct core *core, struct entry *entry)
 			want_end(core, entry);
 			continue;
 		}
-		if ((ended_only && !want->applied) || (work->put_late && want->asks))
+		if ((ended_only && !want->applied) || put_again_holds(work, want))
 			break;
 		work->put_late = false;
 		if (is_frozen_for(core, entry, want)) {
@@ -298,7 +298,11 @@ transaction_advance(struct core *core, struct entry *entry)
 			want_end(core, entry);
 			continue;
 		}
-		if (!want_ready(core, entry, work, want) || !want_perform(core, entry, want))
+		if (!want_ready(core, entry, work, want))
+			break;
+		if (want->doubtful)
+			put_again_answered(want); // it begins anew
+		if (!want_perform(core, entry, want))
 			break;
 		work->fresh = false;
 		want_end(core, entry);

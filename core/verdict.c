@@ -388,12 +388,16 @@ was_held_at_farewell(const struct core *core, const struct volume *volume, const
 
 // Bytes that come after the grace time, of an author whom this root does not know: somebody may have brought them already,
 // since every node that they passed keeps them until they are durable. If the author has missed another root that has served
-// in between, what is newer need not have been written over them: that root may never have had them.
+// in between, what is newer need not have been written over them: that root may never have had them. But they may be those that
+// somebody has claimed, and does not have: the author's own claim came behind that one.
 static enum verdict
 decide_late_bytes(const struct core *core, const struct entry *entry, struct want *want)
 {
 	const struct volume *volume = entry_volume(core, entry);
+	const struct dir_record *record = directory_writer(&core->directory, entry);
 
+	if (entry->claimed && record != NULL && record->early && want->version == entry->version)
+		return CLAIM_TAKEN;
 	if (was_held_at_farewell(core, volume, want))
 		return CLAIM_TAKEN;
 	if (!misses_root(core, entry, want) && stored_has(volume, block_key_block(entry->key), want->version))

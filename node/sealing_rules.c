@@ -19,7 +19,7 @@ sealing_has_content(const struct message *message)
 const char *
 sealing_refuses(const struct message *message, uint32_t block_size)
 {
-	if (message->opcode == OP_PUT) // FLUSH does not
+	if (message->opcode == OP_PUT || (message->opcode == OP_RECOVER && message->perm == PERM_WRITE)) // FLUSH does not
 		return "a PUT has none: its bytes take the place of any others, whenever they were sealed";
 	for (uint32_t i = 0; i < message->count; i++)
 		if (message->items[i].kind == ITEM_DATA && buf_size(message->items[i].buf) != block_size)

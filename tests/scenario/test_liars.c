@@ -81,6 +81,36 @@ bytes_brought(struct scenario *scenario, struct item *item)
 	};
 }
 
+// F6: of two who know of a version that A, which was started anew, does not have, B claims the block first. The other, whose claim is
+// refused for that, has the bytes, and brings them: the grace time is over by then. (What both say is said by B here. Seed 1300535)
+START_TEST(bytes_of_a_claim_that_came_second)
+{
+	struct scenario *scenario = steps_tree();
+	struct buf_pool *pool = buf_pool_create(SCENARIO_BLOCK_SIZE);
+	struct item bytes = {.kind = ITEM_DATA, .version = version_make(1, 7), .buf = buf_alloc(pool)};
+	struct item nothing = {.kind = ITEM_EMPTY, .version = bytes.version};
+	struct message claim = bytes_brought(scenario, &nothing), brought;
+
+	memset(buf_bytes(bytes.buf), 'x', SCENARIO_BLOCK_SIZE);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 1500);
+	claim.perm = PERM_WRITE;
+	claim.ttl_ms = STEPS_HB_TTL_MS;
+	say(scenario, "B", "A", &claim);
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=20s"), 1);
+	scenario_forget(scenario);
+	brought = bytes_brought(scenario, &bytes);
+	say(scenario, "B", "A", &brought);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=18"), 0);
+	steps_read_at_last(scenario, "C", 'x');
+	buf_unref(bytes.buf);
+	scenario_destroy(scenario);
+	buf_pool_destroy(pool);
+}
+END_TEST
+
 // What a node says that has sent a synchronous write to A, and does not know its fate: B says it of a write that it has never sent.
 // _i == 0: nobody has the block, and A has been there all the time: so it was not done. 1: if B's lease is over, B may have been
 // evicted since. 2: A was started anew, and its grace time is over. 3: C has the block. Nobody can tell then, and nothing is done at any
@@ -577,6 +607,7 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tcase_add_test(tcase, cases[i]);
+	tcase_add_test(tcase, bytes_of_a_claim_that_came_second);
 	tcase_add_loop_test(tcase, write_whose_fate_nobody_can_tell, 0, 4);
 	tcase_add_loop_test(tcase, bytes_of_an_epoch_go_past_who_does_not_know_it, 0, 2);
 	suite_add_tcase(suite, tcase);

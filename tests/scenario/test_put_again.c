@@ -187,6 +187,50 @@ START_TEST(through_another_node)
 }
 END_TEST
 
+// G has the block when the root dies, and C's write was waiting there. G comes to C, which passes on its claim: C has the block on record
+// then, but for G, and its own write has not been done.
+START_TEST(beside_a_claim_that_is_passed_on)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write;
+
+	steps_child(scenario, "G", "D", true);
+	steps_write(scenario, "G", 'g');
+	lose(scenario, "A", "D", 50);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	restart_root(scenario);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, CLAIM), 1);
+	steps_leave(scenario, "G", "C", 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  RECOVER RECOVERY_OP"), 2); // G's, and the end of its own
+	steps_write_block(scenario, "G", 7, 'h');
+	request_expect_waiting(write);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=10"), 1);
+	request_expect_ok(write);
+	steps_sync(scenario, "G", ERR_OK);
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// C may only read by the time that it is back: what it claims is refused, for good. What it reads it reads.
+START_TEST(who_may_only_read_meanwhile)
+{
+	struct scenario *scenario = tree(false);
+	struct request *write = write_without_an_answer(scenario);
+
+	restart_root(scenario);
+	steps_right(scenario, "C", RIGHT_READ);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_error(write, ERR_IO);
+	steps_read(scenario, "C", 'c'); // it was done, as it happens
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -200,6 +244,8 @@ main(void)
 	tcase_add_test(tcase, over_bytes_that_are_brought);
 	tcase_add_loop_test(tcase, link_breaks_in_the_grace_time, 0, 2);
 	tcase_add_loop_test(tcase, through_another_node, 0, 2);
+	tcase_add_test(tcase, beside_a_claim_that_is_passed_on);
+	tcase_add_test(tcase, who_may_only_read_meanwhile);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
