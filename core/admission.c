@@ -13,6 +13,7 @@
 #include "core/server.h"
 #include "core/session.h"
 #include "core/stored.h"
+#include "core/way_up.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -188,7 +189,7 @@ send_connect_answer(struct core *core, const struct pending_connect *pending, st
 	message->node_name = (struct blob){(const uint8_t *)core->name, strlen(core->name)};
 	message->protocol = PROTOCOL_VERSION;
 	sealed_say(volume, message);
-	session_way_up(core, volume, message);
+	way_up_add(core, volume, message);
 	server_lease_given(core, child, hb_ttl);
 }
 

@@ -28,10 +28,6 @@ void session_recovered(struct core *core, struct volume *volume);
 // The parent says that the nodes above are others than before.
 void session_news(struct core *core, struct volume *volume, const struct message *message);
 
-// Put what leads further up from this node into ${message}: the names of this node and those above it (PATH), and where
-// they can be reached (PARENT_ADDR).
-void session_way_up(struct core *core, const struct volume *volume, struct message *message);
-
 // The parent's answer to one of ours; false when it is about something else.
 bool session_reply(struct core *core, const struct message *message);
 
