@@ -137,8 +137,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->hops_left = message->hops_left;
 	want->entry = work->entry;
 	want->version = item->version;
-	if (message->count == 1 && message->gap.to <= item->version)
-		want->gap = message->gap;
+	want->gap = gaps_told(message);
 	want->buf = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? buf_ref(item->buf) : NULL;
 	want->claimant = claimant;
 	want->asked = -1;

@@ -54,6 +54,14 @@ gaps_below(const struct core *core, block_key key, version_t version)
 	return known != NULL && known->gap.to <= version ? known->gap : (struct gap){0};
 }
 
+struct gap
+gaps_told(const struct message *message)
+{
+	bool fits = message->count == 1 && message->items != NULL && message->gap.to <= message->items[0].version;
+
+	return fits ? message->gap : (struct gap){0};
+}
+
 bool
 gaps_have(const struct core *core, block_key key, version_t version)
 {

@@ -13,6 +13,9 @@ void gaps_note(struct core *core, block_key key, struct gap gap);
 // The gap of ${key} that lies below ${version}; all zero when there is none.
 struct gap gaps_below(const struct core *core, block_key key, version_t version);
 
+// The gap that ${message} tells of, below the version of its only block; all zero when it tells of none, or of one that can not be.
+struct gap gaps_told(const struct message *message);
+
 // Is ${version} one of those that are lost?
 bool gaps_have(const struct core *core, block_key key, version_t version);
 

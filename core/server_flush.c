@@ -132,8 +132,7 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (item->version > entry->version || (item->version == entry->version && entry->copy == COPY_ABSENT)) {
 		if (entry->claimed) // he had those bytes, and may have written over them since
 			stored_brought(volume, block, entry->version);
-		if (message->count == 1 && message->gap.to <= item->version)
-			gaps_note(core, entry->key, message->gap);
+		gaps_note(core, entry->key, gaps_told(message));
 		server_absorb(core, entry, item);
 		stored_brought(volume, block, item->version);
 	}
