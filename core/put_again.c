@@ -232,7 +232,9 @@ put_again_decide(struct core *core, const struct entry *entry, struct want *want
 		return CLAIM_GRANTED;
 	if (want->early && record == NULL)
 		return CLAIM_GRANTED;
-	was_not_done = want->early ? record->early : record == NULL && same_root && want->live;
+	// Who has it before others are served has claimed it, though he may only read it by now; but for a proxy that has passed on an
+	// earlier claim of this write.
+	was_not_done = want->early ? record->early || record->perm != PERM_WRITE : record == NULL && same_root && want->live;
 	return refuse(want, was_not_done ? STATUS_NOT_HOLDER : STATUS_EVICTED);
 }
 
