@@ -313,8 +313,10 @@ grant(struct core *core, struct entry *entry, struct want *want)
 		record = next;
 	}
 	// The child is told whether our own copy is as new as its own. A root that was started anew knows only what its
-	// storage has for certain; but newer bytes may have come since, past the claimant.
-	told = entry->claimed || (want->early && entry->version <= want->version) ? bounds.low : entry->version;
+	// storage has for certain, and what has come since, past the claimant, it may be.
+	told = entry->claimed ? bounds.low : entry->version;
+	if (want->early && told < bounds.low)
+		told = bounds.low;
 	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;

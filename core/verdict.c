@@ -481,6 +481,14 @@ came_before_eviction(const struct entry *entry, const struct want *want)
 	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeds && want->version >= entry->version));
 }
 
+// What was held to the end, under a root before this one, tells no more than what was recalled, when this one has served others. (The
+// author may name this one by now, from a session in which he has told it nothing.)
+static bool
+is_late(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	return !want->early && claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->epoch;
+}
+
 enum verdict
 verdict_of(struct core *core, struct entry *entry, struct want *want)
 {
@@ -506,7 +514,7 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return put_again_is(want) ? decide_put(core, entry, want) : decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
-		if (want->perm == PERM_NO && volume->is_root && !want->heeds &&
+		if ((want->perm == PERM_NO || is_late(core, entry, want)) && volume->is_root && !want->heeds &&
 		    (want->early || version_epoch(want->version) < volume->epoch)) {
 			enum verdict verdict = decide_recalled_bytes(core, entry, want);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes that a node could not give back to its parent, and carries to another one (protocol.md F4): under which names they may be
 // recorded, and what is asked, and answered, for their sake.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -145,6 +146,41 @@ START_TEST(written_after_the_old_name_was_evicted)
 }
 END_TEST
 
+// F6: C has bytes that the root has lost, and is away in the grace time of the next one. It comes to D behind that, has a session there, and
+// has to begin another before it has said anything: it names the new root by then, but B has been served meanwhile. (seed 1343788)
+START_TEST(names_of_a_root_that_was_told_nothing)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "D", "A", false);
+	steps_child(scenario, "C", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_read(scenario, "B", 'c'); // so A has the bytes, too
+	world_crash(scenario_node(scenario, "A"), 1000);
+	steps_leave(scenario, "C", "D", 0);
+	steps_cut(scenario, "C", "D", 2 * STEPS_HB_TTL_MS);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 2 * STEPS_HB_TTL_MS - 500);
+	steps_read(scenario, "B", '.');
+	while (scenario_count(scenario, "C -> D  CONNECT") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 15);
+	scenario_hold(scenario, "C", "D", true);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  RECOVER RECOVERY_OP"), 2); // what does not arrive, and the end of claims
+	inside_moved(scenario_node(scenario, "D")->core);
+	steps_leave(scenario, "C", "D", 0);
+	scenario_hold(scenario, "C", "D", false);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "C", ERR_LOST);
+	steps_read(scenario, "B", '.');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -157,6 +193,7 @@ main(void)
 	tcase_add_test(tcase, bytes_that_are_decided_about_while_the_block_is_recalled);
 	tcase_add_test(tcase, claim_in_place_of_a_question_for_bytes);
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
+	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

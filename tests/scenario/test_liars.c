@@ -181,8 +181,8 @@ START_TEST(who_reads_stops_before_newer_bytes_come)
 }
 END_TEST
 
-// The same, when the bytes are said to have been held to the end under the root before: it has served others since.
-START_TEST(so_it_does_when_they_are_of_an_epoch_before)
+// Bytes that are said to have been held to the end under the root before come too late: this one has served others since.
+START_TEST(bytes_of_an_epoch_before_are_late)
 {
 	struct scenario *scenario = steps_tree();
 	uint8_t bytes[SCENARIO_BLOCK_SIZE];
@@ -217,7 +217,10 @@ START_TEST(so_it_does_when_they_are_of_an_epoch_before)
 	steps_read(scenario, "A", 'c');
 	message.path[1] = inside_name(scenario_node(scenario, "A")->core);
 	item.version = inside_version(scenario_node(scenario, "A")->core, 7) + 1;
-	bring_beside_a_reader(scenario, &message);
+	say(scenario, "B", "A", &message);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=18"), 1);
+	steps_read(scenario, "A", 'c');
+	steps_read(scenario, "C", 'c');
 	buf_unref(item.buf);
 	scenario_destroy(scenario);
 	buf_pool_destroy(pool);
@@ -589,7 +592,7 @@ main(void)
 {
 	const TTest *cases[] = {
 		who_reads_stops_before_newer_bytes_come,
-		so_it_does_when_they_are_of_an_epoch_before,
+		bytes_of_an_epoch_before_are_late,
 		what_could_not_be_read_is_brought_meanwhile,
 		one_wrong_block_is_nothing_to_others_of_its_answer,
 		an_epoch_that_is_not_is_forgotten,

@@ -141,6 +141,35 @@ START_TEST(synchronous_write_claimed_in_a_grace_time)
 }
 END_TEST
 
+// F6: in the grace time C's newest bytes come to the root by way of P, and then Q, which C is below, claims the block of the root itself. It
+// hears that they are there, and disturbs nobody. (seed 1341968)
+START_TEST(bytes_came_before_the_claim_in_the_grace_time)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "P", false);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 500);
+	steps_write(scenario, "C", 'd');
+	ck_assert_uint_eq(inside_version(scenario_node(scenario, "A")->core, 7), inside_version(scenario_node(scenario, "C")->core, 7));
+	scenario_forget(scenario);
+	steps_leave(scenario, "Q", "A", 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=20s"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> Q  CONNECT"), 0);
+	steps_write(scenario, "C", 'e');
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R11: C has the block across a restart of the root, and writes with the epoch of the new one; P knows it under a version of the one
 // before. C dies: the gap that P leaves is beyond what C has used. (seeds 756566, 760683)
 START_TEST(gap_behind_a_writer_of_a_newer_epoch)
@@ -725,6 +754,7 @@ main(void)
 	tcase_add_loop_test(tcase, block_that_was_granted_before_and_is_confirmed, 0, 2);
 	tcase_add_test(tcase, block_that_is_granted_before_anything_is_confirmed);
 	tcase_add_test(tcase, synchronous_write_claimed_in_a_grace_time);
+	tcase_add_test(tcase, bytes_came_before_the_claim_in_the_grace_time);
 	tcase_add_test(tcase, claimed_in_time_on_a_link_that_breaks);
 	tcase_add_test(tcase, gap_behind_a_writer_of_a_newer_epoch);
 	tcase_add_test(tcase, proxy_that_knew_newer_versions_of_others);
