@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/let_go.h"
+#include "core/client.h"
+#include "core/dirty.h"
 
 void
 let_go_note(struct volume *volume, uint64_t block, uint64_t node_id)
@@ -22,4 +24,20 @@ let_go_forget(struct volume *volume, uint64_t block)
 	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
 		if (volume->let_go[i].block == block)
 			volume->let_go[i].node_id = 0;
+}
+
+void
+let_go_of(struct core *core, struct entry *entry, uint64_t node_id)
+{
+	struct work *work = table_work_make(&core->table, entry);
+	struct volume *volume = entry_volume(core, entry);
+	bool on_its_way = work->flushing && work->flush_version == entry->version;
+
+	if (node_id != 0)
+		let_go_note(volume, block_key_block(entry->key), node_id);
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && !on_its_way && client_parent_usable(core, volume))
+		client_flush(core, entry, PERM_NO, dirty_root_awaited(core, work));
+	entry_set_held(core, entry, PERM_NO);
+	if (entry->copy == COPY_CLEAN)
+		entry_drop_copy(core, entry);
 }

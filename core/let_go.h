@@ -15,4 +15,8 @@ bool let_go_was(const struct volume *volume, uint64_t block, uint64_t node_id);
 // It was not, after all, or has come back.
 void let_go_forget(struct volume *volume, uint64_t block);
 
+// A child has let the block go for ${node_id} (0: for whom is not known any more), for those above, who have to ask again, as our own
+// link has broken since. What is here is older than what he has.
+void let_go_of(struct core *core, struct entry *entry, uint64_t node_id);
+
 #endif

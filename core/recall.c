@@ -5,6 +5,7 @@
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/gaps.h"
+#include "core/let_go.h"
 #include "core/outbox.h"
 #include "core/push.h"
 
@@ -120,19 +121,20 @@ question_begin(struct core *core, struct work *work, uint16_t child, uint32_t xi
 
 // What gives the block back in answer to an earlier recall has not left it to the claimant. So the record can be gone before the
 // question is answered, and says nothing.
-static void
+static bool
 question_answered(struct core *core, struct entry *entry, struct child *child, const struct message *message)
 {
 	struct work *work = table_work(&core->table, entry);
 	const struct dir_record *record = directory_find(&core->directory, entry, (uint16_t)child->index);
 
 	if (work == NULL || work->question_child != child->index + 1 || work->question_xid != message->xid)
-		return;
+		return false;
 	recall_question_end(core, work);
 	child->answered_at = core->now;
 	table_touch(&core->table, entry);
 	if (message->opcode == OP_ERR_REPLY && (record == NULL || !record->recall_open))
 		claim_kept(core, entry);
+	return true;
 }
 
 void
@@ -240,12 +242,13 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	struct entry *entry = table_find(&core->table, block_key_make(child->volume, message->block + i));
 	struct dir_record *record =
 		entry != NULL ? directory_find(&core->directory, entry, (uint16_t)child->index) : NULL;
+	bool for_claim = entry != NULL && claim_answered(core, entry, child->index, message);
+	bool for_above = entry != NULL && question_answered(core, entry, child, message), moves;
+	const struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
 	enum perm left;
 
-	if (entry != NULL && claim_answered(core, entry, child->index, message))
+	if (for_claim)
 		table_touch(&core->table, entry); // the record may be gone with the bytes that came before
-	if (entry != NULL)
-		question_answered(core, entry, child, message);
 	if (record == NULL || !record->recall_open || record->recall_xid != message->xid)
 		return; // H23: an answer to something that is over
 	directory_set_recall(&core->directory, &child->dir, record, false);
@@ -260,6 +263,7 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 		table_touch(&core->table, entry);
 		return;
 	}
+	moves = record->recall_moves && !record->revoked;
 	record->recall_moves = false;
 	left = record->recall_perm;
 	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
@@ -269,6 +273,9 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 	if (left == PERM_NO && record->perm == PERM_READ && !record->pushed && is_to_be_written(core, entry))
 		push_interest(core, entry, child);
 	directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry, left);
+	// Our own link has broken since: who wanted to know asks again, and is told.
+	if (moves && left == PERM_NO && !for_claim && !for_above && entry->held != PERM_NO)
+		let_go_of(core, entry, work != NULL ? work->asked_for : 0);
 	table_touch(&core->table, entry);
 }
 

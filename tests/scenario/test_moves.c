@@ -692,6 +692,37 @@ START_TEST(claim_with_an_answer_that_was_lost_before_the_claimant_was)
 }
 END_TEST
 
+// F5: P has asked Q, for the root's sake, whether C has left it; then P's link to the root breaks, and Q lets the block go. What P has is
+// older than what C has: it is not P's to read. (seed 1367134)
+START_TEST(let_go_while_the_link_above_is_down)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", false);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'b');
+	steps_read(scenario, "P", 'b');
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "A", 0);
+	while (scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	steps_leave(scenario, "P", "A", 100);
+	read = scenario_read(scenario, "P", 7);
+	scenario_run(scenario, 50);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  OK_REPLY volume=2 block=7 perm=NO"), 1);
+	scenario_run(scenario, 1000);
+	request_expect_letter(read, 'c');
+	steps_write(scenario, "C", 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -722,6 +753,7 @@ main(void)
 	tcase_add_test(tcase, bytes_are_heeded_by_who_is_granted_the_block_meanwhile);
 	tcase_add_test(tcase, claim_that_is_granted_before_a_heartbeat_was_answered);
 	tcase_add_test(tcase, claim_with_an_answer_that_was_lost_before_the_claimant_was);
+	tcase_add_test(tcase, let_go_while_the_link_above_is_down);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
