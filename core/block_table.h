@@ -161,6 +161,7 @@ struct work {
 	uint8_t recall_perm;
 	uint32_t recall_xid;
 	uint32_t recall_mover; // the claimant for whom it is let go (F5); 0: an ordinary recall
+	bool recall_leaves;    // it is one for a claimant, named here or not: he has the block when it is answered
 	bool recall_bytes;     // and who does not claim it, but brings bytes
 	bool recall_live;      // he claims it, and his lease is not over
 	bool recall_revokes;   // those above have lost the block: whether that is answered or not, it is not ours any more

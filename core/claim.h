@@ -24,6 +24,10 @@ bool claim_reply(struct core *core, struct entry *entry, const struct message *m
 // more. What we have would get a version beyond theirs if the child that has it were given up later.)
 bool claim_recall(struct core *core, struct entry *entry, const struct message *message);
 
+// Is the block about to be let go for a claimant whom our parent has named? Nobody below has it any more, nor lets it go for somebody else:
+// other claims of it are for those above to decide.
+bool claim_leaves(const struct core *core, const struct entry *entry);
+
 // Is the block being recalled for somebody who has newer bytes than are here? When the child that had it is given up, what is
 // here goes up as it is.
 bool claim_makes_room(const struct core *core, const struct entry *entry);
@@ -34,8 +38,8 @@ bool claim_answered(struct core *core, struct entry *entry, uint32_t index, cons
 // A child that was asked for our parent's sake has not let the block go.
 void claim_kept(struct core *core, struct entry *entry);
 
-// ${child} was asked whether somebody who claims the block has it from there, and its link broke. If the claimant's lease is over,
-// the answer is no, as for a child that was absent before: the child may be the one who claims it next (F5).
+// ${child} was asked whether somebody who claims the block has it from there, and its link broke. The answer is that for a child that was
+// absent before: if the claimant's lease is over it is no, as the child may be the one who claims it next (F5); else yes, if he names it.
 void claim_asked_in_vain(struct core *core, struct entry *entry, struct child *child);
 
 // ${child} is being evicted: is the block left to one of the claims? Whatever it names: the child may have left for the claimant

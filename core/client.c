@@ -528,7 +528,7 @@ client_forget_recall(struct core *core, struct work *work)
 	claimant_release(core, work->recall_mover);
 	work->recall_mover = 0;
 	recall_question_end(core, work);
-	work->recall_open = work->recall_bytes = work->recall_live = work->recall_revokes = false;
+	work->recall_open = work->recall_leaves = work->recall_bytes = work->recall_live = work->recall_revokes = false;
 	return was_open;
 }
 
@@ -575,9 +575,11 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 		say_recalled(core, entry, block, volume, message->xid); // nothing to give up: still an answer (H15)
 		return;
 	}
-	if (recovery && message->perm == PERM_NO)
-		let_go_note(volume, block, message->node_id);
 	work = table_work_make(&core->table, entry);
+	if (recovery && message->perm == PERM_NO) {
+		let_go_note(volume, block, message->node_id);
+		work->recall_leaves = true;
+	}
 	if (revoked)
 		client_forget_recall(core, work); // for whom it is to be let go does not matter any more
 	if (!work->recall_open || left < (enum perm)work->recall_perm || readers) // this one takes the place of the open one
@@ -631,7 +633,7 @@ client_answer_recall(struct core *core, struct entry *entry)
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && work->recall_perm < PERM_WRITE &&
 	    !volume->is_root && connected)
 		flush_for_recall(core, entry, work);
-	work->recall_open = work->recall_revokes = false;
+	work->recall_open = work->recall_leaves = work->recall_revokes = false;
 	if (volume->is_root)
 		return;
 	if (entry->held > work->recall_perm)

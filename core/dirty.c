@@ -369,6 +369,23 @@ dirty_flushed(struct core *core, struct entry *entry)
 }
 
 void
+dirty_all_arrived(struct core *core, const struct volume *volume)
+{
+	for (uint32_t i = 1; i < core->table.works.next; i++) {
+		struct work *work = pool_get(&core->table.works, i);
+		struct entry *entry;
+
+		if (!pool_is_used(&core->table.works, i) || !work->flushing || work->flush_resent)
+			continue;
+		entry = table_entry(&core->table, work->entry);
+		if (block_key_volume(entry->key) != volume->index)
+			continue;
+		dirty_flushed(core, entry);
+		table_touch(&core->table, entry);
+	}
+}
+
+void
 dirty_unsent(struct core *core, struct entry *entry)
 {
 	struct volume *volume = entry_volume(core, entry);

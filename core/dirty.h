@@ -14,6 +14,9 @@ void dirty_sent(struct core *core, struct entry *entry);
 // What was sent has arrived: clean, unless modified meanwhile.
 void dirty_flushed(struct core *core, struct entry *entry);
 
+// The parent has all bytes of ${volume} whose FLUSH, under a permission, it has not answered.
+void dirty_all_arrived(struct core *core, const struct volume *volume);
+
 // What was sent may not have arrived: it is to be sent again.
 void dirty_unsent(struct core *core, struct entry *entry);
 

@@ -284,18 +284,20 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 void
 recall_unsent(struct core *core, struct child *child)
 {
-	struct dir_record *record = pool_get(&core->directory.records, child->dir.head);
+	struct dir_record *record = pool_get(&core->directory.records, child->dir.head), *next;
 
-	for (; record != NULL; record = pool_get(&core->directory.records, record->child_next)) {
+	for (; record != NULL; record = next) {
 		struct entry *entry = table_entry(&core->table, record->entry);
+		bool moves = record->recall_moves;
 
+		next = pool_get(&core->directory.records, record->child_next);
 		if (!record->recall_open)
 			continue;
 		directory_set_recall(&core->directory, &child->dir, record, false);
-		child->moved |= record->recall_moves && record->revoked;
-		if (record->recall_moves)
-			claim_asked_in_vain(core, entry, child);
+		child->moved |= moves && record->revoked;
 		record->recall_moves = false;
+		if (moves)
+			claim_asked_in_vain(core, entry, child);
 		table_touch(&core->table, entry);
 	}
 }

@@ -337,6 +337,8 @@ void
 session_parent_left(struct core *core, struct volume *volume)
 {
 	core_trace(core, "volume %s: the parent leaves", volume->name);
+	if (volume->parent_is_root) // it has waited until all that it had given was back, with the bytes
+		dirty_all_arrived(core, volume);
 	all_is_durable(core, volume);
 	volume->lease_end = volume->cut_off_at = core->now;
 	if (volume->dirty_count > 0)

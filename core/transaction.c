@@ -261,9 +261,12 @@ transaction_advance(struct core *core, struct entry *entry)
 		recall_revoked(core, entry);
 	if (core->stop != STOP_NO)
 		recall_children(core, entry, -1, PERM_NO);
-	if (work->recall_open && (entry->held != PERM_WRITE || !claim_decides(core, work)) &&
-	    recall_children(core, entry, -1, work->recall_perm))
+	if (work->recall_open && (entry->held != PERM_WRITE || !claim_decides(core, work) || claim_leaves(core, entry)) &&
+	    recall_children(core, entry, -1, work->recall_perm)) {
 		client_answer_recall(core, entry);
+		if (!claimed)
+			table_touch(&core->table, entry); // claims may be passed on now
+	}
 	if (!claimed || work->claim || work->settles != 0 || claim_in_grace(core, entry_volume(core, entry)))
 		ended_only = true; // who comes before the claims are decided, and what they brought is durable, waits
 	else if (entry->version == 0)

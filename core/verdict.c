@@ -283,6 +283,8 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_WAITS;
 	if (!has_write(core, entry))
 		return pass_on(core, entry, want);
+	if (claim_leaves(core, entry))
+		return CLAIM_WAITS; // passed on, when it has left
 	record = directory_writer(&core->directory, entry);
 	if (was_lost_before(core, entry, want) || stored_goes_past(stored_bounds(core, entry, want), want->version) ||
 	    (want->version < entry->version && !is_for_others(core, want, record)))

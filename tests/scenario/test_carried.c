@@ -181,6 +181,37 @@ START_TEST(names_of_a_root_that_was_told_nothing)
 }
 END_TEST
 
+// The root leaves in order. C has given its block back, with the bytes; the link breaks before the answer comes, C sends the bytes once more,
+// and that crosses the farewell, for which the root has waited for E. They are on stable storage. (seed 1410026)
+START_TEST(bytes_that_cross_the_farewell_once_more)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_write_block(scenario, "E", 8, 'e');
+	scenario_hold(scenario, "E", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 22);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH volume=1 block=7 perm=NO data"), 1);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 35); // C is back, and its bytes not
+	scenario_hold(scenario, "E", "A", false);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH volume=1 block=7 perm=NO data"), 2);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  OK_REPLY volume=1 block=7\n"), 1);
+	scenario_run(scenario, 500);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -194,6 +225,7 @@ main(void)
 	tcase_add_test(tcase, claim_in_place_of_a_question_for_bytes);
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
+	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -723,6 +723,65 @@ START_TEST(let_go_while_the_link_above_is_down)
 }
 END_TEST
 
+// F5: R dies, and C, whose lease lasts, goes to P, which asks Q. Q asks R before it hears of that: then it need not wait until R would be
+// evicted. (seed 1410686)
+START_TEST(asked_who_is_dead)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "P", false);
+	steps_child(scenario, "R", "Q", false);
+	steps_child(scenario, "C", "R", true);
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "P", 0);
+	world_crash(scenario_node(scenario, "R"), 300 * 1000);
+	scenario_run(scenario, 200);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> R  INVALIDATE RECOVERY_OP"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  OK_REPLY"), 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> P  OK_REPLY volume=2 block=7 perm=NO"), 1);
+	steps_write(scenario, "C", 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F4, F5: R, whose lease is over, has come to P, which waits for Q, who is away; then Q claims the block of the root, and P lets it go for
+// Q. R has what Q has it for: its claim is not refused, but passed on. (seed 1411933)
+START_TEST(claim_of_what_is_let_go_for_another)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "Q", "P", false);
+	steps_child(scenario, "R", "Q", false);
+	steps_child(scenario, "C", "R", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "C", 'c');
+	steps_cut(scenario, "R", "Q", 4 * STEPS_HB_TTL_MS);
+	scenario_run(scenario, STEPS_HB_TTL_MS + 300);
+	scenario_forget(scenario);
+	steps_leave(scenario, "Q", "A", 200);
+	steps_leave(scenario, "R", "P", 0);
+	scenario_run(scenario, 150);
+	ck_assert_uint_eq(scenario_count(scenario, "R -> P  RECOVER RECOVERY_OP volume=2 block=7 perm=WRITE ttl=0s"), 1);
+	scenario_run(scenario, 1500);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=10"), 0);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> R  OK_REPLY volume=2 block=7 perm=WRITE"), 1);
+	steps_write(scenario, "C", 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "E", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -754,6 +813,8 @@ main(void)
 	tcase_add_test(tcase, claim_that_is_granted_before_a_heartbeat_was_answered);
 	tcase_add_test(tcase, claim_with_an_answer_that_was_lost_before_the_claimant_was);
 	tcase_add_test(tcase, let_go_while_the_link_above_is_down);
+	tcase_add_test(tcase, asked_who_is_dead);
+	tcase_add_test(tcase, claim_of_what_is_let_go_for_another);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
