@@ -97,6 +97,6 @@ claimant_add_name(struct claimant *claimant, uint64_t node_id)
 	for (uint32_t i = 0; i < claimant->path_count; i++)
 		if (claimant->path[i] == node_id)
 			return;
-	if (claimant->path_count < LIMIT_HOPS)
+	if (node_id != 0 && claimant->path_count < LIMIT_HOPS) // 0 stands between names of now and of before (way_up.h)
 		claimant->path[claimant->path_count++] = node_id;
 }

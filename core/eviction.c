@@ -148,8 +148,11 @@ push_name(struct eviction *eviction, uint64_t node_id)
 static bool
 is_here_or_above(const struct volume *volume, uint64_t node_id)
 {
-	return recovery_is_own_name(volume, node_id) || volume_is_below(volume, node_id) ||
-	       claimant_names(&volume->own, node_id) || claimant_names(&volume->own_before, node_id);
+	for (uint32_t i = 0; i < volume->above_count; i++)
+		if (volume->above[i] == node_id)
+			return true;
+	return recovery_is_own_name(volume, node_id) || claimant_names(&volume->own, node_id) ||
+	       claimant_names(&volume->own_before, node_id);
 }
 
 static void

@@ -215,7 +215,7 @@ core_set_author(struct core *core, uint32_t index, const struct author *author)
 	volume->comes_back = !author->shared;
 	volume->session = SESSION_GONE;
 	volume->held_epoch = author->epoch;
-	volume->above_count = author->name_count;
+	volume->above_count = volume->way_up_count = author->name_count;
 	memcpy(volume->above, author->names, author->name_count * sizeof(author->names[0]));
 	if (core->link_number < author->number + LINKS_UNSEEN)
 		core->link_number = author->number + LINKS_UNSEEN;

@@ -160,7 +160,7 @@ entry_lease_end(const struct core *core, const struct entry *entry)
 bool
 volume_is_below(const struct volume *volume, uint64_t node_id)
 {
-	for (uint32_t i = 0; i < volume->above_count; i++)
+	for (uint32_t i = 0; i < volume->way_up_count; i++)
 		if (volume->above[i] == node_id)
 			return true;
 	return false;

@@ -201,6 +201,7 @@ struct volume {
 	// have other names there.
 	uint64_t above[LIMIT_HOPS];
 	uint32_t above_count;
+	uint32_t way_up_count; // so many of them are above now; behind a 0 come names of before
 	uint64_t told_path[LIMIT_HOPS]; // the nodes above, and this one, as the children know them
 	uint64_t told_name, told_before;
 	uint32_t passed_over;  // children of it that are (struct child)
@@ -463,7 +464,7 @@ entry_volume(const struct core *core, const struct entry *entry)
 	return core->volumes[block_key_volume(entry->key)];
 }
 
-// Is the node on the way up, as far as the parent has told it? (Behind the root there are names of before.)
+// Is the node on the way up, by its name of now, as far as the parent has told it?
 bool volume_is_below(const struct volume *volume, uint64_t node_id);
 
 // What this node holds of a block right now (T4: compared with the present moment at each use).

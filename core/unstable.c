@@ -269,7 +269,7 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	else if (volume->keeper == 0)
 		volume->keeper_barrier = volume->barriers_sent - 1; // the barrier that is under way covers it
 	if (volume->keeper == 0)
-		volume->keeper = volume->above_count > 1 ? volume->above[1] : volume->above[0];
+		volume->keeper = volume->way_up_count > 1 ? volume->above[1] : volume->above[0];
 	commit(core, entry);
 	return true;
 }

@@ -17,6 +17,9 @@ way_up_learn(struct core *core, struct volume *volume, const struct message *mes
 	if (volume->above_count > 0 && (message->connect_flags & CONNECT_NAME_BEFORE))
 		volume->above_count--;
 	memcpy(volume->above, message->path, volume->above_count * sizeof(uint64_t));
+	volume->way_up_count = 0;
+	while (volume->way_up_count < volume->above_count && volume->above[volume->way_up_count] != 0)
+		volume->way_up_count++;
 	core->ancestor_count = 0;
 	while (left > 0 && core->ancestor_count < LIMIT_ANCESTORS) {
 		const char *end = memchr(at, '\n', left);
@@ -83,6 +86,18 @@ is_on_path(const struct message *message, uint64_t node_id)
 	return false;
 }
 
+// A name of before: behind the first 0. There is room for one more that is none of these.
+static void
+add_name_before(struct message *message, uint64_t node_id)
+{
+	if (node_id == 0 || is_on_path(message, node_id))
+		return;
+	if (!is_on_path(message, 0) && message->path_count < LIMIT_HOPS - 2)
+		message->path[message->path_count++] = 0;
+	if (is_on_path(message, 0) && message->path_count < LIMIT_HOPS - 1)
+		message->path[message->path_count++] = node_id;
+}
+
 static void
 add_names(struct core *core, const struct volume *volume, const struct claimant *owed, struct message *message)
 {
@@ -90,13 +105,13 @@ add_names(struct core *core, const struct volume *volume, const struct claimant 
 	message->path[message->path_count++] = volume->node_id;
 	if (volume->is_root)
 		return;
-	for (uint32_t i = 0; i < volume->above_count && message->path_count < LIMIT_HOPS; i++)
+	for (uint32_t i = 0; i < volume->way_up_count && message->path_count < LIMIT_HOPS; i++)
 		message->path[message->path_count++] = volume->above[i];
-	for (uint32_t i = 0; i < owed->path_count && message->path_count < LIMIT_HOPS - 2; i++) // there are two more
-		if (!is_on_path(message, owed->path[i]))
-			message->path[message->path_count++] = owed->path[i];
-	if (volume->name_before != 0 && message->path_count < LIMIT_HOPS) // it may still be on record above
-		message->path[message->path_count++] = volume->name_before;
+	for (uint32_t i = volume->way_up_count; i < volume->above_count; i++)
+		add_name_before(message, volume->above[i]);
+	for (uint32_t i = 0; i < owed->path_count; i++)
+		add_name_before(message, owed->path[i]);
+	add_name_before(message, volume->name_before); // it may still be on record above
 	if (volume->parent_before != 0 && message->path_count < LIMIT_HOPS) { // who has left bytes to it knows it by that
 		message->path[message->path_count++] = volume->parent_before;
 		message->connect_flags |= CONNECT_NAME_BEFORE;
@@ -164,7 +179,7 @@ way_up_follow_names(struct volume *volume, const struct message *message, bool s
 		volume->parent_before = volume->above[0];
 	if (volume->keeper == volume->above[0])
 		volume->keeper = message->path[0];
-	else if (volume->above_count > 1 && message->path_count > 1 && (message->connect_flags & CONNECT_NAME_BEFORE) &&
+	else if (volume->way_up_count > 1 && message->path_count > 1 && (message->connect_flags & CONNECT_NAME_BEFORE) &&
 		 volume->keeper == volume->above[1] && volume->keeper == message->path[message->path_count - 1])
 		volume->keeper = message->path[1];
 }

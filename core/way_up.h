@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The way up: the names of the nodes above this one (PATH), under which what is held may be recorded, and where they can be reached
-// (PARENT_ADDR). What the parent says of them, and what the children are told (protocol.md F3, F9).
+// (PARENT_ADDR). Behind a 0 in PATH are names of before, of whoever has bytes to bring from then: nobody is above by these now. What the parent says of them, and what the children are told (protocol.md F3, F9).
 #ifndef HVFS_CORE_WAY_UP_H
 #define HVFS_CORE_WAY_UP_H
 
