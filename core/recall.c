@@ -263,7 +263,7 @@ recall_answered(struct core *core, struct child *child, const struct message *me
 		table_touch(&core->table, entry);
 		return;
 	}
-	moves = record->recall_moves && !record->revoked;
+	moves = record->recall_moves && !record->revoked && record->perm == PERM_WRITE;
 	record->recall_moves = false;
 	left = record->recall_perm;
 	if ((message->present & PRESENT(PERMISSIONS)) && message->perm < left)
