@@ -17,7 +17,7 @@
 static bool
 may_come_late(const struct volume *volume, bool is_known)
 {
-	for (uint32_t i = is_known ? 1 : 0; i < volume->above_count; i++) // it need not be the last: names of before come behind it
+	for (uint32_t i = is_known ? 1 : 0; i < volume->way_up_count; i++)
 		if (claimant_names(&volume->own, volume->above[i]))
 			return true;
 	return false;

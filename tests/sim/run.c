@@ -210,7 +210,6 @@ run_read_all(struct run *run, struct client *client)
 	for (int volume = 0; volume < run->plan->volume_count; volume++) {
 		for (uint64_t first = 0; first < total; first += step) {
 			uint64_t count = total - first < step ? total - first : step;
-
 			bool at_once;
 
 			run_read(run, client, volume, first, count);
