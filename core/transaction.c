@@ -34,12 +34,13 @@ needs_data(const struct core *core, const struct entry *entry, const struct want
 	return is_local(want) ? local_needs_data(core, entry, want) : server_needs_data(core, entry, want);
 }
 
-// A child that has WRITE and asks for no bytes has what is newer than ours, or somebody below it has.
+// A child that has WRITE and asks for no bytes has what is newer than ours, or somebody below it has (for whom it asks by a PUT, if it
+// has no copy).
 static bool
 has_newer(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	const struct dir_record *record =
-		want->kind == WANT_LOCK ? directory_find(&core->directory, entry, want->child) : NULL;
+	bool without_bytes = want->kind == WANT_LOCK || (want->kind == WANT_PUT && want->buf == NULL);
+	const struct dir_record *record = without_bytes ? directory_find(&core->directory, entry, want->child) : NULL;
 
 	return record != NULL && record->perm == PERM_WRITE;
 }
