@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 
-from lab import BLOCK, Direct, Opener, check, hvfs, main, need_fuse
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse
 
 SEALS = "disk.img.hvfs.seals"
 BLOCKS = 4096  # more than a leaf keeps without knowing that they are at the root
@@ -52,35 +52,38 @@ def fsync(leaf):
     return 0
 
 
-class Writer:
-    """Writes all blocks in a process of its own, and keeps the image open: to close it is a fsync, also in programs that have
-    inherited it."""
+class Writer(Opener):
+    """Writes all blocks, and keeps the image open: to close it is a fsync."""
 
-    def __init__(self, leaf, fill):
-        done, tell = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            image = Direct(leaf.image())
-            for i in range(BLOCKS):
-                image.write(i, bytes([fill]) * BLOCK)
-            os.write(tell, b".")
-            signal.pause()
-        os.close(tell)
-        with os.fdopen(done, "rb") as end:
-            check(end.read(1) == b".", "the writer ended")
+    def __init__(self, lab, leaf, fill):
+        super().__init__(lab, leaf.image())
+        self.fill = fill
+        check(self.do(f"all(os.pwrite(fd, bytes([{fill}]) * {BLOCK}, i * {BLOCK}) == {BLOCK} for i in range({BLOCKS}))") == "ok",
+              "the writes failed")
+
+    def again(self):
+        self.write(0, bytes([self.fill]), BLOCK)
 
     def end(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        self.process.kill()
+        self.process.wait()
 
 
-def write(leaf, fill):
-    """Write, and wait until the leaf knows of most of it that it is durable, because it had to make room. Nobody has asked for a
-    fsync."""
+def write(lab, leaf, fill):
+    """Write, and wait until the leaf knows of most of it that it is durable, because it had to make room, or because it is old. Of
+    something it does not know. Nobody has asked for a fsync."""
     syncs = volume(leaf)["latency"]["fsync"]["count"]
-    writer = Writer(leaf, fill)
-    until(lambda: volume(leaf)["dirty_bytes"] == 0, "what was written does not go up")
-    check(0 < volume(leaf)["unstable_bytes"] < BLOCKS * BLOCK // 2, "not what it should be:", volume(leaf))
+    writer = Writer(lab, leaf, fill)
+    until(lambda: volume(leaf)["dirty_bytes"] == 0 and volume(leaf)["unstable_bytes"] < BLOCKS * BLOCK // 2,
+          "what was written does not go up, or is not made room of")
+
+    def sent():
+        now = volume(leaf)
+        if now["dirty_bytes"] + now["unstable_bytes"] == 0:
+            writer.again()
+        return now["dirty_bytes"] == 0 and now["unstable_bytes"] > 0
+
+    until(sent, "what was written last does not go up")
     check(volume(leaf)["latency"]["fsync"]["count"] == syncs, "there was a fsync")
     return writer
 
@@ -152,7 +155,7 @@ def test(lab):
     root = start(lab)
     leaf = lab.leaf("one", "--volume-key", "v=writer.key", "--cache", "mem:8M", "--writeback", "50ms")
 
-    writer = write(leaf, 1)
+    writer = write(lab, leaf, 1)
     root.kill()
     root = start(lab)
     check(fsync(leaf) == 0, "the root has it on its storage, and does not know")
@@ -160,14 +163,14 @@ def test(lab):
 
     for leave in "kill", "stop":
         shutil.copyfile(SEALS, "before")
-        writer = write(leaf, 2)
+        writer = write(lab, leaf, 2)
         getattr(root, leave)()
         shutil.copyfile("before", SEALS)  # as if all that had never come
         root = start(lab)
         for _ in range(3):
             check(fsync(leaf) == errno.EIO, leave + ":", "a fsync succeeds, and the root does not have what was written")
         writer.end()
-        Writer(leaf, 3).end()
+        Writer(lab, leaf, 3).end()
         check(fsync(leaf) == 0, leave + ":", "what was written over all that is not there either")
     lab.stop_all()
 
