@@ -260,7 +260,8 @@ may_be_lost_before(const struct core *core, const struct entry *entry, const str
 	return !entry_volume(core, entry)->is_root && entry->anew != ANEW_NOT && want->version <= entry->version;
 }
 
-// A PUT whose fate is unknown: the root decides. Who has the block here can not tell whose it was before.
+// A PUT whose fate is unknown: the root decides, also if the block is this node's. That node does not know whether it has had it ever
+// since, nor who had it before; the root knows whether it came by a claim.
 static enum verdict
 decide_put(struct core *core, struct entry *entry, struct want *want)
 {
@@ -270,7 +271,7 @@ decide_put(struct core *core, struct entry *entry, struct want *want)
 		return put_again_decide(core, entry, want);
 	if (put_again_waits(work) || put_again_is_behind(core, work, want))
 		return CLAIM_WAITS;
-	return has_write(core, entry) ? refuse(want, STATUS_EVICTED) : pass_on(core, entry, want);
+	return pass_on(core, entry, want);
 }
 
 static enum verdict
