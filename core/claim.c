@@ -314,7 +314,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	}
 	// The child is told whether our own copy is as new as its own. A root that was started anew knows only what its
 	// storage has for certain, and what has come since, past the claimant, it may be.
-	told = entry->claimed ? bounds.low : entry->version;
+	told = entry->claimed ? bounds.low : entry_newest(core, entry);
 	if (want->early && told < bounds.low)
 		told = bounds.low;
 	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
@@ -374,7 +374,7 @@ taken_above(struct core *core, struct entry *entry, const struct want *want)
 		if (entry->copy == COPY_DIRTY)
 			dirty_superseded(core, entry);
 		entry->stale |= entry->copy != COPY_ABSENT;
-		client_learn_version(entry, want->version);
+		client_learn_version(core, entry, want->version);
 	}
 	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);
@@ -466,7 +466,7 @@ passed_on_granted(struct core *core, struct entry *entry, struct want *want, con
 		entry_drop_copy(core, entry);
 	else if (entry->copy == COPY_UNSTABLE && item->version > entry->version)
 		entry->stale = 1;
-	client_learn_version(entry, item->version);
+	client_learn_version(core, entry, item->version);
 }
 
 bool

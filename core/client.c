@@ -201,6 +201,7 @@ grant_over_dirty(struct core *core, struct entry *entry, const struct work *work
 	dirty_superseded(core, entry);
 	if (bytes == NULL) {
 		entry->stale = 1;
+		client_learn_version(core, entry, item->version);
 		return;
 	}
 	entry_put_copy(core, entry, bytes, COPY_CLEAN);
@@ -228,6 +229,7 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 		entry_put_copy(core, entry, buf_zero(), COPY_CLEAN); // "I had it a moment ago"
 	} else if (entry->copy == COPY_UNSTABLE && item->version > entry->version && !work->ask_digest) {
 		entry->stale = 1; // until there is something that supersedes it
+		client_learn_version(core, entry, item->version);
 		return;
 	} else if (entry->copy != COPY_ABSENT && item->version != entry->version && !work->ask_digest) {
 		entry_drop_copy(core, entry); // ours is another content: it will be fetched
@@ -242,10 +244,14 @@ grant_over_clean(struct core *core, struct entry *entry, struct work *work, cons
 }
 
 void
-client_learn_version(struct entry *entry, version_t version)
+client_learn_version(struct core *core, struct entry *entry, version_t version)
 {
+	struct work *work = table_work(&core->table, entry);
+
 	if (entry->copy == COPY_ABSENT)
 		entry->version = version != 0 ? version : 1;
+	else if (entry->stale && work != NULL && version > work->newer)
+		work->newer = version;
 }
 
 // T3: a parent whose own parent is another one now may have a shorter lease than the one that it has given us. What it grants under

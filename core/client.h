@@ -42,9 +42,9 @@ bool client_parent_usable(const struct core *core, const struct volume *volume);
 // The answer to a request that was sent at ${asked} gives a permission for the block.
 void client_take_grant(struct core *core, struct entry *entry, const struct message *message, moment_us asked);
 
-// The parent says which version it has of a block that we have no bytes of; 0: it does not know, so that whoever claims
-// the block below has a newer one.
-void client_learn_version(struct entry *entry, version_t version);
+// The parent says which version it has of a block that we have no bytes of, or none that are as new (it is stale then); 0: it does
+// not know, so that whoever claims the block below has a newer one.
+void client_learn_version(struct core *core, struct entry *entry, version_t version);
 
 // The recall of a block that is let go for a claimant can not be answered well: he has not left us.
 void client_refuse_recall(struct core *core, struct entry *entry);

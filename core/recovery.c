@@ -324,19 +324,25 @@ recovery_claim(struct core *core, struct entry *entry)
 	work->ask_at = core->now;
 }
 
-// The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
-// has to claim anew, and learns from the answer that it must send them.
 static void
-ask_writer_below(struct core *core, struct entry *entry, version_t version)
+end_sessions_of_writers(struct core *core, const struct entry *entry)
 {
 	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
 	     record = directory_next(&core->directory, record)) {
 		if (record->perm == PERM_WRITE)
 			end_session(core, core->children[record->child]);
 	}
+}
+
+// The parent has older bytes than a child of ours has for writing, perhaps without knowing that they are not durable: it
+// has to claim anew, and learns from the answer that it must send them.
+static void
+ask_writer_below(struct core *core, struct entry *entry, version_t version)
+{
+	end_sessions_of_writers(core, entry);
 	if (entry->copy != COPY_ABSENT)
 		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
-	client_learn_version(entry, version);
+	client_learn_version(core, entry, version);
 	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }
 
@@ -366,8 +372,9 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	if (item->version > entry->version) { // newer ones from below went past us
 		if (entry->copy == COPY_DIRTY)
 			dirty_superseded(core, entry);
-		client_learn_version(entry, item->version);
 		entry->stale = 1;
+		client_learn_version(core, entry, item->version);
+		end_sessions_of_writers(core, entry); // whose are older, perhaps
 	}
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		parent_lacks(core, entry);

@@ -192,6 +192,14 @@ entry_set_held(struct core *core, struct entry *entry, enum perm held)
 	volume->held_write += held == PERM_WRITE;
 }
 
+version_t
+entry_newest(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return entry->stale && work != NULL && work->newer > entry->version ? work->newer : entry->version;
+}
+
 bool
 entry_readable(const struct core *core, const struct entry *entry)
 {
@@ -297,9 +305,12 @@ entry_ahead_lost(struct core *core, struct entry *entry)
 void
 entry_drop_copy(struct core *core, struct entry *entry)
 {
+	version_t newest = entry_newest(core, entry);
+
 	CHECK(entry->copy != COPY_DIRTY);
 	if (entry->copy == COPY_ABSENT)
 		return;
+	entry->version = newest;
 	journaled_forget(core, entry);
 	if (entry->copy == COPY_UNSTABLE)
 		unstable_forget(core, entry);

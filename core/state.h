@@ -476,6 +476,9 @@ moment_us entry_lease_end(const struct core *core, const struct entry *entry);
 // Set what is held, keeping the counters right.
 void entry_set_held(struct core *core, struct entry *entry, enum perm held);
 
+// The newest version that this node knows of: that of its copy, or of what those above have when it is stale.
+version_t entry_newest(const struct core *core, const struct entry *entry);
+
 // The copy may be used: held in time, bytes there, no child has WRITE (I3).
 bool entry_readable(const struct core *core, const struct entry *entry);
 

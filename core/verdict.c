@@ -288,7 +288,7 @@ decide_write(struct core *core, struct entry *entry, struct want *want)
 		return CLAIM_WAITS; // passed on, when it has left
 	record = directory_writer(&core->directory, entry);
 	if (was_lost_before(core, entry, want) || stored_goes_past(stored_bounds(core, entry, want), want->version) ||
-	    (want->version < entry->version && !is_for_others(core, want, record)))
+	    (want->version < entry_newest(core, entry) && !is_for_others(core, want, record)))
 		return refuse(want, STATUS_NOT_HOLDER);
 	return record != NULL ? decide_recorded(core, entry, want, record) : decide_unrecorded(core, entry, want);
 }
