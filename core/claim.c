@@ -366,7 +366,8 @@ take(struct core *core, struct entry *entry, const struct want *want)
 
 // ---- deciding ----
 
-// What has gone past us may be newer than what is here. (What we only read is recalled by those who have taken it.)
+// What has gone past us may be newer than what is here, and than what a child has by a claim that was granted behind it. (What we only
+// read is recalled by those who have taken it.)
 static void
 taken_above(struct core *core, struct entry *entry, const struct want *want)
 {
@@ -375,6 +376,7 @@ taken_above(struct core *core, struct entry *entry, const struct want *want)
 			dirty_superseded(core, entry);
 		entry->stale |= entry->copy != COPY_ABSENT;
 		client_learn_version(core, entry, want->version);
+		recovery_ask_writers(core, entry);
 	}
 	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);

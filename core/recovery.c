@@ -324,8 +324,8 @@ recovery_claim(struct core *core, struct entry *entry)
 	work->ask_at = core->now;
 }
 
-static void
-end_sessions_of_writers(struct core *core, const struct entry *entry)
+void
+recovery_ask_writers(struct core *core, const struct entry *entry)
 {
 	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
 	     record = directory_next(&core->directory, record)) {
@@ -339,7 +339,7 @@ end_sessions_of_writers(struct core *core, const struct entry *entry)
 static void
 ask_writer_below(struct core *core, struct entry *entry, version_t version)
 {
-	end_sessions_of_writers(core, entry);
+	recovery_ask_writers(core, entry);
 	if (entry->copy != COPY_ABSENT)
 		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
 	client_learn_version(core, entry, version);
@@ -374,7 +374,7 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 			dirty_superseded(core, entry);
 		entry->stale = 1;
 		client_learn_version(core, entry, item->version);
-		end_sessions_of_writers(core, entry); // whose are older, perhaps
+		recovery_ask_writers(core, entry);
 	}
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		parent_lacks(core, entry);

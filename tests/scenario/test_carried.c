@@ -212,6 +212,36 @@ START_TEST(bytes_that_cross_the_farewell_once_more)
 }
 END_TEST
 
+// F5: the same, but Z, where G and R come to, was above neither: it passes G's bytes on, and they cross the grant of R's claim.
+START_TEST(bytes_that_cross_the_grant_of_a_claim)
+{
+	static const char *const chain[] = {"A", "P", "Q", "R", "G"};
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "Z", "A", true);
+	for (int i = 1; i < 5; i++)
+		steps_child(scenario, chain[i], chain[i - 1], true);
+	for (int i = 1; i < 5; i++)
+		steps_write(scenario, chain[i], chain[i][0]);
+	steps_leave(scenario, "Q", "A", STEPS_HB_TTL_MS + 100);
+	steps_leave(scenario, "R", "Z", STEPS_HB_TTL_MS + 240);
+	steps_leave(scenario, "G", "Z", STEPS_HB_TTL_MS + 200);
+	scenario_run(scenario, STEPS_HB_TTL_MS + 305);
+	scenario_hold(scenario, "Z", "A", true);
+	scenario_run(scenario, 40);
+	scenario_hold(scenario, "Z", "A", false);
+	scenario_run(scenario, 300);
+	ck_assert_uint_eq(scenario_count(scenario, "Z -> R  OK_REPLY volume=3 block=7 perm=WRITE"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "Z -> G  OK_REPLY volume=3 block=7\n"), 1);
+	steps_read(scenario, "R", 'G');
+	steps_read(scenario, "E", 'G');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -226,6 +256,7 @@ main(void)
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
+	tcase_add_test(tcase, bytes_that_cross_the_grant_of_a_claim);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
