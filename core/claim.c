@@ -376,7 +376,7 @@ taken_above(struct core *core, struct entry *entry, const struct want *want)
 			dirty_superseded(core, entry);
 		entry->stale |= entry->copy != COPY_ABSENT;
 		client_learn_version(core, entry, want->version);
-		recovery_ask_writers(core, entry);
+		recovery_ask_writers(core, entry, want->child);
 	}
 	acknowledged(core, want, false);
 	answer(core, entry, want, STATUS_NONE);

@@ -325,11 +325,11 @@ recovery_claim(struct core *core, struct entry *entry)
 }
 
 void
-recovery_ask_writers(struct core *core, const struct entry *entry)
+recovery_ask_writers(struct core *core, const struct entry *entry, int from)
 {
 	for (struct dir_record *record = directory_first(&core->directory, entry); record != NULL;
 	     record = directory_next(&core->directory, record)) {
-		if (record->perm == PERM_WRITE)
+		if (record->perm == PERM_WRITE && record->child != from)
 			end_session(core, core->children[record->child]);
 	}
 }
@@ -339,7 +339,7 @@ recovery_ask_writers(struct core *core, const struct entry *entry)
 static void
 ask_writer_below(struct core *core, struct entry *entry, version_t version)
 {
-	recovery_ask_writers(core, entry);
+	recovery_ask_writers(core, entry, -1);
 	if (entry->copy != COPY_ABSENT)
 		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
 	client_learn_version(core, entry, version);
@@ -374,7 +374,7 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 			dirty_superseded(core, entry);
 		entry->stale = 1;
 		client_learn_version(core, entry, item->version);
-		recovery_ask_writers(core, entry);
+		recovery_ask_writers(core, entry, -1);
 	}
 	if (entry->copy == COPY_UNSTABLE && item->version < entry->version)
 		parent_lacks(core, entry);

@@ -49,8 +49,9 @@ bool recovery_may_claim(struct core *core, struct volume *volume);
 // Was a claim refused with ${status} only for now? Then all that wait are sent after a while.
 bool recovery_retries(struct core *core, struct volume *volume, enum status status);
 
-// There are newer bytes than those that a child has for writing, perhaps: whoever has the block so has to claim it anew.
-void recovery_ask_writers(struct core *core, const struct entry *entry);
+// There are newer bytes than those that a child has for writing, perhaps: whoever has the block so has to claim it anew, but for
+// the child ${from}, whose bytes they are; -1: whoever it is.
+void recovery_ask_writers(struct core *core, const struct entry *entry, int from);
 
 // The parent's answer to a claim.
 void recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item);
