@@ -189,14 +189,16 @@ refuse(struct want *want, enum status status)
 	return CLAIM_REFUSED;
 }
 
-// Is anything else to be decided that came in the grace time, or that this child has brought before?
+// Is anything else to be decided that came in the grace time, or that this child has brought before? (What has been passed on is
+// decided before it there.)
 bool
 put_again_is_behind(const struct core *core, const struct work *work, const struct want *want)
 {
 	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
 		const struct want *other = table_want(&core->table, i);
 
-		if ((other->early || other->child == want->child) && !put_again_is(other) && other->refusal == STATUS_NONE)
+		if ((other->early || other->child == want->child) && !put_again_is(other) && other->refusal == STATUS_NONE &&
+		    other->up_xid == 0)
 			return true;
 	}
 	return false;

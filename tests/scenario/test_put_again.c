@@ -189,6 +189,31 @@ START_TEST(through_another_node)
 }
 END_TEST
 
+// C has bytes to bring, too, which A had recalled. D passes them on, and C's write behind them, without waiting for the answer, which comes at
+// the end of the grace time: it would be too late then. (seed 1553411)
+START_TEST(behind_bytes_that_are_passed_on)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write;
+
+	steps_write(scenario, "C", 'x');
+	steps_write(scenario, "A", 'a');
+	scenario_forget(scenario);
+	write = write_without_an_answer(scenario);
+	restart_root(scenario);
+	scenario_move(scenario, "C", "D");
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  RECOVER RECOVERY_OP volume=3 block=7 perm=NO data"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  RECOVER FORCE_SYNC RECOVERY_OP"), 1);
+	scenario_run(scenario, 2 * LEASE_MS);
+	request_expect_ok(write);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G has the block when the root dies, and C's write was waiting there. G comes to C, which passes on its claim: C has the block on record
 // then, but for G, and its own write has not been done.
 START_TEST(beside_a_claim_that_is_passed_on)
@@ -246,6 +271,7 @@ main(void)
 	tcase_add_test(tcase, over_bytes_that_are_brought);
 	tcase_add_loop_test(tcase, link_breaks_in_the_grace_time, 0, 2);
 	tcase_add_loop_test(tcase, through_another_node, 0, 2);
+	tcase_add_test(tcase, behind_bytes_that_are_passed_on);
 	tcase_add_test(tcase, beside_a_claim_that_is_passed_on);
 	tcase_add_test(tcase, who_may_only_read_meanwhile);
 	suite_add_tcase(suite, tcase);
