@@ -115,6 +115,7 @@ struct want {
 	bool early;        // came in the root's grace time
 	bool heeded;       // of bytes: who is on record for writing has been asked
 	bool heeds;        // of bytes: they have come before that
+	bool stops;        // of bytes: who reads older ones has been asked to stop
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };

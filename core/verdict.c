@@ -465,15 +465,18 @@ is_here(const struct core *core, const struct entry *entry, const struct want *w
 }
 
 // Bytes that are newer than what others may read here come from who has kept them too long: nobody was given the block before
-// all that was written had come home (R6). As with any write, who reads is asked to stop first.
+// all that was written had come home (R6). As with any write, who reads is asked to stop first, also who passes the bytes
+// on for another.
 static bool
-goes_past_readers(struct core *core, struct entry *entry, const struct want *want)
+goes_past_readers(struct core *core, struct entry *entry, struct want *want)
 {
 	const struct volume *volume = entry_volume(core, entry);
 
-	return volume->is_root && !want->early && want->version > entry->version &&
-	       directory_writer(&core->directory, entry) == NULL && !want->heeds &&
-	       !recall_children(core, entry, want->child, PERM_NO);
+	if (!volume->is_root || want->early || want->version <= entry->version || directory_writer(&core->directory, entry) != NULL ||
+	    want->heeds)
+		return false;
+	want->stops |= !recall_children(core, entry, want->own ? want->child : -1, PERM_NO);
+	return directory_max(&core->directory, entry, want->own ? want->child : -1) > PERM_NO;
 }
 
 // Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or for others
@@ -481,7 +484,7 @@ goes_past_readers(struct core *core, struct entry *entry, const struct want *wan
 static bool
 came_before_eviction(const struct entry *entry, const struct want *want)
 {
-	return want->perm != PERM_WRITE && (want->asked >= 0 || (want->heeds && want->version >= entry->version));
+	return want->perm != PERM_WRITE && (want->asked >= 0 || ((want->heeds || want->stops) && want->version >= entry->version));
 }
 
 // What was held to the end, under a root before this one, tells no more than what was recalled, when this one has served others. (The
