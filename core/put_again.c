@@ -134,6 +134,9 @@ put_again_now(struct core *core, struct entry *entry)
 enum status
 put_again_refused(const struct work *work, struct want *head, enum status status)
 {
+	// The parent has looked at its record: it has given us nothing, nor with what was sent before in this session.
+	if (work->ask_opcode == OP_PUT && status == STATUS_IN_RECOVERY && head != NULL && head->asks)
+		put_again_answered(head);
 	if (work->ask_opcode != OP_RECOVER)
 		return status;
 	if (status == STATUS_TOO_MANY)

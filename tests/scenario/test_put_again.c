@@ -243,6 +243,35 @@ START_TEST(beside_a_claim_that_is_passed_on)
 }
 END_TEST
 
+// D, who has been asked for the block, comes to C, which passes on its claim: what C has sent again is refused as not done. C asks D, and its
+// link to the root breaks once more: it has the block for D then, and nothing to repeat. (seed 1584618)
+START_TEST(refused_for_a_claim_that_is_passed_on)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write;
+
+	steps_child(scenario, "G", "D", true);
+	steps_write(scenario, "G", 'g');
+	lose(scenario, "D", "G", 1000);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 50);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 2);
+	steps_leave(scenario, "D", "C", 0);
+	while (scenario_count(scenario, "C -> D  INVALIDATE") == 0)
+		scenario_run(scenario, 1);
+	steps_write(scenario, "G", 'h');
+	steps_leave(scenario, "C", "A", 0);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  PUT FORCE_SYNC"), 2);
+	request_expect_ok(write);
+	steps_read(scenario, "D", 'c');
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C may only read by the time that it is back: what it claims is refused, for good. What it reads it reads.
 START_TEST(who_may_only_read_meanwhile)
 {
@@ -273,6 +302,7 @@ main(void)
 	tcase_add_loop_test(tcase, through_another_node, 0, 2);
 	tcase_add_test(tcase, behind_bytes_that_are_passed_on);
 	tcase_add_test(tcase, beside_a_claim_that_is_passed_on);
+	tcase_add_test(tcase, refused_for_a_claim_that_is_passed_on);
 	tcase_add_test(tcase, who_may_only_read_meanwhile);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
