@@ -201,8 +201,16 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 	enum right right = rights_of_link(core, pending->link, name, strlen(name)); // it may have changed since it was asked for
 	int32_t here = link->child_of[pending->volume]; // CONNECT again on the same link: the same session
 	struct child *child = here >= 0 ? core->children[here] : child_resume(core, pending);
-	bool resumed = child != NULL && pending->session == child->session;
+	bool resumed;
 
+	if (child != NULL && child->link >= 0 && (uint32_t)child->link != pending->link) {
+		uint32_t old = (uint32_t)child->link;
+
+		child_detach(core, child); // it came back before we noticed that it was gone (H27)
+		outbox_close_link(core, old, "the child has connected anew");
+		child = child_resume(core, pending); // what it had been asked there may have been answered without it
+	}
+	resumed = child != NULL && pending->session == child->session;
 	CHECK(right != RIGHT_NONE);
 	if (child == NULL) {
 		child = child_new(core, link->peer);
@@ -218,11 +226,6 @@ accept_connect(struct core *core, const struct pending_connect *pending)
 		child->settled = pending->session == 0; // else it has claims
 		inherit_session(core, child, pending);
 		heed_left(core->volumes[child->volume], child, pending);
-	} else if (child->link >= 0 && (uint32_t)child->link != pending->link) {
-		uint32_t old = (uint32_t)child->link;
-
-		child_detach(core, child); // it came back before we noticed that it was gone (H27)
-		outbox_close_link(core, old, "the child has connected anew");
 	}
 	if (child->link < 0)
 		child->phase_since = core->now;

@@ -7,6 +7,9 @@
 #include "core/limits.h"
 #include "core/types.h"
 
+// SESSION of a CONNECT that resumes none, though not all that was given in one has been given back.
+#define SESSION_OVER UINT64_MAX
+
 // hdrOpcode. The five kinds of IO_REQUEST have an opcode each: OP_IO_REQUEST + kind.
 #define MESSAGE_OPCODES(X)   \
 	X(CONNECT, 0x01)     \
@@ -193,7 +196,7 @@ struct message {
 	uint32_t protocol;
 	uint64_t node_id;
 	struct blob node_name;
-	uint64_t session;          // CONNECT: the session to resume (0: none); its answer: the session now running
+	uint64_t session;          // CONNECT: the session to resume (0: none; or SESSION_OVER); its answer: the session now running
 	uint64_t path[LIMIT_HOPS]; // PATH: ids of the nodes below, nearest last (F8)
 	uint32_t path_count;
 	uint32_t credits;

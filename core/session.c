@@ -89,7 +89,8 @@ session_connect(struct core *core, struct volume *volume)
 	message->protocol = PROTOCOL_VERSION;
 	message->node_id = volume->node_id;
 	message->link_number = core->parent.number;
-	message->session = volume->session;
+	// A parent that has left in order has ended nothing of what we had before, from others, and have not said to be given back.
+	message->session = volume->session == 0 && volume->claims_end_due ? SESSION_OVER : volume->session;
 	if (pending != NULL) {
 		memcpy(message->path, pending->path, pending->path_count * sizeof(uint64_t));
 		message->path_count = pending->path_count;

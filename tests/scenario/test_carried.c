@@ -212,7 +212,65 @@ START_TEST(bytes_that_cross_the_farewell_once_more)
 }
 END_TEST
 
-// F5: the same, but Z, where G and R come to, was above neither: it passes G's bytes on, and they cross the grant of R's claim.
+// F3: C has left A for P, and D, below C, still reads what it had from A, as it does not hear C. P leaves in order before C could say that it
+// has nothing more of that, and C comes back to A: what it had there before is not over with P. (seed 1594806)
+START_TEST(parent_leaves_before_all_is_given_back)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "A", true);
+	steps_child(scenario, "D", "C", true);
+	steps_read(scenario, "D", '.');
+	world_block(scenario_node(scenario, "C"), scenario_node(scenario, "D"), scenario->world->now + 1000 * 1000);
+	steps_leave(scenario, "C", "P", 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> D  INVALIDATE RECOVERY_OP"), 1);
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 50);
+	scenario_move(scenario, "C", "A");
+	write = scenario_write(scenario, "A", 7, 'a');
+	scenario_run(scenario, 100);
+	steps_read(scenario, "D", '.');
+	request_expect_waiting(write);
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	request_expect_ok(write);
+	steps_read(scenario, "D", 'a');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: P has asked C whether G has left it, and has not noticed that the link to C is gone when C is back on another. C has not heard the
+// question, and P answers without it: so C's session is over. (seed 1587895)
+START_TEST(asked_on_a_link_that_is_replaced)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "C", "P", true);
+	steps_child(scenario, "G", "C", true);
+	steps_write(scenario, "G", 'g');
+	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "C"), scenario->world->now + 100 * 1000);
+	steps_leave(scenario, "G", "A", 0);
+	while (scenario_count(scenario, "P -> C  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	world_cut(scenario_node(scenario, "C"), 0, 2000 * 1000, 0);
+	scenario_run(scenario, 100);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  OK_REPLY volume=1 block=7 perm=NO"), 1);
+	steps_write(scenario, "G", 'h');
+	steps_read_at_last(scenario, "C", 'h');
+	steps_sync(scenario, "G", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'h');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// F5: A, P, Q, R and G had the block one below the other, and have left each other for longer than their leases last. Z, where G and R
+// come to, was above neither: it passes G's bytes on, and they cross the grant of R's claim.
 START_TEST(bytes_that_cross_the_grant_of_a_claim)
 {
 	static const char *const chain[] = {"A", "P", "Q", "R", "G"};
@@ -256,6 +314,8 @@ main(void)
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
+	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);
+	tcase_add_test(tcase, asked_on_a_link_that_is_replaced);
 	tcase_add_test(tcase, bytes_that_cross_the_grant_of_a_claim);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
