@@ -249,6 +249,19 @@ put_again_is_told(const struct want *want)
 	return !put_again_is(want) || want->own;
 }
 
+// Of several that came in the grace time one at most was done before. Nobody has read what that one wrote, and it is written over
+// here: it begins anew, as do those that were not done.
+static void
+others_begin_anew(struct core *core, const struct work *work, const struct want *want)
+{
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next) {
+		struct want *other = table_want(&core->table, i);
+
+		if (other != want && other->early && put_again_is(other) && other->refusal == STATUS_NONE)
+			other->refusal = STATUS_NOT_HOLDER;
+	}
+}
+
 void
 put_again_apply(struct core *core, struct entry *entry, struct want *want)
 {
@@ -260,4 +273,6 @@ put_again_apply(struct core *core, struct entry *entry, struct want *want)
 		entry->version = entry_volume(core, entry)->version_floor; // nobody has claimed it
 	item.version = want->version = entry_next_version(core, entry);
 	server_absorb(core, entry, &item);
+	if (want->early)
+		others_begin_anew(core, table_work(&core->table, entry), want);
 }

@@ -120,8 +120,11 @@ want_ready(struct core *core, struct entry *entry, struct work *work, struct wan
 		return true; // somebody has written since
 	if (want->applied && is_local(want)) // the bytes are in the copy; only their acknowledgement is missing
 		return dirty_accepted(core, entry, want->version);
+	// R9: what it asks for it could not use, nor keep from others who ask.
 	if (needs_dirty_room(core, entry, want))
-		return false; // R9: what it asks for it could not use, nor keep from others who ask
+		return false;
+	if (!is_local(want) && (held < want->perm || (data && absent)) && !server_may_grant(core, entry, want, data))
+		return false;
 	if (core->config.bug != BUG_GRANT_BEFORE_RECALL)
 		clear = recall_children(core, entry, except, want->perm == PERM_WRITE ? PERM_NO : PERM_READ);
 	if (held < want->perm) {

@@ -44,6 +44,13 @@ inside_loss(struct core *core)
 	writeback_lost(core, core->volumes[0], NULL);
 }
 
+uint32_t
+inside_link(const struct core *core)
+{
+	CHECK(core->child_count > 0 && core->children[0]->link >= 0);
+	return (uint32_t)core->children[0]->link;
+}
+
 void
 inside_moved(struct core *core)
 {

@@ -21,6 +21,9 @@ uint64_t inside_name(const struct core *core);
 // Something that came from all its children, of its first volume, is lost here.
 void inside_loss(struct core *core);
 
+// The link of its first child.
+uint32_t inside_link(const struct core *core);
+
 // No session of its children is resumed: they have to say anew what they hold.
 void inside_moved(struct core *core);
 

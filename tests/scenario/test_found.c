@@ -623,6 +623,36 @@ START_TEST(writers_without_room_do_not_ask)
 }
 END_TEST
 
+// R9: the link from P to C is full. So long P does not ask for what C wants to read: it could not give it on, and takes it from who writes.
+// (It did, as fast as messages go: seed 1621070.)
+START_TEST(readers_without_room_are_not_asked_for)
+{
+	struct scenario *scenario = steps_create();
+	struct request *read;
+	struct event room = {.type = EVENT_LINK_ROOM, .queued_size = LIMIT_LINK_DATA_SIZE};
+	struct node *p;
+
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "P", "A", false);
+	steps_child(scenario, "C", "P", true);
+	p = scenario_node(scenario, "P");
+	room.link = inside_link(p->core);
+	world_step(p, &room);
+	scenario_forget(scenario);
+	read = scenario_read(scenario, "C", 7);
+	scenario_run(scenario, 1000);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> P  GET"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  GET"), 0);
+	steps_write(scenario, "B", 'b');
+	room.queued_size = 0;
+	world_step(p, &room);
+	scenario_run(scenario, 500);
+	request_expect_letter(read, 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // ---- Runs ----
 
 // A synchronous write of four blocks that C has for writing goes up as one FLUSH, through P too, and not block by block
@@ -748,6 +778,7 @@ main(void)
 	tcase_add_test(tcase, refused_volumes_make_room);
 	tcase_add_test(tcase, store_read_overtaken_by_a_write);
 	tcase_add_test(tcase, writers_without_room_do_not_ask);
+	tcase_add_test(tcase, readers_without_room_are_not_asked_for);
 	tcase_add_test(tcase, synchronous_write_goes_up_in_one_run);
 	tcase_add_test(tcase, put_with_bytes_is_made_again_without_room);
 	tcase_add_test(tcase, flush_behind_a_put_that_is_made_again);

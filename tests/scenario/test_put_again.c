@@ -214,6 +214,32 @@ START_TEST(behind_bytes_that_are_passed_on)
 }
 END_TEST
 
+// C's write has been done when the root dies, and D's waits there. D is first to bring it, through E, and at the end of the grace time it is done.
+// Nobody has read what C wrote: that begins anew. (seed 1621811)
+START_TEST(beside_another_that_is_passed_on)
+{
+	struct scenario *scenario = tree(true);
+	struct request *write = write_without_an_answer(scenario), *other;
+
+	lose(scenario, "A", "C", 50);
+	other = scenario_write_sync(scenario, "D", 7, 'd');
+	scenario_run(scenario, 50);
+	restart_root(scenario);
+	scenario_hold(scenario, "C", "A", true);
+	scenario_move(scenario, "D", "E");
+	scenario_run(scenario, 500);
+	scenario_hold(scenario, "C", "A", false);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "E -> A  RECOVER FORCE_SYNC RECOVERY_OP"), 1);
+	request_expect_ok(write);
+	request_expect_ok(other);
+	steps_sync(scenario, "D", ERR_OK);
+	steps_read(scenario, "D", 'c');
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // G has the block when the root dies, and C's write was waiting there. G comes to C, which passes on its claim: C has the block on record
 // then, but for G, and its own write has not been done.
 START_TEST(beside_a_claim_that_is_passed_on)
@@ -301,6 +327,7 @@ main(void)
 	tcase_add_loop_test(tcase, link_breaks_in_the_grace_time, 0, 2);
 	tcase_add_loop_test(tcase, through_another_node, 0, 2);
 	tcase_add_test(tcase, behind_bytes_that_are_passed_on);
+	tcase_add_test(tcase, beside_another_that_is_passed_on);
 	tcase_add_test(tcase, beside_a_claim_that_is_passed_on);
 	tcase_add_test(tcase, refused_for_a_claim_that_is_passed_on);
 	tcase_add_test(tcase, who_may_only_read_meanwhile);
