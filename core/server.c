@@ -228,7 +228,7 @@ grant_saying(const struct core *core, const struct child *child, const struct en
 		.origin = (uint32_t)core->config.node_id,
 		.item = true,
 		.kind = ITEM_EMPTY,
-		.version = entry->version,
+		.version = entry_newest(core, entry),
 	};
 }
 

@@ -391,7 +391,7 @@ version_t
 entry_next_version(struct core *core, const struct entry *entry)
 {
 	struct work *work = table_work(&core->table, entry);
-	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0), newest = entry->version;
+	version_t epoch = version_make(entry_volume(core, entry)->epoch, 0), newest = entry_newest(core, entry);
 
 	// R11: the same version as long as nobody has seen it.
 	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && work->gap == 0 &&

@@ -408,6 +408,22 @@ decide_late_bytes(const struct core *core, const struct entry *entry, struct wan
 	return refuse(want, STATUS_EVICTED);
 }
 
+// Has who claimed the block died with it, and come back with these bytes of his? His session from then is not evicted as long as he has
+// not said that he brings no more, and he waits for this; it ends, for this block, when its lease is over: so long somebody below
+// it may still come with a claim.
+static bool
+outlives_claim(struct core *core, struct entry *entry, const struct want *want, const struct dir_record *record)
+{
+	const struct claimant *claimant = claimant_get(core, want->claimant);
+	struct child *old = core->children[record->child];
+
+	if (old->link >= 0 || !old->lapsed || old->node_id != claimant->node_id || old->number >= claimant->number)
+		return false;
+	directory_set(&core->directory, &old->dir, (uint16_t)old->index, entry, record->entry, PERM_NO);
+	table_touch(&core->table, entry); // others wait for it, too
+	return true;
+}
+
 // Bytes that were recalled from the claimant may be older than what the storage has. The version log of a root that was
 // started anew tells (stored.c). When it does not, somebody who has had the block since and claims it has them, or newer
 // ones; he may die before he has sent them, so that is decided when he has given the block back. Else those who wrote over
@@ -419,8 +435,11 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	struct bounds bounds = stored_bounds(core, entry, want);
 	bool brought = !entry->claimed && entry->version != 0 && entry->version >= want->version;
 	const struct dir_record *record = directory_writer(&core->directory, entry);
-	bool is_claimed = entry->claimed && record != NULL;
+	bool is_claimed;
 
+	if (record != NULL && outlives_claim(core, entry, want, record))
+		record = NULL;
+	is_claimed = entry->claimed && record != NULL;
 	if (claim_in_grace(core, entry_volume(core, entry)))
 		return CLAIM_WAITS;
 	if (!want->early && (record == NULL || !record->early || misses_root(core, entry, want) ||

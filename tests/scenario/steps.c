@@ -11,7 +11,7 @@ steps_create(void)
 	struct scenario *scenario = scenario_create(16);
 
 	scenario->config.hb_ttl_ms = STEPS_HB_TTL_MS;
-	scenario->config.ttl_ms = 20 * 1000;
+	scenario->config.ttl_ms = STEPS_TTL_MS;
 	scenario->config.writeback_ms = SOON_MS;
 	return scenario;
 }

@@ -7,6 +7,7 @@
 
 enum {
 	STEPS_HB_TTL_MS = 3000,
+	STEPS_TTL_MS = 20 * 1000,
 	STEPS_EVICTED_MS = 3 * STEPS_HB_TTL_MS, // whoever is away for so long has been evicted, if that is wanted
 };
 

@@ -212,6 +212,35 @@ START_TEST(bytes_that_cross_the_farewell_once_more)
 }
 END_TEST
 
+// R11: P has older bytes than D, whose claim it passes on, and keeps them for R13. It never gets D's: those are at the root. What D writes
+// when the block's lease is over, and it has asked again, has a version beyond them all the same. (seed 1671834)
+START_TEST(version_of_what_was_claimed_through_who_has_older_bytes)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "D", "B", true);
+	steps_child(scenario, "E", "A", true);
+	steps_write(scenario, "P", 'p');
+	steps_write(scenario, "D", 'd');
+	steps_sync(scenario, "D", ERR_OK);
+	steps_leave(scenario, "D", "P", 0);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP volume=1 block=7 perm=WRITE"), 1);
+	scenario_run(scenario, STEPS_TTL_MS);
+	scenario_forget(scenario);
+	steps_write(scenario, "D", 'e');
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  PUT volume=1 block=7 perm=WRITE"), 1);
+	steps_sync(scenario, "D", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'e');
+	steps_read(scenario, "E", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F3: C has left A for P, and D, below C, still reads what it had from A, as it does not hear C. P leaves in order before C could say that it
 // has nothing more of that, and C comes back to A: what it had there before is not over with P. (seed 1594806)
 START_TEST(parent_leaves_before_all_is_given_back)
@@ -314,6 +343,7 @@ main(void)
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
+	tcase_add_test(tcase, version_of_what_was_claimed_through_who_has_older_bytes);
 	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);
 	tcase_add_test(tcase, asked_on_a_link_that_is_replaced);
 	tcase_add_test(tcase, bytes_that_cross_the_grant_of_a_claim);

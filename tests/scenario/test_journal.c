@@ -111,6 +111,32 @@ START_TEST(who_comes_too_late_and_dies_is_told)
 }
 END_TEST
 
+// F2, F6: C has claimed what it wrote last, and dies with it. It comes back with older bytes, of its journal, which wait for those; the session
+// that claimed them waits for nobody else, and ends with its lease. (Each waited for the other. `--sealed --journal --recovery --seed 102`)
+START_TEST(who_dies_with_what_it_has_claimed)
+{
+	struct scenario *scenario = create();
+
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "C", 'd');
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "block=7 perm=WRITE ttl=20s") == 0)
+		scenario_run(scenario, 1);
+	scenario_kill(scenario, "C");
+	scenario_restart(scenario, "C");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "B", 'b');
+	steps_read(scenario, "C", 'b');
+	steps_work_again(scenario, "B");
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // What was written over after that fsync was brought up as the same version, and is older in the journal.
 START_TEST(what_was_written_since_is_newer)
 {
@@ -419,6 +445,7 @@ main(void)
 	tcase_add_test(tcase, what_was_promised_is_back);
 	tcase_add_test(tcase, who_comes_too_late_is_told);
 	tcase_add_test(tcase, who_comes_too_late_and_dies_is_told);
+	tcase_add_test(tcase, who_dies_with_what_it_has_claimed);
 	tcase_add_test(tcase, what_was_written_since_is_newer);
 	tcase_add_test(tcase, what_the_root_has_only_in_memory_is_kept_too);
 	tcase_add_loop_test(tcase, who_was_above_has_older_bytes, 0, 2);
