@@ -196,6 +196,7 @@ struct work {
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
 	bool exposed;       // children, or a journal, have this version of the dirty copy: the next change is a new one
 	version_t newer;    // when the entry is stale: as which version those above have granted what is newer; 0: not known
+	version_t claimed;  // when it is stale and there is no copy: as which version it was claimed, if those above knew of older ones only
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost

@@ -256,6 +256,15 @@ recovery_unsynced_below(struct core *core, const struct volume *volume)
 	}
 }
 
+static version_t
+claimed_version(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return entry->stale && entry->copy == COPY_ABSENT && work != NULL && work->claimed > entry->version ? work->claimed
+												 : entry->version;
+}
+
 static struct saying
 recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 {
@@ -280,7 +289,7 @@ recover_saying(struct core *core, const struct entry *entry, enum perm perm)
 		.given_ms = server_given_ms(core, volume),
 		.item = true,
 		.kind = ITEM_EMPTY,
-		.version = entry->version,
+		.version = perm == PERM_WRITE ? claimed_version(core, entry) : entry->version,
 	};
 }
 
@@ -342,6 +351,9 @@ ask_writer_below(struct core *core, struct entry *entry, version_t version)
 	recovery_ask_writers(core, entry, -1);
 	if (entry->copy != COPY_ABSENT)
 		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
+	// Should the parent be lost, too, the claim is what it was: who has only older bytes must not come before it.
+	if (entry->version > table_work(&core->table, entry)->claimed)
+		table_work(&core->table, entry)->claimed = entry->version;
 	client_learn_version(core, entry, version);
 	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }

@@ -212,6 +212,40 @@ START_TEST(bytes_that_cross_the_farewell_once_more)
 }
 END_TEST
 
+// F6: what D wrote is durable, but the version log is lost. P and Q, who have the block for O, which has let it go by now, claim it, and learn that
+// the root knows of nothing. That dies, too, before its grace time is over. They claim it as what it was: B's bytes are older. (seed 1700068)
+START_TEST(claimed_twice_without_bytes)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "E", "A", true);
+	scenario->cache_blocks = 4;
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "O", "Q", true);
+	steps_child(scenario, "D", "O", true);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "D", 'd');
+	steps_sync(scenario, "D", ERR_OK);
+	steps_read(scenario, "O", 'd');
+	for (uint64_t block = 0; block < 6; block++)
+		steps_read_block(scenario, "O", block, '.');
+	scenario_lose_versions(scenario);
+	for (int i = 0; i < 2; i++) {
+		scenario_kill(scenario, "A");
+		scenario_forget(scenario);
+		scenario_restart(scenario, "A");
+		scenario_run(scenario, STEPS_HB_TTL_MS / 2);
+	}
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	steps_read(scenario, "E", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // R11: P has older bytes than D, whose claim it passes on, and keeps them for R13. It never gets D's: those are at the root. What D writes
 // when the block's lease is over, and it has asked again, has a version beyond them all the same. (seed 1671834)
 START_TEST(version_of_what_was_claimed_through_who_has_older_bytes)
@@ -343,6 +377,7 @@ main(void)
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
+	tcase_add_test(tcase, claimed_twice_without_bytes);
 	tcase_add_test(tcase, version_of_what_was_claimed_through_who_has_older_bytes);
 	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);
 	tcase_add_test(tcase, asked_on_a_link_that_is_replaced);
