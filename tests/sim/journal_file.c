@@ -3,6 +3,7 @@
 // thread happens here in virtual time. It has chances of its own, so that a world with one is otherwise like one without.
 #include "cache/journal.h"
 #include "core/check.h"
+#include "tests/sim/seals.h"
 #include "tests/sim/world.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ journal_file_kick(struct node *node)
 		return;
 	file->io = (struct medium_io){.write = true, .done = nothing};
 	if (journal_take(file->journal, &file->io.offset, &bytes, &file->io.size)) {
+		CHECK(journal_seal(file->journal) == 0);
 		file->io.bytes = (uint8_t *)(uintptr_t)bytes;
 		file->writing = true;
 		medium.ops->submit(medium.self, &file->io);
@@ -234,7 +236,29 @@ journal_file_perform(struct node *node, const struct action *action)
 static struct buf_pool *
 pool_of(void *arg, uint32_t block_size)
 {
-	return core_pool(arg, block_size);
+	return core_pool(((struct node *)arg)->core, block_size);
+}
+
+static const struct sealed_form *
+form_of(void *arg, const char *name)
+{
+	struct node *node = arg;
+	struct journal_file *file = node->journal;
+
+	for (uint32_t i = 0; node->world->seals != NULL && i < (uint32_t)node->volume_count; i++) {
+		if (strcmp(node->volumes[i].name, name) != 0)
+			continue;
+		if (file->forms[i] == NULL)
+			file->forms[i] = seals_form_create(node, i);
+		return file->forms[i];
+	}
+	return NULL;
+}
+
+static struct journal_hooks
+hooks_of(struct node *node)
+{
+	return (struct journal_hooks){.arg = node, .pool = pool_of, .form = form_of, .sealed = node->world->seals != NULL};
 }
 
 static void
@@ -318,7 +342,7 @@ journal_file_open(struct node *node)
 {
 	struct journal_file *file = node->journal;
 	struct journal_stats stats;
-	const struct journal_hooks hooks = {.arg = node->core, .pool = pool_of};
+	const struct journal_hooks hooks = hooks_of(node);
 	struct medium medium;
 	char error[256];
 
@@ -378,17 +402,18 @@ journal_file_leave(struct node *node)
 		file->writing = false;
 	}
 	while (journal_take(file->journal, &file->io.offset, &bytes, &file->io.size)) {
+		CHECK(journal_seal(file->journal) == 0);
 		file->io.bytes = (uint8_t *)(uintptr_t)bytes;
 		journal_written(file->journal, medium.ops->perform(medium.self, &file->io));
 	}
 }
 
 uint64_t
-journal_file_left(const struct node *node)
+journal_file_left(struct node *node)
 {
 	struct journal_stats stats;
 	struct journal *journal;
-	const struct journal_hooks hooks = {.arg = node->core, .pool = pool_of};
+	const struct journal_hooks hooks = hooks_of(node);
 	struct medium medium;
 	char error[256];
 
@@ -438,6 +463,8 @@ journal_file_destroy(struct node *node)
 		return;
 	waits_free(node->journal);
 	memory_medium_fini(&node->journal->medium);
+	for (unsigned i = 0; i < LIMIT_VOLUMES; i++)
+		seals_form_destroy(node->journal->forms[i]);
 	free(node->journal->copy);
 	free(node->journal);
 }

@@ -242,6 +242,74 @@ seals_volume(struct node *node, uint32_t volume)
 	core_set_volume_key(node->core, volume, id);
 }
 
+// ---- On a medium ----
+
+struct form {
+	struct sealed_form base;
+	struct node *node;
+	uint32_t volume;
+};
+
+static bool
+form_seal(void *self, struct sealed_block *blocks, size_t count)
+{
+	const struct form *form = self;
+
+	for (struct sealed_block *block = blocks; block < blocks + count; block++) {
+		struct proof *made;
+
+		if (block->sealed != NULL)
+			memcpy(block->sealed, block->bytes, block->size);
+		if (block->proof_size != 0)
+			continue;
+		if (form->node->seal_role < VOLUME_ROLE_WRITER)
+			return false;
+		made = proof_make(form->node, hash_place(volume_name(form->node, form->volume), block->block), block->version, block->bytes);
+		block->proof_size = made->size;
+		memcpy(block->proof, made->bytes, made->size);
+		free(made);
+	}
+	return true;
+}
+
+static bool
+form_open(void *self, struct sealed_block *block)
+{
+	const struct form *form = self;
+	const uint8_t *bytes = seal_is_of_zeros(block->proof, block->proof_size) ? NULL : block->sealed;
+
+	if (!verifier_is_right(form->node->world->seals, hash_place(volume_name(form->node, form->volume), block->block), block->version,
+			       block->size, bytes, block->proof, block->proof_size))
+		return false;
+	if (block->bytes != NULL && block->sealed != NULL)
+		memcpy(block->bytes, block->sealed, block->size);
+	else if (block->bytes != NULL)
+		memset(block->bytes, 0, block->size);
+	return true;
+}
+
+struct sealed_form *
+seals_form_create(struct node *node, uint32_t volume)
+{
+	static const struct sealed_ops ops = {.seal = form_seal, .open = form_open};
+	struct form *form = malloc(sizeof *form);
+
+	CHECK(form != NULL);
+	*form = (struct form){
+		.base = {.id = "of the world", .is_plain = true, .makes_proofs = node->seal_role >= VOLUME_ROLE_WRITER, .ops = &ops, .self = form},
+		.node = node,
+		.volume = volume,
+	};
+	return &form->base;
+}
+
+void
+seals_form_destroy(struct sealed_form *form)
+{
+	if (form != NULL)
+		free(form->self);
+}
+
 // ---- What goes ----
 
 // Returns the proof that was made for it, or NULL. *ret_failed: there is none, and none can be made.

@@ -5,6 +5,7 @@
 #ifndef HVFS_TESTS_SIM_SEALS_H
 #define HVFS_TESTS_SIM_SEALS_H
 
+#include "cache/sealed.h"
 #include "core/message.h"
 #include "node/sealed_root.h"
 
@@ -40,6 +41,10 @@ void seals_destroy(struct seals *seals);
 
 // Tell the core of ${node} that its volume is sealed.
 void seals_volume(struct node *node, uint32_t volume);
+
+// How blocks of ${volume} lie in a journal of ${node}: as in memory, each with its proof, which is made if there is none. To be freed.
+struct sealed_form *seals_form_create(struct node *node, uint32_t volume);
+void seals_form_destroy(struct sealed_form *form);
 
 // ${node} sends ${message} about its ${volume}.
 void seals_send(struct node *node, uint32_t link, uint32_t volume, const struct message *message);

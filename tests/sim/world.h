@@ -146,6 +146,7 @@ struct journal_file {
 	struct rng rng;
 	struct memory_medium medium;
 	struct journal *journal; // of the present process
+	struct sealed_form *forms[LIMIT_VOLUMES]; // of its node's volumes, where they are sealed
 	struct fsync_wait *first, **last;
 	struct medium_io io; // the record that is being written
 	bool writing, answer_due, answering;
@@ -409,7 +410,7 @@ void journal_file_close(struct node *node);
 void journal_file_destroy(struct node *node);
 
 // Blocks that a next process of ${node}, which has ended, would find in its journal, if it could be written to the end.
-uint64_t journal_file_left(const struct node *node);
+uint64_t journal_file_left(struct node *node);
 
 // ---- pipe.c ----
 
