@@ -212,6 +212,32 @@ START_TEST(bytes_that_cross_the_farewell_once_more)
 }
 END_TEST
 
+// P leaves in order, and Q, below it, dies: P waits for what Q has, until Q is evicted. C, below Q, has that, and finds P. It has no session
+// there, and has to bring what it has to another node before its lease is over. (seed 1755358)
+START_TEST(below_who_dies_while_the_parent_leaves)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "E", "A", true);
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	scenario_hold(scenario, "Q", "P", true);
+	world_stop(scenario_node(scenario, "P"));
+	scenario_run(scenario, 10);
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read(scenario, "E", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what D wrote is durable, but the version log is lost. P and Q, who have the block for O, which has let it go by now, claim it, and learn that
 // the root knows of nothing. That dies, too, before its grace time is over. They claim it as what it was: B's bytes are older. (seed 1700068)
 START_TEST(claimed_twice_without_bytes)
@@ -377,6 +403,7 @@ main(void)
 	tcase_add_loop_test(tcase, written_after_the_old_name_was_evicted, 0, 4);
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
+	tcase_add_test(tcase, below_who_dies_while_the_parent_leaves);
 	tcase_add_test(tcase, claimed_twice_without_bytes);
 	tcase_add_test(tcase, version_of_what_was_claimed_through_who_has_older_bytes);
 	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);

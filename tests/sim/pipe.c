@@ -82,8 +82,8 @@ packet_deliver(void *context, void *arg, uint64_t number)
 		return;
 	if (conn->open[end] && !conn->closed[end] && !node->stopped) {
 		node->world->messages++;
-		conn->answered = conn->answered || end == PIPE_UP;
 		if (packet_decode(packet, end, items, message)) {
+			conn->answered |= end == PIPE_UP && message->opcode == OP_OK_REPLY; // as node/parent.c: a refusal is no answer
 			message_deliver(conn, end, message);
 			for (uint32_t i = 0; message->items != NULL && i < message->count; i++)
 				if (items[i].kind == ITEM_DATA)

@@ -66,7 +66,7 @@ struct conn {
 	bool closed[2];        // the end's process takes and gives nothing any more
 	moment_us down_at[2];  // when EVENT_LINK_DOWN is scheduled
 	bool gone[2];          // it is over for this end
-	bool answered;         // the child has heard something
+	bool answered;         // the child has been answered with OK
 	bool silent;           // an end is lost without a word
 	uint64_t heard_max[2]; // packets beyond this many are lost (set by a cut), by direction
 	uint64_t sent[2], arrived[2];
