@@ -328,6 +328,16 @@ has_session(const struct core *core, uint64_t session)
 	return false;
 }
 
+// Those who have something may come back to give it up: who has a session, and who had it from a child that is away, and may be dead.
+static bool
+waits_for_somebody(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->child_count; i++)
+		if (core->children[i]->in_use && core->children[i]->link < 0)
+			return true;
+	return false;
+}
+
 static enum status
 connect_refusal(struct core *core, uint32_t link, const struct message *message, uint16_t *ret_param, uint64_t *ret_value)
 {
@@ -364,8 +374,8 @@ connect_refusal(struct core *core, uint32_t link, const struct message *message,
 			return STATUS_LOOP_DETECTED;
 	if (message->path_count >= LIMIT_HOPS)
 		return STATUS_LOOP_DETECTED;
-	if (core->stop != STOP_NO && !has_session(core, message->session))
-		return STATUS_UNAVAILABLE; // those who have something may come back to give it up
+	if (core->stop != STOP_NO && !has_session(core, message->session) && (message->session == 0 || !waits_for_somebody(core)))
+		return STATUS_UNAVAILABLE;
 	if (core->pending_connect_count >= LIMIT_CHILDREN)
 		return STATUS_TOO_MANY;
 	return STATUS_NONE;

@@ -490,12 +490,14 @@ static bool
 goes_past_readers(struct core *core, struct entry *entry, struct want *want)
 {
 	const struct volume *volume = entry_volume(core, entry);
+	bool clear;
 
 	if (!volume->is_root || want->early || want->version <= entry->version || directory_writer(&core->directory, entry) != NULL ||
 	    want->heeds)
 		return false;
-	want->stops |= !recall_children(core, entry, want->own ? want->child : -1, PERM_NO);
-	return directory_max(&core->directory, entry, want->own ? want->child : -1) > PERM_NO;
+	clear = recall_children(core, entry, want->own ? want->child : -1, PERM_NO);
+	want->stops |= !clear;
+	return !clear;
 }
 
 // Was somebody who is named by bytes evicted after they had come? Who had the block then has let it go for them, or for others

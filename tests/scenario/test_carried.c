@@ -238,6 +238,32 @@ START_TEST(below_who_dies_while_the_parent_leaves)
 }
 END_TEST
 
+// The same, and it is the root that leaves: C has no other to go to. (seed 1778605)
+START_TEST(below_who_dies_while_the_root_leaves)
+{
+	struct scenario *scenario = steps_create();
+
+	scenario->world->moving = true;
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "Q", "A", true);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'c');
+	scenario_hold(scenario, "Q", "A", true);
+	world_stop(scenario_node(scenario, "A"));
+	scenario_run(scenario, 10);
+	scenario_kill(scenario, "Q");
+	scenario_run(scenario, STEPS_EVICTED_MS);
+	ck_assert(scenario_node(scenario, "A")->stopped);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, 1000);
+	steps_sync(scenario, "C", ERR_OK);
+	steps_read(scenario, "C", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F6: what D wrote is durable, but the version log is lost. P and Q, who have the block for O, which has let it go by now, claim it, and learn that
 // the root knows of nothing. That dies, too, before its grace time is over. They claim it as what it was: B's bytes are older. (seed 1700068)
 START_TEST(claimed_twice_without_bytes)
@@ -404,6 +430,7 @@ main(void)
 	tcase_add_test(tcase, names_of_a_root_that_was_told_nothing);
 	tcase_add_test(tcase, bytes_that_cross_the_farewell_once_more);
 	tcase_add_test(tcase, below_who_dies_while_the_parent_leaves);
+	tcase_add_test(tcase, below_who_dies_while_the_root_leaves);
 	tcase_add_test(tcase, claimed_twice_without_bytes);
 	tcase_add_test(tcase, version_of_what_was_claimed_through_who_has_older_bytes);
 	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);
