@@ -171,7 +171,7 @@ table_work_rest(struct block_table *table, struct entry *entry)
 	    work->ask != ASK_NONE || work->recall_open || work->revoked || work->in_dirty || work->again || work->flushing ||
 	    work->claim || work->resend || work->claim_head != 0 || work->store_reading || work->loading ||
 	    work->settles != 0 || work->unstable != UNSTABLE_NOT ||
-	    (entry->stale && (work->newer > entry->version || work->claimed > entry->version)) || work->forward_xid != 0)
+	    (entry->stale && (work->version_above > entry->version || work->claim_version > entry->version)) || work->forward_xid != 0)
 		return false;
 	CHECK(work->put_buf == NULL);
 	entry->work = 0;

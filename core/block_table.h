@@ -115,7 +115,7 @@ struct want {
 	bool early;        // came in the root's grace time
 	bool heeded;       // of bytes: who is on record for writing has been asked
 	bool heeds;        // of bytes: they have come before that
-	bool stops;        // of bytes: who reads older ones has been asked to stop
+	bool past_readers; // of bytes: who reads older ones has been asked to stop
 	bool cleared;      // whoever had the block has let it go for this claim, or our parent has granted it
 	uint8_t refusal;   // enum status: it can not be had
 };
@@ -195,8 +195,8 @@ struct work {
 	bool flush_resent;  // by RECOVER: no permission covered it
 	uint32_t flush_after; // barriers sent before it: a later one covers it (R1)
 	bool exposed;       // children, or a journal, have this version of the dirty copy: the next change is a new one
-	version_t newer;    // when the entry is stale: as which version those above have granted what is newer; 0: not known
-	version_t claimed;  // when it is stale and there is no copy: as which version it was claimed, if those above knew of older ones only
+	version_t version_above; // when the entry is stale: as which those above have granted what is newer; 0: not known
+	version_t claim_version; // when it is stale and there is no copy: as which it was claimed, if those above knew of older ones only
 	version_t accepted; // newest version that is known to be above (at a root: here)
 	bool sync_owed; // a child whose link broke waited until the root has it: it will ask again
 	bool sync_failed;   // what sync_head waits for was lost

@@ -250,8 +250,8 @@ client_learn_version(struct core *core, struct entry *entry, version_t version)
 
 	if (entry->copy == COPY_ABSENT)
 		entry->version = version != 0 ? version : 1;
-	else if (entry->stale && work != NULL && version > work->newer)
-		work->newer = version;
+	else if (entry->stale && work != NULL && version > work->version_above)
+		work->version_above = version;
 }
 
 // T3: a parent whose own parent is another one now may have a shorter lease than the one that it has given us. What it grants under

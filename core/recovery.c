@@ -261,7 +261,7 @@ claimed_version(const struct core *core, const struct entry *entry)
 {
 	const struct work *work = table_work(&core->table, entry);
 
-	return entry->stale && entry->copy == COPY_ABSENT && work != NULL && work->claimed > entry->version ? work->claimed
+	return entry->stale && entry->copy == COPY_ABSENT && work != NULL && work->claim_version > entry->version ? work->claim_version
 												 : entry->version;
 }
 
@@ -348,12 +348,14 @@ recovery_ask_writers(struct core *core, const struct entry *entry, int from)
 static void
 ask_writer_below(struct core *core, struct entry *entry, version_t version)
 {
+	struct work *work = table_work(&core->table, entry);
+
 	recovery_ask_writers(core, entry, -1);
 	if (entry->copy != COPY_ABSENT)
 		return; // what we have goes up by itself: if it is as new as the claim, there need not be newer bytes below
 	// Should the parent be lost, too, the claim is what it was: who has only older bytes must not come before it.
-	if (entry->version > table_work(&core->table, entry)->claimed)
-		table_work(&core->table, entry)->claimed = entry->version;
+	if (entry->version > work->claim_version)
+		work->claim_version = entry->version;
 	client_learn_version(core, entry, version);
 	entry->stale = 1; // what others bring may be newer than that, and is not the newest
 }

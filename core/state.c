@@ -197,7 +197,7 @@ entry_newest(const struct core *core, const struct entry *entry)
 {
 	const struct work *work = table_work(&core->table, entry);
 
-	return entry->stale && work != NULL && work->newer > entry->version ? work->newer : entry->version;
+	return entry->stale && work != NULL && work->version_above > entry->version ? work->version_above : entry->version;
 }
 
 bool

@@ -496,7 +496,7 @@ goes_past_readers(struct core *core, struct entry *entry, struct want *want)
 	    want->heeds)
 		return false;
 	clear = recall_children(core, entry, want->own ? want->child : -1, PERM_NO);
-	want->stops |= !clear;
+	want->past_readers |= !clear;
 	return !clear;
 }
 
@@ -505,7 +505,7 @@ goes_past_readers(struct core *core, struct entry *entry, struct want *want)
 static bool
 came_before_eviction(const struct entry *entry, const struct want *want)
 {
-	return want->perm != PERM_WRITE && (want->asked >= 0 || ((want->heeds || want->stops) && want->version >= entry->version));
+	return want->perm != PERM_WRITE && (want->asked >= 0 || ((want->heeds || want->past_readers) && want->version >= entry->version));
 }
 
 // What was held to the end, under a root before this one, tells no more than what was recalled, when this one has served others. (The

@@ -384,6 +384,36 @@ START_TEST(asked_on_a_link_that_is_replaced)
 }
 END_TEST
 
+// F5: all have left each other for longer than their leases last: A, P, Q, R, D and G had the block one below the other. G brings its bytes to
+// P, whom it was below, too; they go up, and cross the grant of R's claim there. D comes to Q then, and is granted the block by A: it
+// learns that its own bytes, and those that Q has kept, are not the newest. (seed 1516456) _i == 1: nor are those of X, who had the
+// block between the two, and stays below D.
+START_TEST(newer_bytes_than_who_passes_the_claim_has_kept)
+{
+	static const char *const chains[][8] = {{"A", "P", "Q", "R", "D", "G"}, {"A", "P", "Q", "R", "D", "X", "G"}};
+	const char *const *chain = chains[_i];
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "E", "A", true);
+	for (int i = 1; chain[i] != NULL; i++)
+		steps_child(scenario, chain[i], chain[i - 1], true);
+	for (int i = 1; chain[i] != NULL; i++)
+		steps_write(scenario, chain[i], chain[i][0]);
+	steps_leave(scenario, "Q", "A", STEPS_HB_TTL_MS + 100);
+	steps_leave(scenario, "R", "P", STEPS_HB_TTL_MS + 240);
+	steps_leave(scenario, "D", "Q", STEPS_HB_TTL_MS + 300);
+	steps_leave(scenario, "G", "P", STEPS_HB_TTL_MS + 200);
+	scenario_run(scenario, STEPS_HB_TTL_MS + 600);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> G  OK_REPLY volume=3 block=7\n"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "Q -> D  OK_REPLY volume=4 block=7 perm=WRITE"), 1);
+	steps_read(scenario, _i == 0 ? "D" : "X", 'G');
+	steps_read(scenario, "E", 'G');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F5: A, P, Q, R and G had the block one below the other, and have left each other for longer than their leases last. Z, where G and R
 // come to, was above neither: it passes G's bytes on, and they cross the grant of R's claim.
 START_TEST(bytes_that_cross_the_grant_of_a_claim)
@@ -435,6 +465,7 @@ main(void)
 	tcase_add_test(tcase, version_of_what_was_claimed_through_who_has_older_bytes);
 	tcase_add_test(tcase, parent_leaves_before_all_is_given_back);
 	tcase_add_test(tcase, asked_on_a_link_that_is_replaced);
+	tcase_add_loop_test(tcase, newer_bytes_than_who_passes_the_claim_has_kept, 0, 2);
 	tcase_add_test(tcase, bytes_that_cross_the_grant_of_a_claim);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -234,12 +234,12 @@ proof_make(const struct node *node, uint64_t place, version_t sealed, const uint
 	return proof;
 }
 
+static const uint8_t key_id[SEALED_KEY_ID_SIZE] = "of the world";
+
 void
 seals_volume(struct node *node, uint32_t volume)
 {
-	static const uint8_t id[SEALED_KEY_ID_SIZE] = "of the world";
-
-	core_set_volume_key(node->core, volume, id);
+	core_set_volume_key(node->core, volume, key_id);
 }
 
 // ---- On a medium ----
@@ -296,10 +296,11 @@ seals_form_create(struct node *node, uint32_t volume)
 
 	CHECK(form != NULL);
 	*form = (struct form){
-		.base = {.id = "of the world", .is_plain = true, .makes_proofs = node->seal_role >= VOLUME_ROLE_WRITER, .ops = &ops, .self = form},
+		.base = {.is_plain = true, .makes_proofs = node->seal_role >= VOLUME_ROLE_WRITER, .ops = &ops, .self = form},
 		.node = node,
 		.volume = volume,
 	};
+	memcpy(form->base.id, key_id, sizeof key_id);
 	return &form->base;
 }
 
