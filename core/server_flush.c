@@ -154,6 +154,10 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 
 	table_touch(&core->table, entry);
 	child->forwarded = true;
+	if (entry->copy == COPY_ABSENT && !core->volumes[child->volume]->is_root) { // they were passed on, and are above alone
+		server_answer_block(core, child, message->block + i, message->xid, STATUS_NOT_HOLDER);
+		return;
+	}
 	if (entry->copy != COPY_DIRTY || dirty_accepted(core, entry, version)) {
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NONE);
 		return;

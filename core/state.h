@@ -71,6 +71,12 @@ struct claimant {
 	uint32_t granted_to; // a child + 1 that may not know yet what was granted to it for this claimant
 };
 
+// Runs of blocks that were claimed (reclaims.c).
+struct reclaims {
+	struct reclaim *list;
+	uint32_t count, room;
+};
+
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
 struct key_list {
 	block_key *keys;
@@ -211,7 +217,9 @@ struct volume {
 	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
 	uint32_t told_epoch;   // as the children know it
 	bool confirms_anew;    // all that was owed has been answered since: they have to hear it
-	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void
+	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void, but for those
+	// on the record of the root before; granted or taken in this one's grace time, or at its end.
+	struct reclaims reclaims_known, reclaims;
 	// NODE_IDs whose claims are void, evicted or said to be so by a node below; LIMIT_EVICTIONS at most: the oldest makes
 	// room (as a root can not record more than its storage has place for, none of its own)
 	uint64_t *evicted;
@@ -245,6 +253,7 @@ struct volume {
 	uint32_t forwards;                     // blocks whose FORWARD is under way
 	uint64_t keeper;                       // the node that has, besides our parent, what we no longer keep; 0: nothing
 	uint32_t keeper_barrier;               // the last barrier that was sent before all of it was: one that comes later covers it
+	bool forward_refused;                  // the parent has not kept something: a barrier makes room
 	bool keeper_gone;                      // one of the two may have it no more: make it durable soon
 	bool commit_wanted;                    // a barrier of our own, to make room, is on its way
 	moment_us commit_retry_at;             // it failed: not before

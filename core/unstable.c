@@ -260,6 +260,7 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 	if (work->forward_xid == 0 || work->forward_xid != message->xid)
 		return false;
 	forward_end(volume, work);
+	volume->forward_refused |= message->opcode != OP_OK_REPLY;
 	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
 		return true;
 	if (volume->keeper == 0 && volume->unstable.head == 0)

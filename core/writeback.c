@@ -377,11 +377,13 @@ commit_pump(struct core *core, struct volume *volume)
 		return;
 	}
 	// What a journal has promised may be left to nobody's memory.
-	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old && !core->config.journal) {
+	if (core->config.write_mode == WRITE_SEMI_SYNC && !volume->parent_is_root && !old && !core->config.journal &&
+	    !volume->forward_refused) {
 		unstable_forward(core, volume);
 		return;
 	}
 	volume->commit_wanted = true;
+	volume->forward_refused = false;
 	barrier_add(core, volume, NULL, -1, 0)->commit = true;
 }
 

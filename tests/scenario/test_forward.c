@@ -75,6 +75,37 @@ START_TEST(dropped_copies_are_forwarded)
 }
 END_TEST
 
+// A write of C's whose fate is unknown is brought to the next root by way of P, which does not keep it: so P does not say that two
+// nodes have it. (sim --crash-loop, seed 6178)
+START_TEST(bytes_that_a_proxy_has_not_kept)
+{
+	struct scenario *scenario = steps_create();
+	struct request *write;
+
+	scenario->world->moving = true;
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	scenario->config.write_mode = WRITE_SEMI_SYNC;
+	scenario->config.dirty_max = 1;
+	steps_child(scenario, "C", "A", true);
+	world_block(scenario_node(scenario, "A"), scenario_node(scenario, "C"), scenario->world->now + 100 * 1000);
+	write = scenario_write_sync(scenario, "C", 7, 'c');
+	scenario_run(scenario, 80);
+	request_expect_waiting(write);
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_move(scenario, "C", "P");
+	scenario_forget(scenario);
+	scenario_run(scenario, 2 * LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> A  RECOVER FORCE_SYNC"), 1);
+	request_expect_ok(write);
+	ck_assert_uint_ge(scenario_count(scenario, "C -> P  FORWARD"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "P -> C  ERR_REPLY volume=2 block=7 status=10"), 1);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c'); // so C asks for a barrier
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // C's fsync has promised that its journal keeps what is not durable at the root: P and A may lose power. So C asks for a barrier
 // instead, and forgets nothing before.
 START_TEST(journaled_copies_are_not_left_to_others)
@@ -393,6 +424,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, semi_sync_survives_one_node, 0, 2);
 	tcase_add_test(tcase, dropped_copies_are_forwarded);
+	tcase_add_test(tcase, bytes_that_a_proxy_has_not_kept);
 	tcase_add_test(tcase, journaled_copies_are_not_left_to_others);
 	tcase_add_loop_test(tcase, forwarded_copies_may_be_lost, 0, 2);
 	tcase_add_test(tcase, forwarded_copies_are_with_the_parent);
