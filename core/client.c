@@ -563,8 +563,7 @@ client_recall_block(struct core *core, struct volume *volume, const struct messa
 	struct work *work;
 
 	volume->recalled++;
-	if (recovery && (entry == NULL || (entry->held == PERM_NO && entry->dir == 0 && entry->copy != COPY_DIRTY)) &&
-	    let_go_was(volume, block, message->node_id)) { // the answer was lost
+	if (recovery && let_go_was(core, volume, block, message->node_id)) { // the answer was lost
 		say_recalled(core, entry, block, volume, message->xid);
 		return;
 	}

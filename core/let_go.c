@@ -9,9 +9,21 @@ let_go_note(struct volume *volume, uint64_t block, uint64_t node_id)
 	volume->let_go[volume->let_go_count++ % LET_GO_KEPT] = (struct let_go){block, node_id};
 }
 
-bool
-let_go_was(const struct volume *volume, uint64_t block, uint64_t node_id)
+// Is nothing of the block held here, nor below? Dirty bytes have to be on their way.
+static bool
+is_gone(const struct core *core, const struct entry *entry)
 {
+	const struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
+
+	return entry == NULL || (entry->held == PERM_NO && entry->dir == 0 &&
+				 (entry->copy != COPY_DIRTY || (work->flushing && work->flush_version == entry->version)));
+}
+
+bool
+let_go_was(const struct core *core, const struct volume *volume, uint64_t block, uint64_t node_id)
+{
+	if (!is_gone(core, table_find(&core->table, block_key_make(volume->index, block))))
+		return false;
 	for (uint32_t i = 0; i < LET_GO_KEPT && i < volume->let_go_count; i++)
 		if (volume->let_go[i].block == block && volume->let_go[i].node_id == node_id)
 			return true;
@@ -33,6 +45,9 @@ let_go_of(struct core *core, struct entry *entry, uint64_t node_id)
 	struct volume *volume = entry_volume(core, entry);
 	bool on_its_way = work->flushing && work->flush_version == entry->version;
 
+	work->claim_lets_go = work->claim;
+	if (work->claim) // those above would take it for given back, and grant it all the same
+		return;
 	if (node_id != 0)
 		let_go_note(volume, block_key_block(entry->key), node_id);
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && !on_its_way && client_parent_usable(core, volume))

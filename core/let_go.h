@@ -9,8 +9,8 @@
 // ${block} is let go for the claimant ${node_id}.
 void let_go_note(struct volume *volume, uint64_t block, uint64_t node_id);
 
-// Was it?
-bool let_go_was(const struct volume *volume, uint64_t block, uint64_t node_id);
+// Was it, and is it still?
+bool let_go_was(const struct core *core, const struct volume *volume, uint64_t block, uint64_t node_id);
 
 // It was not, after all, or has come back.
 void let_go_forget(struct volume *volume, uint64_t block);

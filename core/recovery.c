@@ -15,6 +15,7 @@
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/gaps.h"
+#include "core/let_go.h"
 #include "core/outbox.h"
 #include "core/put_again.h"
 #include "core/recall.h"
@@ -397,6 +398,9 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	work->claim_clean = false;
 	if (item->version < entry->version && entry->dir != 0)
 		ask_writer_below(core, entry, item->version);
+	if (work->claim_lets_go && entry->dir == 0)
+		let_go_of(core, entry, work->asked_for);
+	work->claim_lets_go = false;
 }
 
 void

@@ -723,6 +723,43 @@ START_TEST(let_go_while_the_link_above_is_down)
 }
 END_TEST
 
+// F5: the root that asked dies, and P claims the block of the next one, as Q lets it go: that is given back when it has been granted, not
+// before, or P would think that it has it. (sim --crash-loop, seed 15571)
+START_TEST(let_go_while_it_is_claimed)
+{
+	struct scenario *scenario = steps_create();
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "P", "A", true);
+	steps_child(scenario, "Q", "P", false);
+	steps_child(scenario, "C", "Q", true);
+	steps_write(scenario, "C", 'b');
+	steps_read(scenario, "P", 'b');
+	steps_write(scenario, "C", 'c');
+	scenario_forget(scenario);
+	steps_leave(scenario, "C", "A", 0);
+	scenario_hold(scenario, "Q", "P", true);
+	while (scenario_count(scenario, "P -> Q  INVALIDATE RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 20);
+	scenario_kill(scenario, "A");
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "P -> A  RECOVER RECOVERY_OP") == 0)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "Q", "P", false);
+	scenario_run(scenario, 500);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=WRITE ttl=20s"), 2); // P's claim, and C's
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 status=10"), 0);
+	steps_write(scenario, "C", 'd');
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_read(scenario, "P", 'd');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // F5: R dies, and C, whose lease lasts, goes to P, which asks Q. Q asks R before it hears of that: then it need not wait until R would be
 // evicted. (seed 1410686)
 START_TEST(asked_who_is_dead)
@@ -796,6 +833,7 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_dead_writer, 0, 2);
 	tcase_add_test(tcase, asked_while_the_writer_has_to_claim_anew);
 	tcase_add_test(tcase, asked_again_as_the_answer_was_lost);
+	tcase_add_test(tcase, let_go_while_it_is_claimed);
 	tcase_add_test(tcase, bytes_that_wait_behind_the_question_for_others);
 	tcase_add_test(tcase, bytes_that_move_past_a_writer);
 	tcase_add_loop_test(tcase, bytes_that_move_past_a_writer_who_moves, 0, 2);
