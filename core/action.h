@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/io.h"
 #include "core/message.h"
+#include "core/reclaim.h"
 
 // One of the reasons of ACTION_LOST: two nodes above have, or had, the bytes (FORWARD), and neither is to be reached (R13).
 #define LOST_LEFT_ABOVE "they were left to nodes above, which are not there any more"
@@ -22,8 +23,8 @@ enum action_type {
 	ACTION_STORE_SYNC,    // volume, store_cookie
 	ACTION_EVICT,         // volume, node_id, session, store_cookie: record durably, beside the root's storage, that
 			      // claims of that session are void (F2); EVENT_EVICTED answers
-	ACTION_END_GRACE,     // volume, epoch: record durably, beside the root's storage, that claims from before this epoch
-			      // are void unless their lease runs (F6); EVENT_GRACE_ENDED answers
+	ACTION_END_GRACE,     // volume, epoch, reclaims[count]: record durably, beside the root's storage, that claims from before
+			      // this epoch are void unless their lease runs, but for these (F6); EVENT_GRACE_ENDED answers
 	ACTION_RESCUE,        // volume, block, version, buf: bytes that were given up; keep them for the user (F2)
 	ACTION_LOST,          // volume, text: what was written here or below may be lost, and why; a fsync is going to fail
 	ACTION_JOURNAL,       // volume, block, version, buf: not durable at the root; to be kept over a crash. No buf: forget it
@@ -56,6 +57,7 @@ struct action {
 	struct buf *old, *buf;
 	struct buf **bufs;
 	version_t *versions;
+	const struct reclaim *reclaims; // valid until the next step
 	struct message *message;
 	const char *text;
 };

@@ -11,6 +11,7 @@
 #include "core/put_again.h"
 #include "core/recovery.h"
 #include "core/recall.h"
+#include "core/reclaims.h"
 #include "core/server.h"
 #include "core/stored.h"
 #include "core/verdict.h"
@@ -146,7 +147,8 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
 	want->early = early;
-	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
+	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since &&
+	    !reclaims_have(core, entry, want))
 		want->refusal = STATUS_EVICTED; // it missed a root that has served others
 	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
@@ -397,6 +399,8 @@ claim_advance(struct core *core, struct entry *entry)
 			link = &want->next;
 			continue;
 		}
+		if (verdict != CLAIM_REFUSED)
+			reclaims_note(core, entry, want);
 		if (verdict == CLAIM_GRANTED)
 			grant(core, entry, want);
 		else if (verdict == CLAIM_REFUSED)

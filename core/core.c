@@ -14,6 +14,7 @@
 #include "core/local.h"
 #include "core/outbox.h"
 #include "core/overflow.h"
+#include "core/reclaims.h"
 #include "core/recovery.h"
 #include "core/rights.h"
 #include "core/root.h"
@@ -108,6 +109,7 @@ volume_free(struct volume *volume)
 	free(volume->sweep.list.keys);
 	free(volume->stored);
 	free(volume->evicted);
+	reclaims_forget(volume);
 	free(volume);
 }
 
@@ -289,6 +291,13 @@ core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch)
 	core->volumes[volume]->claims_since = epoch;
 }
 
+void
+core_set_reclaims(struct core *core, uint32_t volume, const struct reclaim *list, size_t count)
+{
+	CHECK(volume < core->volume_count && core->volumes[volume]->is_root);
+	reclaims_set(core->volumes[volume], list, count);
+}
+
 const char *
 core_ancestor_address(const struct core *core, uint32_t i)
 {
@@ -352,6 +361,7 @@ grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
 		return;
 	}
 	volume->in_grace = false;
+	reclaims_forget(volume);
 	core_trace(core, "volume %s: the grace time is over", volume->name);
 	table_touch_works(&core->table, volume->index);
 }
@@ -433,9 +443,12 @@ grace_timer(struct core *core)
 		if (!volume->in_grace || volume->grace_ending)
 			continue;
 		volume->grace_ending = true;
+		reclaims_end(core, volume);
 		action = actions_add(core->actions, ACTION_END_GRACE);
 		action->volume = i;
 		action->epoch = volume->epoch;
+		action->reclaims = volume->reclaims.list;
+		action->count = volume->reclaims.count;
 	}
 }
 

@@ -207,6 +207,10 @@ int core_add_eviction(struct core *core, uint32_t volume, uint64_t node_id, uint
 // The epoch in which a root of the volume has last served others than those who claimed (ACTION_END_GRACE): whoever missed
 // it, and has no lease any more, has nothing left to claim. Before the first step.
 void core_set_claims_since(struct core *core, uint32_t volume, uint32_t epoch);
+
+// What that root had put on record with it. Before the first step.
+void core_set_reclaims(struct core *core, uint32_t volume, const struct reclaim *list, size_t count);
+
 // A root volume was left uncleanly, and its version log tells (protocol.md F6): ${block} has the content of version
 // ${low}, or one that came later, on stable storage, and none newer than ${high} was ever promised to be. Before the
 // first step.

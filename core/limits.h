@@ -35,6 +35,7 @@ enum {
 	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
 	LIMIT_GAPS = 4096,                          // blocks of which a node knows which versions are lost
 	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root
+	LIMIT_RECLAIMS = 1 << 16,                   // runs of blocks on record there that were claimed in a grace time
 	LIMIT_STORED = 1 << 24,                     // blocks whose version before the start a root remembers
 	LIMIT_LISTENERS = 16,
 	LIMIT_HANDSHAKES = 256,           // connections that are not through with TLS yet, in all

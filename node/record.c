@@ -19,6 +19,8 @@ struct record {
 	struct eviction *evictions;
 	uint64_t *cookies; // of the core, for each
 	uint32_t claims_since; // epoch; 0: no grace time has ended
+	struct reclaim *reclaims; // in it
+	size_t reclaim_count;
 };
 
 // What waits for ${index}'s volume and may still be added to.
@@ -45,6 +47,7 @@ record_free(struct record *record)
 {
 	free(record->evictions);
 	free(record->cookies);
+	free(record->reclaims);
 	free(record);
 }
 
@@ -66,7 +69,9 @@ write_record(struct task *task)
 {
 	struct record *record = (struct record *)task;
 
-	record->sys_errno = store_record(record->volume->store, record->evictions, record->count, record->claims_since);
+	record->sys_errno = store_record(record->volume->store, record->evictions, record->count);
+	if (record->sys_errno == 0 && record->claims_since != 0)
+		record->sys_errno = store_end_grace(record->volume->store, record->claims_since, record->reclaims, record->reclaim_count);
 }
 
 static enum hvfs_error
@@ -144,7 +149,15 @@ node_record_eviction(struct node *node, const struct action *action)
 void
 node_record_grace_end(struct node *node, const struct action *action)
 {
-	record_waiting(node, action->volume)->claims_since = action->epoch;
+	struct record *record = record_waiting(node, action->volume);
+
+	CHECK(record->reclaims == NULL); // one grace time ends once, until it is answered
+	record->claims_since = action->epoch;
+	record->reclaim_count = action->count;
+	record->reclaims = calloc(action->count + 1, sizeof(*record->reclaims));
+	CHECK(record->reclaims != NULL);
+	if (action->count > 0)
+		memcpy(record->reclaims, action->reclaims, action->count * sizeof(*record->reclaims));
 	node->store_operations++;
 	write_waiting(&node->volumes[action->volume]);
 }

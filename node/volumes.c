@@ -164,8 +164,10 @@ volume_add_record(struct node *node, uint32_t index)
 {
 	const struct store *store = node->volumes[index].store;
 
-	if (store != NULL)
+	if (store != NULL) {
 		core_set_claims_since(node->core, index, store->claims_since);
+		core_set_reclaims(node->core, index, store->reclaims, store->reclaim_count);
+	}
 	for (size_t i = 0; store != NULL && node->volumes[index].may_write && i < store->eviction_count; i++)
 		if (core_add_eviction(node->core, index, store->evictions[i].node_id, store->evictions[i].session) != 0)
 			return -1;

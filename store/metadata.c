@@ -2,7 +2,7 @@
 // A few lines of text; the last one is a digest of those before. There is one way to write a record, so it is read by
 // taking the numbers out, writing them again and comparing: whatever is not byte for byte a record is damaged.
 //
-//   hvfs store 3
+//   hvfs store 4
 //   size 1073741824
 //   block_size 4096
 //   epoch 7
@@ -10,6 +10,7 @@
 //   hb_ttl_ms 30000
 //   claims_since 7
 //   evicted 00000000000000a1 00000000000000b2      node, session: a line for each
+//   reclaim 00000000000000a1 1 4096 2 0            node, kind, block, count, version: a line for each (core/reclaim.h)
 //   digest ...
 //
 // Format 1, of earlier versions, ends behind the epoch. Whether its last root left in order is not known; so it did not,
@@ -36,13 +37,14 @@
 enum {
 	HEAD_SIZE_MAX = 512, // bytes of everything but the evictions
 	EVICTION_SIZE = sizeof("evicted 0123456789abcdef 0123456789abcdef\n") - 1,
-	RECORD_SIZE_MAX = HEAD_SIZE_MAX + LIMIT_EVICTIONS * EVICTION_SIZE,
+	RECLAIM_SIZE = sizeof("reclaim 0123456789abcdef 0 18446744073709551615 18446744073709551615 18446744073709551615\n") - 1,
+	RECORD_SIZE_MAX = HEAD_SIZE_MAX + LIMIT_EVICTIONS * EVICTION_SIZE + LIMIT_RECLAIMS * RECLAIM_SIZE,
 	DIGEST_SIZE = 16,
 	OLD_HB_TTL_MS = 30 * 1000, // what a root of format 1 has given, unless told otherwise
 };
 
-// Format 1 knows nothing of how a store was left, format 2 nothing of claims_since.
-enum format { FORMAT_NONE = 0, FORMAT_1 = 1, FORMAT_2 = 2, FORMAT_NOW = 3 };
+// Format 1 knows nothing of how a store was left, format 2 nothing of claims_since, format 3 nothing of reclaims.
+enum format { FORMAT_NONE = 0, FORMAT_1 = 1, FORMAT_2 = 2, FORMAT_3 = 3, FORMAT_NOW = 4 };
 
 // The text of a record, to be freed, or NULL: no memory.
 static char *
@@ -50,7 +52,7 @@ encode(const struct metadata *metadata, enum format format, size_t *ret_size)
 {
 	uint8_t digest[DIGEST_SIZE];
 	char hex[2 * DIGEST_SIZE + 1];
-	char *text = malloc(RECORD_SIZE_MAX);
+	char *text = malloc(HEAD_SIZE_MAX + metadata->eviction_count * EVICTION_SIZE + metadata->reclaim_count * RECLAIM_SIZE);
 	int size;
 
 	if (text == NULL)
@@ -59,11 +61,17 @@ encode(const struct metadata *metadata, enum format format, size_t *ret_size)
 		(int)format, metadata->size, metadata->block_size, metadata->epoch);
 	if (format >= FORMAT_2)
 		size += sprintf(text + size, "clean %d\nhb_ttl_ms %" PRIu32 "\n", metadata->clean, metadata->hb_ttl_ms);
-	if (format >= FORMAT_NOW)
+	if (format >= FORMAT_3)
 		size += sprintf(text + size, "claims_since %" PRIu32 "\n", metadata->claims_since);
 	for (size_t i = 0; format >= FORMAT_2 && i < metadata->eviction_count; i++)
 		size += sprintf(text + size, "evicted %016" PRIx64 " %016" PRIx64 "\n", metadata->evictions[i].node_id,
 			metadata->evictions[i].session);
+	for (size_t i = 0; format >= FORMAT_NOW && i < metadata->reclaim_count; i++) {
+		const struct reclaim *reclaim = &metadata->reclaims[i];
+
+		size += sprintf(text + size, "reclaim %016" PRIx64 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", reclaim->node_id,
+			reclaim->kind, reclaim->block, reclaim->count, reclaim->version);
+	}
 	crypto_generichash(digest, sizeof(digest), (const uint8_t *)text, (size_t)size, NULL, 0);
 	sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest));
 	size += sprintf(text + size, "digest %s\n", hex);
@@ -81,8 +89,8 @@ is_plausible(const struct metadata *metadata)
 	       metadata->size / block_size < UINT64_C(1) << BLOCK_KEY_BITS && metadata->epoch <= METADATA_EPOCH_MAX;
 }
 
-// The evictions at the start of ${text}.
-static void
+// The evictions at the start of ${text}; returns what is behind them.
+static const char *
 take_evictions(const char *text, struct metadata *ret)
 {
 	static const char word[] = "evicted ";
@@ -93,6 +101,25 @@ take_evictions(const char *text, struct metadata *ret)
 
 		eviction->node_id = strtoull(text + sizeof(word) - 1, &end, 16);
 		eviction->session = strtoull(end, &end, 16);
+		text = *end == '\n' ? end + 1 : end;
+	}
+	return text;
+}
+
+static void
+take_reclaims(const char *text, struct metadata *ret)
+{
+	static const char word[] = "reclaim ";
+
+	while (ret->reclaim_count < LIMIT_RECLAIMS && strncmp(text, word, sizeof(word) - 1) == 0) {
+		struct reclaim *reclaim = &ret->reclaims[ret->reclaim_count++];
+		char *end;
+
+		reclaim->node_id = strtoull(text + sizeof(word) - 1, &end, 16);
+		reclaim->kind = (uint32_t)strtoul(end, &end, 10);
+		reclaim->block = strtoull(end, &end, 10);
+		reclaim->count = strtoull(end, &end, 10);
+		reclaim->version = strtoull(end, &end, 10);
 		text = *end == '\n' ? end + 1 : end;
 	}
 }
@@ -117,23 +144,28 @@ take_numbers(const char *text, struct metadata *ret)
 	ret->clean = clean == 1;
 	head += size;
 	size = 0;
-	if (format >= FORMAT_NOW && sscanf(text + head, "claims_since %" SCNu32 " %n", &ret->claims_since, &size) != 1)
+	if (format >= FORMAT_3 && sscanf(text + head, "claims_since %" SCNu32 " %n", &ret->claims_since, &size) != 1)
 		return FORMAT_NONE;
-	take_evictions(text + head + size, ret);
+	take_reclaims(take_evictions(text + head + size, ret), ret);
 	return format <= FORMAT_NOW ? (enum format)format : FORMAT_NONE;
 }
 
 static int
 decode(const char *text, size_t size, struct metadata *ret)
 {
-	struct metadata metadata = {.evictions = calloc(LIMIT_EVICTIONS, sizeof(struct eviction))};
+	struct metadata metadata = {
+		.evictions = calloc(LIMIT_EVICTIONS, sizeof(struct eviction)),
+		.reclaims = calloc(LIMIT_RECLAIMS, sizeof(struct reclaim)),
+	};
 	size_t again_size = 0;
 	enum format format;
 	char *again;
 	int sys_errno = EBADMSG;
 
-	if (metadata.evictions == NULL)
+	if (metadata.evictions == NULL || metadata.reclaims == NULL) {
+		metadata_fini(&metadata);
 		return ENOMEM;
+	}
 	format = take_numbers(text, &metadata);
 	again = format != FORMAT_NONE ? encode(&metadata, format, &again_size) : NULL;
 	if (again != NULL && again_size == size && memcmp(text, again, size) == 0 && is_plausible(&metadata))
@@ -150,6 +182,7 @@ void
 metadata_fini(struct metadata *metadata)
 {
 	free(metadata->evictions);
+	free(metadata->reclaims);
 	*metadata = (struct metadata){0};
 }
 

@@ -4,6 +4,7 @@
 #ifndef HVFS_STORE_METADATA_H
 #define HVFS_STORE_METADATA_H
 
+#include "core/reclaim.h"
 #include "core/types.h"
 
 // A session of a child whose claims are void (protocol.md F2).
@@ -21,7 +22,9 @@ struct metadata {
 				    // was there after it; 0: none
 	struct eviction *evictions; // since it was clean
 	size_t eviction_count;      // at most LIMIT_EVICTIONS
-	uint32_t claims_since;      // epoch: lapsed claims from an earlier one are void (F6); 0: none are
+	uint32_t claims_since;      // epoch: lapsed claims from an earlier one are void (F6); 0: none are,
+	struct reclaim *reclaims;   // but for these
+	size_t reclaim_count;       // at most LIMIT_RECLAIMS
 };
 
 #define METADATA_EPOCH_MAX ((UINT32_C(1) << 24) - 1)

@@ -179,8 +179,10 @@ begin_epoch(struct opening *opening)
 		return -1;
 	opening->metadata.epoch++;
 	opening->metadata.clean = false;
-	if (opening->was_clean)
-		opening->metadata.claims_since = opening->metadata.epoch; // there is no grace time
+	if (opening->was_clean) { // there is no grace time
+		opening->metadata.claims_since = opening->metadata.epoch;
+		opening->metadata.reclaim_count = 0;
+	}
 	sys_errno = metadata_write(opening->metadata_path, &opening->metadata);
 	if (sys_errno != 0)
 		return fail(opening, "%s: cannot write its metadata %s: %s", opening->spec, opening->metadata_path,
@@ -207,6 +209,8 @@ start(struct opening *opening)
 	file->store.evictions = opening->metadata.evictions;
 	file->store.eviction_count = opening->metadata.eviction_count;
 	file->store.claims_since = opening->metadata.claims_since;
+	file->store.reclaims = opening->metadata.reclaims;
+	file->store.reclaim_count = opening->metadata.reclaim_count;
 	file->versions = opening->versions;
 	file->stored = opening->stored;
 	file->store.versions = &file->stored;
@@ -232,7 +236,7 @@ store_open(const char *spec, bool read_only, char *error, size_t error_size)
 	return store;
 }
 
-// Make ${metadata} what is on the disk. Its array of evictions is that of ${file}.
+// Make ${metadata} what is on the disk. Its arrays are those of ${file}.
 static int
 change(struct file_store *file, const struct metadata *metadata)
 {
@@ -346,8 +350,29 @@ append_evictions(struct metadata *metadata, const struct eviction *evictions, si
 			metadata->evictions[metadata->eviction_count++] = evictions[i];
 }
 
+// Make ${metadata} what is on the disk, and give what ${file} had in its place back.
+static int
+replace(struct file_store *file, struct metadata *metadata)
+{
+	int sys_errno = metadata_write(file->metadata_path, metadata);
+
+	if (sys_errno != 0)
+		return sys_errno;
+	if (metadata->evictions != file->metadata.evictions)
+		free(file->metadata.evictions);
+	if (metadata->reclaims != file->metadata.reclaims)
+		free(file->metadata.reclaims);
+	file->metadata = *metadata;
+	file->store.evictions = metadata->evictions;
+	file->store.eviction_count = metadata->eviction_count;
+	file->store.claims_since = metadata->claims_since;
+	file->store.reclaims = metadata->reclaims;
+	file->store.reclaim_count = metadata->reclaim_count;
+	return 0;
+}
+
 int
-store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since)
+store_record(struct store *store, const struct eviction *evictions, size_t count)
 {
 	struct file_store *file = (struct file_store *)store;
 	struct metadata metadata = file->metadata;
@@ -355,29 +380,43 @@ store_record(struct store *store, const struct eviction *evictions, size_t count
 
 	if (file->read_only)
 		return count > 0 ? EROFS : 0;
-	if (claims_since > metadata.claims_since)
-		metadata.claims_since = claims_since;
 	metadata.evictions = calloc(metadata.eviction_count + count + 1, sizeof(*evictions));
 	if (metadata.evictions == NULL)
 		return ENOMEM;
 	if (metadata.eviction_count > 0)
 		memcpy(metadata.evictions, file->metadata.evictions, metadata.eviction_count * sizeof(*evictions));
 	append_evictions(&metadata, evictions, count);
+	if (metadata.claims_since == metadata.epoch)
+		metadata.reclaim_count = 0; // since then a lease is over: all have their answers
 	if (metadata.eviction_count > LIMIT_EVICTIONS)
 		sys_errno = ENOBUFS;
-	else if (metadata.eviction_count > file->metadata.eviction_count ||
-		 metadata.claims_since > file->metadata.claims_since)
-		sys_errno = metadata_write(file->metadata_path, &metadata);
-	if (sys_errno != 0) {
+	else if (metadata.eviction_count > file->metadata.eviction_count)
+		sys_errno = replace(file, &metadata);
+	if (metadata.evictions != file->metadata.evictions)
 		free(metadata.evictions);
-		return sys_errno;
-	}
-	free(file->metadata.evictions);
-	file->metadata = metadata;
-	store->evictions = metadata.evictions;
-	store->claims_since = metadata.claims_since;
-	store->eviction_count = metadata.eviction_count;
-	return 0;
+	return sys_errno;
+}
+
+int
+store_end_grace(struct store *store, uint32_t claims_since, const struct reclaim *reclaims, size_t count)
+{
+	struct file_store *file = (struct file_store *)store;
+	struct metadata metadata = file->metadata;
+	int sys_errno;
+
+	if (file->read_only || claims_since < metadata.claims_since)
+		return 0;
+	metadata.claims_since = claims_since;
+	metadata.reclaim_count = count < LIMIT_RECLAIMS ? count : LIMIT_RECLAIMS;
+	metadata.reclaims = calloc(metadata.reclaim_count + 1, sizeof(*reclaims));
+	if (metadata.reclaims == NULL)
+		return ENOMEM;
+	if (count > 0)
+		memcpy(metadata.reclaims, reclaims, metadata.reclaim_count * sizeof(*reclaims));
+	sys_errno = replace(file, &metadata);
+	if (sys_errno != 0)
+		free(metadata.reclaims);
+	return sys_errno;
 }
 
 int
@@ -391,10 +430,10 @@ store_set_clean(struct store *store)
 		return forget_reader_lease(file);
 	metadata.clean = true;
 	metadata.hb_ttl_ms = 0;
-	metadata.eviction_count = 0;
+	metadata.eviction_count = metadata.reclaim_count = 0;
 	sys_errno = change(file, &metadata);
 	if (sys_errno == 0) {
-		store->eviction_count = 0;
+		store->eviction_count = store->reclaim_count = 0;
 		version_file_remove(file->metadata_path);
 	}
 	return sys_errno;

@@ -5,6 +5,7 @@
 #define HVFS_STORE_STORE_H
 
 #include "core/error.h"
+#include "core/reclaim.h"
 #include "core/types.h"
 
 #include <sys/uio.h>
@@ -75,7 +76,9 @@ struct store {
 	uint32_t hb_ttl_before_ms;
 	const struct eviction *evictions; // store/metadata.h
 	size_t eviction_count;
-	uint32_t claims_since; // the epoch in which a root has last served others than those who claimed
+	uint32_t claims_since; // the epoch in which a root has last served others than those who claimed,
+	const struct reclaim *reclaims; // and what it had granted these, as far as it may not have had time to answer; valid as the evictions
+	size_t reclaim_count;
 	// And which versions its blocks have then (store/version_log.h), until store_forget_versions.
 	struct stored_versions *versions;
 };
@@ -105,11 +108,15 @@ int store_set_lease(struct store *store, uint32_t hb_ttl_ms, char *error, size_t
 // What the version log told of the last root is not needed any more.
 void store_forget_versions(struct store *store);
 
-// Record, durably, that claims of these sessions are void, and that lapsed claims from before the epoch ${claims_since} are;
-// what is on record already stays so. Blocks, and may be called on another thread while the loop uses the store, but not at
-// the same time as another function that changes the metadata. Returns 0 or an errno value, and then nothing new is on
-// record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS when a read-only store were to get some.
-int store_record(struct store *store, const struct eviction *evictions, size_t count, uint32_t claims_since);
+// Record, durably, that claims of these sessions are void; what is on record already stays so. Blocks, and may be called on another
+// thread while the loop uses the store, but not at the same time as another function that changes the metadata. Returns 0 or an
+// errno value, and then nothing new is on record: ENOBUFS when there would be more than LIMIT_EVICTIONS, EROFS when a read-only
+// store were to get some.
+int store_record(struct store *store, const struct eviction *evictions, size_t count);
+
+// The same for the end of a grace time: lapsed claims from before the epoch ${claims_since} are void, but for ${reclaims} (the first
+// LIMIT_RECLAIMS), until the next eviction. That never goes back. Of a read-only store there is nothing to record.
+int store_end_grace(struct store *store, uint32_t claims_since, const struct reclaim *reclaims, size_t count);
 
 // Everything is on stable storage and nobody holds anything: the next root needs no grace time, and evictions are
 // forgotten. The last call before close. Returns 0 or an errno value. Of a store opened read-only only its own lease is

@@ -72,3 +72,9 @@ inside_uncovered(struct core *core, uint64_t block, version_t version)
 	dirty_mark(core, entry, was);
 	recovery_uncovered(core, entry);
 }
+
+moment_us
+inside_grace_end(const struct core *core)
+{
+	return core->grace_end;
+}

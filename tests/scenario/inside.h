@@ -21,6 +21,9 @@ uint64_t inside_name(const struct core *core);
 // Something that came from all its children, of its first volume, is lost here.
 void inside_loss(struct core *core);
 
+// When its grace time ends, by its own clock.
+moment_us inside_grace_end(const struct core *core);
+
 // The link of its first child.
 uint32_t inside_link(const struct core *core);
 

@@ -271,6 +271,17 @@ chaos_journal_writes(struct run *run, struct node *node)
 	load->doomed = false;
 }
 
+// Often before the answers of its grace time have come.
+void
+chaos_serves(struct run *run)
+{
+	struct node *root = run->world->nodes[0];
+	moment_us longest_us = rng_chance(&run->rng, 70) ? 20000 : (moment_us)run->plan->nodes[0].core.hb_ttl_ms * 1000 / 8;
+
+	if (rng_chance(&run->rng, 70))
+		world_at(run->world, in_a_while(run, rng_below(&run->rng, longest_us)), doomed_dies, run, root->starts);
+}
+
 static void
 aborted_dies(void *context, void *arg, uint64_t number)
 {

@@ -51,6 +51,9 @@ struct node;
 // ${node} writes to its journal: it may have to die of that.
 void chaos_journal_writes(struct run *run, struct node *node);
 
+// The root of now serves others: it may have to die of that.
+void chaos_serves(struct run *run);
+
 // Schedule the plan's faults over the next ${span_us}.
 void chaos_schedule(struct run *run, moment_us span_us);
 

@@ -118,6 +118,8 @@ node_destroy(struct node *node)
 	for (int i = 0; i < WORLD_VOLUMES; i++)
 		disk_destroy(node->disks[i]);
 	free(node->metadata.evictions);
+	for (int i = 0; i < WORLD_VOLUMES; i++)
+		free(node->metadata.reclaims[i].list);
 	free(node->deferred);
 	free(node);
 }
@@ -313,8 +315,14 @@ world_restart(struct node *node, moment_us dial_us)
 	}
 	evictions_give(node);
 	journal_file_open(node);
-	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++)
+	for (int i = 0; is_root && i < node->volume_count && world->broken != BREAK_SINCE; i++) {
+		struct record_reclaims *reclaims = &node->metadata.reclaims[i];
+
+		reclaims->count = node->metadata.clean ? 0 : reclaims->count;
 		core_set_claims_since(node->core, (uint32_t)i, node->metadata.claims_since[i]);
+		if (world->broken != BREAK_RECLAIMS)
+			core_set_reclaims(node->core, (uint32_t)i, reclaims->list, reclaims->count);
+	}
 	node->metadata.clean = false;
 	if (node->liar != NULL)
 		liar_restarted(node->liar);

@@ -30,7 +30,7 @@ static const char *const bug_names[BUG_COUNT] = {
 static const char *const break_names[BREAK_COUNT] = {
 	[BREAK_NOTHING] = "nothing",     [BREAK_GRACE] = "grace", [BREAK_EPOCH] = "epoch",
 	[BREAK_EVICTIONS] = "evictions", [BREAK_SYNC] = "sync",   [BREAK_CLOCKS] = "clocks",
-	[BREAK_SINCE] = "since",
+	[BREAK_SINCE] = "since",         [BREAK_RECLAIMS] = "reclaims",
 	[BREAK_VERSIONS] = "versions",   [BREAK_JOURNAL] = "journal",
 	[BREAK_AUTHOR] = "author",       [BREAK_SHARED] = "shared",
 	[BREAK_SEALS] = "seals",         [BREAK_AGE] = "age",
@@ -62,7 +62,7 @@ usage(void)
 		"[--trace] [--twice] [--reshape]\n"
 		"           [--bug NAME [--find]] [--jobs N] [--hours TREE-HOURS] [--keep-going FAILURES]\n"
 		"           [--byzantine | --sealed]\n"
-		"           [--recovery [--disk-level] [--journal [--rot]] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
+		"           [--recovery [--crash-loop] [--disk-level] [--journal [--rot]] [--fair yes|no] [--only KINDS | --off KINDS] [--break THING [--find]]]\nbugs:");
 	for (int i = 1; i < BUG_COUNT; i++)
 		fprintf(stderr, " %s", bug_names[i]);
 	fprintf(stderr, "\nthings to break:");
@@ -157,7 +157,8 @@ replay_set(const struct options *options)
 {
 	const struct plan_options *plan = &options->plan;
 	char text[400];
-	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+	int used = snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s", plan->recovery ? " --recovery" : "",
+			    plan->crash_loop ? " --crash-loop" : "",
 			    plan->byzantine ? " --byzantine" : "", plan->sealed ? " --sealed" : "",
 			    plan->disk_level ? " --disk-level" : "", plan->journal ? " --journal" : "",
 			    plan->rot ? " --rot" : "", plan->reshape ? " --reshape" : "",
@@ -349,6 +350,7 @@ static const struct option option_names[] = {
 	{"find", no_argument, NULL, 'F'},
 	{"twice", no_argument, NULL, '2'},
 	{"recovery", no_argument, NULL, 'r'},
+	{"crash-loop", no_argument, NULL, 'c'},
 	{"disk-level", no_argument, NULL, 'd'},
 	{"journal", no_argument, NULL, 'J'},
 	{"rot", no_argument, NULL, 'D'},
@@ -404,6 +406,9 @@ options_parse(int argc, char **argv)
 			break;
 		case 'r':
 			options.plan.recovery = true;
+			break;
+		case 'c':
+			options.plan.crash_loop = options.plan.recovery = true;
 			break;
 		case 'd':
 			options.plan.disk_level = true;

@@ -18,6 +18,7 @@ struct plan_options {
 	bool aborts;        // CHAOS_ABORT, too
 	bool rights;        // CHAOS_RIGHT, too
 	enum world_break broken;
+	bool crash_loop; // recovery runs: roots often die as soon as they serve others
 	bool disk_level; // recovery runs: some nodes have a disk below their cache
 	bool journal;    // recovery runs: some nodes have a journal
 	bool byzantine;  // recovery runs: some proxies lie for a while (byzantine.h)
@@ -82,6 +83,7 @@ struct plan {
 	bool sealed;       // volumes are sealed
 	bool byzantine;    // and some proxies lie
 	moment_us lies_from_us, lies_until_us;
+	bool crash_loop;
 	bool fair;         // no fault is longer than the leases allow: no request may fail
 	bool may_time_out; // requests have a limit
 	bool may_cut_off;  // so has being without a parent

@@ -191,6 +191,9 @@ plan_draw_recovery(struct plan *plan, const struct plan_options *options)
 	plan->versions_size = rng_chance(&rng, 30) ? rng_between(&rng, 200, 5000) : 0;
 	for (int i = 0; i < plan->node_count && plan->broken == BREAK_CLOCKS; i++)
 		plan->nodes[i].clock_drift_ppm = i % 2 == 0 ? 60000 : -60000;
+	plan->crash_loop = options->crash_loop;
+	if (plan->crash_loop && plan->chaos.count[CHAOS_ROOT] == 0)
+		plan->chaos.count[CHAOS_ROOT] = 2;
 	if (options->disk_level)
 		draw_drives(plan);
 	if (options->journal)

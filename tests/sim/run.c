@@ -441,6 +441,8 @@ on_grace_over(void *arg, const struct node *root, uint32_t volume)
 
 	if (!run->plan->recovery)
 		return;
+	if (run->plan->crash_loop)
+		chaos_serves(run);
 	core_volume_info(root->core, volume, world_clock(root), &info);
 	for (int i = 0; i < run->world->node_count; i++)
 		if (run->world->nodes[i] != root && !is_connected(run, run->world->nodes[i], info.name))

@@ -214,8 +214,16 @@ struct record_op {
 	struct eviction eviction;
 	uint64_t cookie;
 	uint32_t volume, epoch;
+	struct record_reclaims reclaims;
 	bool recorded;
 };
+
+static void
+record_op_free(struct record_op *op)
+{
+	free(op->reclaims.list);
+	free(op);
+}
 
 static void
 record_write(struct record_op *op)
@@ -226,10 +234,15 @@ record_write(struct record_op *op)
 	op->recorded = true;
 	if (op->grace) {
 		metadata->claims_since[op->volume] = op->epoch;
+		free(metadata->reclaims[op->volume].list);
+		metadata->reclaims[op->volume] = op->reclaims;
+		op->reclaims.list = NULL;
 		if (world->hooks.grace_over != NULL)
 			world->hooks.grace_over(world->hooks.arg, op->node, op->volume);
 		return;
 	}
+	if (metadata->claims_since[op->eviction.volume] == metadata->epoch)
+		metadata->reclaims[op->eviction.volume].count = 0; // all have been answered
 	metadata->evictions =
 		realloc(metadata->evictions, (metadata->eviction_count + 1) * sizeof *metadata->evictions);
 	CHECK(metadata->evictions != NULL);
@@ -252,7 +265,7 @@ record_end(void *context, void *arg, uint64_t number)
 		world_step(op->node, &(struct event){.type = EVENT_GRACE_ENDED, .volume = op->volume});
 	else
 		world_step(op->node, &(struct event){.type = EVENT_EVICTED, .store_cookie = op->cookie});
-	free(op);
+	record_op_free(op);
 }
 
 void
@@ -279,6 +292,11 @@ storage_end_grace(struct node *node, const struct action *action)
 
 	CHECK(op != NULL);
 	*op = (struct record_op){.node = node, .grace = true, .volume = action->volume, .epoch = action->epoch};
+	op->reclaims.count = action->count;
+	op->reclaims.list = malloc(action->count * sizeof *action->reclaims + 1);
+	CHECK(op->reclaims.list != NULL);
+	if (action->count > 0)
+		memcpy(op->reclaims.list, action->reclaims, action->count * sizeof *action->reclaims);
 	world_at(world, world->now + 1 + rng_exponential(&world->rng, RECORD_US), record_end, op, 0);
 }
 
@@ -333,20 +351,21 @@ storage_abandon(struct node *node, bool power)
 	struct heap *heap = &node->world->heap;
 
 	for (size_t i = 0; i < heap->count; i++) {
-		struct heap_entry *entry = &heap->entries[i];
-		struct record_op *record = entry->arg;
+		struct heap_entry entry = heap->entries[i];
+		struct record_op *record = entry.arg;
 
-		if (entry->fn == store_end && ((struct store_op *)entry->arg)->node == node) {
-			op_abandon(entry->arg, power);
-		} else if (entry->fn == record_end && record->node == node) {
-			if (!record->recorded && rng_chance(&node->world->rng, 50))
-				record_write(record);
-			free(record);
-		} else {
+		if ((entry.fn != store_end || ((struct store_op *)entry.arg)->node != node) &&
+		    (entry.fn != record_end || record->node != node))
+			continue;
+		heap->entries[i].fn = nothing;
+		heap->entries[i].arg = NULL;
+		if (entry.fn == store_end) {
+			op_abandon(entry.arg, power);
 			continue;
 		}
-		entry->fn = nothing;
-		entry->arg = NULL;
+		if (!record->recorded && rng_chance(&node->world->rng, 50))
+			record_write(record); // something may be planned because of that
+		record_op_free(record);
 	}
 }
 
@@ -356,5 +375,5 @@ storage_forget(const struct heap_entry *entry)
 	if (entry->fn == store_end || entry->fn == store_tell)
 		store_op_free(entry->arg);
 	else if (entry->fn == record_end)
-		free(entry->arg);
+		record_op_free(entry->arg);
 }

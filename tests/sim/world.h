@@ -93,6 +93,11 @@ struct gone {
 	struct node *node;
 };
 
+struct record_reclaims {
+	struct reclaim *list;
+	size_t count;
+};
+
 // What outlives a root's process beside its disks.
 struct metadata {
 	uint32_t epoch;
@@ -100,6 +105,7 @@ struct metadata {
 	struct eviction *evictions;
 	size_t eviction_count;
 	uint32_t claims_since[WORLD_VOLUMES];
+	struct record_reclaims reclaims[WORLD_VOLUMES];
 };
 
 // A disk below the cache of a node.
@@ -259,6 +265,7 @@ enum world_break {
 	BREAK_EPOCH,     // a root is started with the epoch it had
 	BREAK_EVICTIONS, // evictions are forgotten
 	BREAK_SINCE,     // it is forgotten that a root has served others since
+	BREAK_RECLAIMS,  // or what it had granted these
 	BREAK_SYNC,      // the disk says that it has synced, and has not
 	BREAK_CLOCKS,    // clocks run apart by more than the margin of leases
 	BREAK_VERSIONS,  // version logs are lost, or tell of syncs that have not been

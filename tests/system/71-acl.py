@@ -3,14 +3,13 @@
 import errno
 import json
 import os
-import select
 import signal
 import socket
 import struct
 import subprocess
 import threading
 
-from lab import Direct, check, hvfs, main, need_fuse, read_at, run, write_at
+from lab import Direct, check, hvfs, main, need_fuse, read_at, run, until, write_at
 
 
 def keygen(name):
@@ -26,14 +25,6 @@ def port():
 def log_of(name):
     with open(f"{name}.log", errors="replace") as file:
         return file.read()
-
-
-def until(condition, what):
-    for _ in range(3000):
-        if condition():
-            return
-        select.select([], [], [], 0.01)
-    raise AssertionError(what)
 
 
 def acl():

@@ -5,23 +5,14 @@ known to be lost."""
 import errno
 import json
 import os
-import select
 import shutil
 import signal
 import socket
 
-from lab import BLOCK, Opener, check, hvfs, main, need_fuse
+from lab import BLOCK, Opener, check, hvfs, main, need_fuse, until
 
 SEALS = "disk.img.hvfs.seals"
 BLOCKS = 4096  # more than a leaf keeps without knowing that they are at the root
-
-
-def until(condition, what):
-    for _ in range(3000):
-        if condition():
-            return
-        select.select([], [], [], 0.01)
-    raise AssertionError(what)
 
 
 def start(lab):

@@ -5,24 +5,15 @@ taken away, caches on disks that are warm after a restart. No node may say that 
 import mmap
 import os
 import random
-import select
 import signal
 import socket
 import time
 
 from disklab import disk
-from lab import BLOCK, Direct, check, hvfs, main, need_fuse
+from lab import BLOCK, Direct, check, hvfs, main, need_fuse, until
 
 RUN, PLACES = 4, 256  # blocks of an operation; so many places are used
 LEASE = "2s"
-
-
-def until(condition, what):
-    for _ in range(3000):
-        if condition():
-            return
-        select.select([], [], [], 0.01)
-    raise AssertionError(what)
 
 
 def port():

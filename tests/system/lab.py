@@ -76,6 +76,15 @@ def check(condition, *words):
         raise AssertionError(" ".join(str(word) for word in words))
 
 
+def until(condition, what):
+    """Look again and again, where nothing tells when ${condition} holds."""
+    for _ in range(3000):
+        if condition():
+            return
+        select.select([], [], [], 0.01)
+    raise AssertionError(what)
+
+
 def run(*argv, status=0, **options):
     """Run a program to its end; its status must be ${status} (None: any)."""
     argv = [str(word) for word in argv]

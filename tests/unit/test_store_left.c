@@ -17,7 +17,11 @@
 
 enum { LEASE_MS = 4321 };
 
+enum { RECLAIMS = 3 };
+
 static const struct eviction evicted[] = {{1, 2}, {UINT64_MAX, 3}, {0xa1b2c3d4e5f60718, UINT64_MAX}};
+static const struct reclaim reclaims[RECLAIMS] = {
+	{1, 2, 3, 0, RECLAIM_CLAIM}, {1, UINT64_MAX, 1, VERSION_MAX, RECLAIM_BYTES}, {UINT64_MAX, 0, UINT64_MAX, 0, RECLAIM_PUT}};
 
 // ---- Helpers and assertions ----
 
@@ -107,7 +111,7 @@ serve_and_die(size_t count)
 
 	set_lease(store, LEASE_MS);
 	if (count > 0)
-		ck_assert_int_eq(store_record(store, evicted, count, 0), 0);
+		ck_assert_int_eq(store_record(store, evicted, count), 0);
 	close_store(store);
 }
 
@@ -170,9 +174,9 @@ START_TEST(test_evictions)
 	create();
 	serve_and_die(2);
 	store = open_left(false, false, LEASE_MS, 2);
-	ck_assert_int_eq(store_record(store, evicted, 2, 0), 0); // are there
+	ck_assert_int_eq(store_record(store, evicted, 2), 0); // are there
 	ck_assert_uint_eq(store->eviction_count, 2);
-	ck_assert_int_eq(store_record(store, evicted, 3, 0), 0);
+	ck_assert_int_eq(store_record(store, evicted, 3), 0);
 	ck_assert_uint_eq(store->eviction_count, 3);
 	ck_assert_int_eq(store_raise_epoch(store, 17, help_error, sizeof(help_error)), 0);
 	close_store(store);
@@ -196,8 +200,10 @@ START_TEST(test_claims_since)
 	close_store(store); // dies in its grace time
 	store = open_left(false, false, LEASE_MS, 0);
 	ck_assert_uint_eq(store->claims_since, 1);
-	ck_assert_int_eq(store_record(store, NULL, 0, store->epoch), 0);
-	ck_assert_int_eq(store_record(store, evicted, 1, 2), 0); // it never goes back
+	ck_assert_int_eq(store_end_grace(store, store->epoch, NULL, 0), 0);
+	ck_assert_int_eq(store_end_grace(store, 2, reclaims, 1), 0); // it never goes back
+	ck_assert_uint_eq(store->reclaim_count, 0);
+	ck_assert_int_eq(store_record(store, evicted, 1), 0);
 	close_store(store);
 	store = open_left(false, false, LEASE_MS, 1);
 	ck_assert_uint_eq(store->claims_since, 3);
@@ -207,8 +213,81 @@ START_TEST(test_claims_since)
 	ck_assert_uint_eq(store->claims_since, store->epoch);
 	close_store(store);
 	store = help_open(0, true);
-	ck_assert_int_eq(store_record(store, NULL, 0, 9), 0); // read-only: nothing to record
+	ck_assert_int_eq(store_end_grace(store, 9, reclaims, 1), 0); // read-only: nothing to record
+	ck_assert_uint_eq(store->reclaim_count, 0);
 	close_store(store);
+}
+END_TEST
+
+static void
+assert_reclaims(const struct store *store, size_t count)
+{
+	ck_assert_uint_eq(store->reclaim_count, count);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_uint_eq(store->reclaims[i].node_id, reclaims[i].node_id);
+		ck_assert_uint_eq(store->reclaims[i].kind, reclaims[i].kind);
+		ck_assert_uint_eq(store->reclaims[i].block, reclaims[i].block);
+		ck_assert_uint_eq(store->reclaims[i].count, reclaims[i].count);
+		ck_assert_uint_eq(store->reclaims[i].version, reclaims[i].version);
+	}
+}
+
+// What was claimed in a grace time stays on record until the next one ends, somebody is evicted after it, or the root leaves.
+START_TEST(test_reclaims)
+{
+	struct store *store;
+
+	create();
+	serve_and_die(1); // epoch 1
+	store = open_left(false, false, LEASE_MS, 1);
+	assert_reclaims(store, 0);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, reclaims, RECLAIMS), 0);
+	assert_reclaims(store, RECLAIMS);
+	close_store(store);
+	store = open_left(false, false, LEASE_MS, 1);
+	assert_reclaims(store, RECLAIMS);
+	ck_assert_int_eq(store_record(store, evicted, 2), 0); // in the grace time
+	assert_reclaims(store, RECLAIMS);
+	close_store(store); // dies in it
+	store = open_left(false, false, LEASE_MS, 2);
+	assert_reclaims(store, RECLAIMS);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, reclaims, 1), 0);
+	close_store(store);
+	store = open_left(false, false, LEASE_MS, 2);
+	assert_reclaims(store, 1);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, reclaims, RECLAIMS), 0);
+	ck_assert_int_eq(store_record(store, evicted, 3), 0);
+	assert_reclaims(store, 0);
+	close_store(store);
+	store = open_left(false, false, LEASE_MS, 3);
+	assert_reclaims(store, 0);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, reclaims, RECLAIMS), 0);
+	ck_assert_int_eq(store_set_clean(store), 0);
+	close_store(store);
+	store = open_left(false, true, 0, 0);
+	assert_reclaims(store, 0);
+	close_store(store);
+}
+END_TEST
+
+START_TEST(test_reclaims_limit)
+{
+	struct reclaim *many = calloc(LIMIT_RECLAIMS + 1, sizeof(*many));
+	struct store *store;
+
+	ck_assert_ptr_nonnull(many);
+	for (uint64_t i = 0; i <= LIMIT_RECLAIMS; i++)
+		many[i] = (struct reclaim){UINT64_MAX - i, UINT64_MAX - i, UINT64_MAX, VERSION_MAX, RECLAIM_BYTES};
+	create();
+	serve_and_die(0);
+	store = help_open(0, false);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, many, LIMIT_RECLAIMS + 1), 0); // the others are told, as if it were not there
+	close_store(store);
+	store = help_open(0, false);
+	ck_assert_uint_eq(store->reclaim_count, LIMIT_RECLAIMS);
+	ck_assert_int_eq(memcmp(store->reclaims, many, LIMIT_RECLAIMS * sizeof(*many)), 0);
+	close_store(store);
+	free(many);
 }
 END_TEST
 
@@ -223,12 +302,12 @@ START_TEST(test_evictions_limit)
 	set_lease(store, LEASE_MS);
 	for (uint64_t i = 0; i <= LIMIT_EVICTIONS; i++)
 		many[i] = (struct eviction){UINT64_MAX - i, i};
-	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS - 1, 0), 0);
-	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS - 1, 2, 0), ENOBUFS); // all or none
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS - 1), 0);
+	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS - 1, 2), ENOBUFS); // all or none
 	ck_assert_uint_eq(store->eviction_count, LIMIT_EVICTIONS - 1);
-	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS, 0), 0);
-	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS, 1, 0), ENOBUFS);
-	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS, 0), 0); // known ones need no room
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS), 0);
+	ck_assert_int_eq(store_record(store, many + LIMIT_EVICTIONS, 1), ENOBUFS);
+	ck_assert_int_eq(store_record(store, many, LIMIT_EVICTIONS), 0); // known ones need no room
 	close_store(store);
 	store = help_open(0, false);
 	ck_assert_uint_eq(store->eviction_count, LIMIT_EVICTIONS);
@@ -247,7 +326,7 @@ START_TEST(test_read_only)
 	serve_and_die(1);
 	store = open_left(true, false, LEASE_MS, 1);
 	set_lease(store, 2 * LEASE_MS);
-	ck_assert_int_eq(store_record(store, evicted, 1, 0), EROFS);
+	ck_assert_int_eq(store_record(store, evicted, 1), EROFS);
 	ck_assert_int_eq(store_set_clean(store), 0);
 	close_store(store);
 	store = open_left(false, false, 2 * LEASE_MS, 1);
@@ -341,7 +420,7 @@ START_TEST(test_no_room)
 	snprintf(filler, sizeof(filler), "%s.filler", help_path);
 	file = fopen(filler, "we");
 	ck_assert_ptr_nonnull(file);
-	ck_assert_int_eq(store_record(store, evicted, 2, 0), ENOSPC);
+	ck_assert_int_eq(store_record(store, evicted, 2), ENOSPC);
 	ck_assert_uint_eq(store->eviction_count, 1);
 	ck_assert_int_eq(store_set_clean(store), ENOSPC);
 	ck_assert_int_eq(store_set_lease(store, LEASE_MS + 1, help_error, sizeof(help_error)), -1);
@@ -406,6 +485,7 @@ END_TEST
 START_TEST(test_foreign)
 {
 #define HEAD "hvfs store 2\nsize 1048576\nblock_size 4096\nepoch 6\n"
+#define NOW "hvfs store 4\nsize 1048576\nblock_size 4096\nepoch 6\nclean 0\nhb_ttl_ms 7\nclaims_since 6\n"
 	static const char *const heads[] = {
 		"",
 		"hvfs store 0\nsize 1048576\nblock_size 4096\nepoch 6\n",
@@ -420,6 +500,13 @@ START_TEST(test_foreign)
 		HEAD "clean 0\nhb_ttl_ms 7\nevicted 0000000000000001 00000000000000000002\n",
 		HEAD "clean 0\nhb_ttl_ms 7\nevicted -000000000000001 0000000000000002\n",
 		HEAD "clean 0\nhb_ttl_ms 7\nsomething 5\n",
+		HEAD "clean 0\nhb_ttl_ms 7\nclaims_since 6\n",
+		HEAD "clean 0\nhb_ttl_ms 7\nreclaim 0000000000000001 1 2 3 4\n",
+		NOW "reclaim 0000000000000001 1 2 3\n",
+		NOW "reclaim 0000000000000001 1 2 3 4 5\n",
+		NOW "reclaim 1 1 2 3 4\n",
+		NOW "reclaim 0000000000000001 1 2 3 18446744073709551616\n",
+		NOW "reclaim 0000000000000001 1 2 3 4\nevicted 0000000000000001 0000000000000002\n",
 	};
 
 	create();
@@ -429,7 +516,12 @@ START_TEST(test_foreign)
 	}
 	spill_record(HEAD "clean 0\nhb_ttl_ms 7\nevicted 0000000000000001 0000000000000002\n");
 	close_store(open_left(false, false, 7, 1));
+	spill_record("hvfs store 3\nsize 1048576\nblock_size 4096\nepoch 6\nclean 0\nhb_ttl_ms 7\nclaims_since 6\n");
+	close_store(open_left(false, false, 7, 0)); // the format before
+	spill_record(NOW "reclaim 0000000000000001 1 2 3 4\n");
+	close_store(open_left(false, false, 7, 0));
 #undef HEAD
+#undef NOW
 }
 END_TEST
 
@@ -448,6 +540,8 @@ main(void)
 	tcase_add_test(tcase, test_left_in_order);
 	tcase_add_test(tcase, test_evictions);
 	tcase_add_test(tcase, test_claims_since);
+	tcase_add_test(tcase, test_reclaims);
+	tcase_add_test(tcase, test_reclaims_limit);
 	tcase_add_test(tcase, test_evictions_limit);
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_readers_are_left);
