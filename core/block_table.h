@@ -113,6 +113,7 @@ struct want {
 	bool live;            // the claimant's lease was not over when it said so here
 	moment_us live_until; // and when it will be
 	bool early;        // came in the root's grace time
+	bool reclaimed;    // and had come in that of the root before
 	bool heeded;       // of bytes: who is on record for writing has been asked
 	bool heeds;        // of bytes: they have come before that
 	bool past_readers; // of bytes: who reads older ones has been asked to stop

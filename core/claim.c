@@ -147,9 +147,8 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->live = message->ttl_ms > 0;
 	want->live_until = moment_after_ms(core->now, message->ttl_ms);
 	want->early = early;
-	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since &&
-	    !reclaims_have(core, entry, want))
-		want->refusal = STATUS_EVICTED; // it missed a root that has served others
+	if (want->early && message->ttl_ms == 0 && claimant_get(core, claimant)->epoch < volume->claims_since)
+		reclaims_judge(core, entry, want); // it missed a root that has served others
 	volume->early_claims += want->early;
 	core->claimants[claimant - 1].uses++;
 	for (link = &work->claim_head; *link != 0; link = &table_want(&core->table, *link)->next)

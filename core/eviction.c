@@ -133,6 +133,7 @@ eviction_new(struct core *core, uint32_t volume, uint64_t node_id, uint64_t sess
 				      .child = -1,
 				      .asker = -1};
 	core->evictions = eviction;
+	core->volumes[volume]->evicts = true;
 	return eviction;
 }
 

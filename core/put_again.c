@@ -235,11 +235,13 @@ put_again_decide(struct core *core, const struct entry *entry, struct want *want
 		return CLAIM_WAITS;
 	if (record != NULL && is_own(core, want, record))
 		return CLAIM_GRANTED;
+	// What the root before had done once more may have been given to others, if who was above its author was evicted then.
 	if (want->early && record == NULL)
-		return CLAIM_GRANTED;
+		return want->reclaimed && volume->evicts ? refuse(want, STATUS_EVICTED) : CLAIM_GRANTED;
 	// Who has it before others are served has claimed it, though he may only read it by now; but for a proxy that has passed on an
-	// earlier claim of this write.
-	was_not_done = want->early ? record->early || record->perm != PERM_WRITE : record == NULL && same_root && want->live;
+	// earlier claim of this write, here or at the root before.
+	was_not_done = want->early ? !want->reclaimed && (record->early || record->perm != PERM_WRITE)
+				   : record == NULL && same_root && want->live;
 	return refuse(want, was_not_done ? STATUS_NOT_HOLDER : STATUS_EVICTED);
 }
 

@@ -8,8 +8,8 @@
 enum reclaim_kind {
 	RECLAIM_BYTES, // that are not durable yet
 	RECLAIM_CLAIM, // for WRITE
-	RECLAIM_PUT,   // whose fate was unknown
-	RECLAIM_KINDS,
+	RECLAIM_PUT,   // whose fate was unknown: it was done, once more
+	RECLAIM_NOT_PUT, // it was not, as somebody had the block
 };
 
 struct reclaim {

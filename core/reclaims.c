@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 static enum reclaim_kind
-kind_of(enum perm perm, bool put)
+kind_of(const struct want *want)
 {
-	return perm != PERM_WRITE ? RECLAIM_BYTES : put ? RECLAIM_PUT : RECLAIM_CLAIM;
+	return want->perm != PERM_WRITE ? RECLAIM_BYTES : put_again_is(want) ? RECLAIM_PUT : RECLAIM_CLAIM;
 }
 
 static bool
@@ -86,20 +86,25 @@ clear(struct reclaims *reclaims)
 	*reclaims = (struct reclaims){0};
 }
 
-void
-reclaims_note(const struct core *core, const struct entry *entry, const struct want *want)
+static void
+note(const struct core *core, const struct entry *entry, const struct want *want, enum reclaim_kind kind)
 {
-	struct volume *volume = entry_volume(core, entry);
 	struct reclaim reclaim = {
 		.node_id = claimant_get(core, want->claimant)->node_id,
 		.block = block_key_block(entry->key),
 		.count = 1,
-		.version = want->perm != PERM_WRITE ? want->version : 0,
-		.kind = kind_of((enum perm)want->perm, put_again_is(want)),
+		.version = kind == RECLAIM_BYTES ? want->version : 0,
+		.kind = kind,
 	};
 
-	if (volume->is_root && volume->in_grace)
-		add(&volume->reclaims, &reclaim);
+	add(&entry_volume(core, entry)->reclaims, &reclaim);
+}
+
+void
+reclaims_note(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	if (entry_volume(core, entry)->is_root && entry_volume(core, entry)->in_grace)
+		note(core, entry, want, kind_of(want));
 }
 
 // The newest version among the bytes of ${entry} that wait, or among the claims for WRITE; 0: there are none.
@@ -140,18 +145,34 @@ claim_will_be_granted(const struct core *core, const struct entry *entry, const 
 	       !stored_goes_past(stored_bounds(core, entry, want), want->version);
 }
 
-// Is it as good as certain that ${want} is granted, or taken, when the grace time is over? (If not, it is because somebody comes who has
-// a newer version; the next root would see that, too.)
+// Does somebody have the block, or is going to, so that a PUT has not been done?
 static bool
-will_be_granted(const struct core *core, const struct entry *entry, const struct want *want)
+is_claimed(const struct core *core, const struct entry *entry)
+{
+	bool found = entry->dir != 0;
+
+	for (uint32_t i = table_work(&core->table, entry)->claim_head; i != 0 && !found; i = table_want(&core->table, i)->next) {
+		const struct want *want = table_want(&core->table, i);
+
+		found = want->perm == PERM_WRITE && !put_again_is(want) && want->refusal == STATUS_NONE &&
+			claim_will_be_granted(core, entry, want);
+	}
+	return found;
+}
+
+// Note what it is as good as certain that ${want} comes to when the grace time is over. (If not, it is because somebody comes who has a
+// newer version; the next root would see that, too.)
+static void
+note_at_end(const struct core *core, const struct entry *entry, const struct want *want)
 {
 	if (!want->early || want->refusal != STATUS_NONE ||
 	    eviction_voids(core, entry_volume(core, entry)->index, claimant_get(core, want->claimant)))
-		return false;
-	if (want->perm != PERM_WRITE)
-		return !gaps_have(core, entry->key, want->version) && bytes_will_be_taken(core, entry, want);
-	// A PUT is done once more, or has not been done, as somebody has had the block all the time: the next root may say either.
-	return put_again_is(want) || claim_will_be_granted(core, entry, want);
+		return;
+	if (put_again_is(want))
+		note(core, entry, want, is_claimed(core, entry) ? RECLAIM_NOT_PUT : RECLAIM_PUT);
+	else if (want->perm == PERM_WRITE ? claim_will_be_granted(core, entry, want)
+					  : bytes_will_be_taken(core, entry, want) && !gaps_have(core, entry->key, want->version))
+		note(core, entry, want, kind_of(want));
 }
 
 void
@@ -164,8 +185,7 @@ reclaims_end(struct core *core, struct volume *volume)
 		if (entry == NULL || entry_volume(core, entry) != volume)
 			continue;
 		for (uint32_t j = work->claim_head; j != 0; j = table_want(&core->table, j)->next)
-			if (will_be_granted(core, entry, table_want(&core->table, j)))
-				reclaims_note(core, entry, table_want(&core->table, j));
+			note_at_end(core, entry, table_want(&core->table, j));
 	}
 	sort(&volume->reclaims);
 }
@@ -178,9 +198,8 @@ reclaims_forget(struct volume *volume)
 }
 
 static bool
-find(const struct reclaims *known, uint64_t node_id, const struct want *want, uint64_t block)
+find(const struct reclaims *known, uint64_t node_id, const struct want *want, uint64_t block, enum reclaim_kind kind)
 {
-	enum reclaim_kind kind = kind_of((enum perm)want->perm, put_again_is(want));
 	struct reclaim behind = {.node_id = node_id, .block = block, .version = VERSION_MAX, .kind = kind};
 	uint32_t low = 0, high = known->count;
 	const struct reclaim *found;
@@ -198,17 +217,28 @@ find(const struct reclaims *known, uint64_t node_id, const struct want *want, ui
 	       (kind != RECLAIM_BYTES || want->version <= found->version);
 }
 
-bool
-reclaims_have(const struct core *core, const struct entry *entry, const struct want *want)
+static bool
+find_any_name(const struct core *core, const struct entry *entry, const struct want *want, enum reclaim_kind kind)
 {
 	const struct reclaims *known = &entry_volume(core, entry)->reclaims_known;
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 	uint64_t block = block_key_block(entry->key);
-	bool found = find(known, claimant->node_id, want, block);
+	bool found = find(known, claimant->node_id, want, block, kind);
 
-	for (uint32_t i = 0; i < claimant->path_count && !found && (want->perm != PERM_WRITE || put_again_is(want)); i++)
-		found = find(known, claimant->path[i], want, block);
+	for (uint32_t i = 0; i < claimant->path_count && !found && kind != RECLAIM_CLAIM; i++)
+		found = find(known, claimant->path[i], want, block, kind);
 	return found;
+}
+
+void
+reclaims_judge(const struct core *core, const struct entry *entry, struct want *want)
+{
+	if (put_again_is(want) && find_any_name(core, entry, want, RECLAIM_NOT_PUT))
+		want->refusal = STATUS_NOT_HOLDER;
+	else if (find_any_name(core, entry, want, kind_of(want)))
+		want->reclaimed = true;
+	else
+		want->refusal = STATUS_EVICTED;
 }
 
 void

@@ -20,7 +20,7 @@ void reclaims_forget(struct volume *volume);
 // What is on the record of the root before. Before the first step.
 void reclaims_set(struct volume *volume, const struct reclaim *list, size_t count);
 
-// Is ${want} of ${entry} there?
-bool reclaims_have(const struct core *core, const struct entry *entry, const struct want *want);
+// ${want} of ${entry} has come in the grace time, by who has missed a root that has served others: it is refused, unless it is there.
+void reclaims_judge(const struct core *core, const struct entry *entry, struct want *want);
 
 #endif

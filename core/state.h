@@ -224,6 +224,7 @@ struct volume {
 	// room (as a root can not record more than its storage has place for, none of its own)
 	uint64_t *evicted;
 	uint32_t evicted_count, evicted_next;
+	bool evicts;           // somebody has been, or was to be, evicted since this root was started
 	bool in_grace;         // a root's: only CONNECT and RECOVER are served
 	bool grace_ending;     // ACTION_END_GRACE is out
 	bool parent_is_root;
