@@ -339,7 +339,8 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	struct bounds bounds = stored_bounds(core, entry, want);
 	struct volume *volume = entry_volume(core, entry);
 	bool lacks = entry->copy == COPY_ABSENT && volume->is_root;
-	bool known = !want->early && stored_has(volume, block_key_block(entry->key), want->version);
+	bool known = want->early ? stored_was_brought(volume, block_key_block(entry->key), want->version)
+				 : stored_has(volume, block_key_block(entry->key), want->version);
 
 	if (want->buf == buf_zero())
 		item.kind = ITEM_ZERO;

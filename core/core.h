@@ -216,6 +216,11 @@ void core_set_reclaims(struct core *core, uint32_t volume, const struct reclaim 
 // first step.
 void core_add_stored_version(struct core *core, uint32_t volume, uint64_t block, version_t low, version_t high);
 
+// The same, by what else is beside the storage (of a sealed volume), when somebody brings bytes of ${block}: ${low}, or something
+// later, is on stable storage, though the log may not know that. At any time. False: somebody has claimed it with something older, and
+// has nothing to bring.
+bool core_learn_stored(struct core *core, uint32_t volume, uint64_t block, version_t low);
+
 // Nothing was made durable of all other blocks since a root of ${epoch} began behind one that had left in order, with all that
 // it had on stable storage. Without this call nothing is known of them.
 void core_set_versions_complete(struct core *core, uint32_t volume, uint32_t epoch);

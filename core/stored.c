@@ -81,6 +81,25 @@ core_add_stored_version(struct core *core, uint32_t index, uint64_t block, versi
 	stored_make(volume, block)->bounds = (struct bounds){low, high};
 }
 
+bool
+core_learn_stored(struct core *core, uint32_t index, uint64_t block, version_t low)
+{
+	struct volume *volume = core->volumes[index];
+	const struct entry *entry = table_find(&core->table, block_key_make(index, block));
+	struct stored *stored = stored_find(volume, block);
+
+	CHECK(volume->is_root);
+	if (!volume->stored_kept || version_epoch(low) >= volume->epoch)
+		return true; // it is too late, or of now
+	if (stored == NULL && volume->stored_count < LIMIT_STORED)
+		stored = stored_make(volume, block);
+	if (stored != NULL && stored->bounds.low < low)
+		stored->bounds.low = low;
+	if (stored != NULL && stored->bounds.high < low)
+		stored->bounds.high = low;
+	return entry == NULL || !entry->claimed || entry->version >= low;
+}
+
 void
 core_set_versions_complete(struct core *core, uint32_t index, uint32_t epoch)
 {
@@ -116,6 +135,14 @@ stored_brought(struct volume *volume, uint64_t block, version_t version)
 		stored = stored_make(volume, block);
 	if (stored->brought < version)
 		stored->brought = version;
+}
+
+bool
+stored_was_brought(const struct volume *volume, uint64_t block, version_t version)
+{
+	const struct stored *stored = stored_find(volume, block);
+
+	return stored != NULL && version <= stored->brought;
 }
 
 bool

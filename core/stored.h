@@ -27,6 +27,9 @@ bool stored_goes_past(struct bounds bounds, version_t version);
 // Bytes of ${version} were taken into the root's copy: noted if they are from an earlier epoch.
 void stored_brought(struct volume *volume, uint64_t block, version_t version);
 
+// Were bytes of ${version}, of an earlier epoch, or newer ones among these?
+bool stored_was_brought(const struct volume *volume, uint64_t block, version_t version);
+
 // Are bytes of ${version}, of an earlier epoch, on the storage or among what was brought, or newer ones?
 bool stored_has(const struct volume *volume, uint64_t block, version_t version);
 

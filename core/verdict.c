@@ -445,8 +445,10 @@ decide_recalled_bytes(struct core *core, struct entry *entry, struct want *want)
 	if (!want->early && (record == NULL || !record->early || misses_root(core, entry, want) ||
 			     (!is_claimed && want->version < entry->version)))
 		return decide_late_bytes(core, entry, want);
-	if (want->version <= bounds.low || (is_claimed && want->version >= entry->version))
-		return CLAIM_TAKEN; // the storage has them, or newer ones; or they are those that somebody has claimed
+	// The storage has them, or newer ones, or somebody has brought those since; or they are those that somebody has claimed.
+	if (want->version <= bounds.low || stored_was_brought(entry_volume(core, entry), block_key_block(entry->key), want->version) ||
+	    (is_claimed && want->version >= entry->version))
+		return CLAIM_TAKEN;
 	if (has_newer_claim(core, table_work(&core->table, entry), want))
 		return CLAIM_WAITS;
 	if (is_claimed) {

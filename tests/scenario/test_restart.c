@@ -735,6 +735,44 @@ START_TEST(stale_copy_is_not_the_newest_that_is_left)
 }
 END_TEST
 
+// F6: B's bytes have been written over by what C has brought for D. Who claims the block when that is over need not be waited for; if it
+// was, and that one was gone without his bytes, B's would have taken their place. (seed 1869553)
+START_TEST(older_bytes_than_were_brought_beside_a_claim)
+{
+	struct scenario *scenario = steps_create();
+	struct request *sync;
+
+	steps_keep_dirty(scenario, true);
+	steps_root(scenario, "A");
+	steps_child(scenario, "B", "A", true);
+	steps_child(scenario, "C", "A", false);
+	steps_child(scenario, "D", "C", true);
+	steps_write(scenario, "B", 'b');
+	steps_write(scenario, "D", 'd');
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	scenario_run(scenario, 500);
+	steps_sync(scenario, "D", ERR_OK);
+	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH volume"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=NO data"), 1); // B's, which wait
+	while (inside_grace_end(scenario_node(scenario, "A")->core) > world_clock(scenario_node(scenario, "A")) + 200 * 1000)
+		scenario_run(scenario, 1);
+	scenario_hold(scenario, "C", "A", true);
+	steps_leave(scenario, "D", "A", 0);
+	sync = scenario_sync(scenario, "B");
+	scenario_run(scenario, 300);
+	request_expect_ok(sync);
+	ck_assert_uint_eq(scenario_count(scenario, "A -> C  INVALIDATE RECOVERY_OP"), 1);
+	ck_assert_uint_eq(scenario_count(scenario, "perm=WRITE ttl=20s"), 1); // C's
+	scenario_hold(scenario, "C", "A", false);
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "D", ERR_OK);
+	steps_read_at_last(scenario, "B", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -747,6 +785,7 @@ main(void)
 	tcase_add_test(tcase, absent_over_two_restarts);
 	tcase_add_test(tcase, bytes_from_before_two_restarts);
 	tcase_add_test(tcase, older_bytes_beside_a_claim);
+	tcase_add_test(tcase, older_bytes_than_were_brought_beside_a_claim);
 	tcase_add_test(tcase, claimant_is_asked_for_its_bytes);
 	tcase_add_test(tcase, claimant_is_asked_through_a_proxy_that_waits);
 	tcase_add_test(tcase, evicted_before_the_new_name_is_heard);
