@@ -2,6 +2,7 @@
 // A root is started after a crash and its version log tells what its storage has, or does not (core/stored.c): bytes that
 // were recalled from C before and that C brings again are needed, or they would take the place of what is durable. A is
 // the root; C, E and B are its children.
+#include "tests/scenario/inside.h"
 #include "tests/scenario/steps.h"
 
 #include <check.h>
@@ -294,6 +295,49 @@ START_TEST(newest_bytes_beyond_refused_ones)
 	request_expect_ok(d);
 	ck_assert_int_eq(scenario_stored(scenario, 7), 'd');
 	steps_read_at_last(scenario, "E", 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+// The log does not tell which of the two it is, but what is beside the storage of a sealed volume does: E's. _i == 1: the log is gone. C has
+// lost nothing; and who had claimed what is older would have none of the bytes that belong to it. (sim --byzantine --faults all, seed 322)
+START_TEST(versions_that_something_else_tells)
+{
+	struct scenario *scenario = overwritten(false);
+	version_t version;
+	struct core *root;
+
+	steps_sync(scenario, "E", ERR_OK);
+	version = inside_version(scenario_node(scenario, "A")->core, 7);
+	scenario_kill(scenario, "E");
+	if (_i == 1)
+		scenario_lose_versions(scenario);
+	root_again(scenario, _i == 1 ? ROOT_KILLED : ROOT_LOSES_POWER);
+	root = scenario_node(scenario, "A")->core;
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert(core_learn_stored(root, 0, 7, version));
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "C", ERR_OK);
+	ck_assert_uint_eq(scenario->world->rescue_count, 0);
+	steps_read_at_last(scenario, "B", 'e');
+	scenario_destroy(scenario);
+}
+END_TEST
+
+START_TEST(claim_of_something_older_than_something_else_tells)
+{
+	struct scenario *scenario = overwritten(false);
+	version_t version = inside_version(scenario_node(scenario, "E")->core, 7);
+	struct core *root;
+
+	scenario_lose_versions(scenario);
+	root_again(scenario, ROOT_KILLED);
+	root = scenario_node(scenario, "A")->core;
+	scenario_run(scenario, LEASE_MS / 2);
+	ck_assert(core_learn_stored(root, 0, 7, version));
+	ck_assert(!core_learn_stored(root, 0, 7, version + 1));
+	scenario_run(scenario, LEASE_MS);
+	steps_sync(scenario, "E", ERR_OK);
 	scenario_destroy(scenario);
 }
 END_TEST
@@ -653,6 +697,8 @@ main(void)
 	tcase_add_loop_test(tcase, bytes_that_are_not_durable_are_not_given_on, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_can_not_be_made_durable_are_not_given_on, 0, 8);
 	tcase_add_loop_test(tcase, unknown_versions, 0, 2);
+	tcase_add_loop_test(tcase, versions_that_something_else_tells, 0, 2);
+	tcase_add_test(tcase, claim_of_something_older_than_something_else_tells);
 	tcase_add_test(tcase, newest_bytes_beyond_refused_ones);
 	tcase_add_test(tcase, unknown_versions_of_a_block_that_is_claimed);
 	tcase_add_test(tcase, unknown_versions_of_a_block_whose_claimant_dies);

@@ -143,7 +143,9 @@ proofs_prove(struct node *node, uint32_t volume)
 	if (proofs->count > 0)
 		memmove(proofs->entries, proofs->entries + proofs->covered, proofs->count * sizeof *proofs->entries);
 	proofs->covered = 0;
-	return all || node->world->broken == BREAK_PROOFS;
+	if (!all)
+		proofs->failed_in = node->world->steps;
+	return (all && proofs->failed_in != node->world->steps) || node->world->broken == BREAK_PROOFS;
 }
 
 void
