@@ -110,6 +110,24 @@ recall_question_end(struct core *core, struct work *work)
 	work->question_child = 0;
 }
 
+bool
+recall_end(struct core *core, struct entry *entry, struct dir_record *record)
+{
+	struct work *work = table_work_make(&core->table, entry);
+
+	if (record->revoked)
+		return false;
+	directory_set_recall(&core->directory, &core->children[record->child]->dir, record, false);
+	record->recall_moves = false;
+	if (work->question_child == record->child + 1)
+		recall_question_end(core, work);
+	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
+		if (table_want(&core->table, i)->asked == record->child)
+			table_want(&core->table, i)->asked = -1;
+	table_touch(&core->table, entry);
+	return true;
+}
+
 static void
 question_begin(struct core *core, struct work *work, uint16_t child, uint32_t xid)
 {

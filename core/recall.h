@@ -31,6 +31,10 @@ bool recall_back(struct core *core, struct dir_record *record, enum perm allowed
 // The i-th block of a child's answer to an INVALIDATE. Touches it.
 void recall_answered(struct core *core, struct child *child, const struct message *message, uint32_t i);
 
+// A recall from the child of ${record} is under way: it is over, and its answer means nothing; who needs it sends it again (R18).
+// False: what is revoked is not forgotten.
+bool recall_end(struct core *core, struct entry *entry, struct dir_record *record);
+
 // The parent's INVALIDATE is over for ${entry}, or needs no answer of that child any more.
 void recall_question_end(struct core *core, struct work *work);
 

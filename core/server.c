@@ -382,10 +382,12 @@ server_grant_claim(struct core *core, struct entry *entry, const struct want *wa
 }
 
 void
-server_grant_again(struct core *core, const struct child *child, const struct entry *entry, struct dir_record *record,
-		   uint32_t xid)
+server_grant_again(struct core *core, const struct child *child, struct entry *entry, struct dir_record *record, uint32_t xid)
 {
-	struct saying say = grant_saying(core, child, entry, xid, record->recall_open ? PERM_NO : PERM_WRITE);
+	// An answer that is on its way to a recall is none to this: the child does not know yet that it has done what it asks for. If
+	// it lost this answer, too, and let the block go with that one, nobody could tell.
+	enum perm perm = record->recall_open && !recall_end(core, entry, record) ? PERM_NO : PERM_WRITE;
+	struct saying say = grant_saying(core, child, entry, xid, perm);
 
 	record->grant = (uint32_t)outbox_say(core, &say)->grant;
 }

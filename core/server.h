@@ -59,7 +59,7 @@ void server_refuse_waiting(struct core *core, const struct child *of, enum perm 
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 
 // A PUT was done once more: the child of ${record} has what it has, and learns the version.
-void server_grant_again(struct core *core, const struct child *child, const struct entry *entry, struct dir_record *record,
+void server_grant_again(struct core *core, const struct child *child, struct entry *entry, struct dir_record *record,
 			uint32_t xid);
 
 // For claim.c: grant the claimed block to the child of ${want}, told that our own copy has ${version}; take bytes as a

@@ -168,27 +168,18 @@ ask_recorded(struct core *core, struct entry *entry, struct want *want, struct d
 }
 
 // R18: the answer to a recall that is under way would be taken for one to what is granted now. But a child that passes on the
-// claim of who has the block below it does not answer before that is decided. So that recall is over, and its answer means
-// nothing; who needs it sends it again, behind the grant. False: the answer has to come (and does, if the claim is the child's
-// own).
+// claim of who has the block below it does not answer before that is decided. So that recall is over. False: the answer has to come
+// (and does, if the claim is the child's own).
 static bool
 end_recall(struct core *core, struct entry *entry, const struct want *claim)
 {
 	struct dir_record *record = directory_find(&core->directory, entry, claim->child);
-	struct work *work = table_work(&core->table, entry);
 
 	if (record == NULL || !record->recall_open)
 		return true;
-	if (record->revoked || claimant_get(core, claim->claimant)->node_id == core->children[claim->child]->node_id)
+	if (claimant_get(core, claim->claimant)->node_id == core->children[claim->child]->node_id)
 		return false;
-	directory_set_recall(&core->directory, &core->children[claim->child]->dir, record, false);
-	record->recall_moves = false;
-	if (work->question_child == claim->child + 1)
-		recall_question_end(core, work);
-	for (uint32_t i = work->claim_head; i != 0; i = table_want(&core->table, i)->next)
-		if (table_want(&core->table, i)->asked == claim->child)
-			table_want(&core->table, i)->asked = -1;
-	return true;
+	return recall_end(core, entry, record);
 }
 
 // Somebody else's name is on the record.
@@ -543,7 +534,8 @@ verdict_of(struct core *core, struct entry *entry, struct want *want)
 		return put_again_is(want) ? decide_put(core, entry, want) : decide_write(core, entry, want);
 	if (decides_bytes(core, entry, want)) {
 		// A root may compare with what it has only bytes that were written under its own epoch.
-		if ((want->perm == PERM_NO || is_late(core, entry, want)) && volume->is_root && !want->heeds &&
+		// What was held to the end, under a root before the last, others may have been given by that one.
+		if ((want->perm == PERM_NO || want->reclaimed || is_late(core, entry, want)) && volume->is_root && !want->heeds &&
 		    (want->early || version_epoch(want->version) < volume->epoch)) {
 			enum verdict verdict = decide_recalled_bytes(core, entry, want);
 

@@ -201,6 +201,17 @@ run_read(struct run *run, struct client *client, int volume, uint64_t first, uin
 	run_phase(run, "read", run_clients_idle);
 }
 
+// What comes too late for one request is there for the next.
+static void
+run_read_block(struct run *run, struct client *client, int volume, uint64_t first)
+{
+	int tries = RUN_READ_TRIES;
+
+	do
+		run_read(run, client, volume, first, run->registers_per_block);
+	while (client->io.error == ERR_TIMED_OUT && --tries > 0);
+}
+
 static void
 run_read_all(struct run *run, struct client *client)
 {
@@ -216,7 +227,7 @@ run_read_all(struct run *run, struct client *client)
 			// Where requests have limits, and a child has few places in a directory, much at once may take too long.
 			at_once = client->io.error != ERR_TIMED_OUT;
 			for (uint64_t i = 0; !at_once && i < count; i += run->registers_per_block)
-				run_read(run, client, volume, first + i, run->registers_per_block);
+				run_read_block(run, client, volume, first + i);
 		}
 	}
 }

@@ -7,7 +7,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/plan.h"
 
-enum { RUN_READ_BLOCKS = 32 };
+enum { RUN_READ_BLOCKS = 32, RUN_READ_TRIES = 10 };
 
 struct run;
 
