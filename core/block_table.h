@@ -176,7 +176,8 @@ struct work {
 	bool flushing;                   // a FLUSH or a store write is under way
 	bool claim;                      // held under a session that is gone: the present parent has not confirmed it
 	bool revoked;                    // of what children have something is revoked
-	bool claim_lets_go;              // a child has let the block go for another meanwhile: so do we, when it is granted
+	bool claim_lets_go;              // a child has let the block go for another meanwhile: so do we, when it is granted,
+	uint64_t claim_lets_go_for;      // that is, for this node; 0: it is not known
 	bool claim_clean;                // its copy was clean: kept until the parent has said whether it has these bytes
 	bool resend;                     // dirty, and nothing covers it: it goes up by RECOVER
 	uint8_t resend_losses;           // of resend: sessions lost since it was covered: none (it names the present one), one, two or more

@@ -353,7 +353,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 		gaps_note(core, entry->key, want->gap);
 		server_absorb(core, entry, &item);
 		stored_brought(volume, block_key_block(entry->key), want->version);
-		if (volume->is_root && want->early && want->perm == PERM_NO)
+		if (volume->is_root && want->early && (want->perm == PERM_NO || want->reclaimed))
 			writeback_restore(core, entry);
 	}
 	if (!volume->is_root && table_work(&core->table, entry)->claim_clean)

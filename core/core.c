@@ -355,13 +355,13 @@ static void
 grace_ended(struct core *core, struct volume *volume, enum hvfs_error error)
 {
 	volume->grace_ending = false;
+	reclaims_written(volume);
 	if (error != ERR_OK) {
 		core->grace_end = core->now + RETRY_US;
 		core_wake(core, core->grace_end);
 		return;
 	}
 	volume->in_grace = false;
-	reclaims_forget(volume);
 	core_trace(core, "volume %s: the grace time is over", volume->name);
 	table_touch_works(&core->table, volume->index);
 }

@@ -45,9 +45,11 @@ let_go_of(struct core *core, struct entry *entry, uint64_t node_id)
 	struct volume *volume = entry_volume(core, entry);
 	bool on_its_way = work->flushing && work->flush_version == entry->version;
 
-	work->claim_lets_go = work->claim;
-	if (work->claim) // those above would take it for given back, and grant it all the same
+	if (work->claim) { // those above would take it for given back, and grant it all the same
+		work->claim_lets_go = true;
+		work->claim_lets_go_for = node_id;
 		return;
+	}
 	if (node_id != 0)
 		let_go_note(volume, block_key_block(entry->key), node_id);
 	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && !on_its_way && client_parent_usable(core, volume))

@@ -42,25 +42,6 @@ compare(const void *a, const void *b)
 }
 
 static void
-add(struct reclaims *reclaims, const struct reclaim *reclaim)
-{
-	struct reclaim *last = reclaims->count > 0 ? &reclaims->list[reclaims->count - 1] : NULL;
-
-	if (last != NULL && reclaim->kind != RECLAIM_BYTES && is_same(last, reclaim) && last->block + last->count == reclaim->block) {
-		last->count += reclaim->count;
-		return;
-	}
-	if (reclaims->count == LIMIT_RECLAIMS)
-		return;
-	if (reclaims->count == reclaims->room) {
-		reclaims->room = reclaims->room == 0 ? 64 : reclaims->room * 2;
-		reclaims->list = realloc(reclaims->list, reclaims->room * sizeof(*reclaims->list));
-		CHECK(reclaims->list != NULL);
-	}
-	reclaims->list[reclaims->count++] = *reclaim;
-}
-
-static void
 sort(struct reclaims *reclaims)
 {
 	uint32_t count = 0;
@@ -77,6 +58,29 @@ sort(struct reclaims *reclaims)
 			last->count = next->block + next->count - last->block;
 	}
 	reclaims->count = count + 1;
+}
+
+static void
+add(struct reclaims *reclaims, const struct reclaim *reclaim)
+{
+	struct reclaim *last = reclaims->count > 0 ? &reclaims->list[reclaims->count - 1] : NULL;
+
+	if (last != NULL && reclaim->kind != RECLAIM_BYTES && is_same(last, reclaim) && last->block + last->count == reclaim->block) {
+		last->count += reclaim->count;
+		return;
+	}
+	if (reclaims->count == LIMIT_RECLAIMS && !reclaims->full) {
+		sort(reclaims); // they may have come in another order than they lie in
+		reclaims->full = reclaims->count > LIMIT_RECLAIMS / 2;
+	}
+	if (reclaims->count == LIMIT_RECLAIMS)
+		return;
+	if (reclaims->count == reclaims->room) {
+		reclaims->room = reclaims->room == 0 ? 64 : reclaims->room * 2;
+		reclaims->list = realloc(reclaims->list, reclaims->room * sizeof(*reclaims->list));
+		CHECK(reclaims->list != NULL);
+	}
+	reclaims->list[reclaims->count++] = *reclaim;
 }
 
 static void
@@ -103,7 +107,9 @@ note(const struct core *core, const struct entry *entry, const struct want *want
 void
 reclaims_note(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	if (entry_volume(core, entry)->is_root && entry_volume(core, entry)->in_grace)
+	const struct volume *volume = entry_volume(core, entry);
+
+	if (volume->is_root && volume->in_grace && !volume->grace_ending)
 		note(core, entry, want, kind_of(want));
 }
 
@@ -139,10 +145,11 @@ claim_will_be_granted(const struct core *core, const struct entry *entry, const 
 {
 	const struct dir_record *record = directory_writer(&core->directory, entry);
 
+	if (want->version < entry_newest(core, entry) || stored_goes_past(stored_bounds(core, entry, want), want->version))
+		return false;
 	if (record != NULL)
 		return core->children[record->child]->node_id == core->children[want->child]->node_id;
-	return entry->dir == 0 && want->version >= newest_of(core, entry, true) && want->version >= entry_newest(core, entry) &&
-	       !stored_goes_past(stored_bounds(core, entry, want), want->version);
+	return entry->dir == 0 && want->version >= newest_of(core, entry, true);
 }
 
 // Does somebody have the block, or is going to, so that a PUT has not been done?
@@ -188,6 +195,12 @@ reclaims_end(struct core *core, struct volume *volume)
 			note_at_end(core, entry, table_want(&core->table, j));
 	}
 	sort(&volume->reclaims);
+}
+
+void
+reclaims_written(struct volume *volume)
+{
+	clear(&volume->reclaims);
 }
 
 void

@@ -14,7 +14,10 @@ void reclaims_note(const struct core *core, const struct entry *entry, const str
 // LIMIT_RECLAIMS runs are noted.
 void reclaims_end(struct core *core, struct volume *volume);
 
-// It is on record: nothing of it is needed any more.
+// That is on record, or can not be written: what has been noted is not needed any more.
+void reclaims_written(struct volume *volume);
+
+// All that came in the grace time is decided: nor is what was on record before.
 void reclaims_forget(struct volume *volume);
 
 // What is on the record of the root before. Before the first step.

@@ -121,7 +121,7 @@ claim_end(struct core *core, struct entry *entry, struct work *work)
 	struct volume *volume = entry_volume(core, entry);
 
 	CHECK(work->claim && volume->claims > 0);
-	work->claim = false;
+	work->claim = work->claim_lets_go = false;
 	work->claim_xid = 0;
 	volume->claims--;
 	table_touch(&core->table, entry);
@@ -376,6 +376,7 @@ void
 recovery_granted(struct core *core, struct entry *entry, const struct message *message, const struct item *item)
 {
 	struct work *work = table_work(&core->table, entry);
+	bool lets_go = work->claim_lets_go;
 
 	if (message->perm != PERM_WRITE) {
 		recovery_refused(core, entry, STATUS_NOT_HOLDER);
@@ -398,9 +399,8 @@ recovery_granted(struct core *core, struct entry *entry, const struct message *m
 	work->claim_clean = false;
 	if (item->version < entry->version && entry->dir != 0)
 		ask_writer_below(core, entry, item->version);
-	if (work->claim_lets_go && entry->dir == 0)
-		let_go_of(core, entry, work->asked_for);
-	work->claim_lets_go = false;
+	if (lets_go && entry->dir == 0)
+		let_go_of(core, entry, work->claim_lets_go_for);
 }
 
 void

@@ -154,7 +154,8 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 
 	table_touch(&core->table, entry);
 	child->forwarded = true;
-	if (entry->copy == COPY_ABSENT && !core->volumes[child->volume]->is_root) { // they were passed on, and are above alone
+	// What was passed on is above alone, and so may be what is clean here: that can be dropped at any time.
+	if ((entry->copy < COPY_UNSTABLE || entry->stale || entry->version < version) && !core->volumes[child->volume]->is_root) {
 		server_answer_block(core, child, message->block + i, message->xid, STATUS_NOT_HOLDER);
 		return;
 	}

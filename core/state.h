@@ -75,6 +75,7 @@ struct claimant {
 struct reclaims {
 	struct reclaim *list;
 	uint32_t count, room;
+	bool full; // sorting it makes no room
 };
 
 // A list of blocks that wait for something, by key (a block may be gone when its turn comes).
@@ -217,9 +218,9 @@ struct volume {
 	uint32_t parent_epoch; // the same of the parent; 0: it is recovering itself
 	uint32_t told_epoch;   // as the children know it
 	bool confirms_anew;    // all that was owed has been answered since: they have to hear it
-	uint32_t claims_since; // a root's: lapsed claims from an earlier epoch are void, but for those
-	// on the record of the root before; granted or taken in this one's grace time, or at its end.
-	struct reclaims reclaims_known, reclaims;
+	uint32_t claims_since;           // a root's: lapsed claims from an earlier epoch are void,
+	struct reclaims reclaims_known;  // but for these, on the record of the root before;
+	struct reclaims reclaims;        // these are granted or taken in this one's grace time, or at its end
 	// NODE_IDs whose claims are void, evicted or said to be so by a node below; LIMIT_EVICTIONS at most: the oldest makes
 	// room (as a root can not record more than its storage has place for, none of its own)
 	uint64_t *evicted;

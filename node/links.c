@@ -257,7 +257,8 @@ on_is_old(void *arg, int volume, uint64_t block, const struct sealed_entry *comi
 
 	if (link->role == LINK_PARENT && !freshness_came(node->freshness, (uint32_t)volume, block, coming->sealed))
 		return true;
-	if (known.protocol > coming->protocol && !core_learn_stored(node->core, (uint32_t)volume, block, known.protocol))
+	if (root != NULL && filed != NULL && filed->protocol > coming->protocol &&
+	    !core_learn_stored(node->core, (uint32_t)volume, block, filed->protocol))
 		return true;
 	core_block_info(node->core, (uint32_t)volume, block, node_now(), &info);
 	return sealing_is_old(coming, root != NULL && filed != NULL ? &known : NULL,

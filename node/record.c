@@ -14,7 +14,7 @@ struct record {
 	struct node *node;
 	struct volume *volume;
 	uint32_t index; // of the volume
-	int sys_errno;
+	int sys_errno, grace_errno; // of the evictions; of the end of the grace time
 	size_t count, room;
 	struct eviction *evictions;
 	uint64_t *cookies; // of the core, for each
@@ -69,9 +69,12 @@ write_record(struct task *task)
 {
 	struct record *record = (struct record *)task;
 
-	record->sys_errno = store_record(record->volume->store, record->evictions, record->count);
-	if (record->sys_errno == 0 && record->claims_since != 0)
-		record->sys_errno = store_end_grace(record->volume->store, record->claims_since, record->reclaims, record->reclaim_count);
+	struct store *store = record->volume->store;
+
+	if (record->count > 0)
+		record->sys_errno = store_record(store, record->evictions, record->count);
+	if (record->claims_since != 0)
+		record->grace_errno = store_end_grace(store, record->claims_since, record->reclaims, record->reclaim_count);
 }
 
 static enum hvfs_error
@@ -87,16 +90,17 @@ static void
 log_outcome(const struct record *record)
 {
 	const struct volume *volume = record->volume;
+	int sys_errno = record->sys_errno != 0 ? record->sys_errno : record->grace_errno;
 
 	if (record->sys_errno == 0)
 		for (size_t i = 0; i < record->count; i++)
 			log_warnx("%s: the session %016" PRIx64 " of node %016" PRIx64
 				  " did not come back in time and is evicted",
 				  volume->store_name, record->evictions[i].session, record->evictions[i].node_id);
-	else if (record->sys_errno != volume->record_errno)
+	if (sys_errno != 0 && sys_errno != volume->record_errno)
 		log_error("%s: its record can not be written: %s; %s", volume->store_name,
-			  record->sys_errno == ENOBUFS ? "too many evictions are on record" : strerror(record->sys_errno),
-			  record->claims_since != 0 ? "the grace time does not end"
+			  sys_errno == ENOBUFS ? "too many evictions are on record" : strerror(sys_errno),
+			  record->grace_errno != 0 ? "the grace time does not end"
 						    : "what nodes have that are away is not given to others");
 }
 
@@ -108,7 +112,7 @@ record_written(struct task *task)
 	struct volume *volume = record->volume;
 
 	log_outcome(record);
-	volume->record_errno = record->sys_errno;
+	volume->record_errno = record->sys_errno != 0 ? record->sys_errno : record->grace_errno;
 	volume->record_runs = false;
 	node->store_operations -= record->count + (record->claims_since != 0);
 	write_waiting(volume);
@@ -119,7 +123,7 @@ record_written(struct task *task)
 	if (record->claims_since != 0)
 		node_feed(node, &(struct event){.type = EVENT_GRACE_ENDED,
 						.volume = record->index,
-						.error = error_of_record(record->sys_errno)});
+						.error = error_of_record(record->grace_errno)});
 	record_free(record);
 }
 

@@ -35,9 +35,9 @@
 #include <unistd.h>
 
 enum {
-	HEAD_SIZE_MAX = 512, // bytes of everything but the evictions
+	HEAD_SIZE_MAX = 512, // bytes of everything but the evictions and the reclaims
 	EVICTION_SIZE = sizeof("evicted 0123456789abcdef 0123456789abcdef\n") - 1,
-	RECLAIM_SIZE = sizeof("reclaim 0123456789abcdef 0 18446744073709551615 18446744073709551615 18446744073709551615\n") - 1,
+	RECLAIM_SIZE = sizeof("reclaim 0123456789abcdef 4294967295 18446744073709551615 18446744073709551615 18446744073709551615\n") - 1,
 	RECORD_SIZE_MAX = HEAD_SIZE_MAX + LIMIT_EVICTIONS * EVICTION_SIZE + LIMIT_RECLAIMS * RECLAIM_SIZE,
 	DIGEST_SIZE = 16,
 	OLD_HB_TTL_MS = 30 * 1000, // what a root of format 1 has given, unless told otherwise

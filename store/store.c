@@ -387,7 +387,7 @@ store_record(struct store *store, const struct eviction *evictions, size_t count
 		memcpy(metadata.evictions, file->metadata.evictions, metadata.eviction_count * sizeof(*evictions));
 	append_evictions(&metadata, evictions, count);
 	if (metadata.claims_since == metadata.epoch)
-		metadata.reclaim_count = 0; // since then a lease is over: all have their answers
+		metadata.reclaim_count = 0; // the block may be given to others now
 	if (metadata.eviction_count > LIMIT_EVICTIONS)
 		sys_errno = ENOBUFS;
 	else if (metadata.eviction_count > file->metadata.eviction_count)
@@ -414,6 +414,10 @@ store_end_grace(struct store *store, uint32_t claims_since, const struct reclaim
 	if (count > 0)
 		memcpy(metadata.reclaims, reclaims, metadata.reclaim_count * sizeof(*reclaims));
 	sys_errno = replace(file, &metadata);
+	if ((sys_errno == ENOSPC || sys_errno == EDQUOT) && metadata.reclaim_count > 0) { // nobody may have to wait for that
+		metadata.reclaim_count = 0;
+		sys_errno = replace(file, &metadata);
+	}
 	if (sys_errno != 0)
 		free(metadata.reclaims);
 	return sys_errno;

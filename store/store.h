@@ -115,7 +115,8 @@ void store_forget_versions(struct store *store);
 int store_record(struct store *store, const struct eviction *evictions, size_t count);
 
 // The same for the end of a grace time: lapsed claims from before the epoch ${claims_since} are void, but for ${reclaims} (the first
-// LIMIT_RECLAIMS), until the next eviction. That never goes back. Of a read-only store there is nothing to record.
+// LIMIT_RECLAIMS; none, if there is no room for them), until the next eviction. That never goes back. Of a read-only store there is
+// nothing to record.
 int store_end_grace(struct store *store, uint32_t claims_since, const struct reclaim *reclaims, size_t count);
 
 // Everything is on stable storage and nobody holds anything: the next root needs no grace time, and evictions are

@@ -162,6 +162,38 @@ START_TEST(write_that_a_proxy_has_been_granted)
 }
 END_TEST
 
+// B held its bytes to the end, and the second root took them; but it had served C, too, when it died, and the third knows nothing of what
+// is on the storage. That was promised: what B held before is no older than the first root.
+START_TEST(bytes_that_were_held_to_the_end)
+{
+	struct scenario *scenario = steps_tree();
+
+	steps_write(scenario, "B", 'b');
+	steps_read(scenario, "E", 'b');
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_restart(scenario, "A");
+	scenario_forget(scenario);
+	while (scenario_count(scenario, "block=7 perm=READ data") == 0)
+		scenario_run(scenario, 1);
+	scenario_run(scenario, 12);
+	world_block(scenario_node(scenario, "A"), scenario_node(scenario, "B"), scenario->world->now + 500 * 1000);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 3 * LEASE_MS * 1000);
+	scenario_run(scenario, 2 * LEASE_MS);
+	steps_write(scenario, "C", 'c');
+	steps_sync(scenario, "C", ERR_OK);
+	scenario_kill(scenario, "C");
+	scenario_kill(scenario, "P");
+	scenario_kill(scenario, "A");
+	scenario_lose_versions(scenario);
+	scenario_restart(scenario, "A");
+	scenario_run(scenario, EVICTED_MS);
+	steps_sync(scenario, "B", ERR_LOST);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'c');
+	steps_read_at_last(scenario, "B", 'c');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // B is away in that grace time, and others are served: what it has is not on record, and is lost, as it has missed a root.
 START_TEST(claim_of_who_was_away)
 {
@@ -197,6 +229,7 @@ main(void)
 	tcase_add_test(tcase, claim_beside_bytes_that_were_recalled);
 	tcase_add_test(tcase, write_whose_fate_is_unknown);
 	tcase_add_test(tcase, write_that_a_proxy_has_been_granted);
+	tcase_add_test(tcase, bytes_that_were_held_to_the_end);
 	tcase_add_test(tcase, claim_of_who_was_away);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

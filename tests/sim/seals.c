@@ -406,7 +406,8 @@ is_old(struct node *node, uint32_t volume, uint64_t block, const struct item *it
 	struct block_info info;
 	bool on_storage;
 
-	if (known.protocol > coming.protocol && !core_learn_stored(node->core, volume, block, known.protocol))
+	if (is_known && disk->sealed_filed[block].protocol > coming.protocol &&
+	    !core_learn_stored(node->core, volume, block, disk->sealed_filed[block].protocol))
 		return SEALS_OLD;
 	on_storage = node->world->broken != BREAK_TIES && core_storage_has(node->core, volume, block, item->version);
 	if (node->world->broken == BREAK_TIES)

@@ -405,6 +405,32 @@ START_TEST(test_create_again)
 }
 END_TEST
 
+// The record is as large as the reclaims make it: where there is no room for them, the grace time ends all the same.
+START_TEST(test_no_room_for_reclaims)
+{
+	struct reclaim *many = calloc(LIMIT_RECLAIMS, sizeof(*many));
+	struct store *store;
+
+	ck_assert_ptr_nonnull(many);
+	if (!help_mount("tmpfs", "size=4m"))
+		return;
+	for (uint64_t i = 0; i < LIMIT_RECLAIMS; i++)
+		many[i] = (struct reclaim){UINT64_MAX - i, UINT64_MAX - i, UINT64_MAX, VERSION_MAX, RECLAIM_BYTES};
+	create();
+	serve_and_die(1);
+	store = open_left(false, false, LEASE_MS, 1);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, many, LIMIT_RECLAIMS), 0);
+	assert_reclaims(store, 0);
+	ck_assert_uint_eq(store->claims_since, store->epoch);
+	ck_assert_int_eq(store_end_grace(store, store->epoch, reclaims, RECLAIMS), 0);
+	close_store(store);
+	store = open_left(false, false, LEASE_MS, 1);
+	assert_reclaims(store, RECLAIMS);
+	close_store(store);
+	free(many);
+}
+END_TEST
+
 // What can not be recorded is said, and what was on record stays.
 START_TEST(test_no_room)
 {
@@ -505,6 +531,7 @@ START_TEST(test_foreign)
 		NOW "reclaim 0000000000000001 1 2 3\n",
 		NOW "reclaim 0000000000000001 1 2 3 4 5\n",
 		NOW "reclaim 1 1 2 3 4\n",
+		NOW "reclaim f -1 -1 -1 -1\n",
 		NOW "reclaim 0000000000000001 1 2 3 18446744073709551616\n",
 		NOW "reclaim 0000000000000001 1 2 3 4\nevicted 0000000000000001 0000000000000002\n",
 	};
@@ -542,6 +569,7 @@ main(void)
 	tcase_add_test(tcase, test_claims_since);
 	tcase_add_test(tcase, test_reclaims);
 	tcase_add_test(tcase, test_reclaims_limit);
+	tcase_add_test(tcase, test_no_room_for_reclaims);
 	tcase_add_test(tcase, test_evictions_limit);
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_readers_are_left);
