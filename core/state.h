@@ -5,6 +5,8 @@
 //   recovery.c     after a lost session: our own claims
 //   claim.c        claims of children
 //   verdict.c      who gets what is claimed
+//   put_again.c    writes of which nobody knows whether they were done
+//   reclaims.c     what a root has granted in its grace time, for the next one
 //   stored.c       after an unclean start of a root: the versions of what its storage has
 //   eviction.c     sessions whose claims are void
 //   session.c      links, and the session with the parent: CONNECT, DISCONNECT, HEARTBEAT; struct link, parent
