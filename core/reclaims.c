@@ -243,12 +243,18 @@ find_any_name(const struct core *core, const struct entry *entry, const struct w
 	return found;
 }
 
+bool
+reclaims_have(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	return find_any_name(core, entry, want, kind_of(want));
+}
+
 void
 reclaims_judge(const struct core *core, const struct entry *entry, struct want *want)
 {
 	if (put_again_is(want) && find_any_name(core, entry, want, RECLAIM_NOT_PUT))
 		want->refusal = STATUS_NOT_HOLDER;
-	else if (find_any_name(core, entry, want, kind_of(want)))
+	else if (reclaims_have(core, entry, want))
 		want->reclaimed = true;
 	else
 		want->refusal = STATUS_EVICTED;

@@ -17,11 +17,14 @@ void reclaims_end(struct core *core, struct volume *volume);
 // That is on record, or can not be written: what has been noted is not needed any more.
 void reclaims_written(struct volume *volume);
 
-// All that came in the grace time is decided: nor is what was on record before.
+// The volume is given up.
 void reclaims_forget(struct volume *volume);
 
 // What is on the record of the root before. Before the first step.
 void reclaims_set(struct volume *volume, const struct reclaim *list, size_t count);
+
+// Is ${want} of ${entry} there, as granted or taken?
+bool reclaims_have(const struct core *core, const struct entry *entry, const struct want *want);
 
 // ${want} of ${entry} has come in the grace time, by who has missed a root that has served others: it is refused, unless it is there.
 void reclaims_judge(const struct core *core, const struct entry *entry, struct want *want);

@@ -4,7 +4,6 @@
 #include "core/claim.h"
 #include "core/limits.h"
 #include "core/memory.h"
-#include "core/reclaims.h"
 
 #include <stdlib.h>
 
@@ -179,7 +178,6 @@ stored_rest(struct core *core, struct volume *volume)
 	if (!volume->stored_kept || volume->early_claims > 0 || claim_in_grace(core, volume))
 		return;
 	volume->stored_kept = false;
-	reclaims_forget(volume);
 	for (uint32_t i = 1; i < core->table.entries.next; i++) // they were kept for the claims (entry_rest)
 		if (pool_is_used(&core->table.entries, i) &&
 		    block_key_volume(table_entry(&core->table, i)->key) == volume->index &&

@@ -21,6 +21,7 @@
 #include "core/outbox.h"
 #include "core/put_again.h"
 #include "core/recall.h"
+#include "core/reclaims.h"
 #include "core/recovery.h"
 #include "core/server.h"
 #include "core/stored.h"
@@ -364,11 +365,12 @@ decides_bytes(const struct core *core, const struct entry *entry, const struct w
 	       (!volume->is_root && has_write(core, entry) && !entry->stale && want->version > entry->version);
 }
 
-// Has another root served since what the claimant holds was confirmed?
+// Has another root served since what the claimant holds was confirmed? Not, if that one has taken it.
 static bool
 misses_root(const struct core *core, const struct entry *entry, const struct want *want)
 {
-	return claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->claims_since;
+	return claimant_get(core, want->claimant)->epoch < entry_volume(core, entry)->claims_since &&
+	       !reclaims_have(core, entry, want);
 }
 
 // A root that leaves in order takes back all that it has given, with the bytes, or evicts who does not answer, when his lease is

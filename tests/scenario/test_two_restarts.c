@@ -87,6 +87,32 @@ START_TEST(bytes_that_were_recalled)
 }
 END_TEST
 
+// B's link breaks as the third root takes them, and its answer is lost as well: they are brought again when others are served. (sim
+// --crash-loop, seed 204480)
+START_TEST(bytes_that_are_brought_again_after_the_grace_time)
+{
+	struct scenario *scenario = written_over(false);
+	struct node *root;
+
+	world_crash(scenario_node(scenario, "A"), 0);
+	scenario_run(scenario, 2 * LEASE_MS);
+	scenario_restart(scenario, "A");
+	die_with_the_answers(scenario, 100);
+	root = scenario_node(scenario, "A");
+	while (!core_in_grace(root->core))
+		scenario_run(scenario, 1);
+	while (inside_grace_end(root->core) > world_clock(root) + 100 * 1000)
+		scenario_run(scenario, 1);
+	scenario_forget(scenario);
+	world_cut(scenario_node(scenario, "B"), 0, 0, 300 * 1000);
+	scenario_run(scenario, LEASE_MS);
+	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=NO data"), 1);
+	steps_sync(scenario, "B", ERR_OK);
+	ck_assert_int_eq(scenario_stored(scenario, 7), 'b');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 // B's other block is granted at once, as its lease runs; but the bytes that it has to bring are decided about at the end only:
 // until then nothing is confirmed.
 START_TEST(claim_beside_bytes_that_were_recalled)
@@ -226,6 +252,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, claims_of_lapsed_leases, 0, 2);
 	tcase_add_loop_test(tcase, bytes_that_were_recalled, 0, 2);
+	tcase_add_test(tcase, bytes_that_are_brought_again_after_the_grace_time);
 	tcase_add_test(tcase, claim_beside_bytes_that_were_recalled);
 	tcase_add_test(tcase, write_whose_fate_is_unknown);
 	tcase_add_test(tcase, write_that_a_proxy_has_been_granted);
