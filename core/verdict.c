@@ -487,8 +487,7 @@ goes_past_readers(struct core *core, struct entry *entry, struct want *want)
 	const struct volume *volume = entry_volume(core, entry);
 	bool clear;
 
-	if (!volume->is_root || want->early || want->version <= entry->version || directory_writer(&core->directory, entry) != NULL ||
-	    want->heeds)
+	if (!volume->is_root || want->version <= entry->version || directory_writer(&core->directory, entry) != NULL || want->heeds)
 		return false;
 	clear = recall_children(core, entry, want->own ? want->child : -1, PERM_NO);
 	want->past_readers |= !clear;

@@ -225,6 +225,14 @@ die(struct run *run, struct node *node, bool power)
 		workload_claim_all(run);
 }
 
+void
+chaos_restart(struct run *run, struct node *node)
+{
+	die(run, node, false);
+	run->loads[node->index].returns = true;
+	run_restart(run, node);
+}
+
 static bool
 chaos_death(struct run *run, enum role role)
 {

@@ -60,6 +60,9 @@ void chaos_schedule(struct run *run, moment_us span_us);
 // No more faults: everything gets through, the disk works, who is to come back is back, and the root is.
 void chaos_heal(struct run *run);
 
+// ${node} is killed, and back at once.
+void chaos_restart(struct run *run, struct node *node);
+
 // ${node} has stopped in order, or tried to. When it was a fault of ours it comes back some time later.
 void chaos_stopped(struct run *run, struct node *node);
 

@@ -128,7 +128,7 @@ proofs_prove(struct node *node, uint32_t volume)
 {
 	struct proofs *proofs = proofs_of(node, volume);
 	const struct disk *disk;
-	bool all = true;
+	size_t kept = 0, unproven = 0, ends = 0;
 	int index;
 
 	if (proofs == NULL)
@@ -136,16 +136,17 @@ proofs_prove(struct node *node, uint32_t volume)
 	if (core_is_all_durable(node->core, volume))
 		proofs->covered = proofs->count;
 	disk = root_disk(node, volume, &index);
-	for (size_t i = 0; i < proofs->covered; i++)
-		all &= is_there(disk, &proofs->entries[i]);
-	proofs->count -= proofs->covered;
-	proofs->barrier_end -= proofs->barrier_end < proofs->covered ? proofs->barrier_end : proofs->covered;
-	if (proofs->count > 0)
-		memmove(proofs->entries, proofs->entries + proofs->covered, proofs->count * sizeof *proofs->entries);
-	proofs->covered = 0;
-	if (!all)
-		proofs->failed_in = node->world->steps;
-	return (all && proofs->failed_in != node->world->steps) || node->world->broken == BREAK_PROOFS;
+	for (size_t i = 0; i < proofs->count; i++) {
+		if (i < proofs->covered && is_there(disk, &proofs->entries[i]))
+			continue;
+		unproven += i < proofs->covered;
+		ends += i < proofs->barrier_end;
+		proofs->entries[kept++] = proofs->entries[i];
+	}
+	proofs->count = kept;
+	proofs->covered = unproven; // the next one asks again
+	proofs->barrier_end = ends;
+	return unproven == 0 || node->world->broken == BREAK_PROOFS;
 }
 
 void

@@ -145,7 +145,6 @@ struct proofs {
 	size_t count, covered, barrier_end; // so many are covered by a barrier that was answered; by the one that runs
 	uint32_t barrier_xid;
 	bool barrier_runs;
-	uint64_t failed_in; // a step of the world: several that end in one have one answer
 };
 
 struct journal_file {
