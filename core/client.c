@@ -620,7 +620,7 @@ client_flush(struct core *core, struct entry *entry, enum perm perm, bool sync)
 static void
 flush_for_recall(struct core *core, struct entry *entry, struct work *work)
 {
-	if (work->flushing && work->flush_version == entry->version)
+	if (entry_is_on_its_way(core, entry))
 		return;
 	client_flush(core, entry, work->recall_perm, dirty_root_awaited(core, work));
 }

@@ -13,10 +13,8 @@ let_go_note(struct volume *volume, uint64_t block, uint64_t node_id)
 static bool
 is_gone(const struct core *core, const struct entry *entry)
 {
-	const struct work *work = entry != NULL ? table_work(&core->table, entry) : NULL;
-
 	return entry == NULL || (entry->held == PERM_NO && entry->dir == 0 &&
-				 (entry->copy != COPY_DIRTY || (work->flushing && work->flush_version == entry->version)));
+				 (entry->copy != COPY_DIRTY || entry_is_on_its_way(core, entry)));
 }
 
 bool
@@ -43,7 +41,6 @@ let_go_of(struct core *core, struct entry *entry, uint64_t node_id)
 {
 	struct work *work = table_work_make(&core->table, entry);
 	struct volume *volume = entry_volume(core, entry);
-	bool on_its_way = work->flushing && work->flush_version == entry->version;
 
 	if (work->claim) { // those above would take it for given back, and grant it all the same
 		work->claim_lets_go = true;
@@ -52,7 +49,7 @@ let_go_of(struct core *core, struct entry *entry, uint64_t node_id)
 	}
 	if (node_id != 0)
 		let_go_note(volume, block_key_block(entry->key), node_id);
-	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && !on_its_way && client_parent_usable(core, volume))
+	if (entry->copy == COPY_DIRTY && entry->held == PERM_WRITE && !entry_is_on_its_way(core, entry) && client_parent_usable(core, volume))
 		client_flush(core, entry, PERM_NO, dirty_root_awaited(core, work));
 	entry_set_held(core, entry, PERM_NO);
 	if (entry->copy == COPY_CLEAN)

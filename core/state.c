@@ -387,6 +387,14 @@ volume_told_epoch(struct volume *volume, uint32_t epoch, bool is_news)
 		volume->version_floor = version_make(volume->epoch, 0);
 }
 
+bool
+entry_is_on_its_way(const struct core *core, const struct entry *entry)
+{
+	const struct work *work = table_work(&core->table, entry);
+
+	return work != NULL && work->flushing && work->flush_version == entry->version;
+}
+
 version_t
 entry_next_version(struct core *core, const struct entry *entry)
 {
@@ -395,7 +403,7 @@ entry_next_version(struct core *core, const struct entry *entry)
 
 	// R11: the same version as long as nobody has seen it.
 	if (entry->copy == COPY_DIRTY && (work->in_dirty || work->again) && !work->exposed && work->gap == 0 &&
-	    !(work->flushing && work->flush_version == entry->version))
+	    !entry_is_on_its_way(core, entry))
 		return entry->version;
 	if (work != NULL) {
 		work->exposed = false;

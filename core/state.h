@@ -554,6 +554,9 @@ entry_used(struct core *core, struct entry *entry)
 // before has said. He lied; who went on with his epoch would make versions that the root refuses for ever.
 void volume_told_epoch(struct volume *volume, uint32_t epoch, bool is_news);
 
+// Is this very version of the copy on its way up: has a FLUSH been said, or a store write begun?
+bool entry_is_on_its_way(const struct core *core, const struct entry *entry);
+
 // The next version for a modification of ${entry} (R11).
 version_t entry_next_version(struct core *core, const struct entry *entry);
 

@@ -256,12 +256,13 @@ unstable_forwarded(struct core *core, struct entry *entry, const struct message 
 {
 	struct volume *volume = entry_volume(core, entry);
 	struct work *work = table_work(&core->table, entry);
+	bool is_meant = entry->copy == COPY_UNSTABLE && entry->version == work->forward_version;
 
 	if (work->forward_xid == 0 || work->forward_xid != message->xid)
 		return false;
 	forward_end(volume, work);
-	volume->forward_refused |= message->opcode != OP_OK_REPLY;
-	if (message->opcode != OP_OK_REPLY || entry->copy != COPY_UNSTABLE || entry->version != work->forward_version)
+	volume->forward_refused |= is_meant && message->opcode != OP_OK_REPLY; // what has been written over since is asked for anew
+	if (!is_meant || message->opcode != OP_OK_REPLY)
 		return true;
 	if (volume->keeper == 0 && volume->unstable.head == 0)
 		volume->unstable_since = core->now;

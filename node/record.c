@@ -68,13 +68,19 @@ static void
 write_record(struct task *task)
 {
 	struct record *record = (struct record *)task;
-
 	struct store *store = record->volume->store;
 
 	if (record->count > 0)
 		record->sys_errno = store_record(store, record->evictions, record->count);
 	if (record->claims_since != 0)
 		record->grace_errno = store_end_grace(store, record->claims_since, record->reclaims, record->reclaim_count);
+}
+
+// Of both the first, 0: all went well.
+static int
+record_errno(const struct record *record)
+{
+	return record->sys_errno != 0 ? record->sys_errno : record->grace_errno;
 }
 
 static enum hvfs_error
@@ -90,7 +96,7 @@ static void
 log_outcome(const struct record *record)
 {
 	const struct volume *volume = record->volume;
-	int sys_errno = record->sys_errno != 0 ? record->sys_errno : record->grace_errno;
+	int sys_errno = record_errno(record);
 
 	if (record->sys_errno == 0)
 		for (size_t i = 0; i < record->count; i++)
@@ -112,7 +118,7 @@ record_written(struct task *task)
 	struct volume *volume = record->volume;
 
 	log_outcome(record);
-	volume->record_errno = record->sys_errno != 0 ? record->sys_errno : record->grace_errno;
+	volume->record_errno = record_errno(record);
 	volume->record_runs = false;
 	node->store_operations -= record->count + (record->claims_since != 0);
 	write_waiting(volume);

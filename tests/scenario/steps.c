@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/scenario/steps.h"
+#include "tests/scenario/inside.h"
 
 #include <check.h>
 
@@ -130,4 +131,15 @@ void
 steps_right(struct scenario *scenario, const char *name, enum right right)
 {
 	world_set_right(scenario_node(scenario, name), right);
+}
+
+void
+steps_near_the_end_of_the_grace_time(struct scenario *scenario, uint64_t ms)
+{
+	const struct node *root = scenario_node(scenario, "A");
+
+	while (!core_in_grace(root->core))
+		scenario_run(scenario, 1);
+	while (inside_grace_end(root->core) > world_clock(root) + ms * 1000)
+		scenario_run(scenario, 1);
 }

@@ -48,6 +48,9 @@ void steps_right(struct scenario *scenario, const char *name, enum right right);
 // Sooner or later ${name} reads ${letter}.
 void steps_read_at_last(struct scenario *scenario, const char *name, char letter);
 
+// The root A, started anew, serves others in ${ms}.
+void steps_near_the_end_of_the_grace_time(struct scenario *scenario, uint64_t ms);
+
 // From here on all is as before: a write of ${name} reaches the disk.
 void steps_work_again(struct scenario *scenario, const char *name);
 

@@ -756,8 +756,7 @@ START_TEST(older_bytes_than_were_brought_beside_a_claim)
 	steps_sync(scenario, "D", ERR_OK);
 	ck_assert_uint_eq(scenario_count(scenario, "C -> A  FLUSH volume"), 1);
 	ck_assert_uint_eq(scenario_count(scenario, "block=7 perm=NO data"), 1); // B's, which wait
-	while (inside_grace_end(scenario_node(scenario, "A")->core) > world_clock(scenario_node(scenario, "A")) + 200 * 1000)
-		scenario_run(scenario, 1);
+	steps_near_the_end_of_the_grace_time(scenario, 200);
 	scenario_hold(scenario, "C", "A", true);
 	steps_leave(scenario, "D", "A", 0);
 	sync = scenario_sync(scenario, "B");

@@ -15,10 +15,7 @@ die_with_the_answers(struct scenario *scenario, uint64_t ms)
 {
 	struct node *root = scenario_node(scenario, "A");
 
-	while (!core_in_grace(root->core))
-		scenario_run(scenario, 1);
-	while (inside_grace_end(root->core) > world_clock(root) + 5000)
-		scenario_run(scenario, 1);
+	steps_near_the_end_of_the_grace_time(scenario, 5);
 	world_block(root, scenario_node(scenario, "B"), scenario->world->now + 500 * 1000);
 	world_block(root, scenario_node(scenario, "P"), scenario->world->now + 500 * 1000);
 	while (core_in_grace(root->core))
@@ -92,17 +89,12 @@ END_TEST
 START_TEST(bytes_that_are_brought_again_after_the_grace_time)
 {
 	struct scenario *scenario = written_over(false);
-	struct node *root;
 
 	world_crash(scenario_node(scenario, "A"), 0);
 	scenario_run(scenario, 2 * LEASE_MS);
 	scenario_restart(scenario, "A");
 	die_with_the_answers(scenario, 100);
-	root = scenario_node(scenario, "A");
-	while (!core_in_grace(root->core))
-		scenario_run(scenario, 1);
-	while (inside_grace_end(root->core) > world_clock(root) + 100 * 1000)
-		scenario_run(scenario, 1);
+	steps_near_the_end_of_the_grace_time(scenario, 100);
 	scenario_forget(scenario);
 	world_cut(scenario_node(scenario, "B"), 0, 0, 300 * 1000);
 	scenario_run(scenario, LEASE_MS);
@@ -170,10 +162,7 @@ START_TEST(write_that_a_proxy_has_been_granted)
 	scenario_restart(scenario, "A");
 	scenario_move(scenario, "B", "C");
 	root = scenario_node(scenario, "A");
-	while (!core_in_grace(root->core))
-		scenario_run(scenario, 1);
-	while (inside_grace_end(root->core) > world_clock(root) + 5000)
-		scenario_run(scenario, 1);
+	steps_near_the_end_of_the_grace_time(scenario, 5);
 	world_block(scenario_node(scenario, "P"), scenario_node(scenario, "C"), scenario->world->now + 500 * 1000);
 	while (core_in_grace(root->core))
 		scenario_run(scenario, 1);

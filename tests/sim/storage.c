@@ -242,7 +242,7 @@ record_write(struct record_op *op)
 		return;
 	}
 	if (metadata->claims_since[op->eviction.volume] == metadata->epoch)
-		metadata->reclaims[op->eviction.volume].count = 0; // all have been answered
+		metadata->reclaims[op->eviction.volume].count = 0; // the block may be given to others now
 	metadata->evictions =
 		realloc(metadata->evictions, (metadata->eviction_count + 1) * sizeof *metadata->evictions);
 	CHECK(metadata->evictions != NULL);
