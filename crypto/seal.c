@@ -4,7 +4,7 @@
 //
 //	nonce            block number / 256, version / 256, 12 bytes of BLAKE2b-256(symmetric key, header, sum)
 //	sum              tag of XAES-256-GCM(symmetric key, nonce of ones, no bytes, the block)
-//	ciphertext, tag  XAES-256-GCM(symmetric key, nonce, block, what the block is: struct header)
+//	ciphertext, tag  XAES-256-GCM(symmetric key, nonce, block, what the block is: struct seal_header)
 //	leaf             SHA-256(header, nonce, tag, SHA-256(ciphertext)), or of zeros: SHA-256(header)
 //	inner node       SHA-256(domain, left, right)
 //	signature        Ed25519(signing key, domain, volume, generation, leaves, root)
@@ -16,7 +16,7 @@
 
 #include "core/check.h"
 #include "core/zeros.h"
-#include "crypto/sha256.h"
+#include "crypto/seal_tree.h"
 #include "crypto/xaes.h"
 
 #include <stdlib.h>
@@ -25,138 +25,41 @@
 enum kind { KIND_DATA = 1, KIND_ZERO = 2 };
 
 enum {
-	DOMAIN_SIZE = 16,
 	GENERATION_AT = 1, // in a verifier
 	VERSION_AT = GENERATION_AT + 4,
 	LEAF_AT = VERSION_AT + 8,
 	LEAVES_AT = LEAF_AT + 2,
 	SIGNATURE_AT = LEAVES_AT + 2,
-	TREE_NODES_MAX =
-		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
 	CACHE_WAYS = 4,
 	NEAR = 256, // neighbours of a block, and versions of it, whose nonces begin alike
-	NEAR_BLOCK_SIZE = 5, NEAR_VERSION_SIZE = 7,
+	NEAR_BLOCK_SIZE = 5,
+	NEAR_VERSION_SIZE = 7,
 	OWN_NONCE_SIZE = SEAL_NONCE_SIZE - XAES_PREFIX_SIZE,
 };
 
 static_assert(SIGNATURE_AT + SEAL_SIGNATURE_SIZE == SEAL_HEAD_SIZE, "the sizes are those of the layout");
 static_assert(SEAL_CACHE_TREES % CACHE_WAYS == 0, "the cache is made of sets");
-static_assert(NEAR_BLOCK_SIZE + NEAR_VERSION_SIZE == XAES_PREFIX_SIZE, "blocks of one write are near each other, as a rule");
-static_assert((int)OWN_NONCE_SIZE <= (int)crypto_generichash_BYTES && (int)SEAL_DIGEST_SIZE == (int)SEAL_TAG_SIZE, "they fit");
+static_assert(NEAR_BLOCK_SIZE + NEAR_VERSION_SIZE == XAES_PREFIX_SIZE,
+	      "blocks of one write are near each other, as a rule");
+static_assert((int)OWN_NONCE_SIZE <= (int)crypto_generichash_BYTES && (int)SEAL_DIGEST_SIZE == (int)SEAL_TAG_SIZE,
+	      "they fit");
 
-// Padded with zeros.
-static const char domain_cipher[DOMAIN_SIZE] = "hvfs/1 cipher", domain_leaf[DOMAIN_SIZE] = "hvfs/1 leaf",
-		  domain_zero[DOMAIN_SIZE] = "hvfs/1 zeros", domain_node[DOMAIN_SIZE] = "hvfs/1 node",
-		  domain_root[DOMAIN_SIZE] = "hvfs/1 root", domain_nonce[DOMAIN_SIZE] = "hvfs/1 nonce";
-
-// ---- What is authenticated ----
-
-struct header {
-	char domain[DOMAIN_SIZE];
-	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], block[8], version[8], block_size[4];
-};
-
-struct leaf {
-	struct header header;
-	uint8_t nonce[SEAL_NONCE_SIZE], tag[SEAL_TAG_SIZE], digest[SEAL_HASH_SIZE];
-};
+static const char domain_cipher[SEAL_DOMAIN_SIZE] = "hvfs/1 cipher", domain_nonce[SEAL_DOMAIN_SIZE] = "hvfs/1 nonce";
 
 struct content {
-	struct header header;
+	struct seal_header header;
 	uint8_t sum[XAES_TAG_SIZE]; // of what is in the clear: make_sum()
 };
 
-struct node {
-	char domain[DOMAIN_SIZE];
-	uint8_t left[SEAL_HASH_SIZE], right[SEAL_HASH_SIZE];
-};
-
-struct root {
-	char domain[DOMAIN_SIZE];
-	uint8_t volume[VOLUME_KEY_ID_SIZE], generation[4], leaves[4], hash[SEAL_HASH_SIZE];
-};
-
-static_assert(sizeof(struct header) == 56 && sizeof(struct leaf) == 128 && sizeof(struct content) == 72 &&
-		      sizeof(struct node) == 80 && sizeof(struct root) == 72,
-	      "only bytes, and none between them");
-
-static void
-put_be(uint8_t *bytes, size_t size, uint64_t number)
-{
-	for (size_t i = size; i > 0; i--, number >>= 8)
-		bytes[i - 1] = (uint8_t)number;
-}
-
-static uint64_t
-get_be(const uint8_t *bytes, size_t size)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
-static void
-fill_header(struct header *header, const char domain[DOMAIN_SIZE], const struct volume_key *key, uint32_t generation,
-	    const struct seal_place *place)
-{
-	CHECK(place->block_size >= LIMIT_BLOCK_SIZE_MIN && place->block_size <= LIMIT_BLOCK_SIZE_MAX);
-	memcpy(header->domain, domain, DOMAIN_SIZE);
-	memcpy(header->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	put_be(header->generation, sizeof(header->generation), generation);
-	put_be(header->block, sizeof(header->block), place->block);
-	put_be(header->version, sizeof(header->version), place->version);
-	put_be(header->block_size, sizeof(header->block_size), place->block_size);
-}
-
-static void
-hash_node(uint8_t ret[SEAL_HASH_SIZE], const uint8_t *left, const uint8_t *right)
-{
-	struct node node;
-
-	memcpy(node.domain, domain_node, DOMAIN_SIZE);
-	memcpy(node.left, left, SEAL_HASH_SIZE);
-	memcpy(node.right, right, SEAL_HASH_SIZE);
-	sha256(ret, &node, sizeof(node));
-}
-
-// ${cipher} NULL: the leaf of zeros.
-static void
-hash_leaf(uint8_t ret[SEAL_HASH_SIZE], const struct volume_key *key, uint32_t generation,
-	  const struct seal_place *place, const uint8_t *cipher, const uint8_t *nonce, const uint8_t *tag)
-{
-	struct leaf leaf;
-
-	fill_header(&leaf.header, cipher != NULL ? domain_leaf : domain_zero, key, generation, place);
-	if (cipher == NULL) {
-		sha256(ret, &leaf.header, sizeof(leaf.header));
-		return;
-	}
-	memcpy(leaf.nonce, nonce, SEAL_NONCE_SIZE);
-	memcpy(leaf.tag, tag, SEAL_TAG_SIZE);
-	sha256(leaf.digest, cipher, place->block_size);
-	sha256(ret, &leaf, sizeof(leaf));
-}
-
-static void
-fill_root(struct root *root, const struct volume_key *key, uint32_t generation, uint32_t leaves,
-	  const uint8_t *root_hash)
-{
-	memcpy(root->domain, domain_root, DOMAIN_SIZE);
-	memcpy(root->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	put_be(root->generation, sizeof(root->generation), generation);
-	put_be(root->leaves, sizeof(root->leaves), leaves);
-	memcpy(root->hash, root_hash, SEAL_HASH_SIZE);
-}
+static_assert(sizeof(struct content) == 72, "only bytes, and none between them");
 
 static void
 encrypt(const struct volume_key *key, uint32_t generation, const struct seal_place *place, const uint8_t *nonce,
 	const uint8_t *plain, uint8_t *cipher, uint8_t tag[SEAL_TAG_SIZE])
 {
-	struct header header;
+	struct seal_header header;
 
-	fill_header(&header, domain_cipher, key, generation, place);
+	seal_header_fill(&header, domain_cipher, key, generation, place);
 	xaes_encrypt(&(struct xaes){volume_key_symmetric(key, generation), nonce, &header, sizeof(header)}, plain,
 		     place->block_size, cipher, tag);
 }
@@ -172,17 +75,6 @@ struct parts {
 	size_t path_size;                              // bytes
 };
 
-// How many neighbours a leaf has on its way up.
-static size_t
-path_length(uint32_t leaf, uint32_t leaves)
-{
-	size_t length = 0;
-
-	for (; leaves > 1; leaf /= 2, leaves = (leaves + 1) / 2)
-		length += (leaf ^ 1) < leaves;
-	return length;
-}
-
 static size_t
 path_offset(enum kind kind)
 {
@@ -196,14 +88,14 @@ parse(const uint8_t *bytes, size_t size, struct parts *ret)
 	if (size < SEAL_HEAD_SIZE || (bytes[0] != KIND_DATA && bytes[0] != KIND_ZERO))
 		return false;
 	ret->kind = (enum kind)bytes[0];
-	ret->generation = (uint32_t)get_be(bytes + GENERATION_AT, 4);
-	ret->version = get_be(bytes + VERSION_AT, 8);
-	ret->leaf = (uint32_t)get_be(bytes + LEAF_AT, 2);
-	ret->leaves = (uint32_t)get_be(bytes + LEAVES_AT, 2);
+	ret->generation = (uint32_t)seal_get_be(bytes + GENERATION_AT, 4);
+	ret->version = seal_get_be(bytes + VERSION_AT, 8);
+	ret->leaf = (uint32_t)seal_get_be(bytes + LEAF_AT, 2);
+	ret->leaves = (uint32_t)seal_get_be(bytes + LEAVES_AT, 2);
 	ret->signature = bytes + SIGNATURE_AT;
 	if (ret->leaves == 0 || ret->leaves > SEAL_BLOCKS_MAX || ret->leaf >= ret->leaves)
 		return false;
-	ret->path_size = path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE;
+	ret->path_size = seal_path_length(ret->leaf, ret->leaves) * SEAL_HASH_SIZE;
 	if (size != path_offset(ret->kind) + ret->path_size)
 		return false;
 	ret->nonce = bytes + SEAL_HEAD_SIZE;
@@ -217,10 +109,10 @@ write_head(struct seal_verifier *verifier, enum kind kind, uint32_t generation, 
 	   size_t leaves)
 {
 	verifier->bytes[0] = (uint8_t)kind;
-	put_be(verifier->bytes + GENERATION_AT, 4, generation);
-	put_be(verifier->bytes + VERSION_AT, 8, version);
-	put_be(verifier->bytes + LEAF_AT, 2, leaf);
-	put_be(verifier->bytes + LEAVES_AT, 2, leaves);
+	seal_put_be(verifier->bytes + GENERATION_AT, 4, generation);
+	seal_put_be(verifier->bytes + VERSION_AT, 8, version);
+	seal_put_be(verifier->bytes + LEAF_AT, 2, leaf);
+	seal_put_be(verifier->bytes + LEAVES_AT, 2, leaves);
 }
 
 version_t
@@ -256,7 +148,7 @@ seal_digest_of_zeros(uint8_t ret[SEAL_DIGEST_SIZE])
 uint32_t
 seal_write_of(const uint8_t *verifier, size_t size)
 {
-	return size >= SEAL_HEAD_SIZE ? (uint32_t)get_be(verifier + SIGNATURE_AT, 4) : 0;
+	return size >= SEAL_HEAD_SIZE ? (uint32_t)seal_get_be(verifier + SIGNATURE_AT, 4) : 0;
 }
 
 // The place as it was sealed. False: as a newer version than the ${place} has.
@@ -272,58 +164,10 @@ sealed_place(const struct seal_place *place, const struct parts *parts, struct s
 
 // ---- Making ----
 
-// All levels, leaves first.
-struct tree {
-	size_t leaves, levels;
-	size_t starts[SEAL_PATH_MAX + 1]; // by level
-	uint8_t nodes[TREE_NODES_MAX][SEAL_HASH_SIZE];
-};
-
-// The leaves are there.
-static void
-build_tree(struct tree *tree, size_t leaves)
-{
-	size_t start = 0, count = leaves;
-
-	tree->leaves = leaves;
-	tree->levels = 0;
-	tree->starts[0] = 0;
-	for (; count > 1; count = (count + 1) / 2) {
-		size_t above = start + count;
-
-		for (size_t i = 0; i + 1 < count; i += 2)
-			hash_node(tree->nodes[above + i / 2], tree->nodes[start + i], tree->nodes[start + i + 1]);
-		if (count % 2 == 1)
-			memcpy(tree->nodes[above + count / 2], tree->nodes[start + count - 1], SEAL_HASH_SIZE);
-		tree->starts[++tree->levels] = start = above;
-	}
-	CHECK(start < TREE_NODES_MAX && tree->levels <= SEAL_PATH_MAX);
-}
-
-static const uint8_t *
-root_of(const struct tree *tree)
-{
-	return tree->nodes[tree->starts[tree->levels]];
-}
-
-// The path of ${leaf} to ${bytes}; returns its end.
-static uint8_t *
-write_path(const struct tree *tree, size_t leaf, uint8_t *bytes)
-{
-	size_t count = tree->leaves;
-
-	for (size_t level = 0; level < tree->levels; level++, leaf /= 2, count = (count + 1) / 2) {
-		if ((leaf ^ 1) >= count)
-			continue;
-		memcpy(bytes, tree->nodes[tree->starts[level] + (leaf ^ 1)], SEAL_HASH_SIZE);
-		bytes += SEAL_HASH_SIZE;
-	}
-	return bytes;
-}
-
-// A sum of the content that only who has the key can foresee, and nobody is shown: so two contents have another one (a polynomial
-// over the block, as AES-GCM-SIV has it for the same purpose, RFC 8452), and it takes a fifth of the time of a hash. No block has
-// the nonce, which says of the version that its counter is all ones (protocol.md R11: that can not be).
+// A sum of the content that only who has the key can foresee, and nobody is shown: so two contents have another one (a
+// polynomial over the block, as AES-GCM-SIV has it for the same purpose, RFC 8452), and it takes a fifth of the time of
+// a hash. No block has the nonce, which says of the version that its counter is all ones (protocol.md R11: that can not
+// be).
 static void
 make_sum(const struct volume_key *key, uint32_t generation, const struct seal_block *block, uint8_t ret[XAES_TAG_SIZE])
 {
@@ -334,8 +178,8 @@ make_sum(const struct volume_key *key, uint32_t generation, const struct seal_bl
 	xaes_encrypt(&how, block->plain, 0, ret, ret); // no bytes: where they would go does not matter
 }
 
-// It depends on the content and its place alone: so one content has one ciphertext, whoever seals it, and how often. The first
-// half is common to what is near: such blocks share a derived key (crypto/xaes.h).
+// It depends on the content and its place alone: so one content has one ciphertext, whoever seals it, and how often.
+// The first half is common to what is near: such blocks share a derived key (crypto/xaes.h).
 static void
 make_nonce(const struct volume_key *key, uint32_t generation, const struct seal_place *place,
 	   const uint8_t sum[XAES_TAG_SIZE], uint8_t ret[SEAL_NONCE_SIZE])
@@ -343,33 +187,46 @@ make_nonce(const struct volume_key *key, uint32_t generation, const struct seal_
 	struct content content;
 	uint8_t own[crypto_generichash_BYTES];
 
-	fill_header(&content.header, domain_nonce, key, generation, place);
+	seal_header_fill(&content.header, domain_nonce, key, generation, place);
 	memcpy(content.sum, sum, sizeof(content.sum));
-	put_be(ret, NEAR_BLOCK_SIZE, place->block / NEAR);
-	put_be(ret + NEAR_BLOCK_SIZE, NEAR_VERSION_SIZE, place->version / NEAR);
-	crypto_generichash(own, sizeof(own), (const uint8_t *)&content, sizeof(content), volume_key_symmetric(key, generation),
-			   VOLUME_KEY_SYMMETRIC_SIZE);
+	seal_put_be(ret, NEAR_BLOCK_SIZE, place->block / NEAR);
+	seal_put_be(ret + NEAR_BLOCK_SIZE, NEAR_VERSION_SIZE, place->version / NEAR);
+	crypto_generichash(own, sizeof(own), (const uint8_t *)&content, sizeof(content),
+			   volume_key_symmetric(key, generation), VOLUME_KEY_SYMMETRIC_SIZE);
 	memcpy(ret + XAES_PREFIX_SIZE, own, OWN_NONCE_SIZE);
 }
 
-// Encrypt a block: its nonce and tag into its verifier, its leaf.
+// Encrypt a block: its nonce and tag into its verifier.
 static void
-make_data(const struct volume_key *key, uint32_t generation, const struct seal_block *block, const uint8_t sum[XAES_TAG_SIZE],
-	  struct seal_verifier *verifier, uint8_t ret_leaf[SEAL_HASH_SIZE])
+make_data(const struct volume_key *key, uint32_t generation, const struct seal_block *block,
+	  const uint8_t sum[XAES_TAG_SIZE], struct seal_verifier *verifier, struct seal_leaf_of *ret_leaf)
 {
 	uint8_t *nonce = verifier->bytes + SEAL_HEAD_SIZE, *tag = nonce + SEAL_NONCE_SIZE;
 
 	make_nonce(key, generation, &block->place, sum, nonce);
 	encrypt(key, generation, &block->place, nonce, block->plain, block->cipher, tag);
-	hash_leaf(ret_leaf, key, generation, &block->place, block->cipher, nonce, tag);
+	ret_leaf->cipher = block->cipher;
+	ret_leaf->nonce = nonce;
+	ret_leaf->tag = tag;
 }
 
+// The blocks, ${count} of them, SEAL_TOGETHER at the most, with their ${sums} if they are not zeros; and their
+// ${leaves}.
 static void
-make_zeros(const struct volume_key *key, uint32_t generation, const struct seal_block *block, uint8_t ret_leaf[SEAL_HASH_SIZE])
+make_blocks(const struct volume_key *key, uint32_t generation, const struct seal_block *blocks, size_t count,
+	    const enum kind *kinds, uint8_t sums[][XAES_TAG_SIZE], struct seal_verifier *verifiers,
+	    uint8_t leaves[][SEAL_HASH_SIZE])
 {
-	hash_leaf(ret_leaf, key, generation, &block->place, NULL, NULL, NULL);
-	if (block->plain != NULL)
-		memset(block->cipher, 0, block->place.block_size);
+	struct seal_leaf_of of[SEAL_TOGETHER];
+
+	for (size_t i = 0; i < count; i++) {
+		of[i] = (struct seal_leaf_of){.place = blocks[i].place, .generation = generation, .ret = leaves[i]};
+		if (kinds[i] == KIND_DATA)
+			make_data(key, generation, &blocks[i], sums[i], &verifiers[i], &of[i]);
+		else if (blocks[i].plain != NULL)
+			memset(blocks[i].cipher, 0, blocks[i].place.block_size);
+	}
+	seal_leaves(key, of, count);
 }
 
 void
@@ -380,24 +237,23 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 	uint8_t signature[SEAL_SIGNATURE_SIZE];
 	uint8_t sums[SEAL_BLOCKS_MAX][XAES_TAG_SIZE];
 	enum kind kinds[SEAL_BLOCKS_MAX];
-	struct tree tree;
-	struct root root;
+	struct seal_tree tree;
+	struct seal_root root;
 
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX && volume_key_signing(key, generation) != NULL);
 	for (size_t i = 0; i < count; i++) { // all of them first, as they have a derived key in common
-		kinds[i] = blocks[i].plain == NULL || bytes_are_zero(blocks[i].plain, blocks[i].place.block_size) ? KIND_ZERO : KIND_DATA;
+		kinds[i] = blocks[i].plain == NULL || bytes_are_zero(blocks[i].plain, blocks[i].place.block_size)
+				   ? KIND_ZERO
+				   : KIND_DATA;
 		if (kinds[i] == KIND_DATA)
 			make_sum(key, generation, &blocks[i], sums[i]);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (kinds[i] == KIND_DATA)
-			make_data(key, generation, &blocks[i], sums[i], &ret_verifiers[i], tree.nodes[i]);
-		else
-			make_zeros(key, generation, &blocks[i], tree.nodes[i]);
-	}
+	for (size_t i = 0; i < count; i += SEAL_TOGETHER)
+		make_blocks(key, generation, &blocks[i], count - i < SEAL_TOGETHER ? count - i : SEAL_TOGETHER,
+			    &kinds[i], &sums[i], &ret_verifiers[i], &tree.nodes[i]);
 	sodium_memzero(sums, sizeof(sums));
-	build_tree(&tree, count);
-	fill_root(&root, key, generation, (uint32_t)count, root_of(&tree));
+	seal_tree_build(&tree, count);
+	seal_root_fill(&root, key, generation, (uint32_t)count, seal_tree_root(&tree));
 	crypto_sign_detached(signature, NULL, (const uint8_t *)&root, sizeof(root),
 			     volume_key_signing(key, generation));
 	for (size_t i = 0; i < count; i++) {
@@ -406,7 +262,7 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 		write_head(verifier, kinds[i], generation, blocks[i].place.version, i, count);
 		memcpy(verifier->bytes + SIGNATURE_AT, signature, SEAL_SIGNATURE_SIZE);
 		verifier->size =
-			(uint16_t)(write_path(&tree, i, verifier->bytes + path_offset(kinds[i])) - verifier->bytes);
+			(uint16_t)(seal_tree_path(&tree, i, verifier->bytes + path_offset(kinds[i])) - verifier->bytes);
 	}
 }
 
@@ -415,7 +271,7 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 // A tree that is right. This is all that its verification depends on: another signature of the same tree, or the same
 // of another key, is another one.
 struct signed_tree {
-	struct root root;
+	struct seal_root root;
 	uint8_t signature[SEAL_SIGNATURE_SIZE], public[VOLUME_KEY_PUBLIC_SIZE];
 };
 
@@ -457,7 +313,7 @@ seal_cache_misses(const struct seal_cache *cache)
 static bool
 verify(struct seal_cache *cache, const struct signed_tree *tree)
 {
-	size_t set = get_be(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
+	size_t set = seal_get_be(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
 	struct signed_tree *ways = &cache->trees[set * CACHE_WAYS];
 
 	while (way < CACHE_WAYS && memcmp(&ways[way], tree, sizeof(*tree)) != 0)
@@ -486,9 +342,9 @@ step_up(uint8_t above[SEAL_HASH_SIZE], const uint8_t *node, uint32_t leaf, uint3
 		return;
 	}
 	if (leaf % 2 == 0)
-		hash_node(above, node, *beside);
+		seal_node(above, node, *beside);
 	else
-		hash_node(above, *beside, node);
+		seal_node(above, *beside, node);
 	*beside += SEAL_HASH_SIZE;
 }
 
@@ -554,7 +410,7 @@ check_tree(struct seal_cache *cache, const struct volume_key *key, const struct 
 
 	memcpy(tree.signature, parts->signature, sizeof(tree.signature));
 	memcpy(tree.public, volume_key_public(key, parts->generation), sizeof(tree.public));
-	fill_root(&tree.root, key, parts->generation, parts->leaves, cache->last_tree.root.hash);
+	seal_root_fill(&tree.root, key, parts->generation, parts->leaves, cache->last_tree.root.hash);
 	if (memcmp(&tree, &cache->last_tree, sizeof(tree)) == 0 &&
 	    climb_to_last(nodes, parts, &cache->last_way, &level)) {
 		remember(&cache->last_way, nodes, level + 1, parts);
@@ -569,21 +425,29 @@ check_tree(struct seal_cache *cache, const struct volume_key *key, const struct 
 	return true;
 }
 
-// Is it right? The parts of the verifier, and the place that it speaks of, are returned as well.
+// A block that is looked at.
+struct checked {
+	struct parts parts;       // of its verifier
+	struct seal_place sealed; // as which it was sealed
+	uint8_t leaf[SEAL_HASH_SIZE];
+};
+
+// What can be said without a look at the block: if nothing is wrong, what is to be hashed.
 static enum seal_result
-check(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *block, struct parts *parts,
-      struct seal_place *sealed)
+examine(const struct volume_key *key, const struct seal_sealed *block, struct checked *ret,
+	struct seal_leaf_of *ret_leaf)
 {
-	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
+	struct parts *parts = &ret->parts;
 
 	if (!parse(block->verifier, block->size, parts) || (parts->kind == KIND_DATA) != (block->cipher != NULL))
 		return SEAL_MALFORMED;
 	if (volume_key_public(key, parts->generation) == NULL)
 		return SEAL_NO_GENERATION;
-	if (!sealed_place(&block->place, parts, sealed))
+	if (!sealed_place(&block->place, parts, &ret->sealed))
 		return SEAL_FORGED;
-	hash_leaf(nodes[0], key, parts->generation, sealed, block->cipher, parts->nonce, parts->tag);
-	return check_tree(cache, key, parts, nodes) ? SEAL_OK : SEAL_FORGED;
+	*ret_leaf = (struct seal_leaf_of){ret->sealed,  parts->generation, block->cipher,
+					  parts->nonce, parts->tag,        ret->leaf};
+	return SEAL_OK;
 }
 
 // It is right: decrypt it.
@@ -592,7 +456,7 @@ decrypt(const struct volume_key *key, const struct seal_sealed *block, const str
 	const struct seal_place *sealed)
 {
 	const struct seal_place *place = &block->place;
-	struct header header;
+	struct seal_header header;
 	struct xaes how = {volume_key_symmetric(key, parts->generation), parts->nonce, &header, sizeof(header)};
 
 	CHECK(volume_key_role(key) >= VOLUME_ROLE_READER);
@@ -600,25 +464,60 @@ decrypt(const struct volume_key *key, const struct seal_sealed *block, const str
 		memset(block->plain, 0, place->block_size);
 		return SEAL_OK;
 	}
-	fill_header(&header, domain_cipher, key, parts->generation, sealed);
+	seal_header_fill(&header, domain_cipher, key, parts->generation, sealed);
 	return xaes_decrypt(&how, block->cipher, place->block_size, parts->tag, block->plain) ? SEAL_OK
 											      : SEAL_UNREADABLE;
+}
+
+// The leaf is there: is it right, and what was it?
+static enum seal_result
+finish(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *block,
+       const struct checked *checked)
+{
+	uint8_t nodes[SEAL_PATH_MAX + 1][SEAL_HASH_SIZE];
+
+	memcpy(nodes[0], checked->leaf, SEAL_HASH_SIZE);
+	if (!check_tree(cache, key, &checked->parts, nodes))
+		return SEAL_FORGED;
+	return block->plain != NULL ? decrypt(key, block, &checked->parts, &checked->sealed) : SEAL_OK;
+}
+
+// As seal_open_all(), for SEAL_TOGETHER blocks at the most. The first one that is wrong may be so at a first look, or
+// behind others.
+static size_t
+open_some(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks, size_t count,
+	  enum seal_result *ret_result)
+{
+	struct checked checked[SEAL_TOGETHER];
+	struct seal_leaf_of leaves[SEAL_TOGETHER];
+	enum seal_result result, examined = SEAL_OK;
+	size_t good = 0;
+
+	while (good < count && (examined = examine(key, &blocks[good], &checked[good], &leaves[good])) == SEAL_OK)
+		good++;
+	seal_leaves(key, leaves, good);
+	for (size_t i = 0; i < good; i++) {
+		result = finish(key, cache, &blocks[i], &checked[i]);
+		if (result == SEAL_OK)
+			continue;
+		*ret_result = result;
+		return i;
+	}
+	*ret_result = examined;
+	return good;
 }
 
 size_t
 seal_open_all(const struct volume_key *key, struct seal_cache *cache, const struct seal_sealed *blocks, size_t count,
 	      enum seal_result *ret_result)
 {
-	struct parts parts;
-	struct seal_place sealed;
-
 	*ret_result = SEAL_OK;
-	for (size_t i = 0; i < count; i++) {
-		*ret_result = check(key, cache, &blocks[i], &parts, &sealed);
-		if (*ret_result == SEAL_OK && blocks[i].plain != NULL)
-			*ret_result = decrypt(key, &blocks[i], &parts, &sealed);
-		if (*ret_result != SEAL_OK)
-			return i;
+	for (size_t i = 0; i < count; i += SEAL_TOGETHER) {
+		size_t some = count - i < SEAL_TOGETHER ? count - i : SEAL_TOGETHER;
+		size_t right = open_some(key, cache, &blocks[i], some, ret_result);
+
+		if (right < some)
+			return i + right;
 	}
 	return count;
 }

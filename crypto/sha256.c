@@ -2,6 +2,7 @@
 #include "crypto/sha256.h"
 
 #include "core/check.h"
+#include "crypto/multi_buffer.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -46,4 +47,11 @@ sha256(uint8_t ret[SHA256_SIZE], const void *bytes, size_t size)
 	CHECK(EVP_DigestInit_ex2(context, NULL, NULL) == 1);
 	CHECK(EVP_DigestUpdate(context, bytes, size) == 1);
 	CHECK(EVP_DigestFinal_ex(context, ret, NULL) == 1);
+}
+
+void
+sha256_all(const struct sha256_task *tasks, size_t count)
+{
+	for (size_t i = multi_buffer_sha256(tasks, count); i < count; i++)
+		sha256(tasks[i].ret, tasks[i].bytes, tasks[i].size);
 }

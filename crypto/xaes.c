@@ -2,35 +2,38 @@
 // The derived key is CMAC's of two blocks: AES-256 of a counter, a label and the first half of the nonce, with CMAC's
 // subkey added, as the blocks are whole (NIST SP 800-108 with SP 800-38B).
 //
-// Each thread has contexts of OpenSSL's, as to make one costs as much as a block, and remembers which key they have: the
-// blocks of one write have it in common. It ends with the thread.
+// Each thread has contexts of OpenSSL's, as to make one costs as much as a block, and remembers which key they have:
+// the blocks of one write have it in common. It ends with the thread.
 #include "crypto/xaes.h"
 
 #include "core/check.h"
+#include "crypto/gcm.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AES_BLOCK_SIZE = 16, GCM_NONCE_SIZE = 12 };
+enum { AES_BLOCK_SIZE = 16 };
 
-static_assert(XAES_PREFIX_SIZE + GCM_NONCE_SIZE == XAES_NONCE_SIZE, "the nonce is used up");
-static_assert(XAES_KEY_SIZE == 2 * AES_BLOCK_SIZE, "two blocks make a key");
+static_assert((int)XAES_PREFIX_SIZE + (int)GCM_NONCE_SIZE == (int)XAES_NONCE_SIZE, "the nonce is used up");
+static_assert((int)XAES_KEY_SIZE == (int)GCM_KEY_SIZE && XAES_KEY_SIZE == 2 * AES_BLOCK_SIZE, "two blocks make a key");
+static_assert((int)XAES_TAG_SIZE == (int)GCM_TAG_SIZE, "its tag is the other's");
 
 struct own {
 	bool has_key;
-	uint8_t *key; // of which that of ${gcm} was derived, with the prefix. sodium_malloc: locked, and cleared in the end
+	uint8_t *key; // of which that of ${gcm} was derived, with the prefix. sodium_malloc: locked, and cleared in the
+		      // end
 	uint8_t prefix[XAES_PREFIX_SIZE];
-	EVP_CIPHER_CTX *ecb, *gcm;
+	EVP_CIPHER_CTX *ecb;
+	struct gcm *gcm;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t owns;
-static EVP_CIPHER *aes_ecb, *aes_gcm; // looked up once: that costs more than a small message
+static EVP_CIPHER *aes_ecb; // looked up once: that costs more than a small message
 
 static void
 end_of_thread(void *arg)
@@ -38,7 +41,7 @@ end_of_thread(void *arg)
 	struct own *own = arg;
 
 	EVP_CIPHER_CTX_free(own->ecb); // which clears what was in it
-	EVP_CIPHER_CTX_free(own->gcm);
+	gcm_destroy(own->gcm);
 	sodium_free(own->key);
 	free(own);
 }
@@ -48,8 +51,7 @@ begin(void)
 {
 	CHECK(pthread_key_create(&owns, end_of_thread) == 0);
 	aes_ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
-	aes_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-	CHECK(aes_ecb != NULL && aes_gcm != NULL);
+	CHECK(aes_ecb != NULL);
 }
 
 static struct own *
@@ -65,11 +67,10 @@ own_get(void)
 	CHECK(own != NULL);
 	own->key = sodium_malloc(XAES_KEY_SIZE);
 	own->ecb = EVP_CIPHER_CTX_new();
-	own->gcm = EVP_CIPHER_CTX_new();
-	CHECK(own->key != NULL && own->ecb != NULL && own->gcm != NULL);
+	own->gcm = gcm_create();
+	CHECK(own->key != NULL && own->ecb != NULL);
 	CHECK(EVP_EncryptInit_ex2(own->ecb, aes_ecb, NULL, NULL, NULL) == 1);
 	CHECK(EVP_CIPHER_CTX_set_padding(own->ecb, 0) == 1);
-	CHECK(EVP_CipherInit_ex2(own->gcm, aes_gcm, NULL, NULL, 1, NULL) == 1);
 	CHECK(pthread_setspecific(owns, own) == 0);
 	return own;
 }
@@ -80,6 +81,15 @@ aes(struct own *own, const uint8_t *in, uint8_t *out, int size)
 	int count;
 
 	CHECK(EVP_EncryptUpdate(own->ecb, out, &count, in, size) == 1 && count == size);
+}
+
+// OpenSSL keeps a key in memory that is not locked, and may get into a core: none stays there.
+static void
+forget_key(struct own *own)
+{
+	static const uint8_t zeros[XAES_KEY_SIZE];
+
+	CHECK(EVP_EncryptInit_ex2(own->ecb, NULL, zeros, NULL, NULL) == 1);
 }
 
 // CMAC's first subkey: AES of zeros, times x in GF(2^128).
@@ -112,6 +122,7 @@ derive(struct own *own, const uint8_t *key, const uint8_t *prefix, uint8_t deriv
 			block[k] ^= subkey[k];
 	}
 	aes(own, derived, derived, XAES_KEY_SIZE);
+	forget_key(own);
 	sodium_memzero(subkey, sizeof(subkey));
 }
 
@@ -124,52 +135,44 @@ set_key(struct own *own, const uint8_t *key, const uint8_t *prefix)
 	    sodium_memcmp(own->key, key, XAES_KEY_SIZE) == 0)
 		return;
 	derive(own, key, prefix, derived);
-	CHECK(EVP_CipherInit_ex2(own->gcm, NULL, derived, NULL, -1, NULL) == 1);
+	gcm_set_key(own->gcm, derived);
 	sodium_memzero(derived, sizeof(derived));
 	memcpy(own->key, key, XAES_KEY_SIZE);
 	memcpy(own->prefix, prefix, sizeof(own->prefix));
 	own->has_key = true;
 }
 
-// This thread's context, ready for the bytes.
-static EVP_CIPHER_CTX *
-prepare(const struct xaes *how, bool encrypts)
+// This thread's, with the key that goes with the nonce.
+static struct gcm *
+prepare(const struct xaes *how)
 {
 	struct own *own = own_get();
-	int count;
 
-	CHECK(how->data_size <= INT_MAX);
 	set_key(own, how->key, how->nonce);
-	CHECK(EVP_CipherInit_ex2(own->gcm, NULL, NULL, how->nonce + XAES_PREFIX_SIZE, encrypts ? 1 : 0, NULL) == 1);
-	CHECK(EVP_CipherUpdate(own->gcm, NULL, &count, how->data, (int)how->data_size) == 1);
 	return own->gcm;
+}
+
+static struct gcm_message
+message_of(const struct xaes *how)
+{
+	return (struct gcm_message){how->nonce + XAES_PREFIX_SIZE, how->data, how->data_size};
 }
 
 void
 xaes_encrypt(const struct xaes *how, const uint8_t *plain, size_t size, uint8_t *cipher, uint8_t tag[XAES_TAG_SIZE])
 {
-	EVP_CIPHER_CTX *context = prepare(how, true);
-	int count;
+	const struct gcm_message message = message_of(how);
 
-	CHECK(size <= INT_MAX);
-	CHECK(EVP_CipherUpdate(context, cipher, &count, plain, (int)size) == 1 && count == (int)size);
-	CHECK(EVP_CipherFinal_ex(context, cipher + count, &count) == 1 && count == 0);
-	CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, XAES_TAG_SIZE, tag) == 1);
+	gcm_encrypt(prepare(how), &message, plain, size, cipher, tag);
 }
 
 bool
 xaes_decrypt(const struct xaes *how, const uint8_t *cipher, size_t size, const uint8_t tag[XAES_TAG_SIZE],
 	     uint8_t *plain)
 {
-	EVP_CIPHER_CTX *context = prepare(how, false);
-	uint8_t wanted[XAES_TAG_SIZE];
-	int count;
+	const struct gcm_message message = message_of(how);
 
-	CHECK(size <= INT_MAX);
-	memcpy(wanted, tag, sizeof(wanted)); // OpenSSL takes none that is constant
-	CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, XAES_TAG_SIZE, wanted) == 1);
-	CHECK(EVP_CipherUpdate(context, plain, &count, cipher, (int)size) == 1 && count == (int)size);
-	if (EVP_CipherFinal_ex(context, plain + count, &count) == 1)
+	if (gcm_decrypt(prepare(how), &message, cipher, size, tag, plain))
 		return true;
 	sodium_memzero(plain, size);
 	return false;

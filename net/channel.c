@@ -110,6 +110,15 @@ tls_result(struct channel *channel, int result, const char *what)
 	return CHANNEL_FAILED;
 }
 
+// An operation is judged by what it leaves in the queue of errors, which has to be empty before. To clear one that is takes
+// longer than a record's encryption is prepared in.
+static void
+forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 static enum channel_result
 tls_read(struct channel *channel, const struct iovec *iov, int count, size_t *ret_size, bool *ret_more)
 {
@@ -123,7 +132,7 @@ tls_read(struct channel *channel, const struct iovec *iov, int count, size_t *re
 		size_t want = iov->iov_len - at < INT_MAX ? iov->iov_len - at : INT_MAX;
 		int got;
 
-		ERR_clear_error();
+		forget_errors();
 		got = SSL_read(channel->ssl, (uint8_t *)iov->iov_base + at, (int)want);
 		if (got <= 0) {
 			result = tls_result(channel, got, "reading");
@@ -181,7 +190,7 @@ tls_write(struct channel *channel, const struct iovec *iov, int count, size_t *r
 
 	channel->write_waits_read = false;
 	bytes = gather(iov, count, room, &size);
-	ERR_clear_error();
+	forget_errors();
 	sent = SSL_write(channel->ssl, bytes, (int)size);
 	if (sent > 0) {
 		*ret_size = (size_t)sent;
