@@ -97,13 +97,16 @@ int
 privileges_give_up(const struct user *user, char *error, size_t error_size)
 {
 	pid_t parent = getppid();
-	int death_signal = 0;
+	int death_signal = 0, dumpable = prctl(PR_GET_DUMPABLE);
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	if (become(user) != 0) {
 		snprintf(error, error_size, "--user %s: root can not be given up: %s", user->name, strerror(errno));
 		return -1;
 	}
-	// The kernel forgets it when a process becomes somebody else, and the first process of --daemon relies on it.
+	// The kernel forgets both when a process becomes somebody else. It may say then that core dumps go to a program.
+	if (dumpable == 0)
+		prctl(PR_SET_DUMPABLE, 0);
+	// The first process of --daemon relies on this.
 	if (death_signal != 0) {
 		prctl(PR_SET_PDEATHSIG, death_signal);
 		if (getppid() != parent)

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -159,6 +160,12 @@ build(struct program *program)
 	add_bits(program, SYS_mmap, 2, PROT_WRITE | PROT_EXEC);
 #endif
 	add_bits(program, SYS_mprotect, 2, PROT_EXEC);
+#ifdef SYS_pkey_mprotect
+	add_bits(program, SYS_pkey_mprotect, 2, PROT_EXEC);
+#endif
+#ifdef SYS_shmat
+	add_bits(program, SYS_shmat, 2, SHM_EXEC);
+#endif
 	add_families(program);
 	add_answer(program, SECCOMP_RET_ALLOW);
 }

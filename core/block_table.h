@@ -102,6 +102,7 @@ struct want {
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	// A claim (claim.c).
 	uint32_t claimant; // index
+	uint32_t room_of;  // the peer whose room its bytes take (claim_room.h)
 	uint32_t up_xid;   // passed on to our parent; 0: not, or on a link that is gone
 	bool passed_on;    // there it may have been granted
 	bool own;          // the claimant was the child itself, by the name of then

@@ -2,6 +2,7 @@
 // Claims of children: arriving, what becomes of them, what others say to them. Who gets the block is decided in verdict.c.
 #include "core/claim.h"
 #include "core/check.h"
+#include "core/claim_room.h"
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
@@ -53,6 +54,12 @@ set_awaited(struct core *core, struct want *want, bool awaited)
 	core_wake(core, core->now);
 }
 
+static bool
+takes_room(const struct buf *buf)
+{
+	return buf != NULL && buf != buf_zero();
+}
+
 static void
 want_free(struct core *core, uint32_t *link)
 {
@@ -63,6 +70,8 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
+	if (takes_room(want->buf))
+		claim_room_give(core, want->room_of, buf_size(want->buf));
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	set_awaited(core, want, false);
@@ -124,7 +133,8 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 				    item->kind != ITEM_EMPTY ? STATUS_EVICTED : STATUS_NOT_HOLDER);
 		return;
 	}
-	if (core->table.wants.used >= LIMIT_CLAIMS) {
+	if (core->table.wants.used >= LIMIT_CLAIMS ||
+	    (item->kind == ITEM_DATA && takes_room(item->buf) && !claim_room_take(core, child->peer, buf_size(item->buf)))) {
 		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
 		return;
 	}
@@ -141,6 +151,7 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	want->gap = gaps_told(message);
 	want->buf = item->kind == ITEM_ZERO ? buf_zero() : item->kind == ITEM_DATA ? buf_ref(item->buf) : NULL;
 	want->claimant = claimant;
+	want->room_of = child->peer;
 	want->asked = -1;
 	want->sync = (message->flags & FLAG_FORCE_SYNC) != 0 || child->sync;
 	want->own = message->node_id == child->node_id;

@@ -91,7 +91,7 @@ bool core_parent_volume_id(const struct core *core, uint32_t volume, uint32_t *r
 // order?
 bool core_is_all_durable(const struct core *core, uint32_t volume);
 
-// Which of our volumes ${message}, from ${link}, names by VOLUME_ID; -1: none.
+// Which of our volumes ${message}, from ${link}, names by VOLUME_ID; -1: none. A child can name those that it has a session with.
 int core_message_volume(const struct core *core, uint32_t link, const struct message *message);
 
 // Are the bytes, or the claim, of ${message}, a RECOVER that this node sends up for ${volume}, its own, also under a name that it

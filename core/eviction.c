@@ -9,6 +9,7 @@
 #include "core/client.h"
 #include "core/outbox.h"
 #include "core/recovery.h"
+#include "core/rights.h"
 #include "core/server.h"
 
 #include <stdlib.h>
@@ -18,13 +19,13 @@ static bool
 is_remembered(const struct volume *volume, uint64_t node_id)
 {
 	for (uint32_t i = 0; i < volume->evicted_count; i++)
-		if (volume->evicted[i] == node_id)
+		if (volume->evicted[i].node_id == node_id)
 			return true;
 	return false;
 }
 
-void
-eviction_remember(struct core *core, uint32_t index, uint64_t node_id)
+static void
+remember(struct core *core, uint32_t index, uint64_t node_id, uint32_t peer)
 {
 	struct volume *volume = core->volumes[index];
 
@@ -34,10 +35,16 @@ eviction_remember(struct core *core, uint32_t index, uint64_t node_id)
 		volume->evicted = calloc(LIMIT_EVICTIONS, sizeof(*volume->evicted));
 		CHECK(volume->evicted != NULL);
 	}
-	volume->evicted[volume->evicted_next] = node_id;
+	volume->evicted[volume->evicted_next] = (struct evicted){node_id, peer};
 	volume->evicted_next = (volume->evicted_next + 1) % LIMIT_EVICTIONS;
 	if (volume->evicted_count < LIMIT_EVICTIONS)
 		volume->evicted_count++;
+}
+
+void
+eviction_remember(struct core *core, uint32_t index, uint64_t node_id)
+{
+	remember(core, index, node_id, 0);
 }
 
 bool
@@ -46,7 +53,7 @@ eviction_voids(const struct core *core, uint32_t index, const struct claimant *c
 	const struct volume *volume = core->volumes[index];
 
 	for (uint32_t i = 0; i < volume->evicted_count; i++)
-		if (claimant_names(claimant, volume->evicted[i]))
+		if (claimant_names(claimant, volume->evicted[i].node_id))
 			return true;
 	return false;
 }
@@ -360,7 +367,7 @@ eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error
 	answer_asker(core, eviction, error, recorded);
 	if (child != NULL && error == ERR_OK && eviction->name_count > 0) {
 		if (recorded)
-			eviction_remember(core, eviction->volume, eviction->node_id);
+			remember(core, eviction->volume, eviction->node_id, eviction->peer);
 		eviction_next(core, eviction);
 		return;
 	}
@@ -373,7 +380,7 @@ eviction_end(struct core *core, struct eviction *eviction, enum hvfs_error error
 		core_wake(core, child->evict_retry_at);
 	}
 	if (error == ERR_OK && recorded) // behind claim_inherits: what waits for this is not void
-		eviction_remember(core, eviction->volume, eviction->node_id);
+		remember(core, eviction->volume, eviction->node_id, eviction->peer);
 	eviction_free(core, eviction);
 }
 
@@ -453,6 +460,19 @@ eviction_timer(struct core *core)
 	}
 }
 
+// How many has ${peer} had recorded, or is about to? Those may be any names: nobody here knows who is below him.
+static uint32_t
+count_of_peer(const struct core *core, const struct volume *volume, uint32_t peer)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < volume->evicted_count; i++)
+		count += volume->evicted[i].peer == peer;
+	for (const struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
+		count += eviction->volume == volume->index && eviction->peer == peer;
+	return count;
+}
+
 void
 eviction_notice(struct core *core, struct child *child, const struct message *message)
 {
@@ -466,8 +486,14 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;
 	}
+	if (child->peer != 0 && count_of_peer(core, core->volumes[child->volume], child->peer) >= LIMIT_EVICTIONS_OF_PEER) {
+		rights_tell(core, (uint32_t)child->link, (int32_t)child->volume, "more evictions than one peer may have recorded");
+		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
+		return;
+	}
 	here = session_of(core, child->volume, message->node_id, NULL);
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
+	eviction->peer = child->peer;
 	eviction->asker = (int32_t)child->index;
 	eviction->asker_xid = message->xid;
 	eviction->not_before = leases_end(core, child->volume);

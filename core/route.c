@@ -206,6 +206,13 @@ child_message(struct core *core, uint32_t link, const struct message *message)
 	case OP_ERR_REPLY:
 		child_reply(core, link, message);
 		break;
+	case OP_GET_COOKIES: // the node's, where there are any, and who asks has a session
+		if (core_message_volume(core, link, message) < 0) {
+			outbox_error(core, link, message->xid, STATUS_NO_SUCH_VOLUME, PARAM_VOLUME_ID, message->volume_id);
+			break;
+		}
+		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
+		break;
 	default:
 		outbox_error(core, link, message->xid, STATUS_NOT_SUPPORTED, 0, 0);
 		break;
@@ -227,7 +234,7 @@ core_message_volume(const struct core *core, uint32_t link, const struct message
 		const struct volume *volume = core->volumes[i];
 
 		if (is_parent ? !volume->is_root && volume->connected && volume->parent_id == message->volume_id
-			      : volume->id == message->volume_id)
+			      : volume->id == message->volume_id && core->links[link]->child_of[i] >= 0)
 			return (int)i;
 	}
 	return -1;

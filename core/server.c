@@ -596,7 +596,7 @@ wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t
 		}
 		work->sync_owed = true;
 		*link = want->next;
-		pool_free(&core->table.wants, index);
+		server_flush_free(core, index);
 		table_touch(&core->table, entry);
 	}
 }

@@ -58,6 +58,9 @@ void server_refuse_waiting(struct core *core, const struct child *of, enum perm 
 // refused for good if that is lost, too.
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 
+// Its answer is given, or nobody waits for it any more.
+void server_flush_free(struct core *core, uint32_t want);
+
 // A PUT was done once more: the child of ${record} has what it has, and learns the version.
 void server_grant_again(struct core *core, const struct child *child, struct entry *entry, struct dir_record *record,
 			uint32_t xid);

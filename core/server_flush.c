@@ -29,6 +29,18 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 }
 
 void
+server_flush_free(struct core *core, uint32_t index)
+{
+	const struct want *want = table_want(&core->table, index);
+
+	if (want->kind == WANT_NONE && !want->forward) {
+		CHECK(core->children[want->child]->flushes > 0);
+		core->children[want->child]->flushes--;
+	}
+	pool_free(&core->table.wants, index);
+}
+
+void
 server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok)
 {
 	struct child *child = core->children[want->child];
@@ -67,8 +79,10 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
+	uint32_t before = core->table.wants.used;
 	struct want *want = flush_waiting(core, work, child);
 
+	child->flushes += core->table.wants.used > before || want->forward;
 	if (want->forward) // what it asked to send on is not its newest any more
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
 	want->forward = false;
@@ -140,10 +154,13 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);
-	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
+	if ((sync && entry->copy == COPY_DIRTY && !volume->is_root) || !dirty_room(core, volume))
 		flush_wait(core, child, entry, message, entry->version, sync);
 	else
 		server_answer_block(core, child, block, message->xid, STATUS_NONE);
+	// The bytes were taken, as they have to be; but who keeps to his window has never so many under way.
+	if (child->flushes > LIMIT_FLUSHES)
+		outbox_close_link(core, (uint32_t)child->link, "more blocks than may wait for an answer to FLUSH");
 }
 
 void
@@ -165,6 +182,7 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 	}
 	flush_wait(core, child, entry, message, entry->version, false);
 	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
+	child->flushes--; // the bytes were here before
 	dirty_urge(core, entry);
 }
 

@@ -225,7 +225,10 @@ struct volume {
 	struct reclaims reclaims;        // these are granted or taken in this one's grace time, or at its end
 	// NODE_IDs whose claims are void, evicted or said to be so by a node below; LIMIT_EVICTIONS at most: the oldest makes
 	// room (as a root can not record more than its storage has place for, none of its own)
-	uint64_t *evicted;
+	struct evicted {
+		uint64_t node_id;
+		uint32_t peer; // of a child, who had it recorded; 0: nobody knows, or this node itself
+	} *evicted;
 	uint32_t evicted_count, evicted_next;
 	bool evicts;           // somebody has been, or was to be, evicted since this root was started
 	bool in_grace;         // a root's: only CONNECT and RECOVER are served
@@ -340,6 +343,7 @@ struct child {
 	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
+	uint32_t flushes;    // blocks that it has brought, and whose answers wait
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	uint32_t awaited;    // of these, how many are still to be answered
 	struct dir_child dir;
@@ -382,9 +386,17 @@ struct eviction {
 	uint32_t child_generation;
 	int32_t asker; // a child that passes it on, to be answered on its present link; -1: none
 	uint32_t asker_xid;
+	uint32_t peer; // who that is
 	moment_us not_before;
 	uint32_t up_xid; // under way at the parent; 0: not sent
 	bool storing;    // under way at the root
+};
+
+// How many bytes of a peer wait with claims (claim_room.c).
+struct claim_room {
+	struct claim_room *next;
+	uint32_t peer;
+	uint64_t used;
 };
 
 enum stop_state { STOP_NO, STOP_RECALL, STOP_FLUSH, STOP_LEAVE, STOP_DONE };
@@ -420,6 +432,7 @@ struct core {
 	struct pending_connect *pending_connects;
 	uint32_t pending_connect_count;
 	struct pool store_ops;
+	struct claim_room *claim_rooms;
 	struct claimant *claimants; // of children's claims, by index from 1
 	uint32_t claimant_count;
 	struct gap_known *gaps;

@@ -219,7 +219,7 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 		}
 		*link = want->next;
 		server_flush_reply(core, entry, want, !work->sync_failed);
-		pool_free(&core->table.wants, index);
+		server_flush_free(core, index);
 	}
 	work->sync_failed = false;
 }

@@ -383,10 +383,9 @@ cookies_io_done(struct cookies *cookies, struct io *io, enum hvfs_error error)
 }
 
 static void
-asked(struct cookies *cookies, struct node_link *link, const struct message *message)
+asked(struct cookies *cookies, struct node_link *link, const struct message *message, uint32_t volume)
 {
 	struct node *node = cookies->node;
-	int volume = core_message_volume(node->core, link->slot, message);
 	struct request *request;
 
 	if (link->cookies == COOKIES_AT_ONCE) {
@@ -394,11 +393,11 @@ asked(struct cookies *cookies, struct node_link *link, const struct message *mes
 		return;
 	}
 	link->cookies++;
-	request = request_new(cookies, volume >= 0 ? (uint32_t)volume : 0, message->cookie.size);
+	request = request_new(cookies, volume, message->cookie.size);
 	request->child = link;
 	request->child_xid = message->xid;
 	request->size = message->cookie.size;
-	if (volume < 0 || node->volumes[volume].key == NULL || request->size == 0 || request->size > LIMIT_BLOB_SIZE) {
+	if (node->volumes[volume].key == NULL || request->size == 0 || request->size > LIMIT_BLOB_SIZE) {
 		cookies_answer(cookies, request, NULL, 0);
 		free(request);
 		return;
@@ -435,9 +434,11 @@ cookies_received(struct cookies *cookies, struct node_link *link, const struct m
 	bool is_answer = message->opcode == OP_OK_REPLY || message->opcode == OP_ERR_REPLY;
 
 	if (link->role == LINK_CHILD) {
-		if (message->opcode == OP_GET_COOKIES)
-			asked(cookies, link, message);
-		return message->opcode == OP_GET_COOKIES;
+		int volume = message->opcode == OP_GET_COOKIES ? core_message_volume(cookies->node->core, link->slot, message) : -1;
+
+		if (volume >= 0)
+			asked(cookies, link, message, (uint32_t)volume);
+		return volume >= 0; // else the core refuses it
 	}
 	if (is_answer && message->xid >= FIRST_XID && message->xid <= COOKIES_XID_LAST)
 		return answered(cookies, message);

@@ -231,17 +231,19 @@ note_raised(struct raised *raised, const struct message *message)
 	}
 }
 
-// Which volume VOLUME_ID means may have changed while the message waited.
+// Which volume VOLUME_ID means may have changed while the message waited. Of a child's it means none once its session is over: the
+// core refuses it.
 static void
 on_checked(void *arg, const struct message *message, int volume)
 {
 	struct node_link *link = arg;
+	int now = core_message_volume(link->node->core, link->slot, message);
 
-	if (message->items != NULL && core_message_volume(link->node->core, link->slot, message) != volume) {
+	if (message->items != NULL && now != volume && !(link->role == LINK_CHILD && now < 0)) {
 		node_link_close(link->node, link->slot, "blocks came of one volume as those of another");
 		return;
 	}
-	if (volume >= 0 && link->node->volumes[volume].raised != NULL)
+	if (now >= 0 && now == volume && link->node->volumes[volume].raised != NULL)
 		note_raised(link->node->volumes[volume].raised, message);
 	receive(link, message);
 }

@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 512, BLOCKS = 64, LINK = 1, OTHER = 2, PARENT = 3, STRANGER = 0, KNOWN = 7, NEIGHBOUR = 8 };
+enum { BLOCK = 512, BLOCKS = 64, LINK = 1, OTHER = 2, PARENT = 3, STRANGER = 0, KNOWN = 7, NEIGHBOUR = 8, CLAIMS = 256 };
 
 // ---- Fixture ----
 
 static struct stack *cache;
+static struct buf_pool *pool; // of bytes that are brought; NULL: none are
 static struct core *core;
 static struct actions *actions;
 static moment_us now;
@@ -61,9 +62,9 @@ step(const struct event *event)
 }
 
 static void
-make_core(bool has_parent)
+make_core_of(bool has_parent, uint32_t block_size, uint64_t blocks, uint32_t grace_ms)
 {
-	const struct level_config level = {.size = 64 * BLOCK};
+	const struct level_config level = {.size = 64 * block_size};
 	struct core_config config;
 	struct copies copies;
 
@@ -74,13 +75,21 @@ make_core(bool has_parent)
 	config.right_of = right_of;
 	config.has_parent = has_parent;
 	config.listens = true;
-	cache = stack_create(BLOCK, &level, 1);
+	config.epoch = 2;
+	config.grace_ms = grace_ms;
+	cache = stack_create(block_size, &level, 1);
 	copies = stack_copies(cache);
 	core = core_create(&config, &copies);
-	ck_assert_int_eq(core_add_root_volume(core, "v", BLOCKS * BLOCK, BLOCK, false), 0);
+	ck_assert_int_eq(core_add_root_volume(core, "v", blocks * block_size, block_size, false), 0);
 	actions = actions_create();
 	now = 1000000;
 	next_xid = 0;
+}
+
+static void
+make_core(bool has_parent)
+{
+	make_core_of(has_parent, BLOCK, BLOCKS, 0);
 }
 
 static void
@@ -89,6 +98,8 @@ teardown(void)
 	actions_destroy(actions);
 	core_destroy(core);
 	stack_destroy(cache);
+	if (pool != NULL)
+		buf_pool_destroy(pool);
 }
 
 static void
@@ -203,6 +214,57 @@ START_TEST(test_sessions_of_one_peer)
 	ck_assert_uint_eq(count_sessions(), LIMIT_CHILDREN_OF_PEER + 10);
 	come_and_go(NEIGHBOUR, 200, 10);
 	ck_assert_uint_eq(count_sessions(), LIMIT_CHILDREN_OF_PEER + 20);
+}
+END_TEST
+
+// ---- Bytes ----
+
+// Claims of ${peer}, who is called ${node_id}, for blocks from ${block} on, each with ${buf}. Returns how many there is no room for.
+static uint32_t
+bring(uint32_t link, uint64_t node_id, uint64_t block, struct buf *buf)
+{
+	struct item items[CLAIMS];
+
+	for (uint32_t i = 0; i < CLAIMS; i++)
+		items[i] = (struct item){.kind = ITEM_DATA, .version = 5, .buf = buf};
+	say(link, (struct message){
+			  .opcode = OP_RECOVER,
+			  .flags = FLAG_RECOVERY_OP,
+			  .present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS) | PRESENT(NODE_ID) |
+				     PRESENT(LINK_NUMBER) | PRESENT(PATH) | PRESENT(EPOCH) | PRESENT(TTL),
+			  .volume_id = core_volume_id(core, 0),
+			  .block = block,
+			  .count = CLAIMS,
+			  .node_id = node_id,
+			  .link_number = 1,
+			  .path = {node_id, 1000},
+			  .path_count = 2,
+			  .epoch = 1,
+			  .items = items,
+		  });
+	return answered && answer.opcode == OP_ERR_REPLY && answer.status == STATUS_TOO_MANY ? answer.count : 0;
+}
+
+// In a grace time all that is brought is kept until its end: of one peer, as much as there is room for.
+START_TEST(test_bytes_of_claims)
+{
+	const uint32_t most = LIMIT_CLAIM_SIZE / LIMIT_BLOCK_SIZE_MAX;
+	struct buf *buf;
+	uint32_t refused = 0;
+
+	pool = buf_pool_create(LIMIT_BLOCK_SIZE_MAX);
+	buf = buf_alloc(pool);
+	memset(buf_bytes(buf), 'x', LIMIT_BLOCK_SIZE_MAX);
+	make_core_of(false, LIMIT_BLOCK_SIZE_MAX, 2 * most, 60000);
+	link_up(LINK, KNOWN);
+	link_up(OTHER, NEIGHBOUR);
+	ck_assert_int_eq(ask_session(LINK, "v", 1), STATUS_NONE);
+	ck_assert_int_eq(ask_session(OTHER, "v", 2), STATUS_NONE);
+	for (uint64_t block = 0; block < most + 1024; block += CLAIMS)
+		refused += bring(LINK, 1, block, buf);
+	ck_assert_uint_eq(refused, 1024);
+	ck_assert_uint_eq(bring(OTHER, 2, most + 1024, buf), 0);
+	buf_unref(buf);
 }
 END_TEST
 
@@ -344,6 +406,7 @@ main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, test_sessions_of_nobody);
 	tcase_add_test(tests, test_sessions_of_one_peer);
+	tcase_add_test(tests, test_bytes_of_claims);
 	tcase_add_test(tests, test_names_unknown_above);
 	tcase_add_test(tests, test_names_without_parent);
 	tcase_add_test(tests, test_names);

@@ -10,11 +10,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -82,8 +84,12 @@ END_TEST
 START_TEST(test_memory_is_no_code)
 {
 	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int segment = shmget(IPC_PRIVATE, 4096, 0600);
 
 	enter();
+	REFUSED(EPERM, syscall(SYS_pkey_mprotect, page, 4096, PROT_READ | PROT_EXEC, -1));
+	ck_assert(segment >= 0 && (intptr_t)shmat(segment, NULL, SHM_EXEC) == -1 && errno == EPERM);
+	shmctl(segment, IPC_RMID, NULL);
 	REFUSED(EPERM, mprotect(page, 4096, PROT_READ | PROT_EXEC));
 	ck_assert(mprotect(page, 4096, PROT_READ) == 0);
 	ck_assert(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
