@@ -260,6 +260,8 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 		return;
 	}
 	if (old->node_id != child->node_id) {
+		if (old->link >= 0) // the claim is in its own name: as a liar's may be
+			outbox_close_link(core, (uint32_t)old->link, "the child has to say anew what it holds");
 		old->moved = true;
 		core->volumes[old->volume]->passed_over += !old->passed_over;
 		old->passed_over = true;

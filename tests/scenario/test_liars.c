@@ -587,6 +587,32 @@ START_TEST(after_a_farewell_no_session_begins)
 }
 END_TEST
 
+// F2: B claims in the name of P, which is here itself and has the block. P has to say anew what it has; B, which dies, is evicted as
+// others are. (Byzantine seed 9917)
+START_TEST(claim_in_the_name_of_who_is_here)
+{
+	struct scenario *scenario = steps_tree();
+	uint64_t p = scenario_node(scenario, "P")->config.node_id;
+	struct item nothing = {.kind = ITEM_EMPTY, .version = version_make(1, 1)};
+	struct message claim = bytes_brought(scenario, &nothing);
+	struct request *read;
+
+	steps_write_block(scenario, "C", 7, 'c');
+	steps_write_block(scenario, "B", 9, 'b');
+	claim.node_id = claim.path[0] = p;
+	claim.link_number = 1000;
+	claim.perm = PERM_WRITE;
+	claim.ttl_ms = STEPS_HB_TTL_MS;
+	say(scenario, "B", "A", &claim);
+	scenario_run(scenario, 1000);
+	scenario_kill(scenario, "B");
+	read = scenario_read(scenario, "C", 9);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	request_expect_ok(read);
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -611,6 +637,7 @@ main(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		tcase_add_test(tcase, cases[i]);
 	tcase_add_test(tcase, bytes_of_a_claim_that_came_second);
+	tcase_add_test(tcase, claim_in_the_name_of_who_is_here);
 	tcase_add_loop_test(tcase, write_whose_fate_nobody_can_tell, 0, 4);
 	tcase_add_loop_test(tcase, bytes_of_an_epoch_go_past_who_does_not_know_it, 0, 2);
 	suite_add_tcase(suite, tcase);

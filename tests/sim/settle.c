@@ -151,6 +151,7 @@ restart_unproven(struct run *run)
 	for (struct client *client; (client = next_first(run, &at)) != NULL;)
 		if (client->io.error != ERR_OK)
 			chaos_restart(run, client->node);
+	run->healed_at = run->world->now; // theirs are the last leases of who is gone
 	run_phase(run, "heal", all_ready);
 	attach(run);
 	return true;
