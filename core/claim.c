@@ -177,7 +177,7 @@ claims_ended(struct core *core, struct child *child)
 		const struct child *other = core->children[i];
 
 		if (other->in_use && i != child->index && other->volume == child->volume && other->link < 0 &&
-		    other->node_id == child->node_id && !other->evicting) {
+		    child_is_same_node(other, child) && !other->evicting) {
 			eviction_inherit_former(child, other);
 			server_child_free(core, i, true);
 		}
@@ -253,13 +253,13 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 	struct child *child = core->children[want->child], *old = core->children[record->child];
 	const struct claimant *claimant = claimant_get(core, want->claimant);
 
-	if (old->link >= 0 && old->node_id != child->node_id && old->node_id != claimant->node_id) {
+	if (old->link >= 0 && !child_is_same_node(old, child) && old->node_id != claimant->node_id) {
 		directory_set_revoked(&old->dir, record, true);
 		table_work_make(&core->table, entry)->revoked = true;
 		recall_for(core, entry, record, PERM_NO, want->live, claimant);
 		return;
 	}
-	if (old->node_id != child->node_id) {
+	if (!child_is_same_node(old, child)) {
 		if (old->link >= 0) // the claim is in its own name: as a liar's may be
 			outbox_close_link(core, (uint32_t)old->link, "the child has to say anew what it holds");
 		old->moved = true;

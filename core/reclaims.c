@@ -148,7 +148,7 @@ claim_will_be_granted(const struct core *core, const struct entry *entry, const 
 	if (want->version < entry_newest(core, entry) || stored_goes_past(stored_bounds(core, entry, want), want->version))
 		return false;
 	if (record != NULL)
-		return core->children[record->child]->node_id == core->children[want->child]->node_id;
+		return child_is_same_node(core->children[record->child], core->children[want->child]);
 	return entry->dir == 0 && want->version >= newest_of(core, entry, true);
 }
 

@@ -401,6 +401,13 @@ struct claim_room {
 
 enum stop_state { STOP_NO, STOP_RECALL, STOP_FLUSH, STOP_LEAVE, STOP_DONE };
 
+// Are these sessions of one node? Anybody can say that he has the name of another, so it is one of the same peer.
+static inline bool
+child_is_same_node(const struct child *a, const struct child *b)
+{
+	return a->node_id == b->node_id && a->peer == b->peer;
+}
+
 struct core {
 	struct core_config config;
 	char name[LIMIT_NAME_SIZE + 1];

@@ -192,7 +192,7 @@ decide_recorded(struct core *core, struct entry *entry, struct want *want, struc
 
 	if (old == child)
 		return end_recall(core, entry, want) ? CLAIM_GRANTED : CLAIM_WAITS;
-	if (old->node_id == child->node_id)
+	if (child_is_same_node(old, child))
 		return CLAIM_GRANTED;
 	if (old->node_id == claimant->node_id && (old->link < 0 || old->number < claimant->number))
 		return CLAIM_GRANTED; // it says itself that it has left
@@ -228,7 +228,7 @@ is_for_others(const struct core *core, const struct want *want, const struct dir
 	if (want->asked >= 0 || record == NULL)
 		return want->asked >= 0;
 	old = core->children[record->child];
-	return old != child && old->node_id != child->node_id && old->link >= 0;
+	return old != child && !child_is_same_node(old, child) && old->link >= 0;
 }
 
 // Was the block granted here, and nobody's claim of it, by a later root than that under which the author held it? That root had let

@@ -613,6 +613,42 @@ START_TEST(claim_in_the_name_of_who_is_here)
 }
 END_TEST
 
+// B says that it is P, which is here, and claims what P has. Nobody goes on writing beside the other for that. (Byzantine seed 10844)
+START_TEST(claim_of_who_takes_the_name_of_another)
+{
+	struct scenario *scenario = steps_tree();
+	uint64_t p = scenario_node(scenario, "P")->config.node_id;
+	struct item nothing = {.kind = ITEM_EMPTY, .version = version_make(1, 1)};
+	struct message claim = bytes_brought(scenario, &nothing);
+	struct message connect = {.opcode = OP_CONNECT,
+				  .present = PRESENT(VOLUME_NAME) | PRESENT(CONNECT_FLAGS) | PRESENT(PROTOCOL) | PRESENT(NODE_ID) |
+					     PRESENT(NODE_NAME) | PRESENT(SESSION) | PRESENT(PATH) | PRESENT(LINK_NUMBER),
+				  .xid = 76,
+				  .connect_flags = CONNECT_ASYNC_WRITE,
+				  .protocol = PROTOCOL_VERSION,
+				  .node_id = p,
+				  .node_name = {(const uint8_t *)"P", 1},
+				  .path = {p},
+				  .path_count = 1,
+				  .link_number = 1};
+	struct volume_info info;
+
+	core_volume_info(scenario_node(scenario, "A")->core, 0, 0, &info);
+	connect.volume_name = (struct blob){(const uint8_t *)info.name, strlen(info.name)};
+	steps_write_block(scenario, "C", 7, 'c');
+	say(scenario, "B", "A", &connect);
+	claim.node_id = claim.path[0] = p;
+	claim.link_number = 1;
+	claim.perm = PERM_WRITE;
+	claim.ttl_ms = STEPS_HB_TTL_MS;
+	say(scenario, "B", "A", &claim);
+	scenario_run(scenario, 4 * STEPS_HB_TTL_MS);
+	steps_write_block(scenario, "C", 7, 'd');
+	steps_read_block(scenario, "A", 7, 'd');
+	scenario_destroy(scenario);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -638,6 +674,7 @@ main(void)
 		tcase_add_test(tcase, cases[i]);
 	tcase_add_test(tcase, bytes_of_a_claim_that_came_second);
 	tcase_add_test(tcase, claim_in_the_name_of_who_is_here);
+	tcase_add_test(tcase, claim_of_who_takes_the_name_of_another);
 	tcase_add_loop_test(tcase, write_whose_fate_nobody_can_tell, 0, 4);
 	tcase_add_loop_test(tcase, bytes_of_an_epoch_go_past_who_does_not_know_it, 0, 2);
 	suite_add_tcase(suite, tcase);

@@ -78,6 +78,8 @@ proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
+		if (message->opcode == OP_RECOVER && message->perm == PERM_WRITE) // what it has written may be older than what there is
+			look_at_root(node, volume, message->block + i, message->items[i].version);
 		if (verifier->size == 0)
 			continue;
 		proofs->entries = realloc(proofs->entries, (proofs->count + 1) * sizeof *proofs->entries);

@@ -192,6 +192,14 @@ seals_came_again(const struct world *world, const char *volume, uint64_t block)
 }
 
 static void
+note_again(struct seals *seals, uint64_t place)
+{
+	seals->again = realloc(seals->again, (seals->again_count + 1) * sizeof *seals->again);
+	CHECK(seals->again != NULL);
+	seals->again[seals->again_count++] = place;
+}
+
+static void
 note_made(struct seals *seals, uint64_t place, version_t sealed, uint64_t bytes, bool is_root)
 {
 	struct made *made;
@@ -203,9 +211,7 @@ note_made(struct seals *seals, uint64_t place, version_t sealed, uint64_t bytes,
 		*made = (struct made){mix(place, bytes) | 1, sealed};
 		seals->made_count++;
 	} else if (made->first < sealed && !is_root) {
-		seals->again = realloc(seals->again, (seals->again_count + 1) * sizeof *seals->again);
-		CHECK(seals->again != NULL);
-		seals->again[seals->again_count++] = place;
+		note_again(seals, place);
 	}
 }
 
@@ -497,6 +503,23 @@ refuse(struct conn *conn, unsigned end, struct message *message, enum seals_refu
 	return true;
 }
 
+// To a root that was started anew somebody may bring old content as if it was newer than what others bring (docs/security.md).
+static void
+note_brought(struct conn *conn, unsigned end, int volume, const struct message *message)
+{
+	const struct world *world = conn->world;
+	const struct node *node = world->nodes[conn->node[end]];
+
+	if (message->opcode != OP_RECOVER || !world->nodes[conn->node[!end]]->distrusted || !core_in_grace(node->core))
+		return;
+	for (uint32_t i = 0; i < message->count; i++) {
+		const struct item *item = &message->items[i];
+
+		if (item->kind != ITEM_EMPTY && seal_version(item->verifier.bytes, item->verifier.size) < item->version)
+			note_again(world->seals, hash_place(volume_name(node, (uint32_t)volume), message->block + i));
+	}
+}
+
 bool
 seals_receive(struct conn *conn, unsigned end, struct message *message)
 {
@@ -512,6 +535,7 @@ seals_receive(struct conn *conn, unsigned end, struct message *message)
 	why = message_check(node, (uint32_t)volume, message, &block);
 	if (why != SEALS_REFUSAL_COUNT)
 		return refuse(conn, end, message, why, block);
+	note_brought(conn, end, volume, message);
 	items_take(node, message);
 	return true;
 }
