@@ -44,6 +44,8 @@ check_items(struct job *job, const uint32_t *which, uint32_t count)
 		const struct item *item = &job->message->items[which[i]];
 		uint8_t *bytes = item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL;
 
+		if (item->version == 0 && seal_version(item->verifier.bytes, item->verifier.size) != 0) // no place has version 0 (seal.h)
+			return sealing_job_fail(job, which[i], seal_result_text(SEAL_FORGED));
 		blocks[i] = (struct seal_sealed){place_of(job, which[i]), bytes, item->verifier.bytes,
 						 item->verifier.size, sealing_may_read(job->key) ? bytes : NULL};
 	}

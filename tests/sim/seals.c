@@ -449,6 +449,8 @@ message_check(struct node *node, uint32_t volume, const struct message *message,
 			continue;
 		if (item->verifier.size == 0)
 			return SEALS_ABSENT;
+		if (item->version == 0 && seal_version(item->verifier.bytes, item->verifier.size) != 0)
+			return SEALS_FORGED;
 		if (!verifier_is_right(seals, hash_place(volume_name(node, volume), block), item->version, block_size,
 				       item->kind == ITEM_DATA ? buf_bytes(item->buf) : NULL, item->verifier.bytes,
 				       item->verifier.size))

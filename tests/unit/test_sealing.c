@@ -32,6 +32,8 @@ struct end {
 	struct sealed_entry known; // of the block that is_old was asked for last
 	bool old;                  // what is_old says
 	uint32_t spoilt;           // a byte of the block of this xid is changed on its way; 0: none
+	uint32_t renamed;          // the block of this xid is told to be ${new_version}; 0: none
+	version_t new_version;
 	struct message *sent[LOG]; // by xid, if there is no peer
 };
 
@@ -115,6 +117,8 @@ on_send(void *arg, const struct message *message, size_t block_size)
 		buf_bytes(spoilt)[17] ^= 1;
 		items[0].buf = spoilt;
 	}
+	if (end->renamed == message->xid && end->renamed != 0)
+		items[0].version = end->new_version;
 	if (end->peer == NULL)
 		end->sent[message->xid] = message_copy(&copy);
 	else if (end->peer->link != NULL)
@@ -298,6 +302,22 @@ START_TEST(test_refused)
 }
 END_TEST
 
+// Bytes are told to be of another version than they were sealed as (100): of a later one they may be (R11).
+START_TEST(test_renamed)
+{
+	static const version_t versions[] = {99, 0, 101};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		one.renamed = i + 1;
+		one.new_version = versions[i];
+		send_run(&one, i + 1, 1);
+		run_until(&two, i + 1);
+	}
+	ck_assert_uint_eq(two.refused, 2);
+	assert_content(&two, 3, true);
+}
+END_TEST
+
 // A proxy has ciphertext, and passes it on as it came; zeros too. Of bytes without a proof it can say nothing.
 START_TEST(test_through_proxy)
 {
@@ -320,9 +340,6 @@ START_TEST(test_through_proxy)
 	assert_content(&two, 1, true);
 	ck_assert_int_eq(buf_bytes(two.first[2])[5], 0);
 	ck_assert_uint_eq(two.refused, 0);
-	send_again(&proxy, &proxy, 1, 99); // under an earlier one
-	run_until(&two, 3);
-	ck_assert_uint_eq(two.refused, 1);
 	send_run(&proxy, 4, 1);
 	ck_assert_uint_eq(proxy.unsendable, 1);
 	end_close(&proxy);
@@ -595,6 +612,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_order);
 	tcase_add_test(tcase, test_refused);
+	tcase_add_test(tcase, test_renamed);
 	tcase_add_test(tcase, test_through_proxy);
 	tcase_add_test(tcase, test_close_within);
 	tcase_add_test(tcase, test_pause);
