@@ -223,10 +223,31 @@ make_blocks(const struct volume_key *key, uint32_t generation, const struct seal
 		of[i] = (struct seal_leaf_of){.place = blocks[i].place, .generation = generation, .ret = leaves[i]};
 		if (kinds[i] == KIND_DATA)
 			make_data(key, generation, &blocks[i], sums[i], &verifiers[i], &of[i]);
-		else if (blocks[i].plain != NULL)
+		else if (blocks[i].cipher != NULL)
 			memset(blocks[i].cipher, 0, blocks[i].place.block_size);
 	}
 	seal_leaves(key, of, count);
+}
+
+// Each block needs a place for its ciphertext until that is hashed. Returns room that is to be freed, or NULL.
+static uint8_t *
+give_room(struct seal_block *blocks, size_t count)
+{
+	uint8_t *room = NULL;
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += blocks[i].plain != NULL && blocks[i].cipher == NULL ? blocks[i].place.block_size : 0;
+	if (size > 0)
+		room = malloc(size);
+	CHECK(size == 0 || room != NULL);
+	for (size_t i = 0; i < count && size > 0; i++) {
+		if (blocks[i].plain == NULL || blocks[i].cipher != NULL)
+			continue;
+		size -= blocks[i].place.block_size;
+		blocks[i].cipher = room + size;
+	}
+	return room;
 }
 
 void
@@ -248,9 +269,16 @@ seal_make(const struct volume_key *key, const struct seal_block *blocks, size_t 
 		if (kinds[i] == KIND_DATA)
 			make_sum(key, generation, &blocks[i], sums[i]);
 	}
-	for (size_t i = 0; i < count; i += SEAL_TOGETHER)
-		make_blocks(key, generation, &blocks[i], count - i < SEAL_TOGETHER ? count - i : SEAL_TOGETHER,
-			    &kinds[i], &sums[i], &ret_verifiers[i], &tree.nodes[i]);
+	for (size_t i = 0; i < count; i += SEAL_TOGETHER) {
+		size_t some = count - i < SEAL_TOGETHER ? count - i : SEAL_TOGETHER;
+		struct seal_block group[SEAL_TOGETHER];
+		uint8_t *room;
+
+		memcpy(group, &blocks[i], some * sizeof(*group));
+		room = give_room(group, some);
+		make_blocks(key, generation, group, some, &kinds[i], &sums[i], &ret_verifiers[i], &tree.nodes[i]);
+		free(room);
+	}
 	sodium_memzero(sums, sizeof(sums));
 	seal_tree_build(&tree, count);
 	seal_root_fill(&root, key, generation, (uint32_t)count, seal_tree_root(&tree));

@@ -58,8 +58,7 @@ struct seal_verifier {
 struct seal_block {
 	struct seal_place place;
 	const uint8_t *plain; // block_size bytes; NULL: zeros, of which there is no ciphertext
-	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}. Blocks whose ciphertext is not wanted
-			      // may share it
+	uint8_t *cipher;      // where the ciphertext goes, as many bytes; may be ${plain}; its own. NULL: it is not wanted
 };
 
 // A block that is checked or opened.

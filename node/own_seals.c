@@ -31,7 +31,7 @@ own_seals_needed(const struct store_job *job)
 
 // Of those ${which}, as one write. Their ciphertext is not wanted.
 static void
-make_some(struct store_job *job, const uint32_t *which, uint32_t count, uint8_t *cipher)
+make_some(struct store_job *job, const uint32_t *which, uint32_t count)
 {
 	struct seal_block blocks[SEAL_BLOCKS_MAX];
 	struct seal_verifier made[SEAL_BLOCKS_MAX];
@@ -40,8 +40,7 @@ make_some(struct store_job *job, const uint32_t *which, uint32_t count, uint8_t 
 		blocks[i] = (struct seal_block){.place = {.block = job->block + which[i],
 							  .version = job->versions[which[i]],
 							  .block_size = job->volume->block_size},
-						.plain = buf_bytes(job->bufs[which[i]]),
-						.cipher = cipher};
+						.plain = buf_bytes(job->bufs[which[i]])};
 	CHECK(count > 0 && count <= SEAL_BLOCKS_MAX);
 	seal_make(job->volume->key, blocks, count, made);
 	for (uint32_t i = 0; i < count; i++)
@@ -53,22 +52,19 @@ static void
 make_all(struct task *task)
 {
 	struct store_job *job = (struct store_job *)task;
-	uint8_t *cipher = malloc(job->volume->block_size);
 	uint32_t which[SEAL_BLOCKS_MAX], count = 0;
 
-	CHECK(cipher != NULL);
 	for (uint32_t i = 0; i < job->count; i++) {
 		if (job->made[i].size == 0)
 			continue;
 		which[count++] = i;
 		if (count == SEAL_BLOCKS_MAX) {
-			make_some(job, which, count, cipher);
+			make_some(job, which, count);
 			count = 0;
 		}
 	}
 	if (count > 0)
-		make_some(job, which, count, cipher);
-	free(cipher);
+		make_some(job, which, count);
 }
 
 static void

@@ -14,6 +14,7 @@ enum {
 	LEAVES_AT = 15,
 	SIGNATURE_AT = 17,
 	HEAD_SIZE = SEAL_HEAD_SIZE,
+	COUNT = 7,
 };
 
 // ---- Fixture: what an owner, a reader and a proxy of a volume have, the owner of another; a write ----
@@ -32,7 +33,7 @@ setup(void)
 	stranger = seal_help_key(2, VOLUME_ROLE_OWNER, 3);
 	cache = seal_cache_create();
 	ck_assert_ptr_nonnull(cache);
-	seal_help_seal(&sealed, owner, 1000, 7, BLOCK_SIZE);
+	seal_help_seal(&sealed, owner, 1000, COUNT, BLOCK_SIZE);
 }
 
 static void
@@ -193,6 +194,24 @@ START_TEST(test_in_place)
 		ck_assert_int_eq(seal_again(reader, &block.place, bytes, verifier.bytes, verifier.size, bytes),
 				 SEAL_OK);
 		ck_assert_int_eq(seal_check(proxy, cache, &block.place, bytes, verifier.bytes, verifier.size), SEAL_OK);
+	}
+}
+END_TEST
+
+// Blocks whose ciphertext is not wanted get the same verifiers, beside others.
+START_TEST(test_unwanted)
+{
+	struct seal_verifier verifiers[COUNT];
+	struct seal_block blocks[COUNT];
+
+	memcpy(blocks, sealed.blocks, sizeof(blocks));
+	for (size_t i = 0; i < COUNT; i++)
+		if (i % 3 != 1)
+			blocks[i].cipher = NULL;
+	seal_make(owner, blocks, COUNT, verifiers);
+	for (size_t i = 0; i < COUNT; i++) {
+		ck_assert_uint_eq(verifiers[i].size, sealed.verifiers[i].size);
+		ck_assert_mem_eq(verifiers[i].bytes, sealed.verifiers[i].bytes, verifiers[i].size);
 	}
 }
 END_TEST
@@ -794,6 +813,7 @@ main(void)
 	tcase_add_test(cases, test_any_order);
 	tcase_add_test(cases, test_in_place);
 	tcase_add_test(cases, test_all_at_once);
+	tcase_add_test(cases, test_unwanted);
 	tcase_add_test(cases, test_fresh_nonces);
 	tcase_add_test(cases, test_one_content);
 	tcase_add_test(cases, test_zeros_are_zeros);
