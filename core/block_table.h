@@ -102,7 +102,7 @@ struct want {
 	uint8_t digest[BLOCK_DIGEST_SIZE];
 	// A claim (claim.c).
 	uint32_t claimant; // index
-	uint32_t room_of;  // the peer whose room its bytes take (claim_room.h)
+	uint32_t room_of;  // the peer whose room its bytes take (peer_room.h)
 	uint32_t up_xid;   // passed on to our parent; 0: not, or on a link that is gone
 	bool passed_on;    // there it may have been granted
 	bool own;          // the claimant was the child itself, by the name of then
@@ -209,6 +209,7 @@ struct work {
 	bool journal_due; // modified since the journal was told: on the volume's list
 	bool journaled;   // the journal may have bytes of it
 	// The root's store.
+	uint32_t brought_by; // of a dirty copy: the peer whose room it takes (peer_room.h); 0: nobody's
 	uint32_t settles; // number of the sync that has to end before what was taken over its content is served; 0: none
 	bool store_reading;
 	bool read_stale; // what is being read was overwritten meanwhile

@@ -2,13 +2,13 @@
 // Claims of children: arriving, what becomes of them, what others say to them. Who gets the block is decided in verdict.c.
 #include "core/claim.h"
 #include "core/check.h"
-#include "core/claim_room.h"
 #include "core/claimant.h"
 #include "core/client.h"
 #include "core/dirty.h"
 #include "core/eviction.h"
 #include "core/gaps.h"
 #include "core/outbox.h"
+#include "core/peer_room.h"
 #include "core/put_again.h"
 #include "core/recovery.h"
 #include "core/recall.h"
@@ -54,10 +54,11 @@ set_awaited(struct core *core, struct want *want, bool awaited)
 	core_wake(core, core->now);
 }
 
-static bool
-takes_room(const struct buf *buf)
+// How many bytes it keeps in memory.
+static size_t
+room_of(const struct buf *buf)
 {
-	return buf != NULL && buf != buf_zero();
+	return buf != NULL && buf != buf_zero() ? buf_size(buf) : 0;
 }
 
 static void
@@ -70,8 +71,7 @@ want_free(struct core *core, uint32_t *link)
 
 	*link = want->next;
 	volume->early_claims -= want->early;
-	if (takes_room(want->buf))
-		claim_room_give(core, want->room_of, buf_size(want->buf));
+	peer_room_give(core, want->room_of, PEER_CLAIMS, room_of(want->buf));
 	buf_unref(want->buf);
 	claimant_release(core, want->claimant);
 	set_awaited(core, want, false);
@@ -126,16 +126,18 @@ claim_add(struct core *core, struct child *child, struct entry *entry, const str
 	struct work *work;
 	struct want *want;
 	bool early = claim_in_grace(core, volume);
+	size_t size = room_of(item->kind == ITEM_DATA ? item->buf : NULL);
 
 	table_touch(&core->table, entry);
-	if (!forget_earlier(core, entry, message->perm, item->kind != ITEM_EMPTY, claimant_get(core, claimant), &early)) {
-		server_answer_block(core, child, block_key_block(entry->key), message->xid,
-				    item->kind != ITEM_EMPTY ? STATUS_EVICTED : STATUS_NOT_HOLDER);
+	if (!peer_room_add(core, child->peer, PEER_CLAIMS, size) || core->table.wants.used >= LIMIT_CLAIMS) {
+		peer_room_give(core, child->peer, PEER_CLAIMS, size);
+		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
 		return;
 	}
-	if (core->table.wants.used >= LIMIT_CLAIMS ||
-	    (item->kind == ITEM_DATA && takes_room(item->buf) && !claim_room_take(core, child->peer, buf_size(item->buf)))) {
-		server_answer_block(core, child, block_key_block(entry->key), message->xid, STATUS_TOO_MANY);
+	if (!forget_earlier(core, entry, message->perm, item->kind != ITEM_EMPTY, claimant_get(core, claimant), &early)) {
+		peer_room_give(core, child->peer, PEER_CLAIMS, size);
+		server_answer_block(core, child, block_key_block(entry->key), message->xid,
+				    item->kind != ITEM_EMPTY ? STATUS_EVICTED : STATUS_NOT_HOLDER);
 		return;
 	}
 	work = table_work(&core->table, entry);
@@ -365,6 +367,7 @@ take(struct core *core, struct entry *entry, const struct want *want)
 	    !known && stored_is_newer(bounds, want->version)) {
 		gaps_note(core, entry->key, want->gap);
 		server_absorb(core, entry, &item);
+		server_brought(core, core->children[want->child], entry, item.buf);
 		stored_brought(volume, block_key_block(entry->key), want->version);
 		if (volume->is_root && want->early && (want->perm == PERM_NO || want->reclaimed))
 			writeback_restore(core, entry);

@@ -121,12 +121,7 @@ core_destroy(struct core *core)
 	for (uint32_t i = 1; i < core->table.wants.next; i++)
 		if (pool_is_used(&core->table.wants, i))
 			buf_unref(table_want(&core->table, i)->buf);
-	while (core->claim_rooms != NULL) {
-		struct claim_room *room = core->claim_rooms;
-
-		core->claim_rooms = room->next;
-		free(room);
-	}
+	peer_room_destroy(core);
 	for (uint32_t i = 1; i < core->table.works.next; i++)
 		if (pool_is_used(&core->table.works, i))
 			buf_unref(((struct work *)pool_get(&core->table.works, i))->put_buf);

@@ -10,6 +10,7 @@
 #include "core/dirty.h"
 #include "core/check.h"
 #include "core/journaled.h"
+#include "core/peer_room.h"
 #include "core/unstable.h"
 
 #include <stdlib.h>
@@ -225,6 +226,13 @@ dirty_set_resend(struct core *core, struct entry *entry, bool resend, uint8_t lo
 	}
 }
 
+static void
+brought_end(struct core *core, const struct entry *entry, struct work *work)
+{
+	peer_room_give(core, work->brought_by, PEER_BROUGHT, entry_volume(core, entry)->block_size);
+	work->brought_by = 0;
+}
+
 void
 dirty_mark(struct core *core, struct entry *entry, enum copy was)
 {
@@ -251,6 +259,18 @@ dirty_mark(struct core *core, struct entry *entry, enum copy was)
 		work->again = true;
 	else
 		dirty_link(core, volume, entry->work);
+}
+
+bool
+dirty_brought(struct core *core, struct entry *entry, uint32_t peer)
+{
+	struct work *work = table_work(&core->table, entry);
+
+	if (entry->copy != COPY_DIRTY || work->brought_by == peer)
+		return true;
+	brought_end(core, entry, work);
+	work->brought_by = peer;
+	return peer_room_add(core, peer, PEER_BROUGHT, entry_volume(core, entry)->block_size);
 }
 
 // Into the generation of the barrier that goes first.
@@ -361,6 +381,7 @@ dirty_flushed(struct core *core, struct entry *entry)
 		dirty_link(core, volume, entry->work);
 	} else if (entry->copy == COPY_DIRTY && entry->version == work->flush_version) {
 		volume->dirty_count--;
+		brought_end(core, entry, work);
 		if (volume->is_root)
 			copy_clean(core, entry);
 		else
@@ -431,6 +452,7 @@ dirty_superseded(struct core *core, struct entry *entry)
 	dirty_set_resend(core, entry, false, 0);
 	CHECK(entry->copy == COPY_DIRTY && volume->dirty_count > 0);
 	volume->dirty_count--;
+	brought_end(core, entry, work);
 	if (volume->is_root)
 		copy_clean(core, entry);
 	else

@@ -8,6 +8,10 @@
 // The copy was modified (version set, copy DIRTY by entry_put_copy): it is to go up. ${was}: the copy's state before.
 void dirty_mark(struct core *core, struct entry *entry, enum copy was);
 
+// The copy, if it is dirty, has bytes that ${peer} has brought (0: nobody knows who that is, or there are none to keep). False: he
+// has brought more than there is room for (peer_room.h).
+bool dirty_brought(struct core *core, struct entry *entry, uint32_t peer);
+
 // The copy is on its way up (a FLUSH was said, a store write begun).
 void dirty_sent(struct core *core, struct entry *entry);
 

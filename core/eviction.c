@@ -460,17 +460,25 @@ eviction_timer(struct core *core)
 	}
 }
 
-// How many has ${peer} had recorded, or is about to? Those may be any names: nobody here knows who is below him.
+// How many evictions are recorded, or about to be, of ${peer}, or (0) of all? Those may be any names: nobody here knows who is below him.
 static uint32_t
-count_of_peer(const struct core *core, const struct volume *volume, uint32_t peer)
+count_recorded(const struct core *core, const struct volume *volume, uint32_t peer)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < volume->evicted_count; i++)
-		count += volume->evicted[i].peer == peer;
+		count += peer == 0 || volume->evicted[i].peer == peer;
 	for (const struct eviction *eviction = core->evictions; eviction != NULL; eviction = eviction->next)
-		count += eviction->volume == volume->index && eviction->peer == peer;
+		count += eviction->volume == volume->index && (peer == 0 || eviction->peer == peer);
 	return count;
+}
+
+// Would the record of this root be full of what ${peer} has had recorded? Where nobody knows who is who there is no telling.
+static bool
+has_too_many(const struct core *core, const struct volume *volume, uint32_t peer)
+{
+	return volume->is_root && peer != 0 && count_recorded(core, volume, 0) >= LIMIT_EVICTIONS / 4 * 3 &&
+	       count_recorded(core, volume, peer) >= LIMIT_EVICTIONS / 4;
 }
 
 void
@@ -486,12 +494,13 @@ eviction_notice(struct core *core, struct child *child, const struct message *me
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;
 	}
-	if (child->peer != 0 && count_of_peer(core, core->volumes[child->volume], child->peer) >= LIMIT_EVICTIONS_OF_PEER) {
+	here = session_of(core, child->volume, message->node_id, NULL);
+	if (here == NULL && !is_remembered(core->volumes[child->volume], message->node_id) &&
+	    has_too_many(core, core->volumes[child->volume], child->peer)) {
 		rights_tell(core, (uint32_t)child->link, (int32_t)child->volume, "more evictions than one peer may have recorded");
 		outbox_error(core, (uint32_t)child->link, message->xid, STATUS_TOO_MANY, 0, 0);
 		return;
 	}
-	here = session_of(core, child->volume, message->node_id, NULL);
 	eviction = eviction_new(core, child->volume, message->node_id, message->session);
 	eviction->peer = child->peer;
 	eviction->asker = (int32_t)child->index;

@@ -21,7 +21,6 @@ enum {
 	LIMIT_CHILDREN_OF_PEER = 4096,              // of these, of one key or user
 	LIMIT_SILENT_MS = 30 * 1000,                // a connection without CONNECT; less when leases are shorter
 	LIMIT_CREDITS = 16384,                      // blocks a child may have asked for and not yet got
-	LIMIT_FLUSHES = 8192,                       // blocks a child may have brought without an answer, of one volume
 	LIMIT_LINK_DATA_SIZE = 512 * 1024,          // block data queued on one link (protocol.md R16)
 	LIMIT_CHILD_QUEUE_SIZE = 4 << 20,           // bytes queued for a child, before it is cut off: it does not read
 	LIMIT_PARENT_QUEUE_SIZE = 64 << 20,         // and for a parent
@@ -33,11 +32,11 @@ enum {
 	LIMIT_CLAIMANTS = 1024,                     // whose claims are being decided at the same time
 	LIMIT_CLAIMS = 1 << 24,                     // of children, with bytes that they bring, being decided at the same time
 	LIMIT_CLAIM_SIZE = 1 << 30,                 // bytes of these, of one key or user
+	LIMIT_BROUGHT_SIZE = 1 << 30,               // bytes that one has brought up, and that have not gone on
 	LIMIT_DIRECTORY_MAX = 1 << 28,              // of core_config.directory_max
 	LIMIT_DIRECTORY_TIMES = 4,                  // as many records, when children do not answer or do not come back
 	LIMIT_GAPS = 4096,                          // blocks of which a node knows which versions are lost
-	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root
-	LIMIT_EVICTIONS_OF_PEER = 1024,             // of these, of those below one key or user, since the root was started
+	LIMIT_EVICTIONS = 4096,                     // of a volume, on record at its root; of one peer a quarter, once there is no more left
 	LIMIT_RECLAIMS = 1 << 16,                   // runs of blocks on record there that were claimed in a grace time
 	LIMIT_STORED = 1 << 24,                     // blocks whose version before the start a root remembers
 	LIMIT_LISTENERS = 16,

@@ -520,6 +520,7 @@ apply_put(struct core *core, struct entry *entry, struct want *want)
 	entry_put_copy(core, entry, want->buf, COPY_DIRTY);
 	table_work(&core->table, entry)->read_stale = table_work(&core->table, entry)->store_reading;
 	dirty_mark(core, entry, was);
+	server_brought(core, core->children[want->child], entry, want->buf);
 	want->applied = true;
 	want->version = entry->version;
 	if (want->sync)
@@ -596,7 +597,7 @@ wants_forget(struct core *core, struct entry *entry, struct work *work, uint32_t
 		}
 		work->sync_owed = true;
 		*link = want->next;
-		server_flush_free(core, index);
+		pool_free(&core->table.wants, index);
 		table_touch(&core->table, entry);
 	}
 }

@@ -58,9 +58,6 @@ void server_refuse_waiting(struct core *core, const struct child *of, enum perm 
 // refused for good if that is lost, too.
 void server_flush_reply(struct core *core, const struct entry *entry, const struct want *want, bool ok);
 
-// Its answer is given, or nobody waits for it any more.
-void server_flush_free(struct core *core, uint32_t want);
-
 // A PUT was done once more: the child of ${record} has what it has, and learns the version.
 void server_grant_again(struct core *core, const struct child *child, struct entry *entry, struct dir_record *record,
 			uint32_t xid);
@@ -69,6 +66,10 @@ void server_grant_again(struct core *core, const struct child *child, struct ent
 // FLUSH's; answer about one block (STATUS_NONE: well, and nothing is given).
 void server_grant_claim(struct core *core, struct entry *entry, const struct want *want, version_t version);
 void server_absorb(struct core *core, struct entry *entry, const struct item *item);
+
+// What was absorbed are the bytes ${buf} (NULL: none) of ${child}: they take its peer's room until they have gone on. If there is none
+// left, its link ends.
+void server_brought(struct core *core, const struct child *child, struct entry *entry, const struct buf *buf);
 void server_answer_block(struct core *core, const struct child *child, uint64_t block, uint32_t xid, enum status status);
 
 // The answer to bytes that were sent again, ${claim}, waits until ${version} is above.

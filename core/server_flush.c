@@ -28,16 +28,12 @@ server_absorb(struct core *core, struct entry *entry, const struct item *item)
 		recovery_uncovered(core, entry);
 }
 
+// What was taken stays, as it has to (R6): with the next link he brings the rest, if there is room then.
 void
-server_flush_free(struct core *core, uint32_t index)
+server_brought(struct core *core, const struct child *child, struct entry *entry, const struct buf *buf)
 {
-	const struct want *want = table_want(&core->table, index);
-
-	if (want->kind == WANT_NONE && !want->forward) {
-		CHECK(core->children[want->child]->flushes > 0);
-		core->children[want->child]->flushes--;
-	}
-	pool_free(&core->table.wants, index);
+	if (!dirty_brought(core, entry, buf != NULL && buf != buf_zero() ? child->peer : 0) && child->link >= 0)
+		outbox_close_link(core, (uint32_t)child->link, "more than one peer may have on its way to the storage");
 }
 
 void
@@ -79,10 +75,8 @@ flush_wait(struct core *core, struct child *child, struct entry *entry, const st
 	   version_t version, bool sync)
 {
 	struct work *work = table_work_make(&core->table, entry);
-	uint32_t before = core->table.wants.used;
 	struct want *want = flush_waiting(core, work, child);
 
-	child->flushes += core->table.wants.used > before || want->forward;
 	if (want->forward) // what it asked to send on is not its newest any more
 		server_answer_block(core, child, block_key_block(entry->key), want->xid, STATUS_NOT_HOLDER);
 	want->forward = false;
@@ -154,13 +148,11 @@ server_flush_block(struct core *core, struct child *child, struct entry *entry, 
 	if (message->perm < PERM_WRITE)
 		directory_set(&core->directory, &child->dir, (uint16_t)child->index, entry, record->entry,
 			      message->perm);
-	if ((sync && entry->copy == COPY_DIRTY && !volume->is_root) || !dirty_room(core, volume))
+	if (!volume->is_root && ((sync && entry->copy == COPY_DIRTY) || !dirty_room(core, volume)))
 		flush_wait(core, child, entry, message, entry->version, sync);
 	else
 		server_answer_block(core, child, block, message->xid, STATUS_NONE);
-	// The bytes were taken, as they have to be; but who keeps to his window has never so many under way.
-	if (child->flushes > LIMIT_FLUSHES)
-		outbox_close_link(core, (uint32_t)child->link, "more blocks than may wait for an answer to FLUSH");
+	server_brought(core, child, entry, item->kind == ITEM_DATA ? item->buf : NULL);
 }
 
 void
@@ -182,7 +174,6 @@ server_forward_block(struct core *core, struct child *child, const struct messag
 	}
 	flush_wait(core, child, entry, message, entry->version, false);
 	flush_waiting(core, table_work(&core->table, entry), child)->forward = true;
-	child->flushes--; // the bytes were here before
 	dirty_urge(core, entry);
 }
 

@@ -41,6 +41,7 @@
 #include "core/block_table.h"
 #include "core/core.h"
 #include "core/directory.h"
+#include "core/peer_room.h"
 #include "core/stream.h"
 
 enum {
@@ -343,7 +344,6 @@ struct child {
 	bool sync_failed; // it is that a sync failed: what the child sends again over a new session does not mend that
 	moment_us lease_end; // ours: later than the child's (T2)
 	uint32_t pending;    // blocks asked for and not answered
-	uint32_t flushes;    // blocks that it has brought, and whose answers wait
 	uint32_t orphans;    // blocks claimed on a link that is gone, and passed on
 	uint32_t awaited;    // of these, how many are still to be answered
 	struct dir_child dir;
@@ -392,11 +392,11 @@ struct eviction {
 	bool storing;    // under way at the root
 };
 
-// How many bytes of a peer wait with claims (claim_room.c).
-struct claim_room {
-	struct claim_room *next;
+// Bytes of a peer, by what for (peer_room.h).
+struct peer_room {
+	struct peer_room *next;
 	uint32_t peer;
-	uint64_t used;
+	uint64_t used[PEER_USES];
 };
 
 enum stop_state { STOP_NO, STOP_RECALL, STOP_FLUSH, STOP_LEAVE, STOP_DONE };
@@ -439,7 +439,7 @@ struct core {
 	struct pending_connect *pending_connects;
 	uint32_t pending_connect_count;
 	struct pool store_ops;
-	struct claim_room *claim_rooms;
+	struct peer_room *peer_rooms;
 	struct claimant *claimants; // of children's claims, by index from 1
 	uint32_t claimant_count;
 	struct gap_known *gaps;

@@ -219,7 +219,7 @@ answer_flushes(struct core *core, struct entry *entry, struct work *work)
 		}
 		*link = want->next;
 		server_flush_reply(core, entry, want, !work->sync_failed);
-		server_flush_free(core, index);
+		pool_free(&core->table.wants, index);
 	}
 	work->sync_failed = false;
 }

@@ -43,7 +43,7 @@ create_manager(void)
 	if (manager == NULL)
 		return NULL;
 	init_mb_mgr_auto(manager, &arch);
-	if (arch == IMB_ARCH_AVX512 && imb_get_errno(manager) == 0)
+	if (arch >= IMB_ARCH_AVX512 && imb_get_errno(manager) == 0)
 		return manager;
 	free_mb_mgr(manager);
 	return NULL;
@@ -90,7 +90,6 @@ submit(IMB_MGR *manager, const struct sha256_task *task)
 	};
 	for (job = IMB_SUBMIT_JOB(manager); job != NULL; job = IMB_GET_COMPLETED_JOB(manager))
 		CHECK(job->status == IMB_STATUS_COMPLETED);
-	CHECK(imb_get_errno(manager) == 0);
 }
 
 size_t

@@ -6,10 +6,12 @@ import wire
 
 
 class Child:
-    def __init__(self, address, node_id=0x0bad):
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, address, node_id=0x0bad, plain=None):
+        """At a unix socket, or over ${plain}, which is connected."""
+        self.socket = plain or socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60)
-        self.socket.connect(address)
+        if plain is None:
+            self.socket.connect(address)
         self.splitter, self.node_id, self.xid, self.pushed = wire.Splitter(), node_id, 1, []
 
     def connect(self, volume, key=None, **fields):

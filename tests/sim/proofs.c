@@ -78,7 +78,9 @@ proofs_sent(struct node *node, uint32_t volume, const struct message *message)
 	for (uint32_t i = 0; message->items != NULL && i < message->count; i++) {
 		const struct blob *verifier = &message->items[i].verifier;
 
-		if (message->opcode == OP_RECOVER && message->perm == PERM_WRITE) // what it has written may be older than what there is
+		// What it has written on top of what a liar had shown may be older than what there is.
+		if (node->distrusted && message->opcode == OP_RECOVER && message->perm == PERM_WRITE &&
+		    message->items[i].kind == ITEM_EMPTY && message->items[i].version != 0)
 			look_at_root(node, volume, message->block + i, message->items[i].version);
 		if (verifier->size == 0)
 			continue;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Malicious peers that have a right, but a small one: what they get beyond it, and what they take from others."""
 import os
-import signal
+import shutil
+import socket
+import ssl
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "adversary"))
@@ -13,9 +15,9 @@ from tree import content, key_id, log_of, make_keys
 from wire import Block, Message
 
 NO_SUCH_VOLUME, READ_ONLY, TOO_MANY = 9, 13, 14
-BLOCKS = 65536  # of 256 MiB
 QUESTION = 3  # first byte of COOKIE
-EVICTIONS_OF_PEER = 1024  # core/limits.h
+LINKS_OF_KEY = 64  # core/limits.h
+EVICTIONS = 4096 // 4 * 3  # core/limits.h: then it has more than its part
 
 
 def allow(volume, right):
@@ -74,70 +76,17 @@ def reader_writes(lab):
     allow("w", "read-write")
 
 
-def brings_much(node, address, volume, stall):
-    """FLUSH of 256 MiB, of which nothing can go on from ${node} after ${stall}: its link ends, and it takes no more than before."""
-    child = Child(address)
-    check(child.connect(volume).opcode == wire.OK, "the child can not connect")
-    for first in range(0, BLOCKS, 1024):
-        answer = child.request(wire.LOCK, first, wire.WRITE, count=1024)
-        check(answer.opcode == wire.OK, "LOCK is answered", vars(answer))
-    stall()
-    before = node.memory_peak()
-    try:
-        for first in range(0, BLOCKS, 64):
-            child.send(Message(wire.FLUSH, 7, [Block((1 << 40) + 5, b"x" * 4096)] * 64, volume_id=child.volume_id, block=first,
-                               perm=wire.WRITE, count=64))
-        while child.socket.recv(1 << 20):
-            pass
-    except (BrokenPipeError, ConnectionResetError):
-        pass
-    until(lambda: "more blocks than may wait" in log_of(node.name), "the link is not ended for it")
-    grown = (node.memory_peak() - before) >> 20
-    check(grown < 100, "it took", grown, "MiB more")
-    child.close()
-
-
-def brings_much_to_a_proxy(lab):
-    """Who may write brings more than a proxy can pass on, as its parent does not answer."""
-    root = lab.serve("above", "--volume", "x=x.img", "--listen", "unix:above.sock")
-    proxy = lab.serve("proxy", "--volume", "x", "--parent", "unix:above.sock", "--listen", "unix:proxy.sock", "--cache", "mem:4M",
-                      mount=False)
-    brings_much(proxy, "proxy.sock", "x", lambda: os.kill(root.pid, signal.SIGSTOP))
-    os.kill(root.pid, signal.SIGCONT)
-    proxy.kill()
-    root.kill()
-
-
-def brings_much_to_a_root(lab):
-    """The same to a root whose disk hangs."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
-        print("skipped, because a disk that hangs needs root and loop devices")
-        return
-    lab.create("fs.img", "400M")
-    run("mkfs.ext4", "-q", "fs.img")
-    lab.mount(lab.attach("fs.img"), "fs")
-    lab.create("fs/y.img", "256M")
-    root = lab.serve("hanging", "--volume", "y=fs/y.img", "--listen", "unix:hanging.sock", "--cache", "mem:4M", mount=False)
-    try:
-        brings_much(root, "hanging.sock", "y", lambda: run("fsfreeze", "-f", "fs"))
-        check(root.status()["volumes"][0]["name"] == "y", "status does not answer")
-    finally:
-        run("fsfreeze", "-u", "fs")
-    root.kill()
-    run("umount", "--lazy", "fs")  # what was on its way may yet be
-    lab.mounts.remove("fs")
-
-
 def evicts_many(lab):
     """Who carries a volume has names evicted that nobody has: others are still evicted when they are to be."""
     allow("v", "proxy")
     child, answers = Child("root.sock"), []
     check(child.connect("v", key_id("v.proxy")).opcode == wire.OK, "the carrier can not connect")
-    for name in range(EVICTIONS_OF_PEER + 10):
+    for name in range(EVICTIONS + 10):
+        child.send(Message(wire.HEARTBEAT))
         answers.append(child.ask(Message(wire.RECOVER, volume_id=child.volume_id, node_id=0xf000000 + name, session=1)))
     child.close()
-    check(all(answer.opcode == wire.OK for answer in answers[:EVICTIONS_OF_PEER]), "not as many are recorded as may be")
-    check(all(answer.opcode == wire.ERR and answer.status == TOO_MANY for answer in answers[EVICTIONS_OF_PEER:]), "more are recorded")
+    check(all(answer.opcode == wire.OK for answer in answers[:EVICTIONS]), "not as many are recorded as may be")
+    check(all(answer.opcode == wire.ERR and answer.status == TOO_MANY for answer in answers[EVICTIONS:]), "more are recorded")
     until(lambda: "more evictions than one peer may have recorded" in log_of("root"), "it is not told")
     allow("v", "read-write")
     leaf = lab.serve("leaf", "--volume", "v", "--parent", "unix:root.sock", "--volume-key", "v=v.writer")
@@ -147,6 +96,44 @@ def evicts_many(lab):
     dead.close()
     write_at(leaf.image("v"), 5 * 4096, content(5), sync=True)
     leaf.stop()
+
+
+class TlsChild(Child):
+    """The same over TLS, with the key of somebody who is let in."""
+
+    def __init__(self, port, key):
+        super().__init__(None, plain=socket.create_connection(("127.0.0.1", port)))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(f"{key}.crt", f"{key}.node")
+        self.socket = context.wrap_socket(self.socket)
+
+
+def links_of_one_key(lab):
+    """As many links as one likes, with one key over TLS: others find room."""
+    if shutil.which("openssl") is None:
+        print("skipped, because there is no openssl to make a certificate with")
+        return
+    prints = {name: hvfs("keygen", f"{name}.node").stdout.strip() for name in ("known", "other", "tls")}
+    for name in "known", "other":
+        run("openssl", "req", "-x509", "-new", "-key", f"{name}.node", "-subj", "/CN=x", "-out", f"{name}.crt")
+    with open("tls.acl", "w", encoding="ascii") as file:
+        file.writelines(f"{prints[name]} x read\n" for name in ("known", "other"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    root = lab.serve("tls", "--volume", "x=x.img", "--listen", f"127.0.0.1:{port}", "--key", "tls.node", "--acl", "tls.acl", mount=False)
+    children = [TlsChild(port, "known") for _ in range(LINKS_OF_KEY)]
+    for number, child in enumerate(children):
+        child.node_id = 0xbad + number
+        check(child.connect("x").opcode == wire.OK, "link", number, "has no session")
+    check(TlsChild(port, "known").connect("x") is None, "there are more links than may be")
+    until(lambda: f"{LINKS_OF_KEY} links of {prints['known']} are open" in log_of("tls"), "it is not told")
+    check(TlsChild(port, "other").connect("x").opcode == wire.OK, "nobody else gets in")
+    children[0].close()
+    until(lambda: TlsChild(port, "known").connect("x") is not None, "there is no room when one is gone")
+    root.kill()
 
 
 def test(lab):
@@ -164,6 +151,6 @@ def test(lab):
         print(attack.__name__, flush=True)
 
 
-ATTACKS = [cookies_without_a_session, blocks_without_a_session, reader_writes, evicts_many, brings_much_to_a_proxy, brings_much_to_a_root]
+ATTACKS = [cookies_without_a_session, blocks_without_a_session, reader_writes, evicts_many, links_of_one_key]
 
 main(test)

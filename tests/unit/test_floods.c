@@ -22,7 +22,7 @@ static uint32_t next_xid;
 
 // What the last steps did.
 static struct message answer; // to the last message
-static bool answered;
+static bool answered, closed; // closed: its link
 static uint32_t asked_xid; // of the last CONNECT to the parent
 static char asked[LIMIT_NAME_SIZE + 1];
 
@@ -44,6 +44,7 @@ step(const struct event *event)
 
 		if (action->type == ACTION_STORE_READ) // of one block
 			read = (struct event){.type = EVENT_STORE_READ, .store_cookie = action->store_cookie, .bufs = &zero, .count = 1};
+		closed |= action->type == ACTION_CLOSE && action->link == event->link;
 		if (action->type != ACTION_SEND)
 			continue;
 		if (action->link == PARENT && action->message->opcode == OP_CONNECT) {
@@ -119,7 +120,7 @@ say(uint32_t link, struct message message)
 {
 	message.hops_left = 32;
 	message.xid = ++next_xid;
-	answered = false;
+	answered = closed = false;
 	step(&(struct event){.type = EVENT_MESSAGE, .link = link, .message = &message});
 }
 
@@ -268,6 +269,64 @@ START_TEST(test_bytes_of_claims)
 }
 END_TEST
 
+// A PUT of ${CLAIMS} blocks from ${block} on, of ${buf} each.
+static void
+put(uint32_t link, uint64_t block, struct buf *buf)
+{
+	struct item items[CLAIMS];
+
+	for (uint32_t i = 0; i < CLAIMS; i++)
+		items[i] = (struct item){.kind = ITEM_DATA, .buf = buf};
+	say(link, (struct message){
+			  .opcode = OP_PUT,
+			  .present = PRESENT(VOLUME_ID) | PRESENT(BLOCK_NUM) | PRESENT(PERMISSIONS),
+			  .volume_id = core_volume_id(core, 0),
+			  .block = block,
+			  .count = CLAIMS,
+			  .perm = PERM_WRITE,
+			  .items = items,
+		  });
+}
+
+// The storage hangs. Who writes on is cut off, and with each new link again; others are not.
+START_TEST(test_bytes_that_do_not_go_on)
+{
+	const uint64_t most = LIMIT_BROUGHT_SIZE / LIMIT_BLOCK_SIZE_MAX;
+	struct buf *buf;
+	uint64_t block = 0, session;
+
+	pool = buf_pool_create(LIMIT_BLOCK_SIZE_MAX);
+	buf = buf_alloc(pool);
+	memset(buf_bytes(buf), 'x', LIMIT_BLOCK_SIZE_MAX);
+	make_core_of(false, LIMIT_BLOCK_SIZE_MAX, 2 * most, 0);
+	link_up(LINK, KNOWN);
+	link_up(OTHER, NEIGHBOUR);
+	ck_assert_int_eq(ask_session(LINK, "v", 1), STATUS_NONE);
+	session = answer.session;
+	ck_assert_int_eq(ask_session(OTHER, "v", 2), STATUS_NONE);
+	for (; block < most; block += CLAIMS) {
+		put(LINK, block, buf);
+		ck_assert(!closed);
+	}
+	put(LINK, block, buf);
+	ck_assert(closed);
+	for (int i = 0; i < 3; i++) {
+		struct message connect = connect_message(blob("v"), blob("n"), 1);
+
+		connect.session = session;
+		link_down(LINK);
+		link_up(LINK, KNOWN);
+		say(LINK, connect);
+		ck_assert(answered && answer.opcode == OP_OK_REPLY && answer.session == session);
+		put(LINK, block += CLAIMS, buf);
+		ck_assert(closed);
+	}
+	put(OTHER, block + CLAIMS, buf);
+	ck_assert(answered && !closed);
+	buf_unref(buf);
+}
+END_TEST
+
 // ---- Names that do not exist ----
 
 static enum status
@@ -407,6 +466,7 @@ main(void)
 	tcase_add_test(tests, test_sessions_of_nobody);
 	tcase_add_test(tests, test_sessions_of_one_peer);
 	tcase_add_test(tests, test_bytes_of_claims);
+	tcase_add_test(tests, test_bytes_that_do_not_go_on);
 	tcase_add_test(tests, test_names_unknown_above);
 	tcase_add_test(tests, test_names_without_parent);
 	tcase_add_test(tests, test_names);

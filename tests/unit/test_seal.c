@@ -14,7 +14,7 @@ enum {
 	LEAVES_AT = 15,
 	SIGNATURE_AT = 17,
 	HEAD_SIZE = SEAL_HEAD_SIZE,
-	COUNT = 7,
+	SEALED = 7,
 };
 
 // ---- Fixture: what an owner, a reader and a proxy of a volume have, the owner of another; a write ----
@@ -33,7 +33,7 @@ setup(void)
 	stranger = seal_help_key(2, VOLUME_ROLE_OWNER, 3);
 	cache = seal_cache_create();
 	ck_assert_ptr_nonnull(cache);
-	seal_help_seal(&sealed, owner, 1000, COUNT, BLOCK_SIZE);
+	seal_help_seal(&sealed, owner, 1000, SEALED, BLOCK_SIZE);
 }
 
 static void
@@ -201,15 +201,15 @@ END_TEST
 // Blocks whose ciphertext is not wanted get the same verifiers, beside others.
 START_TEST(test_unwanted)
 {
-	struct seal_verifier verifiers[COUNT];
-	struct seal_block blocks[COUNT];
+	struct seal_verifier verifiers[SEALED];
+	struct seal_block blocks[SEALED];
 
 	memcpy(blocks, sealed.blocks, sizeof(blocks));
-	for (size_t i = 0; i < COUNT; i++)
+	for (size_t i = 0; i < SEALED; i++)
 		if (i % 3 != 1)
 			blocks[i].cipher = NULL;
-	seal_make(owner, blocks, COUNT, verifiers);
-	for (size_t i = 0; i < COUNT; i++) {
+	seal_make(owner, blocks, SEALED, verifiers);
+	for (size_t i = 0; i < SEALED; i++) {
 		ck_assert_uint_eq(verifiers[i].size, sealed.verifiers[i].size);
 		ck_assert_mem_eq(verifiers[i].bytes, sealed.verifiers[i].bytes, verifiers[i].size);
 	}

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TASKS_MAX = 40, ROOM = 4200 };
+enum { TASKS_MAX = 40, ROOM = 32768 };
 
 static uint8_t bytes[TASKS_MAX][ROOM], wanted[TASKS_MAX][SHA256_SIZE], got[TASKS_MAX][SHA256_SIZE];
 
@@ -52,7 +52,7 @@ assert_all(size_t count, size_t size)
 
 START_TEST(test_all)
 {
-	static const size_t sizes[] = {0, 1, 55, 56, 64, 80, 128, 4096};
+	static const size_t sizes[] = {0, 1, 55, 56, 64, 80, 128, 4096, ROOM};
 
 	randombytes_buf(bytes, sizeof(bytes));
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
