@@ -8,48 +8,56 @@
 
 static const uint64_t limits[PEER_USES] = {[PEER_CLAIMS] = LIMIT_CLAIM_SIZE, [PEER_BROUGHT] = LIMIT_BROUGHT_SIZE};
 
-static struct peer_room **
+// Moves it to the front: what a peer brings comes, and goes on, in runs. NULL: he has nothing.
+static struct peer_room *
 find(struct core *core, uint32_t peer)
 {
-	struct peer_room **room = &core->peer_rooms;
+	struct peer_room **link = &core->peer_rooms, *room;
 
-	while (*room != NULL && (*room)->peer != peer)
-		room = &(*room)->next;
+	while (*link != NULL && (*link)->peer != peer)
+		link = &(*link)->next;
+	room = *link;
+	if (room == NULL || room == core->peer_rooms)
+		return room;
+	*link = room->next;
+	room->next = core->peer_rooms;
+	core->peer_rooms = room;
 	return room;
 }
 
 bool
 peer_room_add(struct core *core, uint32_t peer, enum peer_use use, size_t size)
 {
-	struct peer_room **room;
+	struct peer_room *room;
 
 	if (peer == 0 || size == 0)
 		return true;
 	room = find(core, peer);
-	if (*room == NULL) {
-		*room = calloc(1, sizeof(**room));
-		CHECK(*room != NULL);
-		(*room)->peer = peer;
+	if (room == NULL) {
+		room = calloc(1, sizeof(*room));
+		CHECK(room != NULL);
+		room->peer = peer;
+		room->next = core->peer_rooms;
+		core->peer_rooms = room;
 	}
-	(*room)->used[use] += size;
-	return (*room)->used[use] <= limits[use];
+	room->used[use] += size;
+	return room->used[use] <= limits[use];
 }
 
 void
 peer_room_give(struct core *core, uint32_t peer, enum peer_use use, size_t size)
 {
-	struct peer_room **link, *room;
+	struct peer_room *room;
 
 	if (peer == 0 || size == 0)
 		return;
-	link = find(core, peer);
-	room = *link;
+	room = find(core, peer);
 	CHECK(room != NULL && room->used[use] >= size);
 	room->used[use] -= size;
 	for (int i = 0; i < PEER_USES; i++)
 		if (room->used[i] > 0)
 			return;
-	*link = room->next;
+	core->peer_rooms = room->next;
 	free(room);
 }
 

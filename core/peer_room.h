@@ -15,6 +15,7 @@ bool peer_room_add(struct core *core, uint32_t peer, enum peer_use use, size_t s
 // They are not there any more.
 void peer_room_give(struct core *core, uint32_t peer, enum peer_use use, size_t size);
 
+// With the core.
 void peer_room_destroy(struct core *core);
 
 #endif
