@@ -95,11 +95,29 @@ check_bounds(struct run *run, const struct node *node)
 	}
 }
 
+// Who was started below a liar, and was told another size of the volume or its blocks, has to be started anew (docs/security.md).
+static bool
+was_told_another_size(const struct run *run, const struct node *node)
+{
+	struct volume_info info;
+
+	for (uint32_t volume = 0; node->core != NULL && volume < core_volume_count(node->core); volume++) {
+		core_volume_info(node->core, volume, world_clock(node), &info);
+		if (info.size != 0 && (info.size != run->plan->block_count * run->plan->block_size ||
+				       info.block_size != run->plan->block_size))
+			return true;
+	}
+	return false;
+}
+
 static void
 liars_forgotten(void *context, void *arg, uint64_t number)
 {
 	struct run *run = arg;
 
+	for (int i = 1; i < run->world->node_count; i++)
+		if (!run->world->nodes[i]->stopped && was_told_another_size(run, run->world->nodes[i]))
+			chaos_restart(run, run->world->nodes[i]);
 	give_homes(run); // somebody may have left for ever since
 	run->lies_over = true;
 }
