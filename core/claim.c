@@ -303,6 +303,15 @@ acknowledged(struct core *core, const struct want *want, bool kept)
 		child->passed_on = child->acknowledged;
 }
 
+// Who had claimed a newer version, which is on record as that of the block, has let it go, and has not brought its bytes first, as he
+// would have: so there are none.
+static bool
+was_claimed_in_vain(const struct core *core, const struct entry *entry, const struct want *want)
+{
+	return entry->claimed && entry->version > want->version && !put_again_is(want) &&
+	       directory_find(&core->directory, entry, want->child) == NULL;
+}
+
 static void
 grant(struct core *core, struct entry *entry, struct want *want)
 {
@@ -333,7 +342,7 @@ grant(struct core *core, struct entry *entry, struct want *want)
 	told = entry->claimed ? bounds.low : entry_newest(core, entry);
 	if (want->early && told < bounds.low)
 		told = bounds.low;
-	if (want->early && entry->copy == COPY_ABSENT && entry->version < want->version) {
+	if (want->early && entry->copy == COPY_ABSENT && (entry->version < want->version || was_claimed_in_vain(core, entry, want))) {
 		entry->version = want->version;
 		entry->claimed = want->version > bounds.low;
 	}
