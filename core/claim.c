@@ -275,7 +275,7 @@ take_from(struct core *core, struct entry *entry, struct dir_record *record, con
 // What the child had asked for before it made, or passed on, the claim is answered without bytes: the newest are with the
 // claimant, and what is above would be taken for them. A child that lacks bytes afterwards asks again. What it wanted to put in
 // their place is not taken any more: it would not be told from a repetition (put_again.h), and the claimant may write before
-// it. The child may write it now itself.
+// it. The child may write it now itself. Nor is a digest answered, for it would take no bytes for those that it has named.
 static void
 spare_bytes(struct core *core, const struct entry *entry, const struct want *claim)
 {
@@ -286,9 +286,9 @@ spare_bytes(struct core *core, const struct entry *entry, const struct want *cla
 
 		if (want->child != claim->child || want->applied || (want->kind != WANT_GET && want->kind != WANT_PUT))
 			continue;
-		if (want->buf != NULL)
+		if (want->buf != NULL || want->has_digest)
 			server_refuse(core, entry, want, STATUS_IN_RECOVERY);
-		want->kind = want->buf != NULL ? WANT_NONE : WANT_LOCK;
+		want->kind = want->buf != NULL || want->has_digest ? WANT_NONE : WANT_LOCK;
 	}
 }
 
