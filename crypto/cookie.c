@@ -8,6 +8,7 @@
 #include "crypto/cookie.h"
 
 #include "core/check.h"
+#include "crypto/big_endian.h"
 #include "crypto/statement.h"
 
 #include <string.h>
@@ -66,12 +67,12 @@ cookie_bake(const struct volume_key *key, const struct cookie_entry *entries, ui
 
 	CHECK(count > 0 && count <= COOKIE_ENTRIES_MAX);
 	ret[0] = KIND_BAKED;
-	statement_put(ret + 1, 4, generation);
+	big_endian_put(ret + 1, 4, generation);
 	randombytes_buf(ret + 5, COOKIE_NONCE_SIZE);
-	statement_put(ret + 5 + COOKIE_NONCE_SIZE, 4, count);
+	big_endian_put(ret + 5 + COOKIE_NONCE_SIZE, 4, count);
 	for (uint32_t i = 0; i < count; i++, at += COOKIE_ENTRY_SIZE) {
-		statement_put(at, 8, entries[i].block);
-		statement_put(at + 8, 8, entries[i].version);
+		big_endian_put(at, 8, entries[i].block);
+		big_endian_put(at + 8, 8, entries[i].version);
 		memcpy(at + 16, entries[i].digest, SEAL_DIGEST_SIZE);
 	}
 	sign(domain_baked, key, generation, (struct bytes){ret, (size_t)(at - ret)}, nothing, at);
@@ -86,15 +87,15 @@ cookie_open(const struct volume_key *key, const uint8_t *baked, size_t size, str
 
 	if (size < COOKIE_HEAD_SIZE + COOKIE_ENTRY_SIZE + crypto_sign_BYTES || baked[0] != KIND_BAKED)
 		return 0;
-	count = statement_get(baked + 5 + COOKIE_NONCE_SIZE, 4);
+	count = big_endian_get(baked + 5 + COOKIE_NONCE_SIZE, 4);
 	if (count == 0 || count > COOKIE_ENTRIES_MAX ||
 	    size != COOKIE_HEAD_SIZE + count * COOKIE_ENTRY_SIZE + crypto_sign_BYTES)
 		return 0;
 	size -= crypto_sign_BYTES;
-	if (!is_signed(domain_baked, key, (uint32_t)statement_get(baked + 1, 4), (struct bytes){baked, size}, nothing, baked + size))
+	if (!is_signed(domain_baked, key, (uint32_t)big_endian_get(baked + 1, 4), (struct bytes){baked, size}, nothing, baked + size))
 		return 0;
 	for (uint32_t i = 0; i < count; i++, at += COOKIE_ENTRY_SIZE) {
-		ret[i] = (struct cookie_entry){.block = statement_get(at, 8), .version = statement_get(at + 8, 8)};
+		ret[i] = (struct cookie_entry){.block = big_endian_get(at, 8), .version = big_endian_get(at + 8, 8)};
 		memcpy(ret[i].digest, at + 16, SEAL_DIGEST_SIZE);
 	}
 	return (uint32_t)count;
@@ -106,7 +107,7 @@ cookie_burn(const struct volume_key *key, const uint8_t *baked, size_t size, uin
 	uint32_t generation = volume_key_newest(key);
 
 	ret[0] = KIND_BURNT;
-	statement_put(ret + 1, 4, generation);
+	big_endian_put(ret + 1, 4, generation);
 	sign(domain_burnt, key, generation, (struct bytes){baked, size}, nothing, ret + 5);
 }
 
@@ -115,14 +116,14 @@ cookie_burn(const struct volume_key *key, const uint8_t *baked, size_t size, uin
 static bool
 is_as_new(const uint8_t *baked, const uint8_t *answer)
 {
-	return statement_get(answer + 1, 4) >= statement_get(baked + 1, 4);
+	return big_endian_get(answer + 1, 4) >= big_endian_get(baked + 1, 4);
 }
 
 bool
 cookie_is_burnt(const struct volume_key *key, const uint8_t *baked, size_t size, const uint8_t *burnt, size_t burnt_size)
 {
 	return burnt_size == COOKIE_BURNT_SIZE && burnt[0] == KIND_BURNT && is_as_new(baked, burnt) &&
-	       is_signed(domain_burnt, key, (uint32_t)statement_get(burnt + 1, 4), (struct bytes){baked, size}, nothing, burnt + 5);
+	       is_signed(domain_burnt, key, (uint32_t)big_endian_get(burnt + 1, 4), (struct bytes){baked, size}, nothing, burnt + 5);
 }
 
 void
@@ -133,7 +134,7 @@ cookie_tell_lost(const struct volume_key *key, const uint8_t *baked, size_t size
 	uint32_t generation = volume_key_newest(key);
 
 	ret[0] = KIND_LOST;
-	statement_put(ret + 1, 4, generation);
+	big_endian_put(ret + 1, 4, generation);
 	memcpy(ret + MAP_AT, map, COOKIE_LOST_MAP_SIZE);
 	sign(domain_lost, key, generation, (struct bytes){baked, size}, (struct bytes){ret, said}, ret + said);
 }
@@ -144,7 +145,7 @@ cookie_lost(const struct volume_key *key, const uint8_t *baked, size_t size, con
 	const size_t said = MAP_AT + COOKIE_LOST_MAP_SIZE;
 
 	return lost_size == COOKIE_LOST_SIZE && lost[0] == KIND_LOST && is_as_new(baked, lost) &&
-			       is_signed(domain_lost, key, (uint32_t)statement_get(lost + 1, 4), (struct bytes){baked, size},
+			       is_signed(domain_lost, key, (uint32_t)big_endian_get(lost + 1, 4), (struct bytes){baked, size},
 					 (struct bytes){lost, said}, lost + said)
 		       ? lost + MAP_AT
 		       : NULL;

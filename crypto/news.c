@@ -2,6 +2,7 @@
 #include "crypto/news.h"
 
 #include "core/check.h"
+#include "crypto/big_endian.h"
 #include "crypto/statement.h"
 
 enum { KIND_QUESTION = 3, KIND_ANSWER = 4 }; // 1 and 2 are cookies
@@ -13,14 +14,14 @@ static const char domain[STATEMENT_DOMAIN_SIZE] = "hvfs/1 news";
 static uint8_t *
 put(uint8_t *at, size_t size, uint64_t number)
 {
-	statement_put(at, size, number);
+	big_endian_put(at, size, number);
 	return at + size;
 }
 
 static uint64_t
 get(const uint8_t **at, size_t size)
 {
-	uint64_t number = statement_get(*at, size);
+	uint64_t number = big_endian_get(*at, size);
 
 	*at += size;
 	return number;

@@ -16,6 +16,7 @@
 
 #include "core/check.h"
 #include "core/zeros.h"
+#include "crypto/big_endian.h"
 #include "crypto/seal_tree.h"
 #include "crypto/xaes.h"
 
@@ -88,10 +89,10 @@ parse(const uint8_t *bytes, size_t size, struct parts *ret)
 	if (size < SEAL_HEAD_SIZE || (bytes[0] != KIND_DATA && bytes[0] != KIND_ZERO))
 		return false;
 	ret->kind = (enum kind)bytes[0];
-	ret->generation = (uint32_t)seal_get_be(bytes + GENERATION_AT, 4);
-	ret->version = seal_get_be(bytes + VERSION_AT, 8);
-	ret->leaf = (uint32_t)seal_get_be(bytes + LEAF_AT, 2);
-	ret->leaves = (uint32_t)seal_get_be(bytes + LEAVES_AT, 2);
+	ret->generation = (uint32_t)big_endian_get(bytes + GENERATION_AT, 4);
+	ret->version = big_endian_get(bytes + VERSION_AT, 8);
+	ret->leaf = (uint32_t)big_endian_get(bytes + LEAF_AT, 2);
+	ret->leaves = (uint32_t)big_endian_get(bytes + LEAVES_AT, 2);
 	ret->signature = bytes + SIGNATURE_AT;
 	if (ret->leaves == 0 || ret->leaves > SEAL_BLOCKS_MAX || ret->leaf >= ret->leaves)
 		return false;
@@ -109,10 +110,10 @@ write_head(struct seal_verifier *verifier, enum kind kind, uint32_t generation, 
 	   size_t leaves)
 {
 	verifier->bytes[0] = (uint8_t)kind;
-	seal_put_be(verifier->bytes + GENERATION_AT, 4, generation);
-	seal_put_be(verifier->bytes + VERSION_AT, 8, version);
-	seal_put_be(verifier->bytes + LEAF_AT, 2, leaf);
-	seal_put_be(verifier->bytes + LEAVES_AT, 2, leaves);
+	big_endian_put(verifier->bytes + GENERATION_AT, 4, generation);
+	big_endian_put(verifier->bytes + VERSION_AT, 8, version);
+	big_endian_put(verifier->bytes + LEAF_AT, 2, leaf);
+	big_endian_put(verifier->bytes + LEAVES_AT, 2, leaves);
 }
 
 version_t
@@ -148,7 +149,7 @@ seal_digest_of_zeros(uint8_t ret[SEAL_DIGEST_SIZE])
 uint32_t
 seal_write_of(const uint8_t *verifier, size_t size)
 {
-	return size >= SEAL_HEAD_SIZE ? (uint32_t)seal_get_be(verifier + SIGNATURE_AT, 4) : 0;
+	return size >= SEAL_HEAD_SIZE ? (uint32_t)big_endian_get(verifier + SIGNATURE_AT, 4) : 0;
 }
 
 // The place as it was sealed. False: as a newer version than the ${place} has.
@@ -189,8 +190,8 @@ make_nonce(const struct volume_key *key, uint32_t generation, const struct seal_
 
 	seal_header_fill(&content.header, domain_nonce, key, generation, place);
 	memcpy(content.sum, sum, sizeof(content.sum));
-	seal_put_be(ret, NEAR_BLOCK_SIZE, place->block / NEAR);
-	seal_put_be(ret + NEAR_BLOCK_SIZE, NEAR_VERSION_SIZE, place->version / NEAR);
+	big_endian_put(ret, NEAR_BLOCK_SIZE, place->block / NEAR);
+	big_endian_put(ret + NEAR_BLOCK_SIZE, NEAR_VERSION_SIZE, place->version / NEAR);
 	crypto_generichash(own, sizeof(own), (const uint8_t *)&content, sizeof(content),
 			   volume_key_symmetric(key, generation), VOLUME_KEY_SYMMETRIC_SIZE);
 	memcpy(ret + XAES_PREFIX_SIZE, own, OWN_NONCE_SIZE);
@@ -341,7 +342,7 @@ seal_cache_misses(const struct seal_cache *cache)
 static bool
 verify(struct seal_cache *cache, const struct signed_tree *tree)
 {
-	size_t set = seal_get_be(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
+	size_t set = big_endian_get(tree->root.hash, 4) % (SEAL_CACHE_TREES / CACHE_WAYS), way = 0;
 	struct signed_tree *ways = &cache->trees[set * CACHE_WAYS];
 
 	while (way < CACHE_WAYS && memcmp(&ways[way], tree, sizeof(*tree)) != 0)

@@ -2,6 +2,7 @@
 #include "crypto/seal_tree.h"
 
 #include "core/check.h"
+#include "crypto/big_endian.h"
 #include "crypto/sha256.h"
 
 #include <string.h>
@@ -24,33 +25,16 @@ static_assert(sizeof(struct seal_header) == 56 && sizeof(struct leaf) == 128 && 
 	      "only bytes, and none between them");
 
 void
-seal_put_be(uint8_t *bytes, size_t size, uint64_t number)
-{
-	for (size_t i = size; i > 0; i--, number >>= 8)
-		bytes[i - 1] = (uint8_t)number;
-}
-
-uint64_t
-seal_get_be(const uint8_t *bytes, size_t size)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
-void
 seal_header_fill(struct seal_header *header, const char domain[SEAL_DOMAIN_SIZE], const struct volume_key *key,
 		 uint32_t generation, const struct seal_place *place)
 {
 	CHECK(place->block_size >= LIMIT_BLOCK_SIZE_MIN && place->block_size <= LIMIT_BLOCK_SIZE_MAX);
 	memcpy(header->domain, domain, SEAL_DOMAIN_SIZE);
 	memcpy(header->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	seal_put_be(header->generation, sizeof(header->generation), generation);
-	seal_put_be(header->block, sizeof(header->block), place->block);
-	seal_put_be(header->version, sizeof(header->version), place->version);
-	seal_put_be(header->block_size, sizeof(header->block_size), place->block_size);
+	big_endian_put(header->generation, sizeof(header->generation), generation);
+	big_endian_put(header->block, sizeof(header->block), place->block);
+	big_endian_put(header->version, sizeof(header->version), place->version);
+	big_endian_put(header->block_size, sizeof(header->block_size), place->block_size);
 }
 
 // ---- Leaves ----
@@ -161,7 +145,7 @@ seal_root_fill(struct seal_root *root, const struct volume_key *key, uint32_t ge
 {
 	memcpy(root->domain, domain_root, SEAL_DOMAIN_SIZE);
 	memcpy(root->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	seal_put_be(root->generation, sizeof(root->generation), generation);
-	seal_put_be(root->leaves, sizeof(root->leaves), leaves);
+	big_endian_put(root->generation, sizeof(root->generation), generation);
+	big_endian_put(root->leaves, sizeof(root->leaves), leaves);
 	memcpy(root->hash, root_hash, SEAL_HASH_SIZE);
 }

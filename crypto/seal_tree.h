@@ -12,10 +12,6 @@ enum {
 		2 * SEAL_BLOCKS_MAX + SEAL_PATH_MAX, // each level has at most one more than half of the one below
 };
 
-// Numbers as they are signed, the highest byte first.
-void seal_put_be(uint8_t *bytes, size_t size, uint64_t number);
-uint64_t seal_get_be(const uint8_t *bytes, size_t size);
-
 // What a block is.
 struct seal_header {
 	char domain[SEAL_DOMAIN_SIZE];

@@ -2,6 +2,7 @@
 #include "crypto/statement.h"
 
 #include "core/check.h"
+#include "crypto/big_endian.h"
 
 #include <string.h>
 
@@ -12,30 +13,13 @@ struct statement {
 
 static_assert(sizeof(struct statement) == 68, "only bytes, and none between them");
 
-void
-statement_put(uint8_t *bytes, size_t size, uint64_t number)
-{
-	for (size_t i = size; i > 0; i--, number >>= 8)
-		bytes[i - 1] = (uint8_t)number;
-}
-
-uint64_t
-statement_get(const uint8_t *bytes, size_t size)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
 static void
 fill(struct statement *statement, const char domain[STATEMENT_DOMAIN_SIZE], const struct volume_key *key, uint32_t generation,
      const uint8_t hash[STATEMENT_HASH_SIZE])
 {
 	memcpy(statement->domain, domain, STATEMENT_DOMAIN_SIZE);
 	memcpy(statement->volume, volume_key_id(key), VOLUME_KEY_ID_SIZE);
-	statement_put(statement->generation, sizeof(statement->generation), generation);
+	big_endian_put(statement->generation, sizeof(statement->generation), generation);
 	memcpy(statement->hash, hash, STATEMENT_HASH_SIZE);
 }
 

@@ -16,8 +16,4 @@ void statement_sign(const char domain[STATEMENT_DOMAIN_SIZE], const struct volum
 bool statement_is_signed(const char domain[STATEMENT_DOMAIN_SIZE], const struct volume_key *key, uint32_t generation,
 			 const uint8_t hash[STATEMENT_HASH_SIZE], const uint8_t signature[STATEMENT_SIGNATURE_SIZE]);
 
-// Integers of ${size} bytes, big-endian.
-void statement_put(uint8_t *bytes, size_t size, uint64_t number);
-uint64_t statement_get(const uint8_t *bytes, size_t size);
-
 #endif
